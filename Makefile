@@ -1,0 +1,69 @@
+# The same words on a laptop and in CI. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+COLLECTOR_VERSION := v0.161.0
+
+.PHONY: dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean
+help:            ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "python3 (>= 3.11) is needed: apt-get install python3 python3-venv python3-pip"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+install: $(STAMP)  ## create .venv with the spanledger command
+
+run: $(STAMP)      ## the whole system with a demo, until Ctrl-C
+	$(BIN)/spanledger up --demo
+
+test: $(VENV)/.dev ## everything this machine can run, but the slow lane
+	$(BIN)/python -m pytest -m 'not slow'
+
+soak: $(VENV)/.dev ## the slow lane: long property tests, crash and memory soaks
+	$(BIN)/python -m pytest -m slow
+
+fmt: $(VENV)/.dev  ## format
+	$(BIN)/ruff format service tests dashboards
+	$(BIN)/ruff check --fix service tests dashboards
+
+lint: $(VENV)/.dev ## style and likely bugs
+	$(BIN)/ruff format --check service tests dashboards
+	$(BIN)/ruff check service tests dashboards
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(STAMP)    ## the benchmarks, JSON on stdout
+	$(BIN)/spanledger bench overhead --json
+	$(BIN)/spanledger bench ledger --json
+
+clickhouse:        ## a real ClickHouse server on loopback, until Ctrl-C (needs npm, no Docker)
+	$(PYTHON) tools/clickhouse_server.py serve
+
+collector: build/collector/spanledger-collector ## build the OpenTelemetry Collector (needs Go >= 1.26)
+
+build/collector/spanledger-collector: collector/builder.yaml
+	@command -v go >/dev/null || { echo "Go >= 1.26 is needed (https://go.dev/dl), or use the image of docker-compose.yml"; exit 1; }
+	GOBIN=$(CURDIR)/build/bin GOFLAGS=-mod=mod go install go.opentelemetry.io/collector/cmd/builder@$(COLLECTOR_VERSION)
+	GOFLAGS="-mod=mod -buildvcs=false" build/bin/builder --config collector/builder.yaml
+
+dashboards: $(VENV)/.dev ## write dashboards/grafana from its generator
+	cd dashboards && ../$(BIN)/python -m generator
+
+pictures: $(VENV)/.dev ## draw docs/dashboards from the answers to the dashboards' queries over demo data
+	rm -rf build/dashboards
+	mkdir -p build
+	$(BIN)/python tests/dashboards/runs.py build/dashboards --traces 12000 --days 8 > build/dashboards.json
+	$(BIN)/python tests/dashboards/overview.py build/dashboards.json docs/dashboards
+
+clean:             ## remove what was built (not the data in .spanledger)
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,36 @@
+-- otel_metrics_sum: raw metrics, exactly as they arrived.
+-- grain:  one sum data point
+-- key:    (Tenant, ServiceName, MetricName, Attributes, time)
+-- source: the embedded loader, or the Collector's clickhouse exporter (create_schema: false)
+-- units:  as MetricUnit says; TimeUnix UTC in ns
+-- TTL:    none here; retention is set per installation (docs/operations.md)
+CREATE TABLE IF NOT EXISTS otel_metrics_sum
+(
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeDroppedAttrCount UInt32 CODEC(ZSTD(1)),
+    ScopeSchemaUrl LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricName LowCardinality(String) CODEC(ZSTD(1)),
+    MetricDescription LowCardinality(String) CODEC(ZSTD(1)),
+    MetricUnit LowCardinality(String) CODEC(ZSTD(1)),
+    Attributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    StartTimeUnix DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    TimeUnix DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    Value Float64 CODEC(ZSTD(1)),
+    Flags UInt32 CODEC(ZSTD(1)),
+    Exemplars Nested(FilteredAttributes Map(LowCardinality(String), String), TimeUnix DateTime64(9), Value Float64, SpanId String, TraceId String) CODEC(ZSTD(1)),
+    AggregationTemporality Int32 CODEC(ZSTD(1)),
+    IsMonotonic Bool CODEC(ZSTD(1)),
+    Tenant LowCardinality(String) DEFAULT if(ResourceAttributes['spanledger.tenant'] = '', 'default', ResourceAttributes['spanledger.tenant']) CODEC(ZSTD(1)),
+    Batch LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
+    ReceivedAt DateTime64(3) DEFAULT now64(3) CODEC(Delta(8), ZSTD(1)),
+    INDEX idx_batch Batch TYPE set(100) GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY toDate(ReceivedAt)
+ORDER BY (Tenant, ServiceName, MetricName, Attributes, toUnixTimestamp64Nano(TimeUnix))
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000

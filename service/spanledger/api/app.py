@@ -1,0 +1,36 @@
+"""Puts the HTTP API together."""
+
+import importlib
+import importlib.util
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.middleware import Middleware
+
+import spanledger
+from spanledger.api import problems
+from spanledger.api.correlation import Correlation, decode_path_ids
+from spanledger.api.services import Services
+
+# Modules with a `router`, in the order of their routes; one that is not installed is left out.
+_ROUTERS = ("chat", "openai_compat", "conversations", "usage", "traces", "books", "health", "events", "pages")
+
+
+def create_app(services: Services) -> FastAPI:
+    """The API over the given services, instrumented. It starts and stops none of them."""
+    app = FastAPI(
+        title="Spanledger",
+        version=spanledger.__version__,
+        dependencies=[Depends(decode_path_ids)],
+        middleware=[Middleware(Correlation)],
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    problems.install(app)
+    for name in _ROUTERS:
+        if importlib.util.find_spec(f"spanledger.api.{name}") is not None:
+            router: APIRouter = importlib.import_module(f"spanledger.api.{name}").router
+            app.include_router(router)
+    services.telemetry.instrument_app(app)
+    return app

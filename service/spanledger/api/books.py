@@ -1,0 +1,103 @@
+"""The books themselves: `/v1/audit`, `/v1/reprice` and read-only SQL."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from spanledger.api.reader import Reads, only
+from spanledger.ledger import prices
+from spanledger.stats import times
+from spanledger.stats.sandbox import Sandbox
+
+router = APIRouter(tags=["books"])
+
+_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "pretty": "text/plain; charset=utf-8"}
+
+
+class Audit(BaseModel):
+    """`repair`: post what is missing."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    start: str | None = None
+    end: str | None = None
+    repair: bool = False
+
+
+class Reprice(BaseModel):
+    """A window with both ends, or the id of a re-pricing to `undo`. `price_book`: YAML that goes before the book."""
+
+    model_config = ConfigDict(extra="forbid")
+    start: str | None = None
+    end: str | None = None
+    price_book: str | None = None
+    price_book_name: str = "prices.yaml"
+    dry_run: bool = False
+    undo: str | None = None
+
+
+class Query(BaseModel):
+    """`format`: json (default), csv or pretty.
+
+    `all_tenants`: for who runs this machine; without keys that is whoever reaches a loopback address.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    query: str
+    format: str = "json"
+    all_tenants: bool = False
+
+
+@router.get("/v1/audit")
+def audited(request: Request) -> dict[str, Any]:
+    """Recomputes the books of `[from, to)` from the raw spans and compares them level by level."""
+    only(request, ("from", "to"))
+    asked = request.query_params
+    return _audit(request, times.window(asked.get("from"), asked.get("to")), repair=False)
+
+
+@router.post("/v1/audit")
+def repaired(request: Request, wish: Audit) -> dict[str, Any]:
+    """The same, and with `repair` posts the differences."""
+    return _audit(request, times.window(wish.start, wish.end), wish.repair)
+
+
+@router.get("/v1/reprice")
+def price_books(reads: Reads) -> dict[str, Any]:
+    """Which price book holds for which window; later ones go before earlier ones."""
+    return prices.listed(reads.store)
+
+
+@router.post("/v1/reprice")
+def repriced(request: Request, wish: Reprice) -> dict[str, Any]:
+    """Prices the calls of a window again as new entries, or takes that back; old and new stay side by side."""
+    ledger = request.app.state.services.ledger
+    if wish.undo:
+        taken_back: dict[str, Any] = ledger.undo_reprice(wish.undo).as_dict()
+        return taken_back
+    start, end = times.bounded(times.window(wish.start, wish.end))
+    with tempfile.TemporaryDirectory(prefix="spanledger-prices-") as folder:
+        book = Path(folder) / Path(wish.price_book_name).name if wish.price_book else None
+        if book is not None and wish.price_book:
+            book.write_text(wish.price_book)
+        result: dict[str, Any] = ledger.reprice(start, end, book, wish.dry_run).as_dict()
+    return result
+
+
+@router.post("/v1/sql")
+def sql(request: Request, reads: Reads, wish: Query) -> Response:
+    """One reading statement over this tenant's rows, limited in time, rows and memory."""
+    tenant = None if wish.all_tenants else reads.tenant
+    sandboxes: dict[str | None, Sandbox] = request.app.state.__dict__.setdefault("sandboxes", {})
+    sandbox = sandboxes.get(tenant)
+    if sandbox is None:
+        sandbox = sandboxes.setdefault(tenant, Sandbox(reads.store, tenant))
+    return Response(sandbox.run(wish.query, wish.format), media_type=_MEDIA_TYPES[wish.format])
+
+
+def _audit(request: Request, window: times.Window, repair: bool) -> dict[str, Any]:
+    report = request.app.state.services.ledger.audit(times.moment(window.start), times.moment(window.end), repair)
+    answer: dict[str, Any] = report.as_dict()
+    return answer

@@ -1,0 +1,108 @@
+"""Conversations that we remember: `POST /v1/conversations/{conversation_id}/messages`."""
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, field_validator
+from starlette.responses import JSONResponse
+
+from spanledger.api import problems
+from spanledger.api.inputs import Fallbacks, Id, Model, Text
+from spanledger.api.replies import finished, usage_of_calls
+from spanledger.api.services import Services, services_of
+from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
+from spanledger.errors import TooLarge
+from spanledger.workflows import Outcome, Turn
+
+MAX_CONTENT_BYTES = 512 * 1024  # of one message, in UTF-8
+
+router = APIRouter(tags=["chat"])
+
+
+class NewMessage(BaseModel):
+    """A user's message. Without `model` the service's default answers; `fallbacks` are tried in order if it fails."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: Text
+    user_id: Id | None = None
+    workflow: Text | None = None
+    model: Model | None = None
+    fallbacks: Fallbacks = []
+    stream: bool = False
+
+    @field_validator("content")
+    @classmethod
+    def _says_something(cls, content: str) -> str:
+        if not content.strip():
+            raise ValueError("must not be empty")
+        return content
+
+
+@router.post("/v1/conversations/{conversation_id}/messages")
+async def send_message(
+    request: Request,
+    conversation_id: Annotated[Id, Path()],
+    message: NewMessage,
+    services: Annotated[Services, Depends(services_of)],
+) -> Response:
+    """Runs the workflow and answers with what it said, used and cost. With `stream`: server-sent events, `delta` for
+    each piece of text, then one `message` with the same object, or one `error` with a problem."""
+    size = len(message.content.encode())
+    if size > MAX_CONTENT_BYTES:
+        raise TooLarge(f"content has {size:,} bytes, and a message may have {MAX_CONTENT_BYTES:,}")
+    turn = Turn(
+        conversation_id=conversation_id,
+        content=message.content,
+        user_id=message.user_id or "",
+        workflow=message.workflow or "chat",
+        model=message.model or "",
+        fallbacks=tuple(message.fallbacks),
+        stream=message.stream,
+    )
+    if not message.stream:
+        return JSONResponse(reply(await services.runner.answer(turn)))
+    running = Running(lambda emit: services.runner.answer(turn, emit))
+    await running.begin(request)
+    return EventStream(running, _events(running))
+
+
+def reply(outcome: Outcome) -> dict[str, Any]:
+    """The answer to a message."""
+    reasons = outcome.reply.finish_reasons
+    return {
+        "message_id": outcome.message_id,
+        "conversation_id": outcome.conversation_id,
+        "user_id": outcome.user_id or None,
+        "trace_id": outcome.trace_id or None,
+        "correlation_id": outcome.correlation_id,
+        "workflow": outcome.workflow,
+        "content": outcome.reply.message.get("content") or "",
+        "provider": outcome.provider,
+        "model": outcome.model,
+        "finish_reason": reasons[0] if reasons else None,
+        "duration_ms": outcome.duration_ms,
+        "usage": asdict(usage_of_calls(outcome.calls)),
+    }
+
+
+async def _events(running: Running) -> AsyncIterator[str]:
+    async for piece in running.pieces():
+        if piece is None:
+            yield KEEP_ALIVE
+        elif text := _text(piece.value):
+            yield event({"content": text}, "delta")
+    outcome = finished(running)
+    if isinstance(outcome, Outcome):
+        yield event(reply(outcome), "message")
+    else:
+        yield event(bytes(problems.of_error(outcome).body).decode(), "error")
+
+
+def _text(chunk: dict[str, Any]) -> str:
+    """The visible text of a chunk."""
+    choices = chunk.get("choices") or [{}]
+    return (choices[0].get("delta") or {}).get("content") or ""

@@ -1,0 +1,94 @@
+"""Alive, ready, and what operators ask of a running system: `/healthz`, `/readyz`, `/v1/flush`, `/v1/canary`."""
+
+import shutil
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+import spanledger
+from spanledger import canary
+from spanledger.api.problems import problem
+from spanledger.errors import SpanledgerError, StoreError
+
+router = APIRouter(tags=["operations"])
+
+_FLUSH_TIMEOUT_S = 600.0
+_LEAST_FREE_BYTES = 64 * 1024**2
+
+
+@router.get("/healthz")
+async def alive() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive", "version": spanledger.__version__}
+
+
+@router.get("/readyz")
+def ready(request: Request) -> Response:
+    """Whether it can take traffic; 503 names what is wrong."""
+    services = request.app.state.services
+    ingest, settlement = services.ingest.health(), services.ledger.health()
+    problems = [text for text in (_store(services), _door(services, ingest), _disk(services)) if text]
+    state = {
+        "problems": problems,
+        "version": spanledger.__version__,
+        "lag_ms": max(ingest["lag_ms"], settlement["lag_ms"]),
+        "spool_bytes": ingest["spool_bytes"],
+        "spool_segments": ingest["spool_segments"],
+        "canary": getattr(request.app.state, "canary", None),
+        "ingest": ingest,
+        "settlement": settlement,
+        "telemetry_dropped": services.telemetry.dropped(),
+    }
+    if problems:
+        return problem(503, "Not ready", "; ".join(problems), **state)
+    return JSONResponse({"status": "ready", **state})
+
+
+@router.post("/v1/flush")
+def flush(request: Request) -> dict[str, Any]:
+    """Returns when everything that has been emitted here or acknowledged is loaded and settled."""
+    services = request.app.state.services
+    started = time.monotonic()
+    services.telemetry.flush()
+    if not services.ingest.flush(_FLUSH_TIMEOUT_S):
+        error = services.ingest.health()["last_error"]
+        raise StoreError(f"not everything could be loaded: {error or 'it takes too long'}")
+    services.ledger.settler.settle_now()
+    return {"flushed": True, "took_ms": round((time.monotonic() - started) * 1000)}
+
+
+@router.post("/v1/canary")
+def send_canary(request: Request) -> dict[str, Any]:
+    """Sends a span through the door and reads it back; says how long it took to be readable."""
+    services = request.app.state.services
+    result: dict[str, Any] = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")}
+    try:
+        result |= {"ok": True, "readable_after_ms": canary.run(services.ingest, services.store)}
+    except SpanledgerError as exc:
+        result |= {"ok": False, "detail": str(exc)}
+    request.app.state.canary = result
+    return result
+
+
+def _store(services: Any) -> str:
+    try:
+        services.store.scalar("SELECT 1")
+    except StoreError as exc:
+        return f"store: {exc}"
+    return ""
+
+
+def _door(services: Any, health: dict[str, Any]) -> str:
+    if services.ingest.endpoint and not health["workers_alive"]:
+        return "ingest: no worker accepts OTLP; another is being started"
+    return ""
+
+
+def _disk(services: Any) -> str:
+    free = shutil.disk_usage(services.settings.data_dir).free
+    if free < _LEAST_FREE_BYTES:
+        return f"disk: only {free >> 20} MiB are free at {services.settings.data_dir}"
+    return ""

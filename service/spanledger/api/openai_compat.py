@@ -1,0 +1,202 @@
+"""OpenAI's API, as far as its clients need it to be measured here: chat completions and the list of models.
+
+The conversation is `X-Conversation-ID`, `X-Session-ID` or `metadata.conversation_id` / `session_id`; the user is
+`user`, `safety_identifier` or `metadata.user_id`. Clients bring their own history, so none is kept for them.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+from spanledger.api import problems
+from spanledger.api.inputs import MAX_ID_CHARS, Fallbacks, Model, Text
+from spanledger.api.replies import finished
+from spanledger.api.services import Services, services_of
+from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
+from spanledger.errors import BadRequest
+from spanledger.workflows import Completion, Outcome
+from spanledger.workflows.offline_answers import CHAT_MODELS
+
+MAX_MESSAGES = 10_000
+# OpenAI's parameters, passed on as they are. The others are not the caller's business: api_base, api_key, timeout …
+PASSED_ON = (
+    "audio",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "modalities",
+    "n",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "service_tier",
+    "stop",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "verbosity",
+    "web_search_options",
+)
+_INTERNAL = frozenset({"provider_specific_fields", "citations"})  # LiteLLM's own, not OpenAI's
+
+router = APIRouter(tags=["openai"])
+
+
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    include_usage: bool = False
+
+
+class ChatMessage(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    role: Text
+
+
+class CompletionRequest(BaseModel):
+    """A chat completion. Parameters that are not named here are read from the extras if OpenAI knows them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: Model | None = None
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    fallbacks: Fallbacks = []
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    user: Text | None = None
+    safety_identifier: Text | None = None
+    metadata: dict[str, Any] | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        extra = self.model_extra or {}
+        return {name: extra[name] for name in PASSED_ON if extra.get(name) is not None}
+
+
+@router.post("/v1/chat/completions")
+async def complete(
+    request: Request, asked: CompletionRequest, services: Annotated[Services, Depends(services_of)]
+) -> Response:
+    """Answers as the model does, in OpenAI's format; with `stream` as server-sent chunks up to `[DONE]`."""
+    _refuse_broken_text(asked)
+    metadata = asked.metadata or {}
+    headers = request.headers
+    completion = Completion(
+        messages=[message.model_dump(exclude_unset=True) for message in asked.messages],
+        conversation_id=_first(
+            headers.get("x-conversation-id"),
+            headers.get("x-session-id"),
+            metadata.get("conversation_id"),
+            metadata.get("session_id"),
+        ),
+        user_id=_first(asked.user, asked.safety_identifier, metadata.get("user_id")),
+        model=asked.model or "",
+        fallbacks=tuple(asked.fallbacks),
+        parameters=asked.parameters(),
+        stream=asked.stream,
+    )
+    if not asked.stream:
+        return JSONResponse(_body(await services.runner.complete(completion)))
+    running = Running(lambda emit: services.runner.complete(completion, emit))
+    await running.begin(request)
+    wants_usage = asked.stream_options is not None and asked.stream_options.include_usage
+    return EventStream(running, _events(running, wants_usage))
+
+
+@router.get("/v1/models")
+async def models(services: Annotated[Services, Depends(services_of)]) -> dict[str, Any]:
+    """The models that work here without further ado; any other LiteLLM name can be asked for too."""
+    names = dict.fromkeys((services.settings.default_model, *(f"offline/{name}" for name in CHAT_MODELS)))
+    created = 1_767_225_600  # 2026-01-01, for clients that insist on a number
+    return {
+        "object": "list",
+        "data": [
+            {"id": name, "object": "model", "created": created, "owned_by": name.partition("/")[0]} for name in names
+        ],
+    }
+
+
+def _refuse_broken_text(asked: CompletionRequest) -> None:
+    """Raises BadRequest for half characters anywhere: what is not named in our models is passed on unseen."""
+    try:
+        json.dumps(asked.model_dump(), ensure_ascii=False).encode()
+    except UnicodeEncodeError as exc:
+        raise BadRequest("the body is not valid Unicode: it holds a lone surrogate") from exc
+
+
+def _first(*candidates: Any) -> str:
+    """The first that is given. Raises BadRequest if it is not a usable id."""
+    for given in candidates:
+        if given is None or given == "":
+            continue
+        text = str(given)
+        if len(text) > MAX_ID_CHARS:
+            raise BadRequest(f"an id may have {MAX_ID_CHARS} characters; {text[:40]!r}… has {len(text)}")
+        return text
+    return ""
+
+
+def _body(outcome: Outcome) -> dict[str, Any]:
+    """The provider's answer; usage is ours where the provider sent none."""
+    body: dict[str, Any] = _clean(outcome.reply.response)
+    return body | {"usage": _usage(outcome)}
+
+
+async def _events(running: Running, wants_usage: bool) -> AsyncIterator[str]:
+    chunk: dict[str, Any] = {}
+    async for piece in running.pieces():
+        if piece is None:
+            yield KEEP_ALIVE
+            continue
+        if "usage" in piece.value:  # LiteLLM always sends one, and makes it up if it must: ours comes below
+            continue
+        chunk = piece.value
+        yield event(_clean(chunk) | ({"usage": None} if wants_usage else {}))
+    outcome = finished(running)
+    if not isinstance(outcome, Outcome):
+        yield event({"error": problems.openai_error(outcome)})
+        return
+    if wants_usage:
+        last = {key: chunk[key] for key in ("id", "object", "created", "model") if key in chunk}
+        yield event({**last, "choices": [], "usage": _usage(outcome)})
+    yield event("[DONE]")
+
+
+def _usage(outcome: Outcome) -> dict[str, Any]:
+    """Tokens of the answering call in OpenAI's form, its details too."""
+    used = outcome.calls[-1].usage
+    assert used is not None
+    prompt, completion = used.input_tokens or 0, used.output_tokens or 0
+    usage: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    details = {"cached_tokens": used.cache_read_input_tokens, "audio_tokens": used.audio_input_tokens}
+    usage["prompt_tokens_details"] = {name: count for name, count in details.items() if count is not None}
+    details = {"reasoning_tokens": used.reasoning_output_tokens, "audio_tokens": used.audio_output_tokens}
+    usage["completion_tokens_details"] = {name: count for name, count in details.items() if count is not None}
+    return usage
+
+
+def _clean(value: Any) -> Any:
+    """Without LiteLLM's own fields."""
+    if isinstance(value, dict):
+        return {key: _clean(inner) for key, inner in value.items() if key not in _INTERNAL}
+    if isinstance(value, list):
+        return [_clean(inner) for inner in value]
+    return value

@@ -1,0 +1,143 @@
+"""Errors as RFC 9457 `application/problem+json`: one shape for all of them, made here alone.
+
+    {"type": "urn:spanledger:problem:unknown-model", "title": "Unknown model", "status": 422,
+     "detail": "no provider is known for …", "correlation_id": "…"}
+
+Requests to the OpenAI-compatible paths also get the `error` member that OpenAI's clients read.
+"""
+
+import http
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from spanledger.errors import SpanledgerError
+from spanledger.telemetry import ids
+from spanledger.telemetry.genai import error_type
+from spanledger.workflows.model import ModelError
+
+MEDIA_TYPE = "application/problem+json"
+_MAX_ERRORS = 5
+_log = logging.getLogger(__name__)
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of `app` a problem. Unexpected ones are caught in `correlation`."""
+    app.add_exception_handler(SpanledgerError, _expected)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def problem(status: int, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
+    """A problem response. `more` are extension members."""
+    body = {
+        "type": "urn:spanledger:problem:" + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-"),
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "correlation_id": ids.current().correlation_id,
+        **more,
+    }
+    return Response(json.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def of_error(error: Exception, *, openai: bool = False) -> Response:
+    """The problem that tells of `error`. An unexpected one says nothing about its inside."""
+    headers = {}
+    if isinstance(error, ModelError) and error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    status, title, detail = _told(error)
+    if not openai:
+        return problem(status, title, detail, headers=headers)
+    member = openai_error(error)
+    status = 404 if member["code"] == _NOT_FOUND else status  # as OpenAI answers
+    return problem(status, title, detail, headers=headers, error=member)
+
+
+def openai_error(error: Exception) -> dict[str, Any]:
+    """The `error` object of OpenAI's API."""
+    status, _, detail = _told(error)
+    code = error_type(error) if isinstance(error, SpanledgerError) else "internal_error"
+    return _openai_error(status, detail, _NOT_FOUND if code == "unknown_model" else code)
+
+
+_NOT_FOUND = "model_not_found"
+
+
+def _openai_error(status: int, detail: str, code: str) -> dict[str, Any]:
+    kind = "invalid_request_error" if status < 500 else "api_error"
+    return {"message": detail, "type": kind, "param": None, "code": code}
+
+
+def _told(error: Exception) -> tuple[int, str, str]:
+    """Status, title and detail for the caller."""
+    if isinstance(error, SpanledgerError):
+        return error.status, error.title, str(error)
+    return 500, "Internal error", "something went wrong inside; the log holds it under this correlation id"
+
+
+def _framework(
+    request: Request, status: int, title: str, detail: str, code: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    more = {"error": _openai_error(status, detail, code)} if for_openai(request) else {}
+    return problem(status, title, detail, headers=headers, **more)
+
+
+def for_openai(request: Request) -> bool:
+    """Whether the request came to a path of OpenAI's API."""
+    return request.url.path in {"/v1/chat/completions", "/v1/models"}
+
+
+async def _expected(request: Request, error: Exception) -> Response:
+    if isinstance(error, SpanledgerError) and error.status >= 500:
+        _log.warning("%s %s: %s", request.method, request.url.path, error)
+    return of_error(error, openai=for_openai(request))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """Broken JSON is 400; JSON that does not say what it must, 422."""
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(e["loc"] == ("body",) for e in found) and not _is_json(request):
+        # Strict on purpose: what a web page may send to this port without being asked first never calls itself JSON.
+        return _framework(
+            request, 415, "Unsupported Media Type", "send the body with Content-Type: application/json", "not_json"
+        )
+    detail = "; ".join(f"{_field(e['loc'])}: {_reason(e['msg'])}" for e in found[:_MAX_ERRORS])
+    if any(e["type"] == "json_invalid" for e in found):
+        return _framework(request, 400, "Malformed JSON", f"the body is not JSON: {detail}", "invalid_json")
+    return _framework(request, 422, "Unusable request", detail, "invalid_request")
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """Errors of the framework: no such route, wrong method, unreadable body."""
+    assert isinstance(error, HTTPException)
+    title = http.HTTPStatus(error.status_code).phrase
+    detail = error.detail
+    if error.status_code == 404 and detail == title:
+        detail = f"there is no {request.url.path[:200]}; /openapi.json lists what there is"
+    elif error.status_code == 405:
+        detail = f"{request.method} is not possible here; the Allow header says what is"
+    code = title.lower().replace(" ", "_")
+    return _framework(request, error.status_code, title, detail, code, error.headers)
+
+
+def _field(location: tuple[Any, ...]) -> str:
+    """Where the error is, as `body.messages.0.role`."""
+    return ".".join(str(part) for part in location)
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))

@@ -1,0 +1,32 @@
+"""What the routers need, made by whoever starts the service and reached through the request."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from fastapi import Request
+
+from spanledger.settings import Settings
+from spanledger.telemetry import Telemetry
+from spanledger.workflows import Runner
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one running service. None: this process does not run that part (tests of the others)."""
+
+    settings: Settings
+    telemetry: Telemetry
+    runner: Runner
+    store: Any | None = None  # spanledger.store.client.Store
+    ledger: Any | None = None  # spanledger.ledger.ledger.Ledger
+    ingest: Any | None = None  # spanledger.ingest.service.Ingest
+    live: Any | None = None
+
+    def in_flight(self) -> int:
+        """Workflows that run now."""
+        return self.runner.in_flight
+
+
+def services_of(request: Request) -> Services:
+    """For `Depends`."""
+    return cast(Services, request.app.state.services)

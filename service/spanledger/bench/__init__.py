@@ -1,0 +1,1 @@
+"""Benchmarks: `spanledger bench …`. Each prints JSON; docs/benchmarks.md holds figures with machine and data."""

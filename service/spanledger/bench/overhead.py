@@ -1,0 +1,180 @@
+"""What emission costs the application: µs per LLM call with and without telemetry, paired.
+
+Two child processes with everything loaded, one emitting to a local receiver and one not, answer blocks of the same
+messages in turn (on, off, off, on, …), so that what else happens on the machine meets both. One message of workflow
+`chat` with `offline/small` is one LLM call and four spans (invoke_workflow, run, node, chat), two log records, three
+measurements. Wall time is what a request waits; CPU time includes the exporter's threads.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import IO, Any
+
+SPANS_PER_CALL = 4
+_WARM_UP = 50  # calls of each child before anything is measured
+
+
+def run(blocks: int = 20, calls: int = 50) -> dict[str, Any]:
+    """JSON-ready figures of `blocks` pairs of blocks of `calls` calls each. Takes about 10 s, half of it loading."""
+    with _Receiver() as endpoint, _Child("on", endpoint) as on, _Child("off", endpoint) as off:
+        for child in (on, off):
+            child.block(_WARM_UP)
+        pairs = []
+        for number in range(blocks):
+            first, second = (on, off) if number % 2 == 0 else (off, on)
+            result = {first.name: first.block(calls), second.name: second.block(calls)}
+            pairs.append((result["on"], result["off"]))
+        dropped = on.dropped()
+    return {
+        "benchmark": "overhead",
+        "calls": blocks * calls,
+        "spans_per_call": SPANS_PER_CALL,
+        "with_telemetry_us": _figures([p[0] for p in pairs]),
+        "without_telemetry_us": _figures([p[1] for p in pairs]),
+        "overhead_us": {
+            "wall_p50": _difference(pairs, "wall_p50"),
+            "wall_mean": _difference(pairs, "wall_mean"),
+            "cpu_mean": _difference(pairs, "cpu_mean"),
+        },
+        "dropped": dropped,
+        "machine": {
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+            "load_1m": round(os.getloadavg()[0], 2),
+        },
+    }
+
+
+def _figures(blocks: list[dict[str, float]]) -> dict[str, float]:
+    """The median block."""
+    return {name: round(statistics.median(block[name] for block in blocks), 1) for name in blocks[0]}
+
+
+def _difference(pairs: list[tuple[dict[str, float], dict[str, float]]], name: str) -> dict[str, float]:
+    """Median of the paired differences, and their quartiles."""
+    differences = sorted(on[name] - off[name] for on, off in pairs)
+    low, middle, high = statistics.quantiles(differences, n=4) if len(differences) > 1 else differences * 3
+    return {"median": round(middle, 1), "p25": round(low, 1), "p75": round(high, 1)}
+
+
+class _Child:
+    """A process that answers blocks of messages when told to."""
+
+    def __init__(self, name: str, endpoint: str) -> None:
+        self.name = name
+        command = [sys.executable, "-m", "spanledger.bench.overhead", "--child", name, "--endpoint", endpoint]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> "_Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _stream(self._process.stdin).close()
+        self._process.wait(30)
+        _stream(self._process.stdout).close()
+
+    def block(self, calls: int) -> dict[str, float]:
+        """Wall µs per call (p50, mean) and CPU µs per call of one block."""
+        figures: dict[str, float] = self._ask(str(calls))
+        return figures
+
+    def dropped(self) -> dict[str, int]:
+        counts: dict[str, int] = self._ask("dropped")
+        return counts
+
+    def _ask(self, line: str) -> Any:
+        pipe = _stream(self._process.stdin)
+        pipe.write(line + "\n")
+        pipe.flush()
+        return json.loads(_stream(self._process.stdout).readline())
+
+
+def _stream(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None
+    return stream
+
+
+class _Receiver:
+    """Accepts every OTLP request and keeps nothing."""
+
+    def __enter__(self) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+async def _serve_blocks(name: str, endpoint: str, data_dir: Path) -> None:
+    from spanledger import telemetry
+    from spanledger.pricing import load_book
+    from spanledger.settings import Settings
+    from spanledger.workflows import Completion, Runner
+
+    emission = telemetry.start(endpoint) if name == "on" else telemetry.off()
+    runner = Runner(Settings(data_dir=data_dir), emission, load_book())
+    await runner.warm()
+    asked = Completion(messages=[{"role": "user", "content": "hello"}], conversation_id="bench", user_id="bench")
+    while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
+        if line == "dropped":
+            await asyncio.to_thread(emission.flush)
+            print(json.dumps(emission.dropped()), flush=True)
+            continue
+        walls = []
+        cpu = time.process_time_ns()
+        for _ in range(int(line)):
+            started = time.perf_counter_ns()
+            await runner.complete(asked)
+            walls.append((time.perf_counter_ns() - started) / 1000)
+        await asyncio.to_thread(emission.flush)  # what this block emitted is paid for in this block
+        spent = (time.process_time_ns() - cpu) / 1000
+        figures = {
+            "wall_p50": statistics.median(walls),
+            "wall_mean": statistics.fmean(walls),
+            "cpu_mean": spent / len(walls),
+        }
+        print(json.dumps(figures), flush=True)
+    await runner.close()
+    emission.shutdown()
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--child", choices=("on", "off"))
+    parser.add_argument("--endpoint", default="")
+    asked = parser.parse_args()
+    if asked.child is None:
+        print(json.dumps(run(), indent=2))
+        return
+    with tempfile.TemporaryDirectory(prefix="spanledger-bench-") as folder:
+        asyncio.run(_serve_blocks(asked.child, asked.endpoint, Path(folder)))
+
+
+if __name__ == "__main__":
+    _main()

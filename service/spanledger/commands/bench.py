@@ -1,0 +1,48 @@
+"""`spanledger bench`: the benchmarks, each on a data folder of its own."""
+
+import argparse
+import importlib
+import importlib.util
+import json
+from typing import Any
+
+DESCRIPTION = "Measures this machine, on data of its own that is thrown away afterwards; your data is not touched."
+EXAMPLES = """\
+examples:
+  spanledger bench overhead
+  spanledger bench ledger --json > ledger.json
+"""
+_BENCHMARKS = {
+    "ingest": "spans per second from acknowledged to readable",
+    "query": "latency of the API's questions over much history",
+    "overhead": "what emission costs an LLM call",
+    "live": "freshness: from an answer to its figures",
+    "ledger": "settlement, its lag, history and re-pricing",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    names = [name for name in _BENCHMARKS if importlib.util.find_spec(f"spanledger.bench.{name}") is not None]
+    meaning = "; ".join(f"{name}: {_BENCHMARKS[name]}" for name in names)
+    parser.add_argument("benchmark", choices=names, metavar="|".join(names), help=meaning)
+    parser.add_argument("--json", action="store_true", help="JSON on stdout")
+
+
+def run(options: argparse.Namespace) -> int:
+    figures: dict[str, Any] = importlib.import_module(f"spanledger.bench.{options.benchmark}").run()
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        print("\n".join(_lines(figures)))
+    return 0
+
+
+def _lines(figures: dict[str, Any], indent: str = "") -> list[str]:
+    lines: list[str] = []
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{name:32} {value}")
+    return lines

@@ -1,0 +1,81 @@
+"""What several commands share: settings from flags, and the way to the data, whoever holds it."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from spanledger import settings
+from spanledger.client import Api, running_api_of
+from spanledger.errors import SchemaError
+from spanledger.settings import Settings
+from spanledger.store import running
+
+if TYPE_CHECKING:
+    from spanledger.store.client import Store
+
+TENANT = "default"
+Schema = Literal["required", "migrate", "any"]
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """The flags that say where the data is."""
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="data folder (default .spanledger)")
+    parser.add_argument(
+        "--clickhouse-url", metavar="URL", help="http://user:password@host:8123/database instead of the embedded engine"
+    )
+
+
+def place(options: argparse.Namespace, **more: Any) -> Settings:
+    """Settings from the flags of `add_place` and others by name."""
+    return settings.load(data_dir=options.data_dir, clickhouse_url=options.clickhouse_url, **more)
+
+
+def running_api(chosen: Settings) -> Api | None:
+    """The API of the `up` that runs on this data folder; None when none does or a server holds the data.
+
+    Raises StoreBusy when one runs that cannot be talked to.
+    """
+    return None if chosen.clickhouse_url else running_api_of(chosen.data_dir)
+
+
+@contextmanager
+def opened(chosen: Settings, schema: Schema = "required") -> Iterator["Store"]:
+    """The store itself, when no running `up` holds it; closed afterwards.
+
+    `schema`: "required" to be complete, made so ("migrate"), or left as it is ("any"). A complete one is also put right
+    after an unclean stop. Raises StoreError; SchemaError for a schema that is incomplete or newer than this program.
+    """
+    from spanledger.store import migrate
+    from spanledger.store.client import open_embedded, open_server
+
+    embedded = not chosen.clickhouse_url
+    store = open_embedded(chosen.data_dir) if embedded else open_server(chosen.clickhouse_url)
+    try:
+        if schema == "migrate":
+            migrate.migrate(store, _say)
+        if schema == "required" and not migrate.ready(store):
+            raise SchemaError("the data is not migrated to this version; run `spanledger migrate` (or `up`) first")
+        clean = not embedded or running.begin(chosen.data_dir)
+        if not clean and schema != "any":
+            from spanledger.ledger import audit
+
+            audit.after_unclean_stop(store, _say)
+            clean = True
+        yield store
+        if clean and embedded:
+            running.finish(chosen.data_dir)
+    finally:
+        store.close()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def existing(chosen: Settings) -> None:
+    """Refuses a data folder that holds nothing, so that a typing error does not create one. Raises SchemaError."""
+    if not chosen.clickhouse_url and not (chosen.data_dir / "clickhouse").is_dir():
+        raise SchemaError(f"there is no data in {chosen.data_dir}; start `spanledger up`, or give another --data-dir")

@@ -1,0 +1,1 @@
+"""The OTLP door: HTTP and gRPC → spool → ClickHouse. Everything acknowledged is in the spool first."""

@@ -1,0 +1,80 @@
+"""Gives genai_spans the spans of a batch that it lacks, by the query of its view."""
+
+import logging
+import re
+import secrets
+
+from spanledger.errors import StoreError
+from spanledger.ingest.blame import blames_data
+from spanledger.ingest.decode import quoted
+from spanledger.store import migrate
+from spanledger.store.client import Store
+
+_VIEW = "genai_spans_mv"
+_MAX_REFUSED = 20  # of one batch; beyond it the fault lies with the view, and `audit --repair` completes the rest
+_HASH_BITS = 64
+
+log = logging.getLogger(__name__)
+
+
+class Completion:
+    """One use: for one batch."""
+
+    def __init__(self, store: Store, batch: str) -> None:
+        self._store = store
+        self._batch = quoted(batch)
+        self.refused = 0
+
+    def run(self) -> int:
+        """Inserts what is missing and queues the batch's traces for settlement; returns how many spans were refused.
+
+        A span that the view cannot read stays in otel_traces alone. Raises StoreError.
+        """
+        view = next((view for view in migrate.files("views") if view.name == _VIEW), None)
+        if view is not None:
+            self._insert(_query(view.statement), "1", 0)
+        token = f"SETTINGS insert_deduplication_token = {quoted(secrets.token_hex(8))}"
+        self._store.command(
+            f"INSERT INTO settle_queue (tenant, trace_id, pending) {token} "
+            f"SELECT DISTINCT Tenant, TraceId, 1 FROM otel_traces WHERE Batch = {self._batch}"
+        )
+        return self.refused
+
+    def _insert(self, query: str, condition: str, bit: int) -> None:
+        """All missing spans that meet the condition; halves them where one is refused, down to the single span."""
+        missing = (
+            f"(SELECT * FROM otel_traces WHERE Batch = {self._batch} AND {condition} AND (TraceId, SpanId) NOT IN "
+            f"(SELECT trace_id, span_id FROM genai_spans WHERE batch = {self._batch})) AS otel_traces"
+        )
+        rows = query.replace("{missing}", missing)
+        try:
+            names = ", ".join(row[0] for row in self._store.query(f"DESCRIBE TABLE ({rows})"))
+            token = f"SETTINGS insert_deduplication_token = {quoted(secrets.token_hex(8))}"
+            self._store.command(f"INSERT INTO genai_spans ({names}) {token}\n{rows}")
+        except StoreError as exc:
+            if not blames_data(self._store, exc):
+                raise
+            if bit == _HASH_BITS:
+                self.refused += 1
+                log.error("a span is in otel_traces, but the view that normalises it refuses it: %s", exc)
+                return
+            for half in (0, 1):
+                if self.refused >= _MAX_REFUSED:
+                    log.error("many spans are refused by the view; run `spanledger audit --repair` when it is mended")
+                    return
+                self._insert_half(query, f"{condition} AND bitTest(cityHash64(TraceId, SpanId), {bit}) = {half}", bit)
+
+    def _insert_half(self, query: str, condition: str, bit: int) -> None:
+        count = f"SELECT count() FROM otel_traces WHERE Batch = {self._batch} AND {condition}"
+        spans = self._store.scalar(count)
+        if spans:
+            self._insert(query, condition, _HASH_BITS if spans == 1 else bit + 1)
+
+
+def _query(statement: str) -> str:
+    """The view's SELECT with `{missing}` where it reads otel_traces."""
+    query = re.sub(r"(?is)^.*?\bAS\s*\n(?=\s*(WITH|SELECT)\b)", "", statement, count=1)
+    query, places = re.subn(r"\bFROM\s+otel_traces\b", "FROM {missing}", query)
+    if places != 1:
+        raise StoreError(f"{_VIEW} must read otel_traces in exactly one place for recovery to work")
+    return query

@@ -1,0 +1,134 @@
+"""OTLP over HTTP: paths, methods, headers and limits around the door."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from spanledger.ingest.answers import CONTENT_TYPES, Answer, Encoding
+from spanledger.ingest.door import Door, encoding_of
+from spanledger.ingest.signals import BY_PATH, Signal
+
+Sync = Callable[[str], Awaitable[None]]  # waits until the disk has what was stored of a signal
+
+
+async def synced(answer: Answer, signal: Signal, sync: Sync | None) -> Answer:
+    """The answer, once the disk has what was accepted; a refusal when it does not take it."""
+    if sync is not None and answer.accepted:
+        try:
+            await sync(signal.name)
+        except OSError as exc:
+            return Answer(503, f"the spool cannot be synced: {exc.strerror}", retry_after=5)
+    return answer
+
+
+_CORS = {
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Encoding, Content-Type, X-Api-Key, traceparent, tracestate",
+    "Access-Control-Max-Age": "7200",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Protection against slow, many and big requests."""
+
+    body_timeout_s: float = 30.0  # for a whole body
+    idle_timeout_s: float = 75.0  # for a whole header, and between requests of a connection
+    max_buffered_bytes: int = 192 * 1024 * 1024  # request bodies in memory at a time
+    max_connections: int = 2000
+
+
+class HttpDoor:
+    """The request handler. `cors_origin`: an origin, `*`, or "" to send no CORS headers."""
+
+    def __init__(self, door: Door, sync: Sync | None, limits: Limits, cors_origin: str = "") -> None:
+        self._door = door
+        self._sync = sync
+        self._limits = limits
+        self._cors_origin = cors_origin
+        self._buffered = 0
+        self.server = web.Server(
+            self._handle,
+            keepalive_timeout=limits.idle_timeout_s,
+            auto_decompress=False,
+            access_log=None,
+            lingering_time=2.0,
+        )
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if len(self.server.connections) > self._limits.max_connections:
+            response = self._respond(Answer(503, "too many connections", retry_after=5), None, "json")
+            response.force_close()
+            return response
+        signal = BY_PATH.get(request.path)
+        encoding = encoding_of(request.headers.get("Content-Type", ""))
+        refused = self._refusal(request, signal, encoding)
+        if refused is not None:
+            return refused
+        assert signal is not None
+        assert encoding is not None
+        return await self._export(request, signal, encoding)
+
+    def _refusal(
+        self, request: web.BaseRequest, signal: Signal | None, encoding: Encoding | None
+    ) -> web.Response | None:
+        shown: Encoding = encoding or "json"
+        if signal is None:
+            paths = ", ".join(BY_PATH)
+            return self._respond(Answer(404, f"no such path; OTLP is received at {paths}"), None, shown)
+        if request.method == "OPTIONS" and self._cors_origin:
+            return web.Response(status=204, headers=self._cors_headers() | _CORS)
+        if request.method != "POST":
+            response = self._respond(Answer(405, "use POST"), signal, shown)
+            response.headers["Allow"] = "POST"
+            return response
+        if encoding is None:
+            answer = Answer(415, "Content-Type must be application/x-protobuf or application/json")
+            return self._respond(answer, signal, shown)
+        if (request.content_length or 0) > self._door.max_body_bytes:
+            response = self._respond(self._door.too_large(), signal, shown)
+            response.force_close()
+            return response
+        return None
+
+    async def _export(self, request: web.BaseRequest, signal: Signal, encoding: Encoding) -> web.Response:
+        held = 0
+        chunks: list[bytes] = []
+        try:
+            async with asyncio.timeout(self._limits.body_timeout_s):
+                async for chunk in request.content.iter_any():
+                    held += len(chunk)
+                    self._buffered += len(chunk)
+                    if held > self._door.max_body_bytes:
+                        return self._closing(self._door.too_large(), signal, encoding)
+                    if self._buffered > self._limits.max_buffered_bytes:
+                        answer = Answer(503, "too many bodies in memory", retry_after=1)
+                        return self._closing(answer, signal, encoding)
+                    chunks.append(chunk)
+        except TimeoutError:
+            return self._closing(Answer(408, "the body did not arrive in time"), signal, encoding)
+        else:
+            content_encoding = request.headers.get("Content-Encoding", "")
+            answer = self._door.accept(signal, b"".join(chunks), encoding, content_encoding)
+            return self._respond(await synced(answer, signal, self._sync), signal, encoding)
+        finally:
+            self._buffered -= held
+
+    def _closing(self, answer: Answer, signal: Signal, encoding: Encoding) -> web.Response:
+        self._door.counts.answers[answer.status] += 1
+        response = self._respond(answer, signal, encoding)
+        response.force_close()
+        return response
+
+    def _respond(self, answer: Answer, signal: Signal | None, encoding: Encoding) -> web.Response:
+        headers = {"Content-Type": CONTENT_TYPES[encoding]} | self._cors_headers()
+        if answer.retry_after:
+            headers["Retry-After"] = str(answer.retry_after)
+        if answer.status == 415:
+            headers["Accept-Encoding"] = "gzip, zstd, deflate"
+        return web.Response(status=answer.status, body=answer.body(signal, encoding), headers=headers)
+
+    def _cors_headers(self) -> dict[str, str]:
+        return {"Access-Control-Allow-Origin": self._cors_origin} if self._cors_origin else {}

@@ -1,0 +1,195 @@
+"""Moves the spool into ClickHouse: batch by batch, each signal on a thread of its own."""
+
+import logging
+import secrets
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spanledger.errors import StoreError
+from spanledger.ingest import decode, spool
+from spanledger.ingest.feed import Load, feed_of
+from spanledger.ingest.journal import Journal
+from spanledger.ingest.recovery import Recovery
+from spanledger.ingest.signals import SIGNALS
+from spanledger.store.client import Store
+
+_BATCH_BYTES = 32 * 1024 * 1024
+_MIN_INTERVAL_S = 0.05  # between the starts of two loads: many tiny parts cost more than they bring
+_MAX_BACKOFF_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Progress:
+    """Of one signal since the start."""
+
+    batches: int = 0
+    items: int = 0
+    bytes: int = 0
+    retries: int = 0
+    buried: int = 0
+    last_error: str = ""
+
+
+@dataclass
+class _Lane:
+    """What waits to be loaded of one signal."""
+
+    queue: deque[spool.Segment] = field(default_factory=deque)
+    known: set[Path] = field(default_factory=set)
+    loading_since_ms: int | None = None
+    progress: Progress = field(default_factory=Progress)
+
+
+class Loader:
+    """`want` asks for a segment of a signal; `on_loaded` is called after every load, on the loading thread."""
+
+    def __init__(
+        self, store: Store, data_dir: Path, durable: bool, want: Callable[[str], None], on_loaded: Callable[[str], None]
+    ) -> None:
+        self._store = store
+        self._feed = feed_of(store)
+        self._data_dir = data_dir
+        self._durable = durable
+        self._want = want
+        self._on_loaded = on_loaded
+        self._changed = threading.Condition()
+        self._lanes = {signal: _Lane() for signal in SIGNALS}
+        self._stop = False
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begins with what earlier processes left. Expects no segment to be open any more."""
+        for segment in spool.ready_segments(self._data_dir):
+            self.offer(segment)
+        for signal in SIGNALS:
+            thread = threading.Thread(target=self._run, args=(signal,), name=f"ingest-{signal}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def offer(self, segment: spool.Segment) -> None:
+        """A complete segment; one that is known already is ignored."""
+        with self._changed:
+            lane = self._lanes[segment.signal]
+            if segment.path not in lane.known:
+                lane.known.add(segment.path)
+                lane.queue.append(segment)
+                self._changed.notify_all()
+
+    def drain(self, timeout: float) -> bool:
+        """Waits until everything offered is loaded; False when that takes longer."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not any(lane.known for lane in self._lanes.values()), timeout)
+
+    def stop(self, timeout: float) -> None:
+        """Ends the threads after the load that runs; what is left stays in the spool."""
+        with self._changed:
+            self._stop = True
+            self._changed.notify_all()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def progress(self) -> dict[str, Progress]:
+        return {signal: lane.progress for signal, lane in self._lanes.items()}
+
+    def waiting(self) -> Counter[str]:
+        """`segments` and `bytes` that are complete and not loaded, `oldest_ms` of the first of them (0: none)."""
+        with self._changed:
+            queued = [segment for lane in self._lanes.values() for segment in lane.queue]
+            loading = [lane.loading_since_ms for lane in self._lanes.values() if lane.loading_since_ms]
+        oldest = [*loading, *(segment.oldest_ms for segment in queued)]
+        return Counter(
+            segments=len(queued),
+            bytes=sum(segment.size for segment in queued),
+            items=sum(segment.items for segment in queued),
+            oldest_ms=min(oldest, default=0),
+        )
+
+    def _run(self, signal: str) -> None:
+        lane = self._lanes[signal]
+        journal = Journal(self._data_dir, signal, self._durable)
+        recovery = Recovery(self._store, self._data_dir, signal)
+        pending = journal.pending()
+        if pending is not None:
+            self._insist(lane, lambda: self._recover(lane, journal, recovery, pending.batch, pending.segments))
+        while segments := self._take(signal, lane):
+            started = time.monotonic()
+            self._insist(lane, lambda: self._load(lane, journal, recovery, segments))
+            with self._changed:
+                self._changed.wait_for(lambda: self._stop, _MIN_INTERVAL_S - (time.monotonic() - started))
+
+    def _take(self, signal: str, lane: _Lane) -> list[spool.Segment]:
+        """The next batch; nothing when the loader stops."""
+        with self._changed:
+            empty = not lane.queue
+        if empty:
+            self._want(signal)
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop or lane.queue)
+            if self._stop:
+                return []
+            batch: list[spool.Segment] = []
+            size = 0
+            while lane.queue and (not batch or size + lane.queue[0].size <= _BATCH_BYTES):
+                segment = lane.queue.popleft()
+                size += segment.size
+                batch.append(segment)
+            lane.loading_since_ms = min(segment.oldest_ms for segment in batch)
+            return batch
+
+    def _insist(self, lane: _Lane, attempt: Callable[[], None]) -> None:
+        """Tries until it works or the loader stops; ClickHouse may be away for hours."""
+        pause = 0.1
+        while not self._stop:
+            try:
+                return attempt()
+            except StoreError as exc:
+                lane.progress.retries += 1
+                lane.progress.last_error = str(exc)
+                log.warning("a batch could not be loaded, trying again: %s", exc)
+            except Exception as exc:  # the thread must survive whatever it meets, and say so
+                lane.progress.retries += 1
+                lane.progress.last_error = repr(exc)
+                log.exception("a batch could not be loaded, trying again")
+            with self._changed:
+                self._changed.wait_for(lambda: self._stop, pause)
+            pause = min(pause * 2, _MAX_BACKOFF_S)
+        return None
+
+    def _load(self, lane: _Lane, journal: Journal, recovery: Recovery, segments: Sequence[spool.Segment]) -> None:
+        """A fresh batch, or, after a failure in between, what is missing of it."""
+        paths = [segment.path for segment in segments]
+        pending = journal.pending()
+        if pending is not None:
+            self._recover(lane, journal, recovery, pending.batch, pending.segments)
+        else:
+            batch = f"{time.time_ns() // 1_000_000:012x}-{secrets.token_hex(4)}"
+            journal.begin(batch, paths)
+            for target in decode.TARGETS[segments[0].signal]:
+                self._feed.insert(Load(target, paths, batch, f"{batch}:{target.table}"))
+            journal.end(paths)
+        self._done(lane, segments)
+
+    def _recover(self, lane: _Lane, journal: Journal, recovery: Recovery, batch: str, segments: Sequence[Path]) -> None:
+        lane.progress.buried += recovery.complete(batch, segments)
+        journal.end(segments)
+        with self._changed:
+            lane.queue = deque(segment for segment in lane.queue if segment.path not in segments)
+            lane.known.difference_update(segments)
+            self._changed.notify_all()
+
+    def _done(self, lane: _Lane, segments: Sequence[spool.Segment]) -> None:
+        lane.progress.batches += 1
+        lane.progress.items += sum(segment.items for segment in segments)
+        lane.progress.bytes += sum(segment.size for segment in segments)
+        with self._changed:
+            lane.known.difference_update(segment.path for segment in segments)
+            lane.loading_since_ms = None
+            self._changed.notify_all()
+        self._on_loaded(segments[0].signal)

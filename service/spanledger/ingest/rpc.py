@@ -1,0 +1,48 @@
+"""OTLP over gRPC: the three Export methods around the door."""
+
+from typing import Any
+
+import grpc
+
+from spanledger.ingest.answers import Answer
+from spanledger.ingest.door import Door
+from spanledger.ingest.http import Sync, synced
+from spanledger.ingest.signals import SIGNALS, Signal
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_MAX_CONCURRENT = 256
+
+
+async def serve(door: Door, sync: Sync | None, address: str) -> Any:
+    """Starts the server on `host:port`; returns it (a grpc.aio.Server)."""
+    options = [
+        ("grpc.max_receive_message_length", door.max_body_bytes),
+        ("grpc.so_reuseport", 1),
+        ("grpc.max_concurrent_streams", 128),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=_MAX_CONCURRENT)
+    handlers = [_handler(door, sync, signal) for signal in SIGNALS.values()]
+    server.add_generic_rpc_handlers(handlers)
+    if server.add_insecure_port(address) == 0:
+        raise OSError(f"{address} cannot be listened on")
+    await server.start()
+    return server
+
+
+def _handler(door: Door, sync: Sync | None, signal: Signal) -> Any:
+    async def export(body: bytes, context: Any) -> bytes:
+        answer = await synced(door.accept(signal, body, "protobuf"), signal, sync)
+        if not answer.ok:
+            await _abort(context, answer)
+        return answer.body(signal, "protobuf")
+
+    # No (de)serialiser: the body goes to the spool as it came.
+    method = grpc.unary_unary_rpc_method_handler(export)
+    return grpc.method_handlers_generic_handler(signal.grpc_service, {"Export": method})
+
+
+async def _abort(context: Any, answer: Answer) -> None:
+    trailing = (("grpc-status-details-bin", answer.rpc_status()),) if answer.retry_after else ()
+    await context.abort(_CODES[answer.rpc_code], answer.message, trailing)

@@ -1,0 +1,290 @@
+"""The parent's side of the door: binds the ports, starts the workers, restarts those that die."""
+
+import contextlib
+import json
+import logging
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spanledger.errors import SettingsError
+from spanledger.ingest import spool
+from spanledger.ingest.worker import Config
+from spanledger.settings import Settings
+
+_START_TIMEOUT_S = 30.0
+_RESTART_PAUSE_S = 0.5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Process:
+    popen: "subprocess.Popen[bytes]"
+    control: socket.socket
+    started: float
+    writer: str = ""
+    buffer: bytes = b""
+    counts: dict[str, Any] = field(default_factory=dict)
+    up: bool = False
+    flushed: int = 0  # the number of the last flush that it reported
+
+
+class Supervisor:
+    """Thread-safe. `on_segment` is called, on a thread of its own, for every segment that a worker completed."""
+
+    def __init__(self, settings: Settings, workers: int, on_segment: Callable[[spool.Segment], None]) -> None:
+        self._settings = settings
+        self._on_segment = on_segment
+        self._count = workers
+        self._processes: list[_Process] = []
+        self._past: list[dict[str, Any]] = []  # the last counts of workers that are gone
+        self._wanted: set[str] = set()
+        self._guard = threading.RLock()
+        self._changed = threading.Condition(self._guard)
+        self._flushes = 0
+        self._stopping = threading.Event()
+        self._all_up = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.restarts = 0
+        self._listeners: list[socket.socket] = []
+        self._reserved: socket.socket | None = None
+        self.endpoint = ""
+
+    def start(self) -> None:
+        """Returns when every listener accepts. Raises SettingsError for a port that cannot be had."""
+        try:
+            self._bind()
+        except SettingsError:
+            self._unbind()
+            raise
+        self._thread = threading.Thread(target=self._watch, name="ingest-supervisor", daemon=True)
+        self._thread.start()
+        if not self._all_up.wait(_START_TIMEOUT_S):
+            self.stop(1.0)
+            raise SettingsError("the OTLP listeners did not start; see the log above")
+
+    def _bind(self) -> None:
+        host = self._settings.host
+        http_host = host if self._settings.otlp_http_port else "127.0.0.1"
+        listener = _listen(http_host, self._settings.otlp_http_port)
+        self._listeners.append(listener)
+        self.endpoint = _url(http_host, listener.getsockname()[1])
+        if self._settings.otlp_grpc_port:
+            self._reserved = _reserve(host, self._settings.otlp_grpc_port)
+
+    def _unbind(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        if self._reserved is not None:
+            self._reserved.close()
+
+    def want(self, signal: str) -> None:
+        """Asks the workers to complete a segment of a signal as soon as they have something."""
+        with self._guard:
+            self._wanted.add(signal)
+            for process in self._processes:
+                self._tell(process, f"want {signal}")
+
+    def flush(self, timeout: float) -> bool:
+        """Returns when `on_segment` has been told of everything acknowledged before; False when that takes longer."""
+        with self._changed:
+            self._flushes += 1
+            number = self._flushes
+            for process in self._processes:
+                self._tell(process, f"flush {number}")
+            return self._changed.wait_for(lambda: all(p.flushed >= number for p in self._processes), timeout)
+
+    def stop(self, timeout: float) -> None:
+        """Stops accepting, lets running requests finish, waits for the workers' last segments."""
+        self._stopping.set()
+        with self._guard:
+            for process in self._processes:
+                self._tell(process, "stop")
+        if self._thread is not None:
+            self._thread.join(timeout)
+        for process in self._processes:
+            if process.popen.poll() is None:
+                process.popen.kill()
+        if self._thread is not None:
+            self._thread.join(5.0)
+        self._unbind()
+
+    @property
+    def alive(self) -> int:
+        """How many workers accept."""
+        with self._guard:
+            return sum(process.up for process in self._processes)
+
+    def pids(self) -> list[int]:
+        """The processes of the workers that accept."""
+        with self._guard:
+            return [process.popen.pid for process in self._processes if process.up]
+
+    def counts(self) -> dict[str, Any]:
+        """Sums over all workers, gone ones included."""
+        total: dict[str, Any] = {"answers": Counter(), "accepted": Counter(), "rejected": Counter(), "bytes": 0}
+        with self._guard:
+            reports = [*self._past, *(process.counts for process in self._processes)]
+        for report in reports:
+            for name in ("answers", "accepted", "rejected"):
+                total[name].update(report.get(name, {}))
+            total["bytes"] += report.get("bytes", 0)
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in total.items()}
+
+    def _tell(self, process: _Process, line: str) -> None:
+        with contextlib.suppress(OSError):  # it is dying; the watcher will see
+            process.control.sendall(line.encode() + b"\n")
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        settings = self._settings
+        config = Config(
+            parent_pid=os.getpid(),
+            control_fd=theirs.fileno(),
+            http_fds=[listener.fileno() for listener in self._listeners],
+            grpc_address=_address(settings.host, settings.otlp_grpc_port) if settings.otlp_grpc_port else "",
+            data_dir=str(settings.data_dir.resolve()),
+            durable=settings.durability == "fsync",
+            max_body_bytes=settings.max_body_bytes,
+            spool_max_bytes=settings.spool_max_bytes,
+        )
+        popen = subprocess.Popen(
+            [sys.executable, "-m", "spanledger.ingest.worker", json.dumps(asdict(config))],
+            pass_fds=[config.control_fd, *config.http_fds],
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        with self._guard:
+            self._processes.append(_Process(popen, ours, time.monotonic(), flushed=self._flushes))
+
+    def _watch(self) -> None:
+        """The supervisor's thread; it also starts the workers, for the kernel ends them with the thread that did."""
+        for _ in range(self._count):
+            self._spawn()
+        while self._processes:
+            with selectors.DefaultSelector() as selector:
+                for process in self._processes:
+                    selector.register(process.control, selectors.EVENT_READ, process)
+                for key, _ in selector.select(1.0):
+                    self._hear(key.data)
+
+    def _hear(self, process: _Process) -> None:
+        try:
+            data = process.control.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            self._bury(process)
+            return
+        *lines, process.buffer = (process.buffer + data).split(b"\n")
+        for line in lines:
+            self._understand(process, json.loads(line))
+
+    def _understand(self, process: _Process, message: dict[str, Any]) -> None:
+        if "up" in message:
+            with self._guard:
+                process.up, process.writer = True, message["writer"]
+                for signal in self._wanted:
+                    self._tell(process, f"want {signal}")
+                if sum(p.up for p in self._processes) == self._count:
+                    self._all_up.set()
+        if "counts" in message:
+            process.counts = message["counts"]
+        if "segment" in message:
+            fields = message["segment"]
+            segment = spool.Segment(**(fields | {"path": Path(fields["path"])}))
+            with self._guard:
+                self._wanted.discard(segment.signal)
+            self._on_segment(segment)
+        if "flushed" in message:
+            with self._changed:
+                process.flushed = message["flushed"]
+                self._changed.notify_all()
+
+    def _bury(self, process: _Process) -> None:
+        """A worker is gone: what it left is completed, and another takes its place unless all is stopping."""
+        process.control.close()
+        process.popen.wait()
+        if process.writer:
+            spool.adopt(self._settings.data_dir, process.writer)
+            for segment in spool.ready_segments(
+                self._settings.data_dir
+            ):  # some of which it could not announce any more
+                self._on_segment(segment)
+        with self._changed:
+            self._processes.remove(process)
+            self._past.append(process.counts)
+            self._changed.notify_all()
+        if self._stopping.is_set():
+            return
+        log.error("an OTLP worker ended with code %s; starting another", process.popen.returncode)
+        self.restarts += 1
+        if time.monotonic() - process.started < _RESTART_PAUSE_S * 4:
+            self._stopping.wait(_RESTART_PAUSE_S)
+        if not self._stopping.is_set():
+            self._spawn()
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _url(host: str, port: int) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return "http://" + _address(reachable, port)
+
+
+def _socket(host: str, port: int) -> tuple[socket.socket, Any]:
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as exc:
+        raise SettingsError(f"host {host!r} is not an address of this machine: {exc.strerror}") from exc
+    return socket.socket(family, kind, proto), address
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener, address = _socket(host, port)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError as exc:
+        listener.close()
+        raise _in_use("otlp-http-port", port, exc) from exc
+    listener.setblocking(False)
+    return listener
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    """Binds the gRPC port without listening: nobody else gets it, while the workers, which share it, do.
+
+    A first attempt without SO_REUSEPORT finds a foreign server that would let itself be shared with.
+    """
+    for reuse_port in (False, True):
+        probe, address = _socket(host, port)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            probe.bind(address)
+        except OSError as exc:
+            probe.close()
+            raise _in_use("otlp-grpc-port", port, exc) from exc
+        if reuse_port:
+            return probe
+        probe.close()
+    raise AssertionError("unreachable")
+
+
+def _in_use(flag: str, port: int, exc: OSError) -> SettingsError:
+    return SettingsError(f"port {port} cannot be used ({exc.strerror}); stop what uses it or give another --{flag}")

@@ -1,0 +1,271 @@
+"""Proves that the books balance, level by level, each against the one above it:
+
+    otel_traces → genai_spans → ledger → message_usage, conversation_usage, user_usage_1h, usage_1m, messages
+
+A difference names the level, the key and what is missing (positive) or too much (negative). `repair` posts the
+differences. A trace whose spans differ is not compared further down until its spans are right.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from spanledger.ledger import posting, rollups, settler
+from spanledger.ledger.books import Books, Joined, Message, Prices, compute
+from spanledger.ledger.entries import DIMS, MEASURES, Book, difference
+from spanledger.ledger.raw import RawLevel
+from spanledger.store.client import Store
+
+CHUNK_TRACES = 4_000
+LISTED = 10_000  # differences listed one by one; beyond this they are only counted
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`level`: the table that is wrong; `amounts`: what must be added to make it right, or the fields that differ."""
+
+    level: str
+    key: dict[str, Any]
+    amounts: dict[str, Any]
+    note: str = ""
+
+
+@dataclass
+class Report:
+    """What was compared, what differed, which copies of calls were joined, and what a repair wrote."""
+
+    start: datetime | None
+    end: datetime | None
+    checked: dict[str, int] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+    joined: list[Joined] = field(default_factory=list)
+    repaired: dict[str, int] = field(default_factory=dict)
+    skipped_traces: int = 0
+    wrong_entries: Book = field(default_factory=dict)  # what the ledger lacks or has too much, not repaired
+
+    @property
+    def balanced(self) -> bool:
+        return not self.differences
+
+    def add(self, difference_: Difference) -> None:
+        self.differences.append(difference_)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report in the words of the API; at most LISTED differences one by one."""
+        return {
+            "balanced": self.balanced,
+            "from": self.start.isoformat() if self.start else None,
+            "to": self.end.isoformat() if self.end else None,
+            "checked": self.checked,
+            "difference_count": len(self.differences),
+            "differences": [asdict(d) for d in self.differences[:LISTED]],
+            "joined_calls": len(self.joined),
+            "joined": [asdict(j) for j in self.joined[:LISTED]],
+            "repaired": self.repaired,
+            "skipped_traces": self.skipped_traces,
+        }
+
+
+def audit(
+    store: Store,
+    prices: Prices,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    repair: bool = False,
+    say: Say = lambda _: None,
+    still: AbstractContextManager[Any] | None = None,
+) -> Report:
+    """Compares every level with the one above it for spans that started in [start, end); None: no bound.
+
+    Pending spans are settled first: being a moment behind is not an imbalance. `still`: held while two levels are
+    compared, so that no settlement moves them. Raises StoreError.
+    """
+    report = Report(start, end)
+    with still or nullcontext():
+        return _audit(store, prices, report, repair, say)
+
+
+def _audit(store: Store, prices: Prices, report: Report, repair: bool, say: Say) -> Report:
+    while settler.settle_once(store, prices).traces:
+        pass
+    say("comparing raw spans with genai_spans")
+    wrong_traces = _check_spans(store, prices, report, repair)
+    say("comparing genai_spans with the ledger")
+    _check_ledger(store, prices, report, set() if repair else wrong_traces, repair)
+    for rollup in rollups.all_rollups():
+        say(f"comparing the ledger with {rollup.name}")
+        _check_rollup(store, rollup, report, repair)
+    return report
+
+
+def _check_spans(store: Store, prices: Prices, report: Report, repair: bool) -> set[tuple[str, str]]:
+    level = RawLevel(store, report.start, report.end)
+    wrong: set[tuple[str, str]] = set()
+    differing = list(level.differences())
+    for _ in range(3):
+        if not differing:
+            break
+        # Spans go on landing while they are compared: what landed meanwhile is settled and looked at once more.
+        while settler.settle_once(store, prices).traces:
+            pass
+        differing = level.again(differing)
+    for found in differing:
+        wrong.add((found.tenant, found.trace_id))
+        key = {"tenant": found.tenant, "trace_id": found.trace_id, "span_id": found.span_id}
+        report.add(Difference("genai_spans", key, found.fields, found.note))
+    report.checked["spans"] = level.checked
+    if repair and wrong:
+        report.repaired["genai_spans"] = level.repair(sorted(wrong))
+    return wrong
+
+
+def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[str, str]], repair: bool) -> None:
+    report.checked.update(traces=0, ledger_lines=0, messages=0)
+    seen: dict[tuple[str, ...], None] = {}
+    for run_id in chunks(store, report.start, report.end):
+        try:
+            for _ in range(3):
+                spans, _ = settler.read_chunk(store, run_id, settler.work_of(store, run_id))
+                books = compute(spans, prices)
+                posted = posting.posted(store, run_id)
+                entries = _without(difference(books.book, posted), skip)
+                # Spans go on landing meanwhile: with some unsettled, a difference is not one yet.
+                if not entries or not settler.settle_once(store, prices).traces:
+                    break
+            late = _unsettled(store) if entries else set()
+            entries = _without(entries, late)
+            for key, amounts in entries.items():
+                named = dict(zip(DIMS, key, strict=True))
+                identity = (named["kind"], named["tenant"], named["trace_id"], named["span_id"], *map(str, amounts))
+                if identity not in seen:
+                    seen[identity] = None
+                    _add_entry(report, named, amounts)
+                    if not repair:
+                        report.wrong_entries[key] = amounts
+            wrong_messages = _wrong_messages(store, run_id, books, skip | late)
+            for message in wrong_messages:
+                report.add(message)
+            if repair and (entries or wrong_messages):
+                posting.upsert_messages(store, books.messages.values(), posted, books.book)
+                posting.post(store, entries, reason="repair", run_id=run_id)
+                report.repaired["ledger"] = report.repaired.get("ledger", 0) + len(entries)
+                report.repaired["messages"] = report.repaired.get("messages", 0) + len(wrong_messages)
+            report.checked["traces"] += len(
+                set(zip(*(spans[c].to_pylist() for c in ("tenant", "trace_id")), strict=True))
+            )
+            report.checked["ledger_lines"] += len(posted)
+            report.checked["messages"] += len(books.messages)
+            known = {(j.tenant, j.trace_id, j.span_id) for j in report.joined}
+            report.joined += [j for j in books.joined if (j.tenant, j.trace_id, j.span_id) not in known]
+        finally:
+            settler.forget(store, run_id)
+    report.skipped_traces = len(skip)
+
+
+def _add_entry(report: Report, named: dict[str, Any], amounts: tuple[Any, ...]) -> None:
+    wrong = {m: a for m, a in zip(MEASURES, amounts, strict=True) if a}
+    key = {name: value for name, value in named.items() if value not in ("", 0)}
+    missing = next(iter(wrong.values())) > 0
+    report.add(Difference("ledger", key, wrong, "missing" if missing else "too much"))
+
+
+def _unsettled(store: Store) -> set[tuple[str, str]]:
+    """Traces whose spans landed after the last settlement: a moment behind, not wrong."""
+    rows = store.query("SELECT tenant, trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0")
+    return {(tenant, trace_id) for tenant, trace_id in rows}
+
+
+def _without(book: Book, traces: set[tuple[str, str]]) -> Book:
+    tenant, trace = DIMS.index("tenant"), DIMS.index("trace_id")
+    return {key: amounts for key, amounts in book.items() if (key[tenant], key[trace]) not in traces}
+
+
+def _wrong_messages(store: Store, run_id: str, books: Books, skip: set[tuple[str, str]]) -> list[Difference]:
+    stored = posting.stored_messages(store, run_id)
+    result = []
+    for key in sorted(books.messages.keys() | stored.keys()):
+        should, found = books.messages.get(key), stored.get(key)
+        either = should or found
+        if should == found or either is None or (either.tenant, either.trace_id) in skip:
+            continue
+        names = {"tenant": key[0], "conversation_id": key[1], "message_id": key[2]}
+        result.append(Difference("messages", names, _fields(should, found), "missing" if found is None else "wrong"))
+    return result
+
+
+def _fields(should: Message | None, found: Message | None) -> dict[str, Any]:
+    if should is None or found is None:
+        return {}
+    left, right = asdict(should), asdict(found)
+    return {name: {"expected": left[name], "found": right[name]} for name in left if left[name] != right[name]}
+
+
+def _check_rollup(store: Store, rollup: rollups.Rollup, report: Report, repair: bool) -> None:
+    # An entry that is wrong in the ledger is named there; the rollup that had it right is not wrong too.
+    rows = rollups.without(rollup, list(rollup.differences(store, report.start, report.end)), report.wrong_entries)
+    report.checked[rollup.name] = rollup.count(store, report.start, report.end)
+    for key, amounts in rows:
+        report.add(Difference(rollup.name, key, amounts, "differs from the ledger"))
+    if repair and rows:
+        rollup.post(store, rows)
+        report.repaired[rollup.name] = len(rows)
+
+
+_PAGE = """
+SELECT tenant, trace_id FROM genai_spans
+WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND started_at >= {start:DateTime64(9)}
+    AND started_at < {end:DateTime64(9)}
+GROUP BY tenant, trace_id ORDER BY tenant, trace_id LIMIT {limit:UInt32}
+SETTINGS optimize_aggregation_in_order = 1
+"""
+_FILL = """
+INSERT INTO settle_work (run_id, round, tenant, trace_id, pending)
+SELECT DISTINCT {run:String}, 0, tenant, trace_id, 0 FROM
+(
+    SELECT tenant, trace_id FROM genai_spans
+    WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND (tenant, trace_id) <= ({t2:String}, {id2:String})
+        AND started_at >= {start:DateTime64(9)} AND started_at < {end:DateTime64(9)}
+    UNION ALL
+    SELECT tenant, trace_id FROM ledger
+    WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND (tenant, trace_id) <= ({t2:String}, {id2:String})
+        AND started_at >= {start:DateTime64(9)} AND started_at < {end:DateTime64(9)}
+)
+"""
+_LAST = ("\U0010ffff", "\U0010ffff")
+
+
+def chunks(store: Store, start: datetime | None, end: datetime | None) -> Iterator[str]:
+    """Fills settle_work chunk by chunk with the traces of the window, in key order; yields the run id of each."""
+    window = rollups.window(start, end)
+    tenant, trace = "", ""
+    while True:
+        page = store.query(_PAGE, {"tenant": tenant, "trace": trace, "limit": CHUNK_TRACES, **window})
+        last = page[-1] if len(page) == CHUNK_TRACES else _LAST
+        run_id = uuid.uuid4().hex
+        bounds = {"tenant": tenant, "trace": trace, "t2": last[0], "id2": last[1]}
+        store.command(_FILL, {"run": run_id, **bounds, **window})
+        yield run_id
+        if last == _LAST:
+            return
+        tenant, trace = last
+
+
+def after_unclean_stop(store: Store, say: Say = lambda _: None) -> dict[str, int]:
+    """Makes every rollup equal to the ledger again, before settlement starts; returns corrections by rollup.
+
+    A kill between the parts of one insert can leave the ledger with an entry that a rollup lacks, or the reverse.
+    """
+    corrected = {}
+    for rollup in rollups.all_rollups():
+        if rollup.equal_by_bucket(store):
+            continue
+        rows = list(rollup.differences(store, None, None))
+        rollup.post(store, rows)
+        corrected[rollup.name] = len(rows)
+        say(f"{rollup.name}: {len(rows)} lines corrected after an unclean stop")
+    return corrected

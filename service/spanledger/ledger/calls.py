@@ -1,0 +1,304 @@
+"""Counts every provider call once, however many spans tell of it.
+
+Within a trace the leaves count: a span above them that repeats their usage is the same call seen from further out. It
+lends the leaf what the leaf does not say. Then the copies that no parent joins (siblings, orphan traces):
+
+1. The same provider response id is the same call.
+2. Without two ids, two spans of *different* instrumentations are one call when they are of one service, name one model,
+   have equal token counts (or stand in one trace or conversation where a copy has none), the one's time contains the
+   other's, and nothing contradicts (conversation, user). Each copy joins at most one call per instrumentation.
+
+What was joined stays listed in `Call.rows`; audit shows it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+CALL_ROLES = frozenset({"inference", "embedding", "rerank"})
+USAGE = (
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_write_input_tokens",
+    "cache_write_1h_input_tokens",
+    "output_tokens",
+    "reasoning_output_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
+)
+TOLERANCE_NS = 10_000_000  # clocks of one machine, read at slightly different moments
+REUSED_ID = 50  # a response id on more calls than this is a constant of some emulator, not an identity
+
+Span = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Call:
+    """One provider call. `rows` are the indexes of the spans that tell of it; `row` is the one that stands for it."""
+
+    row: int
+    rows: list[int]
+    tenant: str
+    trace: str
+    span_id: str
+    service: str
+    scopes: frozenset[str]
+    start_ns: int
+    end_ns: int
+    role: str
+    operation: str
+    provider: str
+    request_model: str
+    response_model: str
+    models: frozenset[str]
+    response_id: str
+    service_tier: str
+    error: bool
+    usage: dict[str, int | None]
+    estimated: bool
+    claim_usd: Decimal | None
+    claim_source: str
+    conversation: str
+    user: str
+    finish_reason: str = ""
+    copies: list["Call"] = field(default_factory=list)
+
+    @property
+    def measured(self) -> bool:
+        return self.usage["input_tokens"] is not None or self.usage["output_tokens"] is not None
+
+    @property
+    def failed(self) -> bool:
+        """Ended in an error and billed nothing, as far as anybody said. A stream that the client left was served."""
+        return self.error and not self.measured and not self.claim_usd and self.finish_reason != "aborted"
+
+    @property
+    def model(self) -> str:
+        return self.response_model or self.request_model
+
+
+def call_of(row: int, span: Span) -> Call:
+    """A call as one span tells it."""
+    models = frozenset(m.lower().rsplit("/", 1)[-1] for m in (span["request_model"], span["response_model"]) if m)
+    return Call(
+        row=row,
+        rows=[row],
+        tenant=span["tenant"],
+        trace=span["trace_id"],
+        span_id=span["span_id"],
+        service=span["service"],
+        scopes=frozenset({span["scope"]}),
+        start_ns=span["started_at_ns"],
+        end_ns=span["started_at_ns"] + span["duration_ns"],
+        role=span["role"],
+        operation=span["operation"],
+        provider=span["provider"],
+        request_model=span["request_model"],
+        response_model=span["response_model"],
+        models=models,
+        response_id=span["response_id"],
+        service_tier=span["service_tier"],
+        error=span["status"] == "error",
+        usage={name: span[name] for name in USAGE},
+        estimated=bool(span["usage_estimated"]),
+        claim_usd=span["cost_claim_usd"],
+        claim_source=span["cost_claim_source"],
+        conversation=span["conversation_id"],
+        user=span["user_id"],
+        finish_reason=span["finish_reason"],
+    )
+
+
+def calls_in_traces(spans: dict[int, Span], above: dict[int, int]) -> list[Call]:
+    """The calls that the candidate spans tell of, leaves joined with the spans above that repeat them.
+
+    `spans`: candidates by row (a call role, or usage); `above`: row → row of the nearest candidate ancestor, or −1.
+    """
+    children: dict[int, list[int]] = defaultdict(list)
+    for row in spans:
+        children[above[row]].append(row)
+    result: dict[int, list[Call]] = {}
+    stack = [(row, False) for row in children[-1]]
+    while stack:
+        row, expanded = stack.pop()
+        if not expanded and row in children:
+            stack.append((row, True))
+            stack.extend((child, False) for child in children[row])
+            continue
+        below = [call for child in children.get(row, ()) for call in result.pop(child)]
+        result[row] = _with_outer(row, spans[row], below)
+    return [call for calls in result.values() for call in calls]
+
+
+def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
+    """The calls of a subtree whose top is `span`."""
+    outer = call_of(row, span)
+    is_call = span["role"] in CALL_ROLES
+    if not below:
+        return [outer] if is_call or outer.measured else []
+    same = [c for c in below if not is_call or c.role == span["role"] or c.role not in CALL_ROLES]
+    served = [c for c in same if not c.failed]
+    if not served:
+        # Every attempt that was seen failed (or was of another kind), yet the outer span got an answer.
+        return [*below, outer] if (is_call and not outer.error) or outer.measured else below
+    if len(served) == 1:
+        _absorb(served[0], outer)
+        return below
+    unknown = sorted((c for c in served if not c.measured), key=lambda c: (c.start_ns, c.span_id))
+    if outer.measured and unknown:
+        rest = _rest(outer, [c for c in served if c.measured])
+        if rest is not None and (len(unknown) == 1 or len(unknown) == len(served)):
+            unknown[-1].usage = rest
+            unknown[-1].estimated |= outer.estimated
+    return below
+
+
+def _rest(outer: Call, known: Sequence[Call]) -> dict[str, int | None] | None:
+    """What a span's total leaves for the one call below it that does not say; None when the total does not reach."""
+    rest: dict[str, int | None] = {}
+    for name in USAGE:
+        whole = outer.usage[name]
+        part = sum(c.usage[name] or 0 for c in known)
+        if whole is not None and whole < part:
+            return None
+        rest[name] = None if whole is None else whole - part
+    return rest if rest["input_tokens"] or rest["output_tokens"] else None
+
+
+def _absorb(call: Call, other: Call) -> None:
+    """`other` tells of the same call: take from it what `call` does not say."""
+    if not call.measured and other.measured:
+        call.usage = dict(other.usage)
+        call.estimated = other.estimated
+    elif call.estimated and other.measured and not other.estimated:
+        call.usage = {n: v if v is not None else call.usage[n] for n, v in other.usage.items()}
+        call.estimated = False
+    elif call.measured and other.measured and _same_counts(call, other):
+        call.usage = {n: v if v is not None else other.usage[n] for n, v in call.usage.items()}
+    better_claim = other.claim_source == "provider" and call.claim_source != "provider"
+    if other.claim_usd is not None and (call.claim_usd is None or better_claim):
+        call.claim_usd, call.claim_source = other.claim_usd, other.claim_source
+    for name in (
+        "provider",
+        "request_model",
+        "response_model",
+        "response_id",
+        "service_tier",
+        "finish_reason",
+    ):
+        if not getattr(call, name):
+            setattr(call, name, getattr(other, name))
+    if call.role not in CALL_ROLES and other.role in CALL_ROLES:
+        call.role, call.operation = other.role, other.operation
+    call.conversation = call.conversation or other.conversation
+    call.user = call.user or other.user
+    call.error = call.error and other.error
+    call.rows.extend(other.rows)
+    call.scopes |= other.scopes
+    call.models |= other.models
+    call.start_ns = min(call.start_ns, other.start_ns)
+    call.end_ns = max(call.end_ns, other.end_ns)
+
+
+def _same_counts(a: Call, b: Call) -> bool:
+    return all(
+        a.usage[n] is None or b.usage[n] is None or a.usage[n] == b.usage[n] for n in ("input_tokens", "output_tokens")
+    )
+
+
+def join_copies(calls: Iterable[Call]) -> list[Call]:
+    """Joins the copies that no parent joins; the input may span several traces. Independent of the input's order."""
+    ordered = sorted(calls, key=lambda c: (c.start_ns, -c.end_ns, c.trace, c.span_id))
+    return _join_by_likeness(_join_by_response_id(ordered))
+
+
+def _join_by_response_id(calls: list[Call]) -> list[Call]:
+    groups: dict[tuple[str, str], list[Call]] = defaultdict(list)
+    for call in calls:
+        if call.response_id:
+            groups[call.tenant, call.response_id].append(call)
+    gone: set[int] = set()
+    for group in groups.values():
+        if not 1 < len(group) <= REUSED_ID:
+            continue
+        heads: list[Call] = []
+        for call in group:
+            # One instrumentation that reports two different usages under one id speaks of two calls.
+            head = next((h for h in heads if h.scopes.isdisjoint(call.scopes) or _same_counts(h, call)), None)
+            if head is None:
+                heads.append(call)
+            else:
+                gone.add(id(call))
+                _join(head, call)
+    return [call for call in calls if id(call) not in gone]
+
+
+def _join_by_likeness(calls: list[Call]) -> list[Call]:
+    services: dict[tuple[str, str], list[Call]] = defaultdict(list)
+    for call in calls:
+        services[call.tenant, call.service].append(call)
+    gone: set[int] = set()
+    for group in services.values():
+        tellers = {call.scopes for call in group}
+        if not any(a.isdisjoint(b) for a in tellers for b in tellers):
+            continue
+        earlier: dict[Any, list[Call]] = defaultdict(list)
+        for call in group:
+            found: Call | None = None
+            for key in _likeness_keys(call):
+                live = [c for c in earlier[key] if c.end_ns + TOLERANCE_NS >= call.start_ns]
+                earlier[key] = live
+                found = found or next((c for c in reversed(live) if _alike(c, call)), None)
+            if found is not None:
+                gone.add(id(call))
+                _join(found, call)
+            else:
+                for key in _likeness_keys(call):
+                    earlier[key].append(call)
+    return [call for call in calls if id(call) not in gone]
+
+
+def _likeness_keys(call: Call) -> list[Any]:
+    keys: list[Any] = [("trace", call.trace)]
+    if call.conversation:
+        keys.append(("conversation", call.conversation))
+    if call.measured:
+        keys.append((call.usage["input_tokens"] or 0, call.usage["output_tokens"] or 0))
+    return keys
+
+
+def _alike(outer: Call, inner: Call) -> bool:
+    """Rule 2 of this module. `outer` starts first."""
+    close = outer.trace == inner.trace or (outer.conversation != "" and outer.conversation == inner.conversation)
+    if outer.measured and inner.measured:
+        if any((outer.usage[n] or 0) != (inner.usage[n] or 0) for n in ("input_tokens", "output_tokens")):
+            return False  # embeddings: some say an output of 0, others none
+    elif not close:
+        return False
+    return (
+        outer.failed == inner.failed
+        and outer.role == inner.role
+        and outer.scopes.isdisjoint(inner.scopes)
+        and not (outer.response_id and inner.response_id)
+        and not outer.models.isdisjoint(inner.models)
+        and (inner.end_ns <= outer.end_ns + TOLERANCE_NS or inner.start_ns <= outer.start_ns + TOLERANCE_NS)
+        and not (outer.conversation and inner.conversation and outer.conversation != inner.conversation)
+        and not (outer.user and inner.user and outer.user != inner.user)
+    )
+
+
+def _join(call: Call, other: Call) -> None:
+    """Joins `other` into `call`; the copy with the richer context (a conversation, a user) stands for both."""
+    if (bool(other.conversation), bool(other.user)) > (bool(call.conversation), bool(call.user)):
+        call.row, call.trace, call.span_id, call.service = (
+            other.row,
+            other.trace,
+            other.span_id,
+            other.service,
+        )
+    _absorb(call, other)
+    call.copies.append(other)

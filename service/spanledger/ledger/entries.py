@@ -1,0 +1,106 @@
+"""What a ledger entry is made of; the one place in Python that spells the ledger's columns.
+
+An entry is a tuple: `DIMS` values, then `MEASURES` values. Equal dims mean the same line of the book, so books are
+dictionaries from dims to measures and a correction is a subtraction.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any, cast
+
+DIMS = (
+    "price_book",
+    "kind",
+    "tenant",
+    "trace_id",
+    "span_id",
+    "started_at_ns",
+    "conversation_id",
+    "message_id",
+    "user_id",
+    "service",
+    "operation",
+    "provider",
+    "model",
+    "workflow",
+    "agent",
+    "tool",
+    "prompt",
+    "prompt_version",
+    "variant",
+    "status",
+    "cost_state",
+)
+MEASURES = (
+    "llm_calls",
+    "failed_calls",
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_write_input_tokens",
+    "output_tokens",
+    "reasoning_output_tokens",
+    "cost_usd",
+    "claimed_usd",
+    "claimed_calls",
+    "billed_calls",
+    "computed_calls",
+    "estimated_calls",
+    "unpriced_calls",
+    "tool_calls",
+    "failed_tool_calls",
+    "messages",
+    "duration_ns",
+)
+MONEY = frozenset({"cost_usd", "claimed_usd"})
+ZERO = tuple(Decimal(0) if m in MONEY else 0 for m in MEASURES)
+
+Dims = tuple[Any, ...]
+Measures = tuple[Any, ...]
+Book = dict[Dims, Measures]
+
+
+_NO_DIMS = {d: 0 if d == "started_at_ns" else "" for d in DIMS}
+_NO_MEASURES = dict(zip(MEASURES, ZERO, strict=True))
+_in_dims_order = itemgetter(*DIMS)
+_in_measures_order = itemgetter(*MEASURES)
+
+
+def dims(**values: Any) -> Dims:
+    """Dims from names; what is not given is empty (started_at_ns: 0)."""
+    return cast(Dims, _in_dims_order(_NO_DIMS | values))
+
+
+def measures(**values: Any) -> Measures:
+    """Measures from names; what is not given is zero."""
+    return cast(Measures, _in_measures_order(_NO_MEASURES | values))
+
+
+def add(book: Book, key: Dims, amounts: Measures) -> None:
+    """Adds amounts to a line; lines that sum to zero are dropped by `difference`, not here."""
+    old = book.get(key)
+    book[key] = amounts if old is None else tuple(a + b for a, b in zip(old, amounts, strict=True))
+
+
+def difference(should: Book, posted: Book) -> Book:
+    """The entries that turn `posted` into `should`: empty when the books agree."""
+    result: Book = {}
+    for key, amounts in should.items():
+        old = posted.get(key)
+        if old is None:
+            if amounts != ZERO:
+                result[key] = amounts
+        elif old != amounts:
+            result[key] = tuple(a - b for a, b in zip(amounts, old, strict=True))
+    for key, old in posted.items():
+        if key not in should and old != ZERO:
+            result[key] = tuple(-a for a in old)
+    return result
+
+
+def total(book: Iterable[Measures]) -> Measures:
+    """The sum of all lines."""
+    result = ZERO
+    for amounts in book:
+        result = tuple(a + b for a, b in zip(result, amounts, strict=True))
+    return result

@@ -1,0 +1,75 @@
+"""The ledger as the rest of the program sees it: settle, audit, re-price."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from spanledger.ledger import audit, prices, reprice
+from spanledger.ledger.audit import Report
+from spanledger.ledger.prices import LedgerPrices
+from spanledger.ledger.reprice import Repricing
+from spanledger.ledger.settler import Settler
+from spanledger.pricing import PriceBook, load_book
+from spanledger.settings import Settings
+from spanledger.store.client import Store
+
+Say = Callable[[str], None]
+
+
+class Ledger:
+    """One per process. `settler` runs in the background once started; the other operations hold it still meanwhile."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._book = load_book([Path(settings.price_book)] if settings.price_book else [])
+        self._prices = prices.open_prices(store, self._book)
+        self._one_operation = threading.Lock()
+        self.settler = Settler(store, lambda: self._prices, settings.settle_interval_ms)
+
+    @property
+    def prices(self) -> LedgerPrices:
+        return self._prices
+
+    def recover(self, say: Say = lambda _: None) -> dict[str, int]:
+        """After an unclean stop, before settlement starts: rollups equal to the ledger again."""
+        return audit.after_unclean_stop(self._store, say)
+
+    def audit(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        repair: bool = False,
+        say: Say = lambda _: None,
+    ) -> Report:
+        """Compares all levels; see audit.audit."""
+        with self._one_operation:
+            return audit.audit(self._store, self._prices, start, end, repair, say, still=self.settler.busy)
+
+    def reprice(
+        self,
+        start: datetime,
+        end: datetime,
+        book_file: Path | None = None,
+        dry_run: bool = False,
+        say: Say = lambda _: None,
+    ) -> Repricing:
+        """Prices [start, end) by the current book, or by it with `book_file` on top."""
+        book: PriceBook = load_book([book_file]) if book_file else self._book
+        with self._one_operation, self.settler.busy:
+            self.settler.settle_now()
+            result = reprice.reprice(self._store, book, start, end, dry_run, say)
+            self._prices = prices.stored_prices(self._store)
+        return result
+
+    def undo_reprice(self, reprice_id: str, say: Say = lambda _: None) -> Repricing:
+        """Takes a re-pricing back."""
+        with self._one_operation, self.settler.busy:
+            self.settler.settle_now()
+            result = reprice.undo(self._store, reprice_id, say)
+            self._prices = prices.stored_prices(self._store)
+        return result
+
+    def health(self) -> dict[str, Any]:
+        return self.settler.health()

@@ -1,0 +1,115 @@
+"""Prices history again, as new ledger entries: the old figures stay, queryable by `run_id` and `price_book`."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from spanledger.errors import NotFound
+from spanledger.ledger import audit, posting, prices, settler
+from spanledger.ledger.books import Prices, compute
+from spanledger.ledger.entries import DIMS, MEASURES, Book, difference
+from spanledger.pricing import PriceBook
+from spanledger.store.client import Store
+
+
+@dataclass
+class Repricing:
+    """What a re-pricing changed: entries posted, and per (provider, model) calls, old and new cost."""
+
+    reprice_id: str
+    price_book: str
+    traces: int = 0
+    entries: int = 0
+    calls: int = 0
+    old_usd: Decimal = Decimal(0)
+    new_usd: Decimal = Decimal(0)
+    by_model: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        models = [
+            {"provider": p, "model": m, "calls": c, "old_usd": format(o, "f"), "new_usd": format(n, "f")}
+            for (p, m), (c, o, n) in sorted(self.by_model.items())
+        ]
+        return {
+            "reprice_id": self.reprice_id,
+            "price_book": self.price_book,
+            "traces": self.traces,
+            "calls": self.calls,
+            "entries": self.entries,
+            "old_usd": format(self.old_usd, "f"),
+            "new_usd": format(self.new_usd, "f"),
+            "difference_usd": format(self.new_usd - self.old_usd, "f"),
+            "models": models,
+        }
+
+
+def reprice(
+    store: Store,
+    book: PriceBook,
+    start: datetime,
+    end: datetime,
+    dry_run: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Repricing:
+    """Prices the calls that started in [start, end) by `book`. Raises StoreError."""
+    prices.register(store, book)
+    result = Repricing(uuid.uuid4().hex, book.version)
+    if not dry_run:
+        prices.activate(store, book.version, start, end, activation_id=result.reprice_id)
+    would = prices.with_activation(store, book, start, end)
+    _post_window(store, would, start, end, result, "" if dry_run else "reprice", say)
+    return result
+
+
+def undo(store: Store, reprice_id: str, say: Callable[[str], None] = lambda _: None) -> Repricing:
+    """Takes a re-pricing back. Raises NotFound for an id that is not in force."""
+    found = next((a for a in prices.activations(store) if a.activation_id == reprice_id), None)
+    if found is None:
+        raise NotFound(f"no re-pricing {reprice_id!r} is in force; `spanledger reprice --list` shows them")
+    prices.activate(store, found.version, found.from_at, found.to_at, activation_id=reprice_id, undone=True)
+    result = Repricing(reprice_id, found.version)
+    _post_window(store, prices.stored_prices(store), found.from_at, found.to_at, result, "undo", say)
+    return result
+
+
+def _post_window(
+    store: Store,
+    by: Prices,
+    start: datetime,
+    end: datetime,
+    result: Repricing,
+    reason: str,
+    say: Callable[[str], None],
+) -> None:
+    for run_id in audit.chunks(store, start, end):
+        try:
+            spans, _ = settler.read_chunk(store, run_id, settler.work_of(store, run_id))
+            should = compute(spans, by).book
+            posted = posting.posted(store, run_id)
+            changes = difference(should, posted)
+            if reason:
+                posting.post(store, changes, reason=reason, run_id=result.reprice_id, token=run_id)
+            _count(result, changes, should)
+            result.traces += len(set(spans["trace_id"].to_pylist()))
+            say(f"{result.traces} traces, {result.calls} calls re-priced")
+        finally:
+            settler.forget(store, run_id)
+
+
+def _count(result: Repricing, changes: Book, should: Book) -> None:
+    provider, model = DIMS.index("provider"), DIMS.index("model")
+    calls, cost = MEASURES.index("llm_calls"), MEASURES.index("cost_usd")
+    result.entries += len(changes)
+    for key, amounts in changes.items():
+        entry = result.by_model.setdefault((key[provider], key[model]), [0, Decimal(0), Decimal(0)])
+        if key in should:
+            entry[0] += max(amounts[calls], 0)
+            entry[2] += amounts[cost]
+            result.calls += max(amounts[calls], 0)
+            result.new_usd += amounts[cost]
+        else:
+            entry[1] -= amounts[cost]
+            result.old_usd -= amounts[cost]

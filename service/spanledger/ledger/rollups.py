@@ -1,0 +1,142 @@
+"""The rollups over the ledger, compared with it and corrected by differences.
+
+What a rollup should say is its own view's SELECT over the ledger: the SQL files under clickhouse/views are the only
+definition.
+"""
+
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from spanledger.ledger.entries import DIMS, MEASURES, Book
+from spanledger.store.client import Store
+from spanledger.store.migrate import files
+
+NAMES = ("message_usage", "conversation_usage", "user_usage_1h", "usage_1m")
+_TIME_COLUMN = {"user_usage_1h": ("hour", 3600), "usage_1m": ("minute", 60)}
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(2262, 1, 1, tzinfo=UTC)
+
+Row = tuple[dict[str, Any], dict[str, Any]]  # key, amounts to add
+
+
+def window(start: datetime | None, end: datetime | None) -> dict[str, datetime]:
+    """Bound parameters `start` and `end` of [start, end)."""
+    return {"start": start or EARLIEST, "end": end or LATEST}
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """One table: its key columns and the SELECT that its view runs over `{source}`."""
+
+    name: str
+    keys: tuple[str, ...]
+    select: str
+
+    def differences(self, store: Store, start: datetime | None, end: datetime | None) -> Iterator[Row]:
+        """What must be added to the rollup, by key; only keys that the window touches."""
+        expected, found, params = self._sides(start, end)
+        keys, sums = ", ".join(self.keys), ", ".join(f"sum(d.{m}) AS {m}" for m in MEASURES)
+        sql = f"""
+            SELECT {keys}, {sums}
+            FROM (SELECT {keys}, {", ".join(MEASURES)} FROM ({expected})
+                UNION ALL SELECT {keys}, {", ".join(f"-{m}" for m in MEASURES)} FROM {found}) AS d
+            GROUP BY {keys}
+            HAVING {" OR ".join(f"{m} != 0" for m in MEASURES)}
+            ORDER BY {keys}
+        """
+        for row in store.dicts(sql, params):
+            yield {k: row[k] for k in self.keys}, {m: row[m] for m in MEASURES if row[m]}
+
+    def count(self, store: Store, start: datetime | None, end: datetime | None) -> int:
+        """How many keys were compared."""
+        expected, _, params = self._sides(start, end)
+        return int(store.scalar(f"SELECT count() FROM ({expected})", params) or 0)
+
+    def post(self, store: Store, rows: Sequence[Row]) -> None:
+        """Adds differences to the rollup."""
+        columns = [*self.keys, *MEASURES]
+        values = [[*key.values(), *(amounts.get(m, 0) for m in MEASURES)] for key, amounts in rows]
+        store.insert(self.name, columns, values, settings={"insert_deduplication_token": f"repair-{uuid.uuid4().hex}"})
+
+    def equal_by_bucket(self, store: Store) -> bool:
+        """A quick comparison of the whole: sums per 256 buckets of keys."""
+        bucket = f"cityHash64({', '.join(f'toString({k})' for k in self.keys)}) % 256 AS bucket"
+        sums = ", ".join(f"sum(d.{m}) AS {m}" for m in MEASURES)
+        keys = ", ".join(self.keys)
+        sql = f"""
+            SELECT count() FROM (
+                SELECT {bucket}, {sums}
+                FROM (SELECT {keys}, {", ".join(MEASURES)} FROM ({self.select.format(source="ledger")})
+                    UNION ALL SELECT {keys}, {", ".join(f"-{m}" for m in MEASURES)} FROM {self.name}) AS d
+                GROUP BY bucket
+                HAVING {" OR ".join(f"{m} != 0" for m in MEASURES)})
+        """
+        return int(store.scalar(sql)) == 0
+
+    def _sides(self, start: datetime | None, end: datetime | None) -> tuple[str, str, dict[str, Any]]:
+        """The SELECT of what should be, the relation of what is, and their parameters."""
+        if start is None and end is None:
+            return self.select.format(source="ledger"), self.name, {}
+        if self.name in _TIME_COLUMN:
+            column, seconds = _TIME_COLUMN[self.name]
+            params = window(start and _floor(start, seconds), end and _ceil(end, seconds))
+            source = f"(SELECT * FROM ledger WHERE {_within('started_at')})"
+            return self.select.format(source=source), f"(SELECT * FROM {self.name} WHERE {_within(column)})", params
+        keys = ", ".join(self.keys)
+        touched = f"({keys}) IN (SELECT {keys} FROM ledger WHERE {_within('started_at')})"
+        source = f"(SELECT * FROM ledger WHERE {touched})"
+        return self.select.format(source=source), f"(SELECT * FROM {self.name} WHERE {touched})", window(start, end)
+
+
+def _within(column: str) -> str:
+    return f"{column} >= {{start:DateTime64(9)}} AND {column} < {{end:DateTime64(9)}}"
+
+
+def without(rollup: Rollup, rows: Sequence[Row], entries: Book) -> list[Row]:
+    """`rows` as they would be if `entries` stood in the ledger."""
+    if not entries:
+        return list(rows)
+    amounts = {tuple(map(_plain, key.values())): dict(wrong) for key, wrong in rows}
+    for dims, measures in entries.items():
+        named = dict(zip(DIMS, dims, strict=True))
+        started = datetime.fromtimestamp(named["started_at_ns"] // 10**9, UTC)
+        named |= {column: _plain(_floor(started, seconds)) for column, seconds in _TIME_COLUMN.values()}
+        line = amounts.setdefault(tuple(named[k] for k in rollup.keys), {})
+        for name, value in zip(MEASURES, measures, strict=True):
+            line[name] = line.get(name, 0) + value
+    left = ((key, {name: value for name, value in line.items() if value}) for key, line in amounts.items())
+    return [(dict(zip(rollup.keys, key, strict=True)), line) for key, line in left if line]
+
+
+def _plain(value: Any) -> Any:
+    return value.replace(tzinfo=None) if isinstance(value, datetime) else value
+
+
+@cache
+def all_rollups() -> tuple[Rollup, ...]:
+    """The rollups as their view files define them."""
+    views = {f.name: f.statement for f in files("views")}
+    return tuple(_parse(name, views[name + "_mv"]) for name in NAMES)
+
+
+def _parse(name: str, statement: str) -> Rollup:
+    select = statement.split(" AS\n", 1)[1].strip().replace("{", "{{").replace("}", "}}")
+    grouped = re.search(r"GROUP BY (.*)$", select, re.S)
+    if grouped is None or "FROM ledger AS l" not in select:
+        raise ValueError(f"view {name}_mv is not a GROUP BY over `ledger AS l`")
+    keys = tuple(k.strip() for k in grouped.group(1).split(","))
+    return Rollup(name, keys, select.replace("FROM ledger AS l", "FROM {source} AS l"))
+
+
+def _floor(when: datetime, seconds: int) -> datetime:
+    return datetime.fromtimestamp(int(when.timestamp()) // seconds * seconds, UTC)
+
+
+def _ceil(when: datetime, seconds: int) -> datetime:
+    floor = _floor(when, seconds)
+    return floor if floor == when else floor + timedelta(seconds=seconds)

@@ -1,0 +1,306 @@
+"""Settlement: makes the ledger say what the spans of the touched traces say.
+
+For every trace with unsettled spans it computes what the books should say (books.compute) and posts `should − posted`.
+Doing it again posts nothing, so a crash, a second settler or a repeated batch does no harm.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from spanledger.errors import SpanledgerError
+from spanledger.ledger import posting, spans
+from spanledger.ledger.books import Prices, compute
+from spanledger.ledger.calls import REUSED_ID, TOLERANCE_NS
+from spanledger.ledger.entries import difference
+from spanledger.store.client import Store
+
+log = logging.getLogger(__name__)
+
+BATCH_TRACES = 4_000
+MAX_ROUNDS = 8  # of looking for copies of copies; beyond it a run goes on with what it has, and says so
+
+
+@dataclass
+class Health:
+    """What settlement tells of itself: counters since start, lag of the last run."""
+
+    runs: int = 0
+    spans: int = 0
+    traces: int = 0
+    entries: int = 0
+    truncated: int = 0
+    failures: int = 0
+    lag_ms: int = 0
+    worst_lag_ms: int = 0
+    last_error: str = ""
+    last_run_at: str = ""
+
+
+@dataclass
+class Outcome:
+    """One settlement: traces from the queue, spans read, entries posted, and when the longest waiting span came."""
+
+    traces: int = 0
+    spans: int = 0
+    entries: int = 0
+    oldest_received_ms: int = 0
+    alone: bool = True  # no other trace took part
+
+
+Trace = tuple[str, str]  # tenant, trace id
+
+
+@dataclass
+class Batch:
+    """Touched traces taken from the queue, with their spans and those of the traces that may hold copies."""
+
+    run_id: str
+    traces: int
+    spans: pa.Table
+    work: frozenset[Trace]
+
+
+def settle_once(store: Store, prices: Prices, limit: int = BATCH_TRACES, health: Health | None = None) -> Outcome:
+    """Settles up to `limit` touched traces. Raises StoreError; nothing is lost then, the traces stay queued."""
+    batch = take(store, limit, health)
+    return settle(store, prices, batch) if batch else Outcome()
+
+
+def take(store: Store, limit: int = BATCH_TRACES, health: Health | None = None) -> Batch | None:
+    """Reads the next batch, leaving out traces that another batch in hand works on; None when nothing is pending."""
+    touched = store.query(_TOUCHED, {"limit": limit})
+    if not touched:
+        return None
+    run_id = uuid.uuid4().hex
+    try:
+        work = [[run_id, 0, tenant, trace_id, pending] for tenant, trace_id, pending in touched]
+        store.insert("settle_work", _WORK_COLUMNS, work)
+        spans, traces = read_chunk(store, run_id, {(tenant, trace_id) for tenant, trace_id, _ in touched}, health)
+    except SpanledgerError:
+        forget(store, run_id)
+        raise
+    return Batch(run_id, len(touched), spans, frozenset(traces))
+
+
+_WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id", "pending")
+_TOUCHED = """
+SELECT tenant, trace_id, sum(pending) AS open
+FROM settle_queue
+WHERE (tenant, trace_id) NOT IN (SELECT tenant, trace_id FROM settle_work)
+GROUP BY tenant, trace_id
+HAVING open != 0
+LIMIT {limit:UInt32}
+"""
+
+
+def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
+    """Posts what the books of a batch should say beyond what is posted, and takes its traces off the queue."""
+    try:
+        books = compute(batch.spans, prices)
+        posted = posting.posted(store, batch.run_id)
+        entries = difference(books.book, posted)
+        posting.upsert_messages(store, books.messages.values(), posted, books.book)
+        posting.post(store, entries, reason="settle", run_id=batch.run_id)
+        _mark_settled(store, batch.run_id, look_again=bool(entries))
+    finally:
+        forget(store, batch.run_id)
+    # Late spans of an old trace were received late too: the newest of each trace tells since when it waits.
+    newest = batch.spans.group_by(["tenant", "trace_id"]).aggregate([("received_at_ms", "max")])["received_at_ms_max"]
+    oldest = min(newest.to_pylist(), default=0)
+    return Outcome(batch.traces, batch.spans.num_rows, len(entries), oldest, len(batch.work) == batch.traces)
+
+
+def forget(store: Store, run_id: str) -> None:
+    """Clears settle_work of a run."""
+    store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run_id})
+
+
+def _mark_settled(store: Store, run_id: str, look_again: bool) -> None:
+    """Takes what was settled off the queue.
+
+    `look_again`: entries were posted and traces beside the queue's own took part; those are queued once, so that a
+    second settler that worked on them at the same moment cannot leave both postings standing.
+    """
+    others = "UNION ALL SELECT tenant, trace_id, 1 FROM settle_work WHERE run_id = {run:String} AND round > 0"
+    # A token of its own: equal blocks of different runs are different facts, not repetitions.
+    store.command(
+        "INSERT INTO settle_queue (tenant, trace_id, pending) "
+        "SELECT tenant, trace_id, -pending AS pending FROM settle_work WHERE run_id = {run:String} AND round = 0 "
+        + (others if look_again else ""),
+        {"run": run_id},
+        settings={"insert_deduplication_token": f"settled-{run_id}"},
+    )
+
+
+_SHARED_KEYS = """
+WITH frontier AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})
+SELECT tenant, key, max(surely) AS surely,
+    groupArray((trace_id, scope, toUnixTimestamp64Nano(started_at), toUnixTimestamp64Nano(ended_at))) AS tellings
+FROM call_keys
+WHERE (tenant, key) IN
+    (
+        SELECT tenant, arrayJoin(arrayConcat(same_keys, like_keys)) FROM genai_spans
+        WHERE (tenant, trace_id) IN frontier AND trace_id IN (SELECT trace_id FROM frontier)
+    )
+GROUP BY tenant, key
+HAVING uniqExact(trace_id) > 1 AND if(surely = 1, uniqExact(trace_id) <= {reused:UInt32}, uniqExact(scope) > 1)
+"""
+
+
+def _add_copies(store: Store, run_id: str, known: set[Trace], health: Health | None) -> bool:
+    """Adds to `known` and settle_work the traces that may hold copies of the calls at hand, and copies of those;
+    whether there were any."""
+    for round_ in range(MAX_ROUNDS):
+        shared = store.query(_SHARED_KEYS, {"run": run_id, "round": round_, "reused": REUSED_ID})
+        found = {
+            trace for tenant, _, surely, tellings in shared for trace in _copies(tenant, bool(surely), tellings, known)
+        } - known
+        if not found:
+            return round_ > 0
+        known |= found
+        work = [[run_id, round_ + 1, tenant, trace_id, 0] for tenant, trace_id in sorted(found)]
+        store.insert("settle_work", _WORK_COLUMNS, work)
+    if health is not None:
+        health.truncated += 1
+    log.warning("settlement stopped looking for copies of calls after %d rounds", MAX_ROUNDS)
+    return True
+
+
+def _copies(tenant: str, surely: bool, tellings: list[tuple[str, str, int, int]], known: set[Trace]) -> set[Trace]:
+    """The traces among those of one key that may tell of a call of a known trace."""
+    if surely:
+        return {(tenant, telling[0]) for telling in tellings}
+    ours = [t for t in tellings if (tenant, t[0]) in known]
+    return {
+        (tenant, trace_id)
+        for trace_id, scope, start, end in tellings
+        if any(
+            scope != our_scope and start <= our_end + TOLERANCE_NS and our_start <= end + TOLERANCE_NS
+            for _, our_scope, our_start, our_end in ours
+        )
+    }
+
+
+def work_of(store: Store, run_id: str) -> set[Trace]:
+    """The traces that stand in settle_work under a run."""
+    return set(store.query("SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String}", {"run": run_id}))
+
+
+def read_chunk(
+    store: Store, run_id: str, traces: set[Trace], health: Health | None = None
+) -> tuple[pa.Table, set[Trace]]:
+    """The spans of `traces` (which stand in settle_work) and of those that may hold copies of their calls, each span
+    once; and all these traces."""
+    table = spans.read(store, run_id)
+    known = set(traces)
+    if _add_copies(store, run_id, known, health):
+        table = pa.concat_tables([table, spans.read(store, run_id, from_round=1)]).sort_by(spans.ORDER)
+    return table, known
+
+
+class Settler:
+    """Runs settlement in a thread of its own: at once when woken, and every so often in case nobody wakes it.
+
+    `busy` is held during each run; whoever compares or rewrites the books takes it, so that nothing moves meanwhile.
+    """
+
+    def __init__(self, store: Store, prices: Callable[[], Prices], interval_ms: int = 100) -> None:
+        self.busy = threading.RLock()
+        self._store = store
+        self._prices = prices
+        self._interval_s = interval_ms / 1000
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._health = Health()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="settler-reads")
+        self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 30.0) -> None:
+        """Ends the thread after the run at hand; what is queued stays queued."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def wake(self) -> None:
+        """Says that spans have landed."""
+        self._wake.set()
+
+    def settle_now(self) -> int:
+        """Settles until nothing is pending; returns how many entries were posted. Raises StoreError."""
+        posted = 0
+        with self.busy:
+            batch = take(self._store, health=self._health)
+            while batch is not None and not self._stop.is_set():
+                outcome, batch = self._settle_and_read_on(batch)
+                self._note(outcome)
+                posted += outcome.entries
+            if batch is not None:
+                forget(self._store, batch.run_id)
+            self._health.lag_ms = 0
+            self._health.last_error = ""
+        return posted
+
+    def _settle_and_read_on(self, batch: Batch) -> tuple[Outcome, Batch | None]:
+        """Settles a batch; when more are waiting, reads the next one meanwhile: half of the work is ClickHouse's."""
+        if batch.traces < BATCH_TRACES:
+            return settle(self._store, self._prices(), batch), take(self._store, health=self._health)
+        following = self._reader.submit(take, self._store, BATCH_TRACES, self._health)
+        try:
+            outcome = settle(self._store, self._prices(), batch)
+        except BaseException:
+            if (unused := following.result()) is not None:
+                forget(self._store, unused.run_id)
+            raise
+        return outcome, self._independent(batch, following.result())
+
+    def _independent(self, done: Batch, following: Batch | None) -> Batch | None:
+        """`following`, read again if it was read while `done` wrote about one of its traces."""
+        if following is None or following.work.isdisjoint(done.work):
+            return following if following is not None else take(self._store, health=self._health)
+        forget(self._store, following.run_id)
+        return take(self._store, health=self._health)
+
+    def health(self) -> dict[str, Any]:
+        return dict(vars(self._health))
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(self._interval_s)
+            self._wake.clear()
+            try:
+                self.settle_now()
+            except SpanledgerError as exc:
+                self._failed(exc)
+            except Exception as exc:
+                log.exception("settlement failed")
+                self._failed(exc)
+
+    def _note(self, outcome: Outcome) -> None:
+        health = self._health
+        health.runs += 1
+        health.traces += outcome.traces
+        health.spans += outcome.spans
+        health.entries += outcome.entries
+        if outcome.alone:
+            health.lag_ms = max(0, int(time.time() * 1000) - outcome.oldest_received_ms)
+            health.worst_lag_ms = max(health.worst_lag_ms, health.lag_ms)
+        health.last_run_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+
+    def _failed(self, exc: BaseException) -> None:
+        self._health.failures += 1
+        self._health.last_error = str(exc)
+        log.error("settlement failed, will try again: %s", exc)
+        self._stop.wait(1.0)

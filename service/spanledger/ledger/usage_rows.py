@@ -1,0 +1,130 @@
+"""Usage by day and model, and the values it is read from: numbers, amounts and times as exports write them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+from spanledger.errors import BadRequest
+
+
+class UsageRow(NamedTuple):
+    """What one provider says, or we say, of one model on one day. None: not told.
+
+    `model` is empty where the figures are of all models together. `input_tokens` includes cache reads and writes.
+    `rounding_usd`: by how much rounding in the source may have moved `cost_usd`.
+    """
+
+    day: date
+    provider: str
+    model: str
+    calls: int | None = None
+    input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    rounding_usd: Decimal = Decimal(0)
+
+
+class OtherCost(NamedTuple):
+    """Money that is not for a model's tokens: web search, storage, code execution."""
+
+    day: date
+    item: str
+    cost_usd: Decimal
+
+
+@dataclass
+class Export:
+    """A provider's figures. `days`: those that the export covers, also when nothing was used on them."""
+
+    kind: str
+    provider: str
+    rows: list[UsageRow] = field(default_factory=list)
+    other: list[OtherCost] = field(default_factory=list)
+    days: set[date] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+
+_FIGURES = ("calls", "input_tokens", "cache_read_input_tokens", "cache_write_input_tokens", "output_tokens", "cost_usd")
+
+
+def summed(rows: Iterable[UsageRow]) -> list[UsageRow]:
+    """One row per day and model. Lines of zeros go: dashboards list models that nobody used."""
+    sums: dict[tuple[date, str, str], UsageRow] = {}
+    for row in rows:
+        old = sums.get(row[:3])
+        sums[row[:3]] = row if old is None else add_rows(old, row)
+    return [row for _, row in sorted(sums.items()) if any(getattr(row, name) for name in _FIGURES)]
+
+
+def add_rows(one: UsageRow, other: UsageRow) -> UsageRow:
+    """The figures of both; what neither tells stays unknown."""
+    sums: dict[str, Any] = {}
+    for name in _FIGURES:
+        told = [value for row in (one, other) if (value := getattr(row, name)) is not None]
+        sums[name] = sum(told[1:], told[0]) if told else None
+    return one._replace(**sums, rounding_usd=one.rounding_usd + other.rounding_usd)
+
+
+class Place(NamedTuple):
+    """Where in the file we are, for messages."""
+
+    file: str
+    where: str
+
+    def wrong(self, what: str) -> BadRequest:
+        return BadRequest(f"{self.file}, {self.where}: {what}")
+
+
+def read_name(value: object) -> str:
+    return str(value).strip().lower() if value else ""
+
+
+def read_count(told: Mapping[str, Any], name: str, place: Place) -> int | None:
+    """A whole number, which dashboards write as `10.0`; None if it is not there."""
+    value = told.get(name)
+    if value is None or value == "":
+        return None
+    number = _number(value)
+    if number is None or number < 0 or number != number.to_integral_value():
+        raise place.wrong(f"{name} is {value!r}, not a count")
+    return int(number)
+
+
+def read_money(value: object, currency: object, place: Place) -> Decimal:
+    if str(currency or "usd").lower() != "usd":
+        raise place.wrong(f"amounts are in {currency}, expected USD")
+    number = _number(value)
+    if number is None:
+        raise place.wrong(f"{value!r} is not an amount")
+    return number
+
+
+def _number(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number.adjusted()) < 40 else None
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    told = [count for count in counts if count is not None]
+    return sum(told) if told else None
+
+
+def read_moment(value: object, place: Place) -> datetime:
+    try:
+        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
+            moment = datetime.fromisoformat(value)
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if isinstance(value, (int, str, Decimal)) and not isinstance(value, bool):
+            return datetime.fromtimestamp(float(value), UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise place.wrong(f"{value!r} is not a time")

@@ -1,0 +1,75 @@
+"""Settings: flags, then SPANLEDGER_* environment, then the defaults below. Frozen and injected, never global."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from spanledger.errors import SettingsError
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field per setting; the environment name is SPANLEDGER_ + the upper-case field name."""
+
+    data_dir: Path = Path(".spanledger")
+    host: str = "127.0.0.1"
+    port: int = 8000  # the HTTP API; 0 switches it off
+    otlp_http_port: int = 4318  # 0 switches it off
+    otlp_grpc_port: int = 4317  # 0 switches it off
+    clickhouse_url: str = ""  # empty: the embedded engine in data_dir
+    capture_content: bool = False  # prompts and answers on spans
+    otlp_endpoint: str = ""  # where the chat service exports to; empty: the embedded endpoint
+    default_model: str = "offline/small"
+    durability: str = "os"  # "os" survives kill -9 of the process; "fsync" survives power loss too
+    max_body_bytes: int = 64 * 1024 * 1024  # of one OTLP request, after decompression
+    spool_max_bytes: int = 8 * 1024**3  # beyond this the door answers 429
+    price_book: str = ""  # YAML file of prices that go before the bundled list
+    settle_interval_ms: int = 250  # settlement looks for work this often when nobody wakes it
+
+    @property
+    def loopback(self) -> bool:
+        return self.host in LOOPBACK_HOSTS or self.host.startswith("127.")
+
+    def with_overrides(self, **values: Any) -> "Settings":
+        """A copy with the values that are not None."""
+        return replace(self, **{k: v for k, v in values.items() if v is not None})
+
+
+def _convert(name: str, text: str, kind: type) -> Any:
+    try:
+        if kind is bool:
+            lowered = text.strip().lower()
+            if lowered in {"1", "true", "yes", "on"}:
+                return True
+            if lowered in {"0", "false", "no", "off", ""}:
+                return False
+            raise ValueError(text)
+        return kind(text)
+    except ValueError as exc:
+        env = "SPANLEDGER_" + name.upper()
+        raise SettingsError(f"{env}={text!r} is not a {kind.__name__}") from exc
+
+
+def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
+    """Settings from flags (None = not given), the environment and the defaults.
+
+    Raises SettingsError for a value that cannot be read.
+    """
+    env = os.environ if environ is None else environ
+    hints = get_type_hints(Settings)
+    values: dict[str, Any] = {}
+    for field in fields(Settings):
+        text = env.get("SPANLEDGER_" + field.name.upper())
+        if text is not None:
+            values[field.name] = _convert(field.name, text, hints[field.name])
+    settings = Settings(**values).with_overrides(**flags)
+    if settings.durability not in {"os", "fsync"}:
+        raise SettingsError(f"durability must be 'os' or 'fsync', not {settings.durability!r}")
+    for name in ("port", "otlp_http_port", "otlp_grpc_port"):
+        if not 0 <= getattr(settings, name) <= 65535:
+            raise SettingsError(f"{name} must be between 0 and 65535, not {getattr(settings, name)}")
+    return settings

@@ -1,0 +1,150 @@
+"""Usage of any window, broken down by any dimension, filtered by any dimension, cut into buckets of time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spanledger.errors import BadRequest
+from spanledger.stats.times import ALL_TIME, SECOND, Window, bucket_seconds, format_time
+from spanledger.stats.usage import NONE, Usage, usage_of
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+DIMENSIONS = (
+    "provider",
+    "model",
+    "user",
+    "conversation",
+    "workflow",
+    "agent",
+    "tool",
+    "prompt",
+    "variant",
+    "operation",
+    "service",
+    "tenant",
+    "status",
+)
+MAX_GROUPS = 100_000
+MAX_BUCKETS = 100_000
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """`start` is its first moment; buckets without usage are not listed."""
+
+    start: str
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class UserUsage:
+    user_id: str
+    usage: Usage
+    buckets: list[Bucket]
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """`groups` hold a text per dimension asked for and `usage`, dearest first; broken down by tool also `tool_calls`
+    and `failed_tool_calls`.
+
+    `truncated`: there are more groups than `limit`; `usage` is the total of all of them.
+    """
+
+    usage: Usage
+    groups: list[dict[str, Any]]
+    buckets: list[Bucket]
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A table that can answer, the dimensions it keeps and the length in seconds of its finest bucket."""
+
+    query: str
+    dimensions: frozenset[str]
+    grain: int
+
+
+# The cheapest table that can give the exact answer comes first; the ledger always can.
+_SOURCES = (
+    _Source("usage_from_user_hours", frozenset({"user", "tenant"}), 3600),
+    _Source("usage_from_minutes", frozenset(DIMENSIONS) - {"user", "conversation"}, 60),
+    _Source("usage_from_ledger", frozenset(DIMENSIONS), 0),
+)
+_CONVERSATIONS = _Source("usage_from_conversations", frozenset({"conversation", "user", "tenant"}), 0)
+
+
+def breakdown(
+    store: Store,
+    tenant: str,
+    window: Window = ALL_TIME,
+    group_by: Sequence[str] = (),
+    only: Mapping[str, Sequence[str]] | None = None,
+    bucket: str | None = None,
+    limit: int = 10_000,
+) -> Breakdown:
+    """Exact usage of the calls that started in `window`. `only`: dimension → allowed values.
+
+    Raises BadRequest for an unknown dimension or bucket.
+    """
+    filters = dict(only or {})
+    _check(group_by, filters)
+    seconds = bucket_seconds(bucket)
+    source = _source(window, {*group_by, *filters}, seconds)
+    rows = store.dicts(
+        queries.sql(source.query),
+        {
+            "tenant": tenant,
+            "group_by": list(group_by),
+            "bucket_s": seconds,
+            "with_tools": int("tool" in group_by or "tool" in filters),
+            "limit": max(limit + 1, MAX_BUCKETS if seconds else 0),
+            **{f"only_{name}": list(filters.get(name, ())) for name in source.dimensions},
+            **window.bounds(),
+        },
+    )
+    total = [row for row in rows if row["level"] == "total"]
+    groups = [row for row in rows if group_by and row["level"] == "group"]
+    return Breakdown(
+        usage=usage_of(total[0]) if total else NONE,
+        groups=[_group(row, group_by) for row in groups[:limit]],
+        buckets=[
+            Bucket(format_time(row["bucket"] * SECOND), usage_of(row))
+            for row in rows
+            if seconds and row["level"] == "bucket"
+        ],
+        truncated=len(groups) > limit,
+    )
+
+
+def user_usage(store: Store, tenant: str, user_id: str, window: Window, bucket: str) -> UserUsage:
+    """What one user used; zeros for a user nobody has seen."""
+    found = breakdown(store, tenant, window, only={"user": [user_id]}, bucket=bucket)
+    return UserUsage(user_id, found.usage, found.buckets)
+
+
+def _source(window: Window, dimensions: set[str], bucket: int) -> _Source:
+    if window == ALL_TIME and not bucket and "conversation" in dimensions <= _CONVERSATIONS.dimensions:
+        return _CONVERSATIONS
+    return next(source for source in _SOURCES if _can_answer(source, window, dimensions, bucket))
+
+
+def _can_answer(source: _Source, window: Window, dimensions: set[str], bucket: int) -> bool:
+    if not dimensions <= source.dimensions:
+        return False
+    return not source.grain or (window.aligned(source.grain) and bucket % source.grain == 0)
+
+
+def _check(group_by: Sequence[str], only: Mapping[str, Sequence[str]]) -> None:
+    for name in (*group_by, *only):
+        if name not in DIMENSIONS:
+            raise BadRequest(f"{name!r} is not a dimension; these are: {', '.join(DIMENSIONS)}")
+
+
+def _group(row: Mapping[str, Any], group_by: Sequence[str]) -> dict[str, Any]:
+    group = {**{name: row[f"by_{name}"] for name in group_by}, "usage": usage_of(row)}
+    if "tool" in group_by:
+        group |= {name: row[name] for name in ("tool_calls", "failed_tool_calls")}
+    return group

@@ -1,0 +1,114 @@
+"""Times as the API speaks them (RFC 3339 UTC) and as the store keeps them (nanoseconds since 1970)."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from spanledger.errors import BadRequest
+
+SECOND = 1_000_000_000
+BUCKETS = {"minute": 60, "hour": 3600, "day": 86400}
+_EARLIEST, _LATEST = -(2**63) + 1, 2**63 - 1
+_LAST_SECOND = 2**32 - 1  # of a ClickHouse DateTime
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,9})\d*)?)?([Zz]|[+-]\d\d:?\d\d)?")
+
+
+def parse_time(text: str, name: str = "time") -> int:
+    """Nanoseconds since 1970 of an RFC 3339 time (`Z`, an offset or none: UTC) or a date (its midnight UTC).
+
+    Raises BadRequest naming `name`.
+    """
+    # An unescaped + in a query string arrives as a space.
+    match = _TIME.fullmatch(re.sub(r" (\d\d:?\d\d)$", r"+\1", text.strip()) if "T" in text else text.strip())
+    try:
+        if not match:
+            raise ValueError
+        date, clock, fraction, zone = match.groups()
+        offset = "+00:00" if not zone or zone in "Zz" else zone
+        instant = datetime.fromisoformat(f"{date}T{clock or '00:00:00'}{offset}")
+        nanoseconds = int(instant.timestamp()) * SECOND + int((fraction or "").ljust(9, "0"))
+    except (ValueError, OverflowError) as exc:
+        raise BadRequest(f"{name}={text!r} is not a time; write it like 2026-11-21T07:00:00Z or 2026-11-21") from exc
+    if not 0 <= nanoseconds <= _LATEST:
+        raise BadRequest(f"{name}={text!r} is out of range; years 1970 to 2262 can be asked for")
+    return nanoseconds
+
+
+def format_time(nanoseconds: int) -> str:
+    """RFC 3339 UTC with microseconds."""
+    seconds, rest = divmod(nanoseconds, SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06}Z"
+
+
+def moment(nanoseconds: int | None) -> datetime | None:
+    """The same to the microsecond as Python has it; None stays None."""
+    if nanoseconds is None:
+        return None
+    seconds, rest = divmod(nanoseconds, SECOND)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+
+
+def milliseconds(nanoseconds: int) -> float:
+    """For people: milliseconds to the microsecond."""
+    return round(nanoseconds / 1e6, 3)
+
+
+@dataclass(frozen=True)
+class Window:
+    """`[start, end)` in nanoseconds since 1970; None is unbounded."""
+
+    start: int | None = None
+    end: int | None = None
+
+    @property
+    def first_ns(self) -> int:
+        """The first moment inside."""
+        return _EARLIEST if self.start is None else self.start
+
+    @property
+    def last_ns(self) -> int:
+        """The last moment inside."""
+        return _LATEST if self.end is None else self.end - 1
+
+    def aligned(self, seconds: int) -> bool:
+        """Whether both ends fall on multiples of `seconds`, so that whole buckets make up the window."""
+        step = seconds * SECOND
+        return all(edge is None or edge % step == 0 for edge in (self.start, self.end))
+
+    def bounds(self) -> dict[str, int]:
+        """The parameters by which the named queries bind a window."""
+        return {
+            "first_ns": self.first_ns,
+            "last_ns": self.last_ns,
+            "first_s": min(max(self.first_ns // SECOND, 0), _LAST_SECOND),
+            "last_s": min(max(self.last_ns // SECOND, 0), _LAST_SECOND),
+        }
+
+
+ALL_TIME = Window()
+
+
+def window(start: str | None, end: str | None) -> Window:
+    """A window from the texts of `from` and `to`; empty or None is unbounded. Raises BadRequest."""
+    first = parse_time(start, "from") if start else None
+    last = parse_time(end, "to") if end else None
+    if first is not None and last is not None and first > last:
+        raise BadRequest(f"from={start!r} is later than to={end!r}; the window is [from, to)")
+    return Window(first, last)
+
+
+def bounded(window: Window) -> tuple[datetime, datetime]:
+    """Start and end of a window that has both. Raises BadRequest."""
+    start, end = moment(window.start), moment(window.end)
+    if start is None or end is None:
+        raise BadRequest("from and to are both needed here")
+    return start, end
+
+
+def bucket_seconds(bucket: str | None) -> int:
+    """Length of a bucket by its name; 0 for none. Raises BadRequest."""
+    if not bucket:
+        return 0
+    if bucket not in BUCKETS:
+        raise BadRequest(f"bucket={bucket!r} is unknown; it can be {', '.join(BUCKETS)}")
+    return BUCKETS[bucket]

@@ -1,0 +1,222 @@
+"""Traces: every span once, with what it said, the logs beside it and what it cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spanledger.errors import NotFound
+from spanledger.stats.times import format_time, milliseconds
+from spanledger.stats.usage import Usage, total, usage_of
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+MAX_SPANS = 20_000
+MAX_LOGS = 20_000
+MAX_TRACES = 200
+
+
+@dataclass(frozen=True)
+class Event:
+    name: str
+    at: str
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Span:
+    """`usage` is what the books count for this span: None where it stands for no call.
+
+    `attributes` are as received; the canonical fields beside them are what normalisation read from them.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    name: str
+    kind: str
+    started_at: str
+    duration_ms: float
+    status: str
+    status_message: str
+    service: str
+    scope: str
+    role: str
+    operation: str
+    provider: str
+    model: str
+    agent: str
+    tool: str
+    error_type: str
+    anomalies: list[str]
+    attributes: dict[str, str]
+    resource: dict[str, str]
+    events: list[Event]
+    links: list[dict[str, str]]
+    usage: Usage | None
+
+
+@dataclass(frozen=True)
+class Log:
+    at: str
+    trace_id: str
+    span_id: str | None
+    severity: str
+    service: str
+    scope: str
+    event_name: str
+    body: str
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Spans in time order, parents before children that start with them. `trace_ids` has more than one for a
+    correlation or conversation of several traces; `truncated`: more spans, logs or traces than are shown."""
+
+    trace_id: str
+    correlation_id: str
+    trace_ids: list[str]
+    conversation_id: str
+    message_id: str
+    user_id: str
+    workflow: str
+    spans: list[Span]
+    logs: list[Log]
+    usage: Usage
+    truncated: bool
+
+
+def trace(store: Store, tenant: str, trace_id: str) -> Trace:
+    """One trace by its id. Raises NotFound."""
+    found = _trees(store, tenant, [trace_id])
+    if not found.spans and not found.logs:
+        raise NotFound(f"there is no trace {trace_id!r}")
+    return found
+
+
+def correlation(store: Store, tenant: str, correlation_id: str) -> Trace:
+    """All traces that carry a correlation id, as one. Raises NotFound."""
+    ids = _trace_ids(store, "traces_of_correlation", {"tenant": tenant, "correlation_id": correlation_id})
+    if not ids:
+        raise NotFound(f"there is no trace with correlation id {correlation_id!r}")
+    return _trees(store, tenant, ids, correlation_id)
+
+
+def find(store: Store, tenant: str, any_id: str) -> Trace:
+    """By trace id, correlation id, message id or conversation id, in this order. Raises NotFound."""
+    found = _trees(store, tenant, [any_id])
+    if found.spans or found.logs:
+        return found
+    ids = _trace_ids(store, "traces_of_correlation", {"tenant": tenant, "correlation_id": any_id})
+    if ids:
+        return _trees(store, tenant, ids, any_id)
+    rows = store.dicts(queries.sql("message"), {"tenant": tenant, "message_id": any_id})
+    ids = [row["trace_id"] for row in rows if row["trace_id"]]
+    ids = ids or _trace_ids(store, "traces_of_conversation", {"tenant": tenant, "conversation_id": any_id})
+    if not ids:
+        raise NotFound(f"there is no trace, correlation, message or conversation {any_id!r}")
+    return _trees(store, tenant, ids)
+
+
+def _trace_ids(store: Store, query: str, params: Mapping[str, Any]) -> list[str]:
+    return [row[0] for row in store.query(queries.sql(query), {**params, "limit": MAX_TRACES + 1})]
+
+
+def _trees(store: Store, tenant: str, ids: list[str], correlation_id: str = "") -> Trace:
+    truncated = len(ids) > MAX_TRACES
+    ids = ids[:MAX_TRACES]
+    of_traces = {"tenant": tenant, "trace_ids": ids}
+    rows = store.dicts(queries.sql("trace_spans"), {**of_traces, "limit": MAX_SPANS + 1})
+    raw = _raw(store, of_traces, rows[:MAX_SPANS])
+    logs = store.dicts(queries.sql("trace_logs"), {**of_traces, "limit": MAX_LOGS + 1})
+    sums = store.dicts(queries.sql("trace_usage"), of_traces)
+    used = {(s["trace_id"], s["span_id"]): usage_of(s) for s in sums if s["llm_calls"] or s["failed_calls"]}
+    return Trace(
+        trace_id=ids[0] if ids else "",
+        correlation_id=correlation_id or _first(rows, "correlation_id"),
+        trace_ids=ids,
+        conversation_id=_first(rows, "conversation_id"),
+        message_id=_first(rows, "message_id"),
+        user_id=_first(rows, "user_id"),
+        workflow=_first(rows, "workflow"),
+        spans=[_span(row, raw, used) for row in rows[:MAX_SPANS]],
+        logs=[_log(row) for row in logs[:MAX_LOGS]],
+        usage=total(sums),
+        truncated=truncated or len(rows) > MAX_SPANS or len(logs) > MAX_LOGS,
+    )
+
+
+def _raw(
+    store: Store, of_traces: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """What was received, by trace and span id."""
+    if not rows:
+        return {}
+    starts = [row["started_ns"] for row in rows]
+    found = store.dicts(
+        queries.sql("trace_raw"),
+        {
+            **of_traces,
+            "services": sorted({row["service"] for row in rows}),
+            "span_names": sorted({row["span_name"] for row in rows}),
+            "first_ns": min(starts),
+            "last_ns": max(starts),
+        },
+    )
+    return {(row["trace_id"], row["span_id"]): row for row in found}
+
+
+def _span(
+    row: Mapping[str, Any],
+    raw: Mapping[tuple[str, str], Mapping[str, Any]],
+    used: Mapping[tuple[str, str], Usage],
+) -> Span:
+    key = (row["trace_id"], row["span_id"])
+    said = raw.get(key, {})
+    events = zip(said.get("event_names", ()), said.get("event_ns", ()), said.get("event_attributes", ()), strict=True)
+    links = zip(said.get("link_trace_ids", ()), said.get("link_span_ids", ()), strict=True)
+    return Span(
+        trace_id=row["trace_id"],
+        span_id=row["span_id"],
+        parent_span_id=row["parent_span_id"] or None,
+        name=row["span_name"],
+        kind=said.get("kind", ""),
+        started_at=format_time(row["started_ns"]),
+        duration_ms=milliseconds(row["duration_ns"]),
+        status=row["status"],
+        status_message=said.get("status_message", ""),
+        service=row["service"],
+        scope=row["scope"],
+        role=row["role"],
+        operation=row["operation"],
+        provider=row["provider"],
+        model=row["response_model"] or row["request_model"],
+        agent=row["agent"],
+        tool=row["tool"],
+        error_type=row["error_type"],
+        anomalies=list(row["anomalies"]),
+        attributes=dict(said.get("attributes", {})),
+        resource=dict(said.get("resource", {})),
+        events=[Event(name, format_time(at), dict(attributes)) for name, at, attributes in events],
+        links=[{"trace_id": trace_id, "span_id": span_id} for trace_id, span_id in links],
+        usage=used.get(key),
+    )
+
+
+def _log(row: Mapping[str, Any]) -> Log:
+    return Log(
+        at=format_time(row["at_ns"]),
+        trace_id=row["trace_id"],
+        span_id=row["span_id"] or None,
+        severity=row["severity"],
+        service=row["service"],
+        scope=row["scope"],
+        event_name=row["event_name"],
+        body=row["body"],
+        attributes=dict(row["attributes"]),
+    )
+
+
+def _first(rows: Sequence[Mapping[str, Any]], column: str) -> str:
+    """The first value that is said, in time order."""
+    return next((row[column] for row in rows if row[column]), "")

@@ -1,0 +1,181 @@
+"""One client for both homes of the data: the embedded ClickHouse engine and a ClickHouse server.
+
+The rest of the program sees SQL, bound parameters (`{name:Type}`), rows and Arrow tables, and cannot tell
+which one it has.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from spanledger.errors import StoreError
+from spanledger.store.running import lock_folder
+
+Params = Mapping[str, Any]
+Rows = list[tuple[Any, ...]]
+
+# Audit asks with the whole text of the normalising view, which is longer than ClickHouse takes by default (256 KiB).
+_SETTINGS = {"max_query_size": 4 * 1024 * 1024}
+
+
+class Store:
+    """Thread-safe: each thread gets a client handle of its own, so queries run in parallel."""
+
+    def __init__(self, connect: Mapping[str, Any], database: str, lock: TextIO | None, embedded: bool) -> None:
+        self._connect = dict(connect)
+        self._local = threading.local()
+        self._lock = lock
+        self._clients: list[Any] = []
+        self._clients_guard = threading.Lock()
+        self.database = database
+        self.embedded = embedded
+
+    def _client(self) -> Any:
+        client = getattr(self._local, "client", None)
+        if client is None:
+            try:
+                client = clickhouse_connect.get_client(**self._connect)
+            except (ClickHouseError, OSError) as exc:
+                raise StoreError(f"ClickHouse cannot be reached: {_first_line(exc)}") from exc
+            self._local.client = client
+            with self._clients_guard:
+                self._clients.append(client)
+        return client
+
+    @contextmanager
+    def _mapped(self) -> Iterator[Any]:
+        client = self._client()
+        try:
+            yield client
+        except (ClickHouseError, OSError) as exc:
+            self._replace(client)
+            raise StoreError(_first_line(exc)) from exc
+
+    def _replace(self, client: Any) -> None:
+        """Throws the handle of a failed query away: chdb would put what that query had already written
+        in front of the next answer on the same handle. The new one opens first, so the engine stays up."""
+        if not self.embedded:
+            return
+        self._local.client = None
+        self._client()
+        with self._clients_guard:
+            if client in self._clients:
+                self._clients.remove(client)
+        client.close()
+
+    def limited(self, settings: Params) -> "Store":
+        """The same data through handles of their own that keep `settings`, applied in the given order."""
+        return Store({**self._connect, "settings": {**_SETTINGS, **settings}}, self.database, None, self.embedded)
+
+    def query(self, sql: str, params: Params | None = None, settings: Params | None = None) -> Rows:
+        """Rows in the order of the query. Raises StoreError."""
+        with self._mapped() as client:
+            result = client.query(sql, parameters=dict(params or {}), settings=dict(settings or {}))
+            return [tuple(row) for row in result.result_rows]
+
+    def dicts(self, sql: str, params: Params | None = None, settings: Params | None = None) -> list[dict[str, Any]]:
+        """Rows as dictionaries by column name."""
+        with self._mapped() as client:
+            result = client.query(sql, parameters=dict(params or {}), settings=dict(settings or {}))
+            names = result.column_names
+            return [dict(zip(names, row, strict=True)) for row in result.result_rows]
+
+    def scalar(self, sql: str, params: Params | None = None) -> Any:
+        """The first column of the first row, None when there is no row."""
+        rows = self.query(sql, params)
+        return rows[0][0] if rows else None
+
+    def arrow(self, sql: str, params: Params | None = None, settings: Params | None = None) -> pa.Table:
+        """The result as one Arrow table, strings as strings."""
+        with self._mapped() as client:
+            return client.query_arrow(
+                sql, parameters=dict(params or {}), settings=dict(settings or {}), use_strings=True
+            )
+
+    def raw(self, sql: str, fmt: str, params: Params | None = None, settings: Params | None = None) -> bytes:
+        """The result in a ClickHouse output format (PrettyCompact, JSON, CSVWithNames …)."""
+        with self._mapped() as client:
+            body: bytes = client.raw_query(sql, parameters=dict(params or {}), settings=dict(settings or {}), fmt=fmt)
+            return body
+
+    def command(self, sql: str, params: Params | None = None, settings: Params | None = None) -> None:
+        """Runs DDL or an INSERT … SELECT."""
+        with self._mapped() as client:
+            client.command(sql, parameters=dict(params or {}), settings=dict(settings or {}))
+
+    def send(self, body: Iterable[bytes], settings: Params | None = None) -> None:
+        """Sends a server a statement that is followed by its data, piece by piece; it is never sent twice."""
+        with self._mapped() as client:
+            client.raw_insert(insert_block=body, settings=dict(settings or {}))
+
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        settings: Params | None = None,
+    ) -> None:
+        """Inserts rows, values in the order of `columns`; nothing happens for no rows."""
+        if not rows:
+            return
+        with self._mapped() as client:
+            client.insert(table, rows, column_names=list(columns), settings=dict(settings or {}))
+
+    def insert_arrow(self, table: str, data: pa.Table, settings: Params | None = None) -> None:
+        """Inserts an Arrow table whose column names are columns of `table`."""
+        if data.num_rows == 0:
+            return
+        with self._mapped() as client:
+            client.insert_arrow(table, data, settings=dict(settings or {}))
+
+    def close(self) -> None:
+        with self._clients_guard:
+            for client in self._clients:
+                client.close()
+            self._clients.clear()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def open_embedded(data_dir: Path) -> Store:
+    """Opens (and creates) the embedded engine's data in `data_dir/clickhouse`.
+
+    Raises StoreBusy when another process owns the folder, StoreError when it cannot be written.
+    """
+    lock = lock_folder(data_dir)
+    connect = {"interface": "chdb", "path": str(data_dir / "clickhouse"), "settings": _SETTINGS}
+    return Store(connect, "default", lock, embedded=True)
+
+
+def open_server(url: str) -> Store:
+    """A ClickHouse server by `http://user:password@host:8123/database`. Raises StoreError."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise StoreError("--clickhouse-url must look like http://user:password@host:8123/database")
+    database = parts.path.strip("/") or "default"
+    connect = {
+        "host": parts.hostname,
+        "port": parts.port or (8443 if parts.scheme == "https" else 8123),
+        "username": parts.username or "default",
+        "password": parts.password or "",
+        "database": database,
+        "secure": parts.scheme == "https",
+        "autogenerate_session_id": False,
+        "settings": _SETTINGS,
+    }
+    store = Store(connect, database, None, embedded=False)
+    store.query("SELECT 1")
+    return store
+
+
+def _first_line(exc: BaseException) -> str:
+    text = str(exc).strip() or type(exc).__name__
+    return text.splitlines()[0][:500]

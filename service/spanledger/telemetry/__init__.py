@@ -1,0 +1,15 @@
+"""Emission by our own chat service: the only importer of the OpenTelemetry SDK.
+
+telemetry = start("http://127.0.0.1:4318")
+telemetry.instrument_app(app)
+with GenAI(telemetry).inference(Asked("openai", "gpt-4o-mini")) as call:
+    ...
+    call.answer(Answered(usage))
+telemetry.shutdown()
+"""
+
+from spanledger.telemetry.genai import Answered, Asked, GenAI, Inference
+from spanledger.telemetry.ids import Ids
+from spanledger.telemetry.setup import Telemetry, off, start
+
+__all__ = ["Answered", "Asked", "GenAI", "Ids", "Inference", "Telemetry", "off", "start"]

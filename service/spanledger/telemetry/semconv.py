@@ -1,0 +1,81 @@
+"""Every attribute, metric and operation name that we emit, spelled once.
+
+GenAI: https://github.com/open-telemetry/semantic-conventions-genai (schema gen-ai-dev/1.42.0-dev)
+General: https://opentelemetry.io/docs/specs/semconv/registry/attributes/
+What the conventions lack is `spanledger.*`. Cost follows their proposal #443.
+"""
+
+from typing import Final
+
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
+
+# operations
+CHAT: Final = "chat"
+EMBEDDINGS: Final = "embeddings"
+EXECUTE_TOOL: Final = "execute_tool"
+INVOKE_WORKFLOW: Final = "invoke_workflow"
+
+# who and what
+OPERATION_NAME: Final = "gen_ai.operation.name"
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+WORKFLOW_NAME: Final = "gen_ai.workflow.name"
+AGENT_NAME: Final = "gen_ai.agent.name"
+USER_ID: Final = "user.id"
+MESSAGE_ID: Final = "spanledger.message.id"
+CORRELATION_ID: Final = "spanledger.correlation.id"
+NODE_NAME: Final = "spanledger.node.name"
+
+# the request
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+REQUEST_TEMPERATURE: Final = "gen_ai.request.temperature"
+REQUEST_TOP_P: Final = "gen_ai.request.top_p"
+REQUEST_CHOICE_COUNT: Final = "gen_ai.request.choice.count"
+REQUEST_SEED: Final = "gen_ai.request.seed"
+REQUEST_STOP_SEQUENCES: Final = "gen_ai.request.stop_sequences"
+REQUEST_FREQUENCY_PENALTY: Final = "gen_ai.request.frequency_penalty"
+REQUEST_PRESENCE_PENALTY: Final = "gen_ai.request.presence_penalty"
+REQUEST_REASONING_LEVEL: Final = "gen_ai.request.reasoning.level"
+ATTEMPT: Final = "spanledger.attempt"  # 1 = first; counts over retries and fallbacks of one operation
+
+# the response
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"  # seconds
+ERROR_TYPE: Final = "error.type"
+SERVICE_TIER: Final = "openai.response.service_tier"
+
+# usage
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+AUDIO_INPUT_TOKENS: Final = "gen_ai.usage.audio.input_tokens"
+AUDIO_OUTPUT_TOKENS: Final = "gen_ai.usage.audio.output_tokens"
+IMAGE_INPUT_TOKENS: Final = "gen_ai.usage.image.input_tokens"
+USAGE_ESTIMATED: Final = "spanledger.usage.estimated"  # true: counted by us, the provider did not say
+COST_AMOUNT: Final = "gen_ai.usage.cost.amount"
+COST_CURRENCY: Final = "gen_ai.usage.cost.currency"
+COST_SOURCE: Final = "gen_ai.usage.cost.source"  # provider | local
+
+# tools
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_TYPE: Final = "gen_ai.tool.type"
+TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+
+# content, only with the switch on
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
+
+# metrics, in the names that the official Python instrumentations emit
+METRIC_OPERATION_DURATION: Final = "gen_ai.client.operation.duration"  # s
+METRIC_TIME_TO_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"  # s
+METRIC_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # {token}
+TOKEN_TYPE: Final = "gen_ai.token.type"  # input | output

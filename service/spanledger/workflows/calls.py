@@ -1,0 +1,204 @@
+"""Calls of models as the workflows make them: measured, retried, with fallbacks, priced.
+
+Every attempt is one span and one record, the failed ones too. No usage is dropped: where the provider does not say what
+it used, or was cut off before it could, the tokens are counted here and marked as estimated.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from spanledger.pricing import PriceBook, Priced, Usage, settle
+from spanledger.telemetry import Answered, Asked, GenAI, Inference
+from spanledger.workflows import tokens
+from spanledger.workflows.model import Chunk, LanguageModel, Message, ModelError, ModelReply, ModelRequest, ModelStream
+
+ATTEMPTS = 3  # per model, the first included
+BACKOFF_S = 0.25  # before the second attempt; doubles with each further one
+MAX_RETRY_AFTER_S = 5.0  # a provider that wants a longer pause is given up
+
+Emit = Callable[[Chunk], None]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What one attempt came to. `priced` is None when it failed and billed nothing."""
+
+    provider: str
+    model: str
+    usage: Usage | None
+    priced: Priced | None
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a workflow: what to ask, where its pieces go, and what has come of it so far."""
+
+    models: tuple[str, ...]  # the first, then the fallbacks
+    parameters: dict[str, Any] = field(default_factory=dict)
+    stream: bool = False
+    emit: Emit = lambda chunk: None
+    records: list[CallRecord] = field(default_factory=list)
+    reply: ModelReply | None = None  # the last one
+
+
+class Caller:
+    """Asks models. Stateless; one per service."""
+
+    def __init__(self, model: LanguageModel, genai: GenAI, book: PriceBook) -> None:
+        self._model = model
+        self._genai = genai
+        self._book = book
+
+    async def ask(self, run: Run, messages: Sequence[Message], parameters: dict[str, Any]) -> ModelReply:
+        """The first good answer. Raises ModelError or UnknownModel of the last attempt.
+
+        A stream that broke off after its first piece is not tried again: the piece cannot be taken back.
+        """
+        number = 0
+        last: ModelError | None = None
+        for model in run.models:
+            request = ModelRequest(model, messages, {**run.parameters, **parameters})
+            for attempt in range(ATTEMPTS):
+                number += 1
+                heard = _Heard(run.emit)
+                try:
+                    run.reply = await self._attempt(request, run, number, heard)
+                    return run.reply
+                except ModelError as exc:
+                    last = exc
+                    if heard.anything:
+                        raise
+                    pause = _pause(exc, attempt)
+                    if pause is None:
+                        break
+                    _log.warning("attempt %d with %s failed (%s), again in %.2f s", number, model, exc, pause)
+                    await asyncio.sleep(pause)
+        assert last is not None
+        raise last
+
+    async def _attempt(self, request: ModelRequest, run: Run, number: int, heard: "_Heard") -> ModelReply:
+        name = self._model.name(request.model)
+        asked = Asked(
+            provider=name.provider,
+            model=name.model,
+            stream=run.stream,
+            attempt=number,
+            parameters=request.parameters,
+            messages=request.messages,
+        )
+        with self._genai.inference(asked) as call:
+            started_at = datetime.now(UTC)
+            reply: ModelReply | None = None
+            try:
+                if run.stream:
+                    stream = await self._model.stream(request)
+                    try:
+                        await _listen(stream, call, heard)
+                    except BaseException as exc:
+                        if heard.anything or isinstance(exc, asyncio.CancelledError):
+                            reply = stream.reply()
+                        raise
+                    finally:
+                        await stream.close()
+                    reply = stream.reply()
+                else:
+                    reply = await self._model.complete(request)
+            finally:
+                run.records.append(self._account(call, asked, reply, request, started_at))
+        return reply
+
+    def _account(
+        self, call: Inference, asked: Asked, reply: ModelReply | None, request: ModelRequest, started_at: datetime
+    ) -> CallRecord:
+        """Writes what is known of the call on its span, and returns the same as a record."""
+        if reply is None:
+            return CallRecord(asked.provider, asked.model, None, None)
+        usage = reply.usage or _estimated(reply, request)
+        # The books name a model without who serves it, as everybody's spans do.
+        served = str(reply.response.get("model") or "").removeprefix(f"{asked.provider}/")
+        claim = reply.billed_usd if reply.billed_usd is not None else reply.claimed_usd
+        source = "provider" if reply.billed_usd is not None else "local"
+        call.answer(
+            Answered(
+                usage=usage,
+                usage_estimated=reply.usage is None,
+                response_id=str(reply.response.get("id") or ""),
+                model=served,
+                finish_reasons=reply.finish_reasons,
+                service_tier=reply.service_tier,
+                cost_usd=claim,
+                cost_source=source if claim is not None else "",
+                messages=[c.get("message") or {} for c in reply.response.get("choices") or ()],
+            )
+        )
+        priced = self._price(asked.provider, served, asked.model, usage, reply, started_at)
+        return CallRecord(asked.provider, served or asked.model, usage, priced)
+
+    def _price(
+        self, provider: str, served: str, asked: str, usage: Usage, reply: ModelReply, started_at: datetime
+    ) -> Priced:
+        """By the same rule as the ledger, so that an answer and the books say the same."""
+        price = self._book.lookup(provider, served or asked, started_at)
+        if price is None and served:
+            price = self._book.lookup(provider, asked, started_at)
+        return settle(
+            price,
+            usage,
+            service_tier=reply.service_tier,
+            usage_estimated=reply.usage is None,
+            claim_usd=_as_exported(reply.billed_usd),
+            claim_source="provider" if reply.billed_usd is not None else "",
+        )
+
+
+class _Heard:
+    """Passes chunks on and remembers whether there were any."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.anything = False
+
+    def __call__(self, chunk: Chunk) -> None:
+        self.anything = True
+        self._emit(chunk)
+
+
+async def _listen(stream: ModelStream, call: Inference, heard: _Heard) -> None:
+    async for chunk in stream:
+        call.chunk()
+        heard(chunk)
+
+
+def _pause(error: ModelError, attempt: int) -> float | None:
+    """Seconds before the next attempt, or None: not again."""
+    if not error.retryable or attempt + 1 >= ATTEMPTS:
+        return None
+    if error.retry_after_s is not None:
+        return error.retry_after_s if error.retry_after_s <= MAX_RETRY_AFTER_S else None
+    return BACKOFF_S * float(2**attempt) * random.uniform(0.5, 1.0)
+
+
+def _estimated(reply: ModelReply, request: ModelRequest) -> Usage:
+    """Tokens as we count them; details are not known then."""
+    said = 0
+    for choice in reply.response.get("choices") or ():
+        message = choice.get("message") or {}
+        said += sum(tokens.count(text) for key in ("content", "reasoning_content") if (text := message.get(key)))
+        for call in message.get("tool_calls") or ():
+            function = call.get("function") or {}
+            said += tokens.count(function.get("name") or "") + tokens.count(function.get("arguments") or "")
+    return Usage(
+        input_tokens=tokens.count_prompt(request.messages, request.parameters.get("tools")), output_tokens=said
+    )
+
+
+def _as_exported(amount: Decimal | None) -> Decimal | None:
+    """The amount as the span carries it: OTLP has no decimals, so the books see the nearest double."""
+    return None if amount is None else Decimal(str(float(amount)))

@@ -1,0 +1,192 @@
+"""Any model that LiteLLM can call, by LiteLLM's name for it.
+
+litellm is imported by `ready` (3 to 8 s of CPU), never by importing this module.
+"""
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import AsyncIterator
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from spanledger.pricing import PriceBook, Usage, canonical
+from spanledger.workflows import tokens
+from spanledger.workflows.assembly import assembled
+from spanledger.workflows.litellm_errors import mapped
+from spanledger.workflows.model import Chunk, ModelReply, ModelRequest, Name, UnknownModel
+
+TIMEOUT_S = 120.0  # of one attempt, to its last byte
+
+
+class LiteLLM:
+    """`LanguageModel` by LiteLLM, with the offline provider registered. Make one per process and book."""
+
+    def __init__(self, book: PriceBook) -> None:
+        self._book = book
+        self._guard = threading.Lock()
+        self._litellm: Any = None
+
+    async def ready(self) -> None:
+        if self._litellm is None:
+            await asyncio.to_thread(self._load)
+
+    async def close(self) -> None:
+        if self._litellm is not None:
+            from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
+
+            await GLOBAL_LOGGING_WORKER.stop()
+            await self._litellm.close_litellm_async_clients()
+
+    def name(self, model: str) -> Name:
+        try:
+            bare, provider, _, _ = self._litellm.get_llm_provider(model)
+        except Exception as exc:
+            raise UnknownModel(
+                f"no provider is known for model {model[:200]!r}; give it as provider/model, "
+                "for example offline/small or openai/gpt-4o-mini"
+            ) from exc
+        return Name(canonical(provider), bare)
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        try:
+            response = await self._litellm.acompletion(**self._arguments(request))
+        except Exception as exc:
+            raise mapped(exc) from exc
+        usage = _reported(response)
+        claim = _money(response._hidden_params.get("response_cost")) if usage is not None else None
+        return _reply(response.model_dump(exclude_none=True), usage, claim)
+
+    async def stream(self, request: ModelRequest) -> "LiteLLMStream":
+        arguments = self._arguments(request)
+        try:
+            stream = await self._litellm.acompletion(**arguments, stream=True, stream_options={"include_usage": True})
+        except Exception as exc:
+            raise mapped(exc) from exc
+        return LiteLLMStream(self, stream, request)
+
+    def _load(self) -> None:
+        with self._guard:
+            if self._litellm is not None:
+                return
+            # Before the import: it would fetch its price list from the network, and retry for seconds without one.
+            os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+            import litellm
+
+            from spanledger.workflows import offline
+
+            litellm.telemetry = False
+            litellm.suppress_debug_info = True  # or it prints advice to stdout on every error
+            offline.register(self._book)
+            tokens.load()
+            # The first calls import another second's worth, with tools the most.
+            tool = {"type": "function", "function": {"name": "nothing", "parameters": {}}}
+            hello = {"model": "offline/small", "messages": [{"role": "user", "content": "hello"}], "tools": [tool]}
+            litellm.completion(**hello)
+            deque(litellm.completion(**hello, stream=True, stream_options={"include_usage": True}), maxlen=0)
+            self._litellm = litellm
+
+    def _arguments(self, request: ModelRequest) -> dict[str, Any]:
+        # Retries are ours: every attempt is a span. A caller's own retries would hide behind one.
+        return {
+            **request.parameters,
+            "model": request.model,
+            "messages": list(request.messages),
+            "timeout": TIMEOUT_S,
+            "num_retries": 0,
+            "max_retries": 0,
+        }
+
+    def claim(self, body: dict[str, Any], model: str, usage: Any) -> Decimal | None:
+        """LiteLLM's own reckoning of a stream's cost, None where it knows no price."""
+        response = self._litellm.ModelResponse(model=body.get("model"), usage=usage)
+        try:
+            return _money(self._litellm.completion_cost(completion_response=response, model=model))
+        except Exception:  # noqa: BLE001 — it raises plain Exception for an unknown model
+            return None
+
+
+class LiteLLMStream:
+    """A `ModelStream` over LiteLLM's."""
+
+    def __init__(self, owner: LiteLLM, stream: Any, request: ModelRequest) -> None:
+        self._owner = owner
+        self._stream = stream
+        self._request = request
+        self._chunks: list[Chunk] = []
+        self._served = ""
+
+    async def __aiter__(self) -> AsyncIterator[Chunk]:
+        try:
+            async for chunk in self._stream:
+                # LiteLLM puts the name that was asked for on the chunks; who was served is behind.
+                self._served = chunk._hidden_params.get("provider_response_model") or self._served
+                chunk.model = self._served or chunk.model
+                self._chunks.append(chunk.model_dump(exclude_none=True))
+                yield self._chunks[-1]
+        except Exception as exc:
+            raise mapped(exc) from exc
+
+    def reply(self) -> ModelReply:
+        # LiteLLM ends every stream with a usage chunk, and makes the figures up if the provider sent none. What the
+        # provider sent is on the chunks as they came in.
+        usage = next((u for c in reversed(self._stream.chunks) if (u := _reported(c)) is not None), None)
+        body = assembled(self._chunks)
+        claim = self._owner.claim(body, self._request.model, usage) if usage is not None else None
+        return _reply(body, usage, claim)
+
+    async def close(self) -> None:
+        await self._stream.aclose()
+
+
+def _reply(body: dict[str, Any], usage: Any, claim: Decimal | None) -> ModelReply:
+    """`usage` is LiteLLM's object, or None if the provider was silent."""
+    return ModelReply(
+        response=body,
+        usage=_usage(usage),
+        billed_usd=_money(getattr(usage, "cost", None)),
+        claimed_usd=claim,
+        service_tier=str(body.get("service_tier") or ""),
+    )
+
+
+def _reported(response: Any) -> Any:
+    """The usage object if it says anything: a provider that reports none leaves None or zeros."""
+    usage = getattr(response, "usage", None)
+    if usage is None or not (usage.prompt_tokens or usage.completion_tokens):
+        return None
+    return usage
+
+
+def _usage(usage: Any) -> Usage | None:
+    """Tokens in our terms; LiteLLM's prompt_tokens include cache reads and writes, whatever the provider does."""
+    if usage is None:
+        return None
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens,
+        cache_read_input_tokens=_detail(prompt, "cached_tokens"),
+        cache_write_input_tokens=_detail(prompt, "cache_creation_tokens"),
+        reasoning_output_tokens=_detail(completion, "reasoning_tokens"),
+        audio_input_tokens=_detail(prompt, "audio_tokens"),
+        audio_output_tokens=_detail(completion, "audio_tokens"),
+        image_input_tokens=_detail(prompt, "image_tokens"),
+    )
+
+
+def _detail(details: Any, name: str) -> int | None:
+    value = getattr(details, name, None)
+    return value if isinstance(value, int) else None
+
+
+def _money(amount: Any) -> Decimal | None:
+    """A cost that somebody states as a binary float: 12 digits are what was meant, the rest is its arithmetic."""
+    if amount is None or isinstance(amount, bool):
+        return None
+    try:
+        value = Decimal(f"{amount:.12g}" if isinstance(amount, float) else str(amount))
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() and value >= 0 else None

@@ -1,0 +1,187 @@
+"""The offline provider: `offline/<model>` as a LiteLLM custom provider. No network, no key, no bill.
+
+Importing this imports litellm (3 to 8 s of CPU): only `litellm_model` does, when the first model is needed.
+"""
+
+import asyncio
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import litellm
+from litellm import CustomLLM
+from litellm.types.utils import Choices, EmbeddingResponse, ModelResponse
+from litellm.types.utils import Message as LiteLLMMessage
+from litellm.types.utils import Usage as LiteLLMUsage
+
+from spanledger.pricing import PriceBook
+from spanledger.workflows import offline_answers, tokens
+from spanledger.workflows.offline_answers import Answer
+
+PROVIDER = "offline"
+_EMBEDDING_DIMENSIONS = 64
+_SLOW_CHUNK_S = 0.02
+_CUT_AFTER_CHUNKS = 5
+_FLAKY_MEMORY = 4096
+
+
+def register(book: PriceBook) -> None:
+    """Makes LiteLLM know the provider and its prices. Doing it again replaces the first."""
+    others = [item for item in litellm.custom_provider_map if item["provider"] != PROVIDER]
+    litellm.custom_provider_map = [*others, {"provider": PROVIDER, "custom_handler": OfflineProvider()}]
+    litellm.utils.custom_llm_setup()
+    litellm.register_model({f"{PROVIDER}/{model}": entry for model, entry in _prices(book).items()})
+
+
+class OfflineProvider(CustomLLM):  # type: ignore[misc] # litellm is untyped
+    """Answers by `offline_answers`, and fails as its fault models are meant to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._refused: OrderedDict[str, None] = OrderedDict()
+
+    def completion(self, model: str, messages: list[dict[str, Any]], **kwargs: Any) -> ModelResponse:
+        return _response(kwargs["model_response"], model, self._answer(model, messages, kwargs, stream=False))
+
+    async def acompletion(self, model: str, messages: list[dict[str, Any]], **kwargs: Any) -> ModelResponse:
+        return self.completion(model, messages, **kwargs)
+
+    def streaming(self, model: str, messages: list[dict[str, Any]], **kwargs: Any) -> Iterator[dict[str, Any]]:
+        pause = _SLOW_CHUNK_S if model == "slow" else 0
+        for chunk in _chunks(model, self._answer(model, messages, kwargs, stream=True)):
+            time.sleep(pause)
+            yield chunk
+
+    async def astreaming(
+        self, model: str, messages: list[dict[str, Any]], **kwargs: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        pause = _SLOW_CHUNK_S if model == "slow" else 0
+        for chunk in _chunks(model, self._answer(model, messages, kwargs, stream=True)):
+            await asyncio.sleep(pause)
+            yield chunk
+
+    def embedding(
+        self, model: str, input: list[str], model_response: EmbeddingResponse, **kwargs: Any
+    ) -> EmbeddingResponse:
+        if model not in offline_answers.EMBEDDING_MODELS:
+            raise _unknown(model)
+        texts = [input] if isinstance(input, str) else [str(text) for text in input]
+        model_response.model = f"{PROVIDER}/{model}"
+        model_response.data = [
+            {"object": "embedding", "index": i, "embedding": offline_answers.vector(text, _EMBEDDING_DIMENSIONS)}
+            for i, text in enumerate(texts)
+        ]
+        used = sum(tokens.count(text) for text in texts)
+        model_response.usage = LiteLLMUsage(prompt_tokens=used, completion_tokens=0, total_tokens=used)
+        return model_response
+
+    async def aembedding(
+        self, model: str, input: list[str], model_response: EmbeddingResponse, **kwargs: Any
+    ) -> EmbeddingResponse:
+        return self.embedding(model, input, model_response, **kwargs)
+
+    def _answer(self, model: str, messages: list[dict[str, Any]], kwargs: dict[str, Any], stream: bool) -> Answer:
+        if model not in (*offline_answers.CHAT_MODELS, *offline_answers.FAULT_MODELS):
+            raise _unknown(model)
+        if model == "error-500" or (model == "cut" and not stream):
+            raise litellm.InternalServerError("offline: failing as asked", llm_provider=PROVIDER, model=model)
+        if model == "error-400":
+            raise litellm.BadRequestError("offline: refused as asked", model=model, llm_provider=PROVIDER)
+        if model == "flaky-429" and self._refuse_once(offline_answers.fingerprint(messages)):
+            raise litellm.RateLimitError("offline: the first request is refused", llm_provider=PROVIDER, model=model)
+        return offline_answers.answer(model, messages, kwargs.get("optional_params") or {})
+
+    def _refuse_once(self, key: str) -> bool:
+        if key in self._refused:
+            return False
+        self._refused[key] = None
+        while len(self._refused) > _FLAKY_MEMORY:
+            self._refused.popitem(last=False)
+        return True
+
+
+def _unknown(model: str) -> Exception:
+    known = ", ".join(f"{PROVIDER}/{name}" for name in offline_answers.CHAT_MODELS)
+    error: Exception = litellm.NotFoundError(
+        f"there is no model {PROVIDER}/{model}; chat models are {known}", model=model, llm_provider=PROVIDER
+    )
+    return error
+
+
+def _served_as(model: str) -> str:
+    """Fault models are `small` with a fault, and cost what it costs."""
+    return f"{PROVIDER}/{'small' if model in offline_answers.FAULT_MODELS else model}"
+
+
+def _usage(answer: Answer) -> dict[str, Any]:
+    return {
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "total_tokens": answer.prompt_tokens + answer.completion_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": answer.cached_tokens,
+            "cache_creation_tokens": answer.cache_write_tokens,
+        },
+        "completion_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
+    }
+
+
+def _calls(answer: Answer) -> list[dict[str, Any]]:
+    return [
+        {"index": i, "id": f"call_{uuid.uuid4().hex[:24]}", "type": "function", "function": dict(call)}
+        for i, call in enumerate(answer.tool_calls)
+    ]
+
+
+def _response(response: ModelResponse, model: str, answer: Answer) -> ModelResponse:
+    calls = [{k: v for k, v in call.items() if k != "index"} for call in _calls(answer)]
+    message = LiteLLMMessage(role="assistant", content=answer.content or None, tool_calls=calls or None)
+    if answer.reasoning:
+        message.reasoning_content = answer.reasoning
+    response.id = f"chatcmpl-{uuid.uuid4().hex}"
+    response.model = _served_as(model)
+    response.created = int(time.time())
+    response.choices = [Choices(index=0, message=message, finish_reason=answer.finish_reason)]
+    if model != "no-usage":
+        response.usage = LiteLLMUsage(**_usage(answer))
+    return response
+
+
+def _chunks(model: str, answer: Answer) -> Iterator[dict[str, Any]]:
+    """The stream in LiteLLM's GenericStreamingChunk form, and the name of the model that serves it."""
+    empty = {"text": "", "tool_use": None, "is_finished": False, "finish_reason": "", "usage": None, "index": 0}
+    empty["model"] = _served_as(model)
+    for number, text in enumerate(answer.chunks()):
+        if model == "cut" and number == _CUT_AFTER_CHUNKS:
+            raise litellm.InternalServerError("offline: cut off as asked", llm_provider=PROVIDER, model=model)
+        yield {**empty, "text": text}
+    for call in _calls(answer):
+        yield {**empty, "tool_use": call}
+    finished = {**empty, "is_finished": True, "finish_reason": answer.finish_reason}
+    yield finished
+    if model != "no-usage":
+        yield {**finished, "usage": _usage(answer)}
+
+
+def _prices(book: PriceBook) -> dict[str, dict[str, Any]]:
+    """The price book's prices of the offline models in LiteLLM's form (USD per token, binary floats)."""
+    keys = (
+        ("input", "input_cost_per_token"),
+        ("cache_read", "cache_read_input_token_cost"),
+        ("cache_write", "cache_creation_input_token_cost"),
+        ("output", "output_cost_per_token"),
+    )
+    found = {}
+    for model in (*offline_answers.CHAT_MODELS, *offline_answers.EMBEDDING_MODELS):
+        price = book.lookup(PROVIDER, model, datetime.now(UTC))
+        if price is None:
+            continue
+        rates = price.rates()
+        mode = "embedding" if model in offline_answers.EMBEDDING_MODELS else "chat"
+        entry: dict[str, Any] = {"litellm_provider": PROVIDER, "mode": mode}
+        entry |= {key: rate / 1e15 for name, key in keys if (rate := getattr(rates, name)) is not None}
+        found[model] = entry
+    return found

@@ -1,0 +1,73 @@
+"""Shared fixtures. The engine is the real one, one per process: tests keep apart by their own ids."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger_rows import NOON, SECOND, Post, ledger_row, write_rows
+from spanledger.store import migrate
+from spanledger.store.client import Store, open_embedded
+from system import System
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of `store`. A test that needs another one runs `spanledger …` as a process."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def store(data_dir: Path) -> Iterator[Store]:
+    """The embedded engine, migrated, shared by the whole session."""
+    opened = open_embedded(data_dir)
+    migrate.migrate(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant that no other test of this session uses: isolation without truncation."""
+    return f"tenant-{next(_numbers)}"
+
+
+@pytest.fixture
+def post(store: Store, tenant: str) -> Post:
+    """Posts one ledger entry of this test's tenant."""
+    counter = itertools.count()
+    return lambda **columns: write_rows(store, "ledger", [ledger_row(next(counter), **{"tenant": tenant, **columns})])
+
+
+@pytest.fixture
+def tell(store: Store, tenant: str) -> Post:
+    """Writes one row of `messages` of this test's tenant."""
+
+    def _tell(message_id: str, **columns: Any) -> None:
+        row = {
+            "tenant": tenant,
+            "message_id": message_id,
+            "conversation_id": "",
+            "started_at": NOON,
+            "duration_ns": 2 * SECOND,
+            "status": "ok",
+            "version": 1,
+            "deleted": 0,
+            **columns,
+        }
+        write_rows(store, "messages", [row])
+
+    return _tell
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A running `spanledger up`, shared by the session: tests keep apart by their own ids."""
+    running = System(tmp_path_factory.mktemp("system") / "data").start()
+    yield running
+    assert running.stop() == 0
+    assert "Traceback" not in running.stderr()

@@ -1,0 +1,66 @@
+"""Sends damaged bodies among good ones, and expects that only the damaged ones notice."""
+
+import base64
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf import json_format
+
+import otlp_mutate
+from otlp_make import log_request, trace_request
+
+Send = Callable[[str, bytes, str], int]  # signal, body, content type → HTTP status
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+
+_ATTRIBUTES = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.usage.input_tokens": 12,
+    "gen_ai.request.temperature": 0.7,
+    "gen_ai.response.finish_reasons": ["stop"],
+    "nested": {"a": [1, {"b": b"\x00"}]},
+    "flag": True,
+}
+
+
+def seeds() -> list[tuple[str, bytes, str]]:
+    """Good bodies to damage: (signal, body, content type)."""
+    traces = trace_request({"attributes": _ATTRIBUTES}, {"name": "second", "trace_state": "a=b"})
+    span = traces.resource_spans[0].scope_spans[0].spans[0]
+    span.events.add(name="e", time_unix_nano=5).attributes.add(key="x").value.int_value = 1
+    span.links.add(trace_id=os.urandom(16), span_id=os.urandom(8))
+    logs = log_request({"message": "hi", "n": [1, None]}, os.urandom(16), severity_number=9)
+    found: list[tuple[str, bytes, str]] = []
+    for signal, request in (("traces", traces), ("logs", logs)):
+        found.append((signal, request.SerializeToString(), PROTOBUF))
+        document = json_format.MessageToDict(request)
+        _hex_ids(document)
+        found.append((signal, json.dumps(document).encode(), JSON))
+    return found
+
+
+def _hex_ids(node: Any) -> None:
+    for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
+        if key in {"traceId", "spanId", "parentSpanId"}:
+            node[key] = base64.b64decode(value).hex()
+        elif isinstance(value, dict | list):
+            _hex_ids(value)
+
+
+def storm(send: Send, count: int, rng: random.Random) -> tuple[set[str], Counter[int]]:
+    """Sends `count` damaged bodies, a good one after every tenth; returns the good span ids and the other statuses."""
+    bodies = seeds()
+    good: set[str] = set()
+    statuses: Counter[int] = Counter()
+    for number in range(count):
+        signal, body, content_type = rng.choice(bodies)
+        damage = otlp_mutate.protobuf if content_type == PROTOBUF else otlp_mutate.as_json
+        statuses[send(signal, damage(body, rng), content_type)] += 1
+        if number % 10 == 0:
+            span_id = rng.randbytes(8)
+            assert send("traces", trace_request({"span_id": span_id}).SerializeToString(), PROTOBUF) == 200
+            good.add(span_id.hex())
+    return good, statuses

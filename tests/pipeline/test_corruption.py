@@ -1,0 +1,120 @@
+"""Whatever is falsified by hand, audit names exactly it and repair restores it."""
+
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger_rows import write_rows
+from spanledger.ledger.ledger import Ledger
+from spanledger.ledger.settler import Settler
+from spanledger.settings import Settings
+from spanledger.store.client import Store
+
+TOTALS = (
+    "SELECT sum(llm_calls), sum(input_tokens), sum(cost_usd), sum(messages) FROM {} WHERE tenant = {{tenant:String}}"
+)
+TABLES = ("ledger", "message_usage", "conversation_usage", "user_usage_1h", "usage_1m")
+
+Corrupt = Callable[[Store, str], None]
+
+
+@pytest.fixture
+def ledger(store: Store, data_dir: Path) -> Ledger:
+    return Ledger(store, Settings(data_dir=data_dir))
+
+
+def land(store: Store, tenant: str, traces: int = 3) -> None:
+    """Raw spans of a tenant, as a loader would insert them."""
+    store.command(
+        """
+        INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ParentSpanId, SpanName, ServiceName, Duration, StatusCode,
+            SpanAttributes, Tenant)
+        SELECT now64(9) - INTERVAL 1 MINUTE, concat({tenant:String}, '-', toString(intDiv(number, 2))),
+            toString(number % 2), if(number % 2 = 0, '', '0'), 'span', 'shop', 1000000, 'Ok',
+            if(number % 2 = 0, map('session.id', 'c', 'user.id', 'ada'),
+                map('gen_ai.operation.name', 'chat', 'gen_ai.provider.name', 'openai',
+                    'gen_ai.request.model', 'gpt-4o-mini',
+                    'gen_ai.usage.input_tokens', toString(100 + number), 'gen_ai.usage.output_tokens', '7')),
+            {tenant:String}
+        FROM numbers({rows:UInt32})
+        """,
+        {"tenant": tenant, "rows": traces * 2},
+    )
+
+
+def totals(store: Store, tenant: str) -> set[tuple[Any, ...]]:
+    return {store.query(TOTALS.format(table), {"tenant": tenant})[0] for table in TABLES}
+
+
+def change(store: Store, statement: str, tenant: str) -> None:
+    store.command(statement, {"tenant": tenant}, settings={"mutations_sync": 1})
+
+
+def _ledger_entry(store: Store, tenant: str) -> None:
+    change(
+        store,
+        f"DELETE FROM ledger WHERE tenant = {{tenant:String}} AND trace_id = '{tenant}-1' AND kind = 'call'",
+        tenant,
+    )
+
+
+def _rollup_row(store: Store, tenant: str) -> None:
+    write_rows(
+        store, "conversation_usage", [{"tenant": tenant, "conversation_id": "c", "user_id": "ada", "llm_calls": 5}]
+    )
+
+
+def _span(store: Store, tenant: str) -> None:
+    statement = "ALTER TABLE genai_spans UPDATE input_tokens = 999999 WHERE tenant = {tenant:String} AND span_id = '1'"
+    change(store, statement + f" AND trace_id = '{tenant}-2'", tenant)
+
+
+@pytest.mark.parametrize(
+    ("corrupt", "levels"),
+    [
+        (_ledger_entry, {"ledger"}),
+        (_rollup_row, {"conversation_usage"}),
+        (_span, {"genai_spans"}),
+    ],
+    ids=["ledger entry", "rollup row", "normalised span"],
+)
+def test_audit_names_what_was_falsified_and_repair_restores_it(
+    store: Store, ledger: Ledger, tenant: str, corrupt: Corrupt, levels: set[str]
+) -> None:
+    tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
+    land(store, tenant)
+    assert [d for d in ledger.audit().differences if d.key["tenant"] == tenant] == []
+    before = totals(store, tenant)
+    assert len(before) == 1, "every level says the same"
+
+    corrupt(store, tenant)
+
+    found = [d for d in ledger.audit().differences if d.key["tenant"] == tenant]
+    assert {d.level for d in found} == levels
+    assert len(found) == len(levels), found
+    if levels == {"genai_spans"}:
+        assert found[0].key == {"tenant": tenant, "trace_id": f"{tenant}-2", "span_id": "1"}
+        assert found[0].amounts["input_tokens"] == {"expected": 105, "found": 999999}
+    ledger.audit(repair=True)
+    assert [d for d in ledger.audit().differences if d.key["tenant"] == tenant] == []
+    assert totals(store, tenant) == before
+
+
+def test_two_settlers_at_once_do_no_harm(store: Store, ledger: Ledger, tenant: str) -> None:
+    tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
+    for _ in range(5):
+        land(store, tenant, traces=200)
+        settlers = [Settler(store, lambda: ledger.prices) for _ in range(2)]
+        threads = [threading.Thread(target=settler.settle_now) for settler in settlers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    ledger.settler.settle_now()
+    (found,) = totals(store, tenant)
+    assert (found[0], found[3]) == (200, 400), "the same spans five times over count once"
+    assert [d for d in ledger.audit().differences if d.key["tenant"] == tenant] == []

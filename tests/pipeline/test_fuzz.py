@@ -1,0 +1,47 @@
+"""Damaged bodies cost their senders a clear answer and nobody else anything."""
+
+import os
+import random
+from pathlib import Path
+
+import httpx
+import pytest
+from crash import Node
+from fuzzing import storm
+
+
+def rss_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def run(folder: Path, count: int, seed: int) -> None:
+    rng = random.Random(seed)
+    with Node(folder) as node, httpx.Client(base_url=node.endpoint) as client:
+
+        def send(signal: str, body: bytes, content_type: str) -> int:
+            return client.post(f"/v1/{signal}", content=body, headers={"Content-Type": content_type}).status_code
+
+        (worker,) = node.workers
+        good, statuses = storm(send, count // 10, rng)
+        before = rss_kb(worker)
+        more, later = storm(send, count - count // 10, rng)
+        growth = rss_kb(worker) - before
+        good, statuses = good | more, statuses + later
+        assert set(statuses) == {200, 400}, f"seed {seed}: {statuses}"
+        assert min(statuses.values()) > count / 50
+        assert growth < 30_000, f"the worker grew by {growth} kB"
+        assert node.ask(flush=300) is True
+        stored = {row[0] for row in node.ask(sql="SELECT DISTINCT SpanId FROM otel_traces")}
+        assert good - stored == set()
+        health = node.ask(health=True)
+        assert (health["dead_letters"], health["worker_restarts"], health["retries"]) == (0, 0, 0), health["last_error"]
+
+
+def test_damaged_bodies_among_good_ones(tmp_path: Path) -> None:
+    run(tmp_path, 4000, int(os.environ.get("FUZZ_SEED", "11")))
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_damaged_bodies(tmp_path: Path) -> None:
+    run(tmp_path, 100_000, random.randrange(2**32))

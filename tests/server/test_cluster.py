@@ -1,0 +1,135 @@
+"""Two real servers as shards: spans distributed by trace id, settled shard by shard or over all of them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import books_dump
+from captures import all_captures
+from otlp_make import trace_request
+from real_server import Server, skip_without_engine
+from spanledger.ingest.service import Ingest
+from spanledger.ledger.ledger import Ledger
+from spanledger.settings import Settings
+from spanledger.store import layout, migrate
+from spanledger.store.client import Store
+from spanledger.store.layout import Layout, adapt
+
+TRACES = 200
+CALL = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.usage.input_tokens": 8,
+    "gen_ai.usage.output_tokens": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+    skip_without_engine()
+    folder = tmp_path_factory.mktemp("shards")
+    pair = Server(folder / "one"), Server(folder / "two")
+    for server in pair:
+        server.shards = tuple(each.tcp_port for each in pair)
+        server.shard_password = "of-both-shards"
+        server.start()
+    for server in pair:
+        store = server.open()
+        migrate.migrate(store)
+        store.close()
+    yield pair
+    for server in pair:
+        server.kill()
+
+
+def load(store: Store, data_dir: Path, bodies: list[books_dump.Body]) -> None:
+    ingest = Ingest(Settings(data_dir=data_dir, otlp_http_port=0, otlp_grpc_port=0), store)
+    ingest.start(listen=False)
+    books_dump.submit(ingest, bodies)
+    ingest.stop()
+
+
+def empty(shards: tuple[Server, Server]) -> None:
+    for server in shards:
+        store = server.open()
+        for (table,) in store.query(
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' "
+            "AND name NOT LIKE 'schema_%' AND name NOT LIKE 'price_%'"
+        ):
+            store.command(f"TRUNCATE TABLE {table}")
+        store.close()
+
+
+def test_settling_each_shard_by_itself_gives_the_totals(shards: tuple[Server, Server], tmp_path: Path) -> None:
+    empty(shards)
+    everything = shards[0].open("app", "spanledger_all")
+    bodies = []
+    for _ in range(TRACES):
+        parent, child = b"\x01" * 8, b"\x02" * 8
+        spans = [
+            {"span_id": parent, "attributes": {"session.id": "conversation-1", "user.id": "user-1"}},
+            {"span_id": child, "parent_span_id": parent, "attributes": CALL},
+        ]
+        bodies.append(("traces", "application/x-protobuf", trace_request(*spans).SerializeToString()))
+    load(everything, tmp_path, bodies + bodies[:50])
+    for server in shards:
+        shard = server.open("app")
+        Ledger(shard, Settings(data_dir=tmp_path)).settler.settle_now()
+        booked = shard.scalar("SELECT sum(llm_calls) FROM ledger")
+        assert 0 < booked < TRACES
+        # Only traces of this shard: both spans of each were seen together.
+        assert shard.query("SELECT DISTINCT conversation_id, user_id FROM ledger WHERE llm_calls != 0") == [
+            ("conversation-1", "user-1")
+        ]
+        shard.close()
+    for table in ("ledger", "message_usage", "conversation_usage", "user_usage_1h", "usage_1m"):
+        sums = everything.query(f"SELECT sum(llm_calls), sum(input_tokens), sum(output_tokens) FROM {table}")
+        assert sums == [(TRACES, 8 * TRACES, 2 * TRACES)], table
+    everything.close()
+
+
+def test_settling_over_all_shards_equals_a_single_node(shards: tuple[Server, Server], tmp_path: Path) -> None:
+    """Also where copies of one call stand in traces on different shards, which a shard alone cannot see."""
+    empty(shards)
+    bodies: list[books_dump.Body] = [
+        ("traces", kind, body) for capture in all_captures() for kind, body in capture.bodies
+    ]
+    (tmp_path / "bodies.json").write_text(books_dump.pack(bodies))
+    words = [str(tmp_path / name) for name in ("single", "bodies.json", "out.json")]
+    single = subprocess.Popen([sys.executable, books_dump.__file__, *words])
+    everything = shards[0].open("app", "spanledger_all")
+    load(everything, tmp_path / "all", bodies)
+    Ledger(everything, Settings(data_dir=tmp_path)).settler.settle_now()
+    found = books_dump.dump(everything)
+    assert single.wait(120) == 0
+    for table, rows in json.loads((tmp_path / "out.json").read_text())["tables"].items():
+        assert found[table] == rows, table
+    apart = "SELECT count() FROM (SELECT TraceId FROM otel_traces GROUP BY TraceId HAVING uniqExact(_shard_num) > 1)"
+    assert everything.scalar(apart) == 0
+    for server in shards:
+        shard = server.open()
+        assert 0 < shard.scalar("SELECT count() FROM otel_traces") < len(found["otel_traces"])
+        shard.close()
+    everything.close()
+
+
+def test_with_a_keeper_every_table_replicates_and_every_statement_runs_on_the_cluster() -> None:
+    """Read only: replication itself needs a Keeper, which this machine has not."""
+    wanted = Layout("spanledger", server=True, cluster="main", keeper=True)
+    for file in migrate.files("migrations"):
+        statement = adapt(file.statement, wanted)
+        assert " ON CLUSTER 'main'\n(" in statement, file.name
+        assert "ENGINE = Memory" in statement or "ENGINE = Replicated" in statement, file.name
+        assert "non_replicated_deduplication_window" not in statement
+    ledger = next(file for file in migrate.files("migrations") if file.name.endswith("_messages"))
+    path = "'/clickhouse/tables/main/{shard}/{database}/{table}', '{replica}'"
+    assert f"ENGINE = ReplicatedReplacingMergeTree({path}, version, deleted)" in adapt(ledger.statement, wanted)
+    for file in migrate.files("views"):
+        assert " ON CLUSTER 'main' TO " in adapt(file.statement, wanted), file.name
+    everywhere = [sql for file in migrate.files("migrations") for sql in layout.distributed(file.statement, wanted)]
+    assert all(" ON CLUSTER 'main'" in sql for sql in everywhere)

@@ -1,0 +1,189 @@
+"""The same schema, door and settlement on a ClickHouse server as in the embedded engine."""
+
+from pathlib import Path
+
+import pytest
+
+import books_dump
+from otlp_make import trace_request
+from real_server import ROOT, Server, fresh_database
+from spanledger.errors import SchemaError, StoreError
+from spanledger.ingest.service import Ingest
+from spanledger.ledger.ledger import Ledger
+from spanledger.settings import Settings
+from spanledger.store import migrate
+from spanledger.store.client import Store, open_server
+from system import System
+
+CALL = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.response.model": "gpt-4o",
+    "gen_ai.usage.input_tokens": 100,
+    "gen_ai.usage.output_tokens": 20,
+    "gen_ai.conversation.id": "conversation-1",
+    "user.id": "user-1",
+}
+
+
+def call(trace: int, **attributes: object) -> bytes:
+    """One span of one LLM call, as an export request."""
+    ids = trace.to_bytes(16, "big"), trace.to_bytes(8, "big")
+    answered = {"gen_ai.response.id": f"response-{trace}"}
+    when = {"start_time_unix_nano": 1_790_000_000_000_000_000, "end_time_unix_nano": 1_790_000_001_000_000_000}
+    span = {"trace_id": ids[0], "span_id": ids[1], **when, "attributes": {**CALL, **answered, **attributes}}
+    return trace_request(span).SerializeToString()
+
+
+def test_the_whole_schema_migrates_and_twice_does_nothing(remote: Store) -> None:
+    assert migrate.ready(remote)
+    assert migrate.migrate(remote) == 0
+
+
+def test_spans_through_the_door_are_settled_on_the_server(remote: Store, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, otlp_http_port=0, otlp_grpc_port=0)
+    ingest = Ingest(settings, remote)
+    ingest.start(listen=False)
+    for trace in (1, 2, 2):  # the second is delivered twice
+        assert ingest.submit("traces", call(trace), "application/x-protobuf").accepted
+    assert ingest.flush(60)
+    ingest.stop()
+    ledger = Ledger(remote, settings)
+    ledger.settler.settle_now()
+    sums = "SELECT sum(llm_calls), sum(input_tokens), sum(output_tokens), toString(sum(cost_usd)) FROM"
+    (booked,) = remote.query(f"{sums} ledger")
+    assert booked[:3] == (2, 200, 40)
+    for rollup in ("message_usage", "conversation_usage", "user_usage_1h", "usage_1m"):
+        assert remote.query(f"{sums} {rollup}") == [booked], rollup
+
+
+def test_up_serves_from_a_server(server_url: str, remote: Store, tmp_path: Path) -> None:
+    running = System(tmp_path / "data", clickhouse_url=server_url).start()
+    try:
+        running.export(call(7, **{"gen_ai.conversation.id": "conversation-up"}))
+        assert running.get("conversations", "conversation-up")["usage"]["total_tokens"] == 120
+    finally:
+        assert running.stop() == 0
+
+
+def test_a_wrong_password_says_so(server: Server) -> None:
+    with pytest.raises(StoreError, match=r"(?i)authentication failed|password"):
+        open_server(f"http://spanledger_admin:wrong@127.0.0.1:{server.http_port}/spanledger")
+
+
+def test_the_service_user_needs_no_rights_on_the_schema(server: Server) -> None:
+    service = server.open("app")
+    assert migrate.migrate(service) == 0
+    with pytest.raises(StoreError, match=r"(?i)privileges"):
+        service.command("DROP TABLE ledger")
+    service.close()
+
+
+def test_who_may_not_migrate_is_told_who_may(server: Server) -> None:
+    admin = server.open("admin", "default")
+    admin.command("CREATE DATABASE IF NOT EXISTS not_migrated")
+    service = server.open("app", "not_migrated")
+    with pytest.raises(SchemaError, match="spanledger migrate --clickhouse-url"):
+        migrate.migrate(service)
+    service.close()
+    admin.command("DROP DATABASE not_migrated")
+    admin.close()
+
+
+def test_a_reader_sees_one_tenant_and_changes_nothing(server: Server) -> None:
+    admin = server.open()
+    rows = [["default", "conversation-a", "message-a"], ["acme", "conversation-b", "message-b"]]
+    admin.insert("messages", ["tenant", "conversation_id", "message_id"], rows)
+    reader = server.open("reader")
+    assert reader.query("SELECT DISTINCT tenant FROM messages") == [("default",)]
+    assert set(admin.query("SELECT DISTINCT tenant FROM messages")) == {("default",), ("acme",)}
+    for forbidden in (
+        "INSERT INTO messages (tenant) VALUES ('default')",
+        "SELECT * FROM settle_queue",
+        "SELECT * FROM system.query_log",
+        "SELECT * FROM url('http://127.0.0.1:1', 'CSV', 'a String')",
+        "SELECT * FROM file('/etc/hostname', 'CSV', 'a String')",
+        "SELECT 1 SETTINGS max_execution_time = 3600",
+    ):
+        with pytest.raises(StoreError):
+            reader.command(forbidden)
+    admin.command("ALTER TABLE messages DELETE WHERE conversation_id IN ('conversation-a', 'conversation-b')")
+    admin.close()
+    reader.close()
+
+
+def test_every_table_with_a_tenant_is_filtered_for_readers(server: Server) -> None:
+    admin = server.open()
+    told = set(
+        admin.query(
+            "SELECT table FROM system.columns WHERE database = 'spanledger' AND lower(name) = 'tenant' "
+            "AND table NOT LIKE '%_mv'"
+        )
+    )
+    granted = {
+        (table,)
+        for (table,) in admin.query(
+            "SELECT DISTINCT table FROM system.grants WHERE user_name = 'spanledger_reader' AND database = 'spanledger'"
+        )
+    }
+    filtered = set(
+        admin.query(
+            "SELECT table FROM system.row_policies WHERE short_name = 'spanledger_reader' AND database = 'spanledger'"
+        )
+    )
+    assert granted & told == filtered
+    assert granted <= told
+    admin.close()
+
+
+def test_system_logs_are_bounded(server: Server) -> None:
+    admin = server.open()
+    admin.query("SELECT 1", settings={"log_queries": 1})
+    admin.command("SYSTEM FLUSH LOGS")
+    logs = admin.query(
+        "SELECT name, create_table_query FROM system.tables WHERE database = 'system' AND engine = 'MergeTree'"
+    )
+    assert logs
+    assert [name for name, definition in logs if "TTL event_date + toIntervalDay(7)" not in definition] == []
+    admin.close()
+
+
+def test_backup_and_restore_bring_the_books_back(server: Server) -> None:
+    url = fresh_database(server.url())
+    store = open_server(url)
+    migrate.migrate(store)
+    insert = "INSERT INTO {0}.otel_traces (Timestamp, TraceId, SpanId) VALUES (now(), '{1}', '{1}')"
+    store.command(insert.format(store.database, "before"))
+    admin = server.open("admin", "default")
+    admin.command(f"BACKUP DATABASE {store.database} TO File('{store.database}')")
+    admin.command(f"DROP DATABASE {store.database} SYNC")
+    admin.command(f"RESTORE DATABASE {store.database} FROM File('{store.database}')")
+    admin.close()
+    assert migrate.migrate(store) == 0
+    store.command(insert.format(store.database, "after"))  # the views are back as well
+    assert store.query("SELECT trace_id FROM genai_spans ORDER BY trace_id") == [("after",), ("before",)]
+    store.close()
+
+
+def test_retention_can_be_set(remote: Store) -> None:
+    for statement in _statements("retention.sql"):
+        remote.command(statement)
+    kept = remote.query(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine_full LIKE '%TTL%'"
+    )
+    assert {name for (name,) in kept} == {*books_dump.RAW}
+
+
+def test_the_access_statements_are_ones_that_a_server_reads(remote: Store) -> None:
+    """Read, not run: this server keeps its users in XML."""
+    statements = _statements("access.sql")
+    assert len(statements) > 60
+    for statement in statements:
+        remote.query("SELECT formatQuery({sql:String})", {"sql": statement})
+
+
+def _statements(name: str) -> list[str]:
+    text = (ROOT / "clickhouse" / "server" / name).read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("--")]
+    return [statement.strip() for statement in "\n".join(lines).split(";") if statement.strip()]

@@ -1,0 +1,112 @@
+"""A running `spanledger up` for tests: a process of its own with its own data folder and ports."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class System:
+    """Started by `start`, which returns once it printed `ready`; ended by `stop` or `kill`."""
+
+    def __init__(self, data_dir: Path, **flags: Any) -> None:
+        self.data_dir = data_dir
+        self.port, self.otlp_port = free_port(), free_port()
+        given = {"port": self.port, "otlp_http_port": self.otlp_port, "otlp_grpc_port": 0, **flags}
+        self.flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+        self.process: subprocess.Popen[str] | None = None
+        self.printed: list[str] = []
+
+    def start(self, **environ: str) -> "System":
+        with self._stderr.open("a") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "spanledger.cli", "up", "--data-dir", str(self.data_dir), *self.flags],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, **environ},
+            )
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self._reader.start()
+        self._ready.wait(60)
+        assert self.process.poll() is None, f"it ended with {self.process.wait()}: {self.stderr()}"
+        return self
+
+    def _read(self, process: "subprocess.Popen[str]") -> None:
+        """Collects what is printed, to its end."""
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                self.printed.append(line.rstrip())
+                if line.startswith("ready"):
+                    self._ready.set()
+        self._ready.set()
+
+    def stop(self) -> int:
+        """SIGTERM, then the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        self._reader.join(30)
+        return code
+
+    @property
+    def _stderr(self) -> Path:
+        return self.data_dir.parent / f"{self.data_dir.name}.stderr"
+
+    def stderr(self) -> str:
+        return self._stderr.read_text()
+
+    def request(
+        self, method: str, target: str, body: bytes | None = None, port: int | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], Any]:
+        """Status, headers (lower case) and body, parsed when it is JSON."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=60)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, target, body, named)
+            response = connection.getresponse()
+            raw, got = response.read(), {name.lower(): value for name, value in response.getheaders()}
+        finally:
+            connection.close()
+        return response.status, got, json.loads(raw) if "json" in got.get("content-type", "") else raw
+
+    def get(self, *segments: str, **params: Any) -> Any:
+        """The body of GET /v1/segments…; anything but 200 fails the test."""
+        path = "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+        named = {name.rstrip("_"): value for name, value in params.items()}
+        status, _, body = self.request("GET", path + (f"?{urlencode(named)}" if named else ""))
+        assert status == 200, body
+        return body
+
+    def post(self, path: str, body: Any) -> Any:
+        status, _, answer = self.request("POST", path, json.dumps(body).encode(), Content_Type="application/json")
+        assert status == 200, answer
+        return answer
+
+    def export(self, body: bytes, signal_name: str = "traces", content_type: str = "application/x-protobuf") -> None:
+        """Sends OTLP and waits until it is loaded and settled."""
+        status, _, answer = self.request("POST", f"/v1/{signal_name}", body, self.otlp_port, Content_Type=content_type)
+        assert status == 200, answer
+        self.post("/v1/flush", {})

@@ -1,0 +1,74 @@
+"""docker-compose.yml as far as it can be checked without an engine: it parses, and everything it names is there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BASE = "docker-compose.yml"
+OVERLAY = "docker-compose.cluster.yml"
+
+
+def parsed(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
+    return document
+
+
+def variables(text: str) -> set[str]:
+    return set(re.findall(r"\$\{(\w+)", text))
+
+
+@pytest.mark.parametrize("name", [BASE, OVERLAY])
+def test_every_mounted_file_exists_and_every_volume_is_declared(name: str) -> None:
+    declared = parsed(BASE)["volumes"]
+    for service in parsed(name)["services"].values():
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            assert (ROOT / source).exists() if source.startswith("./") else source in declared, mount
+
+
+@pytest.mark.parametrize("name", [BASE, OVERLAY])
+def test_dependencies_exist_and_whoever_is_waited_for_healthy_has_a_health_check(name: str) -> None:
+    services = parsed(BASE)["services"]
+    for given in parsed(name)["services"].values():
+        for other, how in given.get("depends_on", {}).items():
+            known = {**services.get(other, {}), **parsed(OVERLAY)["services"].get(other, {})}
+            assert known, other
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in known
+
+
+def test_images_are_pinned_and_logs_are_bounded() -> None:
+    for name, service in parsed(BASE)["services"].items():
+        assert re.search(r":[0-9][\w.]*$", service["image"]), name
+        assert service["logging"]["options"]["max-size"], name
+
+
+def test_every_password_comes_from_the_example_file_and_has_no_default() -> None:
+    text = (ROOT / BASE).read_text() + (ROOT / OVERLAY).read_text()
+    offered = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert variables(text) <= offered
+    for use in re.findall(r"\$\{\w*PASSWORD[^}]*\}", text):
+        assert ":?" in use, use
+    assert not re.search(r"^\w*PASSWORD=.+$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+
+def test_the_collector_of_compose_and_of_the_builder_are_one_version() -> None:
+    built = yaml.safe_load((ROOT / "collector" / "builder.yaml").read_text())["dist"]["version"]
+    assert parsed(BASE)["services"]["collector"]["image"].endswith(f":{built}")
+    assert f'EXPORTER = "{built}"' in (ROOT / "tools" / "collector_check.py").read_text()
+    assert f"COLLECTOR_VERSION := v{built}" in (ROOT / "Makefile").read_text()
+
+
+def test_profiles_are_the_documented_ones() -> None:
+    used = {profile for service in parsed(BASE)["services"].values() for profile in service.get("profiles", [])}
+    assert used == {"demo", "apart", "cluster"}
+
+
+def test_listeners_stay_on_this_machine_unless_told_otherwise() -> None:
+    for service in parsed(BASE)["services"].values():
+        for port in service.get("ports", []):
+            assert port.startswith(("127.0.0.1:", "${SPANLEDGER_BIND:-127.0.0.1}:")), port

@@ -1,0 +1,121 @@
+"""The spool: what is written can be read back, and what is damaged is set aside, not loaded and not lost silently."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from spanledger.ingest import records, spool
+from spanledger.ingest.journal import Journal
+from spanledger.ingest.room import Room
+
+
+def writer(folder: Path, ready: list[spool.Segment]) -> spool.Writer:
+    spool.prepare(folder)
+    return spool.Writer(folder, durable=False, on_ready=ready.append)
+
+
+def test_records_are_found_where_they_were_written() -> None:
+    data = b"".join(b"".join(records.frame(os.urandom(size), 1, "t")) for size in (0, 1, 127, 128, 70_000))
+    found = records.scan(data)
+    assert len(found.records) == 5
+    assert found.good_bytes == len(data)
+    assert not found.torn
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20, 60])
+def test_a_torn_record_ends_the_scan(cut: int) -> None:
+    first = b"".join(records.frame(b"a" * 100, 1, "t"))
+    data = first + b"".join(records.frame(b"b" * 100, 1, "t"))[:-cut]
+    assert records.scan(data) == records.Scan([(0, len(first))], len(first), torn=True)
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is() -> None:
+    record = bytearray(b"".join(records.frame(b"body of some length", 1_700_000_000_000, "tenant")))
+    for position in range(len(record) * 8):
+        record[position // 8] ^= 1 << position % 8
+        assert records.scan(bytes(record)).records == []
+        record[position // 8] ^= 1 << position % 8
+    assert len(records.scan(bytes(record)).records) == 1
+
+
+def test_a_segment_is_announced_when_it_is_complete(tmp_path: Path) -> None:
+    ready: list[spool.Segment] = []
+    out = writer(tmp_path, ready)
+    out.append("traces", b"one", "", 1)
+    out.append("traces", b"two", "", 2)
+    assert ready == []
+    out.finish("traces")
+    assert [(segment.items, segment.size) for segment in ready] == [(3, ready[0].path.stat().st_size)]
+    assert len(records.scan(ready[0].path.read_bytes()).records) == 2
+
+
+def test_what_a_dead_writer_left_is_adopted_up_to_the_damage(tmp_path: Path) -> None:
+    spool.prepare(tmp_path)
+    good = b"".join(records.frame(b"acknowledged", 1, ""))
+    left = spool.folder(tmp_path, "traces") / f"gone-1{spool.OPEN}"
+    left.write_bytes(good + b"\x7f torn")
+    spool.adopt(tmp_path)
+    (segment,) = spool.ready_segments(tmp_path)
+    assert segment.path.read_bytes() == good
+    dead = tmp_path / "spool" / "dead"
+    assert sorted(path.suffix for path in dead.iterdir()) == [".bin", ".txt"]
+    assert next(dead.glob("*.bin")).read_bytes() == b"\x7f torn"
+
+
+def test_a_segment_that_was_never_written_to_is_no_segment(tmp_path: Path) -> None:
+    spool.prepare(tmp_path)
+    (spool.folder(tmp_path, "logs") / f"gone-1{spool.OPEN}").touch()
+    spool.adopt(tmp_path)
+    assert list(spool.ready_segments(tmp_path)) == []
+
+
+def test_a_record_that_the_disk_does_not_take_leaves_no_trace(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    signal = pytest.importorskip("signal")
+    ready: list[spool.Segment] = []
+    out = writer(tmp_path, ready)
+    out.append("traces", b"first", "", 1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(spool.SpoolFull, match=os.strerror(errno.EFBIG)):
+            out.append("traces", b"x" * 10_000, "", 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    out.append("traces", b"second", "", 1)
+    out.finish("traces")
+    found = records.scan(ready[0].path.read_bytes())
+    assert (len(found.records), found.torn) == (2, False)
+
+
+def test_a_full_spool_refuses_before_it_writes(tmp_path: Path) -> None:
+    spool.prepare(tmp_path)
+    room = Room(tmp_path, max_bytes=1000, min_free_bytes=0)
+    room.admit(900)
+    with pytest.raises(spool.SpoolFull, match="the spool is full"):
+        room.admit(200)
+
+
+def test_a_disk_that_is_nearly_full_refuses(tmp_path: Path) -> None:
+    spool.prepare(tmp_path)
+    with pytest.raises(spool.SpoolFull, match="the disk is nearly full"):
+        Room(tmp_path, max_bytes=2**60, min_free_bytes=2**60).admit(1)
+
+
+def test_the_journal_remembers_a_batch_until_it_is_loaded(tmp_path: Path) -> None:
+    spool.prepare(tmp_path)
+    segment = spool.folder(tmp_path, "traces") / "s.ready"
+    segment.write_bytes(b"x")
+    journal = Journal(tmp_path, "traces", durable=True)
+    assert journal.pending() is None
+    journal.begin("b1", [segment])
+    pending = Journal(tmp_path, "traces", durable=True).pending()
+    assert pending is not None
+    assert (pending.batch, pending.segments) == ("b1", [segment])
+    journal.end([segment])
+    assert journal.pending() is None
+    assert not segment.exists()

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from otlp_make import trace_request
 from spanledger.ingest import records, spool
 from spanledger.ingest.journal import Journal
+from spanledger.ingest.loader import Loader
 from spanledger.ingest.room import Room
+from spanledger.store.client import Store
 
 
 def writer(folder: Path, ready: list[spool.Segment]) -> spool.Writer:
@@ -119,3 +122,18 @@ def test_the_journal_remembers_a_batch_until_it_is_loaded(tmp_path: Path) -> Non
     journal.end([segment])
     assert journal.pending() is None
     assert not segment.exists()
+
+
+def test_a_segment_that_was_loaded_since_it_was_seen_is_not_loaded_again(store: Store, tmp_path: Path) -> None:
+    ready: list[spool.Segment] = []
+    out = writer(tmp_path, ready)
+    out.append("traces", trace_request({}).SerializeToString(), "", 1)
+    out.finish("traces")
+    loader = Loader(store, tmp_path, False, lambda _: None, lambda _: None)
+    loader.start()
+    assert loader.drain(30)
+    loader.offer(ready[0])  # as the supervisor does with what it found on disk a moment ago
+    assert loader.drain(0)
+    loader.stop(30)
+    assert loader.progress()["traces"].retries == 0
+    assert loader.progress()["traces"].batches == 1

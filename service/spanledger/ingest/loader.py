@@ -73,10 +73,13 @@ class Loader:
             self._threads.append(thread)
 
     def offer(self, segment: spool.Segment) -> None:
-        """A complete segment; one that is known already is ignored."""
+        """A complete segment; one that is known already, or was loaded since it was seen, is ignored.
+
+        A load removes the file before it forgets the name: what is not known and still there is not loaded.
+        """
         with self._changed:
             lane = self._lanes[segment.signal]
-            if segment.path not in lane.known:
+            if segment.path not in lane.known and segment.path.exists():
                 lane.known.add(segment.path)
                 lane.queue.append(segment)
                 self._changed.notify_all()

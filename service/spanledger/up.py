@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import uvicorn
 
 import spanledger
-from spanledger import telemetry
+from spanledger import platform, telemetry
 from spanledger.api.app import create_app
 from spanledger.api.services import Services
 from spanledger.errors import SettingsError
@@ -132,7 +132,9 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
     emission = telemetry.start(
         settings.otlp_endpoint or parts.ingest.endpoint, capture_content=settings.capture_content
     )
-    runner = Runner(settings, emission, load_book([Path(settings.price_book)] if settings.price_book else []))
+    parts_on_top = platform.build(settings, parts.store, emission)
+    book = load_book([Path(settings.price_book)] if settings.price_book else [])
+    runner = Runner(settings, emission, book, steps=parts_on_top.steps, gates=parts_on_top.gates)
     warming = loop.create_task(runner.warm())
     warming.add_done_callback(_note_failure)
     try:
@@ -140,13 +142,14 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
             _ready(parts, say, started, after_ready)
             await stop.wait()
         else:
-            services = Services(settings, emission, runner, parts.store, ledger=parts.ledger, ingest=parts.ingest)
+            services = Services(settings, emission, runner, parts.store, parts.ledger, parts.ingest, parts_on_top)
             await _serve_http(
                 create_app(services), parts.listener, stop, lambda: _ready(parts, say, started, after_ready)
             )
     finally:
         warming.cancel()
         await runner.close()
+        parts_on_top.close()
         await asyncio.to_thread(emission.shutdown)
 
 

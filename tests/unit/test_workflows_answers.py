@@ -77,8 +77,8 @@ def test_exchanges_without_an_answer_stay_out_of_the_prompt() -> None:
         {"role": "tool", "content": "result"},
     ]
 
-    assert prompt(PLANS["chat"], history) == [*history[:2], *history[5:]]
-    assert prompt(PLANS["assistant"], history)[0]["role"] == "system"
+    assert prompt("", history) == [*history[:2], *history[5:]]
+    assert prompt(PLANS["assistant"].instructions, history)[0]["role"] == "system"
 
 
 class Failure(Exception):

@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse
 from spanledger.api import problems
 from spanledger.api.inputs import Fallbacks, Id, Model, Text
 from spanledger.api.replies import finished, usage_of_calls
-from spanledger.api.services import Services, services_of
+from spanledger.api.services import Caller, Services, services_of
 from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
 from spanledger.errors import TooLarge
-from spanledger.workflows import Outcome, Turn
+from spanledger.workflows import Order, Outcome, Turn
 
 MAX_CONTENT_BYTES = 512 * 1024  # of one message, in UTF-8
 
@@ -23,7 +23,8 @@ router = APIRouter(tags=["chat"])
 
 
 class NewMessage(BaseModel):
-    """A user's message. Without `model` the service's default answers; `fallbacks` are tried in order if it fails."""
+    """A user's message. Without `model` the service's default answers; `fallbacks` are tried in order if it fails.
+    `agent`, `profile` and `prompt` name what the registry holds; `variables` fill the prompt's template."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,6 +34,11 @@ class NewMessage(BaseModel):
     model: Model | None = None
     fallbacks: Fallbacks = []
     stream: bool = False
+    agent: Id | None = None
+    profile: Id | None = None
+    prompt: Id | None = None
+    variables: dict[str, Text] = {}
+    cache: bool = False
 
     @field_validator("content")
     @classmethod
@@ -48,21 +54,27 @@ async def send_message(
     conversation_id: Annotated[Id, Path()],
     message: NewMessage,
     services: Annotated[Services, Depends(services_of)],
+    principal: Caller,
 ) -> Response:
     """Runs the workflow and answers with what it said, used and cost. With `stream`: server-sent events, `delta` for
     each piece of text, then one `message` with the same object, or one `error` with a problem."""
     size = len(message.content.encode())
     if size > MAX_CONTENT_BYTES:
         raise TooLarge(f"content has {size:,} bytes, and a message may have {MAX_CONTENT_BYTES:,}")
-    turn = Turn(
+    order = Order(
+        principal=principal,
         conversation_id=conversation_id,
-        content=message.content,
         user_id=message.user_id or "",
-        workflow=message.workflow or "chat",
+        workflow=message.workflow or "",
         model=message.model or "",
         fallbacks=tuple(message.fallbacks),
-        stream=message.stream,
+        agent=message.agent or "",
+        profile=message.profile or "",
+        prompt=message.prompt or "",
+        variables=message.variables,
+        cache=message.cache,
     )
+    turn = Turn(order, message.content, stream=message.stream)
     if not message.stream:
         return JSONResponse(reply(await services.runner.answer(turn)))
     running = Running(lambda emit: services.runner.answer(turn, emit))

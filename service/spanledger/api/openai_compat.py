@@ -16,10 +16,10 @@ from starlette.responses import JSONResponse
 from spanledger.api import problems
 from spanledger.api.inputs import MAX_ID_CHARS, Fallbacks, Model, Text
 from spanledger.api.replies import finished
-from spanledger.api.services import Services, services_of
+from spanledger.api.services import Caller, Services, services_of
 from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
 from spanledger.errors import BadRequest
-from spanledger.workflows import Completion, Outcome
+from spanledger.workflows import Completion, Order, Outcome
 from spanledger.workflows.offline_answers import CHAT_MODELS
 
 MAX_MESSAGES = 10_000
@@ -89,14 +89,17 @@ class CompletionRequest(BaseModel):
 
 @router.post("/v1/chat/completions")
 async def complete(
-    request: Request, asked: CompletionRequest, services: Annotated[Services, Depends(services_of)]
+    request: Request,
+    asked: CompletionRequest,
+    services: Annotated[Services, Depends(services_of)],
+    principal: Caller,
 ) -> Response:
     """Answers as the model does, in OpenAI's format; with `stream` as server-sent chunks up to `[DONE]`."""
     _refuse_broken_text(asked)
     metadata = asked.metadata or {}
     headers = request.headers
-    completion = Completion(
-        messages=[message.model_dump(exclude_unset=True) for message in asked.messages],
+    order = Order(
+        principal=principal,
         conversation_id=_first(
             headers.get("x-conversation-id"),
             headers.get("x-session-id"),
@@ -107,8 +110,9 @@ async def complete(
         model=asked.model or "",
         fallbacks=tuple(asked.fallbacks),
         parameters=asked.parameters(),
-        stream=asked.stream,
     )
+    messages = [message.model_dump(exclude_unset=True) for message in asked.messages]
+    completion = Completion(order, messages, stream=asked.stream)
     if not asked.stream:
         return JSONResponse(_body(await services.runner.complete(completion)))
     running = Running(lambda emit: services.runner.complete(completion, emit))

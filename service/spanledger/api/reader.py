@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from spanledger.api.services import Caller
 from spanledger.errors import BadRequest
 from spanledger.store.client import Store
 
 MAX_ID = 256
-DEFAULT_TENANT = "default"
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Reader:
     tenant: str
 
 
-def _reader(request: Request) -> Reader:
-    return Reader(request.app.state.services.store, DEFAULT_TENANT)
+def _reader(request: Request, principal: Caller) -> Reader:
+    return Reader(request.app.state.services.store, principal.tenant)
 
 
 Reads = Annotated[Reader, Depends(_reader)]

@@ -1,10 +1,11 @@
 """What the routers need, made by whoever starts the service and reached through the request."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from fastapi import Request
+from fastapi import Depends, Request
 
+from spanledger.access import LOCAL, Principal
 from spanledger.settings import Settings
 from spanledger.telemetry import Telemetry
 from spanledger.workflows import Runner
@@ -20,6 +21,7 @@ class Services:
     store: Any | None = None  # spanledger.store.client.Store
     ledger: Any | None = None  # spanledger.ledger.ledger.Ledger
     ingest: Any | None = None  # spanledger.ingest.service.Ingest
+    platform: Any | None = None  # spanledger.platform.Platform
     live: Any | None = None
 
     def in_flight(self) -> int:
@@ -30,3 +32,10 @@ class Services:
 def services_of(request: Request) -> Services:
     """For `Depends`."""
     return cast(Services, request.app.state.services)
+
+
+def _principal(request: Request) -> Principal:
+    return getattr(request.state, "principal", LOCAL)
+
+
+Caller = Annotated[Principal, Depends(_principal)]  # who makes this request

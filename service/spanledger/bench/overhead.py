@@ -135,12 +135,12 @@ async def _serve_blocks(name: str, endpoint: str, data_dir: Path) -> None:
     from spanledger import telemetry
     from spanledger.pricing import load_book
     from spanledger.settings import Settings
-    from spanledger.workflows import Completion, Runner
+    from spanledger.workflows import Completion, Order, Runner
 
     emission = telemetry.start(endpoint) if name == "on" else telemetry.off()
     runner = Runner(Settings(data_dir=data_dir), emission, load_book())
     await runner.warm()
-    asked = Completion(messages=[{"role": "user", "content": "hello"}], conversation_id="bench", user_id="bench")
+    asked = Completion(Order(conversation_id="bench", user_id="bench"), [{"role": "user", "content": "hello"}])
     while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
         if line == "dropped":
             await asyncio.to_thread(emission.flush)

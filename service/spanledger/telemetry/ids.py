@@ -21,12 +21,21 @@ _KEY = otel.create_key("spanledger.ids")
 class Ids:
     """Empty = not known."""
 
+    tenant: str = ""
+    key_id: str = ""
     correlation_id: str = ""
     conversation_id: str = ""
     message_id: str = ""
     user_id: str = ""
+    source: str = ""
     workflow: str = ""
     agent: str = ""
+    agent_id: str = ""
+    agent_version: str = ""
+    prompt: str = ""
+    prompt_version: str = ""
+    experiment: str = ""
+    variant: str = ""
     tool: str = ""  # the tool inside which we are
 
     def attributes(self) -> dict[str, str]:
@@ -35,12 +44,21 @@ class Ids:
 
 
 _ATTRIBUTES = (
+    ("tenant", semconv.TENANT),
+    ("key_id", semconv.KEY_ID),
     ("correlation_id", semconv.CORRELATION_ID),
     ("conversation_id", semconv.CONVERSATION_ID),
     ("message_id", semconv.MESSAGE_ID),
     ("user_id", semconv.USER_ID),
+    ("source", semconv.SOURCE),
     ("workflow", semconv.WORKFLOW_NAME),
     ("agent", semconv.AGENT_NAME),
+    ("agent_id", semconv.AGENT_ID),
+    ("agent_version", semconv.AGENT_VERSION),
+    ("prompt", semconv.PROMPT_NAME),
+    ("prompt_version", semconv.PROMPT_VERSION),
+    ("experiment", semconv.EXPERIMENT),
+    ("variant", semconv.VARIANT),
     ("tool", semconv.TOOL_NAME),
 )
 NONE = Ids()

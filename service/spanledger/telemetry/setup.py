@@ -3,11 +3,14 @@
 import logging
 import os
 import threading
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
+from opentelemetry import context as otel
+from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -60,6 +63,23 @@ class Telemetry:
     def meter(self, name: str) -> Meter:
         provider = self._providers.metrics if self._providers else NoOpMeterProvider()
         return provider.get_meter(name, spanledger.__version__, schema_url=semconv.SCHEMA_URL)
+
+    def event(self, name: str, body: str, attributes: Mapping[str, Any], *, warning: bool = False) -> None:
+        """A log record with an event name, in the current trace. Never raises."""
+        if self._providers is None:
+            return
+        self._providers.logs.get_logger("spanledger.events").emit(
+            LogRecord(
+                timestamp=time.time_ns(),
+                observed_timestamp=time.time_ns(),
+                context=otel.get_current(),
+                severity_number=SeverityNumber.WARN if warning else SeverityNumber.INFO,
+                severity_text="WARN" if warning else "INFO",
+                body=body,
+                attributes=dict(attributes),
+                event_name=name,
+            )
+        )
 
     def dropped(self) -> dict[str, int]:
         """What was lost since the start: spans, log records, exports of metrics."""

@@ -17,6 +17,7 @@ from spanledger.pricing import PriceBook, Priced, Usage, settle
 from spanledger.telemetry import Answered, Asked, GenAI, Inference
 from spanledger.workflows import tokens
 from spanledger.workflows.model import Chunk, LanguageModel, Message, ModelError, ModelReply, ModelRequest, ModelStream
+from spanledger.workflows.order import Order
 
 ATTEMPTS = 3  # per model, the first included
 BACKOFF_S = 0.25  # before the second attempt; doubles with each further one
@@ -40,8 +41,7 @@ class CallRecord:
 class Run:
     """One run of a workflow: what to ask, where its pieces go, and what has come of it so far."""
 
-    models: tuple[str, ...]  # the first, then the fallbacks
-    parameters: dict[str, Any] = field(default_factory=dict)
+    order: Order
     stream: bool = False
     emit: Emit = lambda chunk: None
     records: list[CallRecord] = field(default_factory=list)
@@ -63,8 +63,8 @@ class Caller:
         """
         number = 0
         last: ModelError | None = None
-        for model in run.models:
-            request = ModelRequest(model, messages, {**run.parameters, **parameters})
+        for model in (run.order.model, *run.order.fallbacks):
+            request = ModelRequest(model, messages, {**run.order.parameters, **parameters})
             for attempt in range(ATTEMPTS):
                 number += 1
                 heard = _Heard(run.emit)

@@ -62,10 +62,13 @@ def build(name: str, caller: Caller, genai: GenAI, checkpointer: Any = None) -> 
 
 def _model_node(plan: Plan, caller: Caller, genai: GenAI) -> Callable[..., Any]:
     async def model(state: State, runtime: Runtime[Run]) -> Command[str]:
+        order = runtime.context.order
         with genai.node("model"):
             offered = plan.tools if _rounds(state["messages"]) < MAX_TOOL_ROUNDS else ()
             parameters = {"tools": [tool.schema for tool in offered]} if offered else {}
-            reply = await caller.ask(runtime.context, prompt(plan, state["messages"]), parameters)
+            reply = await caller.ask(
+                runtime.context, prompt(order.instructions or plan.instructions, state["messages"]), parameters
+            )
         message = kept(reply.message)
         goes_on = bool(offered and message.get("tool_calls"))
         return Command(update={"messages": [message]}, goto="tools" if goes_on else END)
@@ -102,7 +105,7 @@ def _run_tool(known: dict[str, Tool], call: dict[str, Any], genai: GenAI) -> Mes
     return {"role": "tool", "tool_call_id": call_id, "name": name, "content": content}
 
 
-def prompt(plan: Plan, messages: Sequence[Message]) -> list[Message]:
+def prompt(instructions: str, messages: Sequence[Message]) -> list[Message]:
     """What the model sees: the instructions, the earlier exchanges that came to an answer, the current one.
 
     A question that failed or was broken off stays out of the next prompts: it may be the reason why it failed, and an
@@ -113,7 +116,7 @@ def prompt(plan: Plan, messages: Sequence[Message]) -> list[Message]:
     answered = [e for e in exchanges[:-1] if e[-1]["role"] == "assistant" and not e[-1].get("tool_calls")]
     seen = messages[: starts[0]] if starts else messages
     seen = [*seen, *(message for exchange in (*answered, *exchanges[-1:]) for message in exchange)]
-    return [{"role": "system", "content": plan.instructions}, *seen] if plan.instructions else seen
+    return [{"role": "system", "content": instructions}, *seen] if instructions else seen
 
 
 def kept(message: Message) -> Message:

@@ -1,12 +1,13 @@
 """Runs workflows: one call per message, in one trace, with its ids on everything that happens inside."""
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opentelemetry import trace
@@ -18,6 +19,7 @@ from spanledger.telemetry import GenAI, Telemetry, genai, ids
 from spanledger.workflows.calls import Caller, CallRecord, Emit, Run
 from spanledger.workflows.litellm_model import LiteLLM
 from spanledger.workflows.model import LanguageModel, Message, ModelReply
+from spanledger.workflows.order import Gate, Order, Step
 
 WORKFLOWS = ("chat", "assistant")
 _log = logging.getLogger(__name__)
@@ -31,27 +33,19 @@ class UnknownWorkflow(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A message to a conversation that we remember. An empty model is the default one."""
+    """A message to a conversation that we remember."""
 
-    conversation_id: str
+    order: Order
     content: str
-    user_id: str = ""
-    workflow: str = "chat"
-    model: str = ""
-    fallbacks: tuple[str, ...] = ()
     stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A request whose caller remembers the conversation itself. `parameters` are OpenAI's, passed on."""
+    """A request whose caller remembers the conversation itself."""
 
+    order: Order
     messages: Sequence[Message]
-    conversation_id: str = ""
-    user_id: str = ""
-    model: str = ""
-    fallbacks: tuple[str, ...] = ()
-    parameters: dict[str, Any] = field(default_factory=dict)
     stream: bool = False
 
 
@@ -70,19 +64,32 @@ class Outcome:
     duration_ms: float
     reply: ModelReply
     calls: tuple[CallRecord, ...]
+    order: Order  # as it was made: agent, prompt version, variant …
 
 
 class Runner:
-    """The workflows of one service. Belongs to one event loop."""
+    """The workflows of one service. Belongs to one event loop.
+
+    `steps` complete what was asked, one after the other; `gates` then let it through or refuse it.
+    """
 
     def __init__(
-        self, settings: Settings, telemetry: Telemetry, book: PriceBook, model: LanguageModel | None = None
+        self,
+        settings: Settings,
+        telemetry: Telemetry,
+        book: PriceBook,
+        model: LanguageModel | None = None,
+        *,
+        steps: Sequence[Step] = (),
+        gates: Sequence[Gate] = (),
     ) -> None:
         self._settings = settings
         self._telemetry = telemetry
         self._genai = GenAI(telemetry)
         self._model = model or LiteLLM(book)
         self._caller = Caller(self._model, self._genai, book)
+        self._steps = tuple(steps)
+        self._gates = tuple(gates)
         self._opening = asyncio.Lock()
         self._engine: _Engine | None = None
         self._running = 0
@@ -107,90 +114,74 @@ class Runner:
     async def answer(self, turn: Turn, emit: Emit = lambda chunk: None) -> Outcome:
         """Answers a message within its conversation; `emit` gets the model's chunks when the turn streams.
 
-        Messages to one conversation are answered one after the other. Raises UnknownWorkflow, UnknownModel, ModelError.
+        Messages to one conversation are answered one after the other. Raises UnknownWorkflow, UnknownModel, ModelError,
+        and what steps and gates raise.
         """
-        if turn.workflow not in WORKFLOWS:
-            raise UnknownWorkflow(f"there is no workflow {turn.workflow[:100]!r}; there are {', '.join(WORKFLOWS)}")
-        lock = self._turns.setdefault(turn.conversation_id, asyncio.Lock())
+        thread = f"{turn.order.principal.tenant}/{turn.order.conversation_id}"
+        lock = self._turns.setdefault(thread, asyncio.Lock())
         async with lock:
-            run = Run(self._models(turn.model, turn.fallbacks), stream=turn.stream, emit=emit)
             message = {"role": "user", "content": turn.content}
-            return await self._run(turn.workflow, run, [message], turn.conversation_id, turn.user_id, True)
+            return await self._run(turn.order, [message], turn.stream, emit, thread)
 
     async def complete(self, asked: Completion, emit: Emit = lambda chunk: None) -> Outcome:
-        """Answers a request that brings its own history, by workflow `chat`. Raises UnknownModel, ModelError."""
-        run = Run(
-            self._models(asked.model, asked.fallbacks), parameters=asked.parameters, stream=asked.stream, emit=emit
-        )
-        messages = list(asked.messages)
-        return await self._run("chat", run, messages, asked.conversation_id, asked.user_id, False)
+        """Answers a request that brings its own history. Raises as `answer` does."""
+        return await self._run(asked.order, list(asked.messages), asked.stream, emit, "")
 
-    def _models(self, model: str, fallbacks: tuple[str, ...]) -> tuple[str, ...]:
-        return (model or self._settings.default_model, *fallbacks)
-
-    async def _run(
-        self,
-        workflow: str,
-        run: Run,
-        messages: list[Message],
-        conversation_id: str,
-        user_id: str,
-        remember: bool,
-    ) -> Outcome:
+    async def _run(self, asked: Order, messages: list[Message], stream: bool, emit: Emit, thread: str) -> Outcome:
+        """`thread` empty: nothing is remembered."""
+        started = time.perf_counter()
         engine = await self._ready()
+        request = trace.get_current_span()
         self._running += 1
         try:
-            return await self._traced(engine, workflow, run, messages, conversation_id, user_id, remember)
-        finally:
-            self._running -= 1
-
-    async def _traced(
-        self,
-        engine: "_Engine",
-        workflow: str,
-        run: Run,
-        messages: list[Message],
-        conversation_id: str,
-        user_id: str,
-        remember: bool,
-    ) -> Outcome:
-        started = time.perf_counter()
-        known = {
-            "conversation_id": conversation_id,
-            "message_id": str(uuid.uuid4()),
-            "user_id": user_id,
-            "workflow": workflow,
-            "agent": engine.agent(workflow),
-        }
-        request = trace.get_current_span()
-        with ids.carry(**known) as carried:
-            ids.stamp(request, carried)
-            with self._genai.workflow(workflow) as span:
-                _log.info("workflow started")
+            with ids.carry(**asked.ids()):
                 try:
-                    await engine.run(workflow, run, messages, conversation_id if remember else "")
+                    order = await self._decided(asked, engine)
+                    with ids.carry(**order.ids()) as carried:
+                        ids.stamp(request, carried)
+                        run, trace_id = await self._admitted(engine, order, messages, stream, emit, thread)
                 except BaseException as exc:
                     # Also on the request's span: with a refusal's 4xx or a stream's 200 that one would look well.
                     genai.fail(request, exc)
+                    raise
+            return _outcome(order, run, carried.correlation_id, trace_id, started)
+        finally:
+            self._running -= 1
+
+    async def _decided(self, asked: Order, engine: "_Engine") -> Order:
+        """The order with everything decided: by its caller, by the steps, by our defaults."""
+        order = replace(asked, message_id=asked.message_id or str(uuid.uuid4()))
+        for step in self._steps:
+            decided = step(order)
+            order = decided if isinstance(decided, Order) else await decided
+        workflow = order.workflow or "chat"
+        if workflow not in WORKFLOWS:
+            raise UnknownWorkflow(f"there is no workflow {workflow[:100]!r}; there are {', '.join(WORKFLOWS)}")
+        return replace(
+            order,
+            workflow=workflow,
+            agent=order.agent or engine.agent(workflow),
+            model=order.model or self._settings.default_model,
+        )
+
+    async def _admitted(
+        self, engine: "_Engine", order: Order, messages: list[Message], stream: bool, emit: Emit, thread: str
+    ) -> tuple[Run, str]:
+        """The finished run and its trace id."""
+        run = Run(order, stream=stream, emit=emit)
+        async with contextlib.AsyncExitStack() as gates:
+            for gate in self._gates:
+                await gates.enter_async_context(gate.admit(order, run))
+            with self._genai.workflow(order.workflow) as span:
+                _log.info("workflow started")
+                try:
+                    await engine.run(order.workflow, run, messages, thread)
+                except BaseException as exc:
                     _log.warning("workflow failed: %s", _reason(exc))
                     raise
                 _log.info("workflow completed")
-            context = span.get_span_context()
-        assert run.reply is not None
-        last = run.records[-1]
-        return Outcome(
-            message_id=carried.message_id,
-            conversation_id=conversation_id,
-            user_id=user_id,
-            correlation_id=carried.correlation_id,
-            trace_id=trace.format_trace_id(context.trace_id) if context.is_valid else "",
-            workflow=workflow,
-            provider=last.provider,
-            model=last.model,
-            duration_ms=round((time.perf_counter() - started) * 1000, 3),
-            reply=run.reply,
-            calls=tuple(run.records),
-        )
+                context = span.get_span_context()
+        return run, trace.format_trace_id(context.trace_id) if context.is_valid else ""
 
     async def _ready(self) -> "_Engine":
         if self._engine is None:
@@ -198,6 +189,25 @@ class Runner:
                 if self._engine is None:
                     self._engine = await _open_engine(self)
         return self._engine
+
+
+def _outcome(order: Order, run: Run, correlation_id: str, trace_id: str, started: float) -> Outcome:
+    assert run.reply is not None
+    last = run.records[-1]
+    return Outcome(
+        message_id=order.message_id,
+        conversation_id=order.conversation_id,
+        user_id=order.user_id,
+        correlation_id=correlation_id,
+        trace_id=trace_id,
+        workflow=order.workflow,
+        provider=last.provider,
+        model=last.model,
+        duration_ms=round((time.perf_counter() - started) * 1000, 3),
+        reply=run.reply,
+        calls=tuple(run.records),
+        order=order,
+    )
 
 
 def _reason(error: BaseException) -> str:

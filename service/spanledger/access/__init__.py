@@ -1,0 +1,5 @@
+"""Who may do what: principals, keys, permissions, limits and budgets."""
+
+from spanledger.access.principal import DEFAULT_TENANT, LOCAL, Principal
+
+__all__ = ["DEFAULT_TENANT", "LOCAL", "Principal"]

@@ -1,0 +1,157 @@
+"""Named, versioned configuration in SQLite. Append-only: a change is a new version, a removal is a version too.
+
+Configuration is not a fact of a run: what *happened* is a span, what was *decided* stands here, and each decision is
+told to listeners, who write it into the audit trail.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+FILE = "registry.db"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    removed INTEGER NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    PRIMARY KEY (tenant, kind, name, version)
+) STRICT, WITHOUT ROWID
+"""
+_COLUMNS = "tenant, kind, name, version, body, removed, created_at, created_by"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One version of one named thing. `version` counts from 1; `created_by` is a key id, empty = local."""
+
+    tenant: str
+    kind: str
+    name: str
+    version: int
+    body: Mapping[str, Any]
+    removed: bool
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What listeners hear. `before` is None for a new name; a removal is an `after` that is `removed`."""
+
+    before: Entry | None
+    after: Entry
+
+
+class Registry:
+    """The entries of one data folder. Thread-safe; reads take microseconds, writes one synced commit."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._guard = threading.RLock()
+        self._listeners: list[Callable[[Change], None]] = []
+        self._db = sqlite3.connect(folder / FILE, check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(_SCHEMA)
+
+    def close(self) -> None:
+        with self._guard:
+            self._db.close()
+
+    def on_change(self, listener: Callable[[Change], None]) -> None:
+        """Calls `listener` after every change, on the thread that made it."""
+        self._listeners.append(listener)
+
+    def get(self, tenant: str, kind: str, name: str, version: int | None = None) -> Entry | None:
+        """The newest version that is not removed, or exactly `version`."""
+        if version is not None:
+            return self._one("version = ?", (tenant, kind, name, version))
+        newest = self._newest(tenant, kind, name)
+        return None if newest is None or newest.removed else newest
+
+    def names(self, tenant: str, kind: str) -> list[Entry]:
+        """The newest version of every name that is not removed, by name."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS} FROM entries AS e WHERE tenant = ? AND kind = ? AND removed = 0 AND version = "
+            "(SELECT max(version) FROM entries WHERE tenant = e.tenant AND kind = e.kind AND name = e.name) "
+            "ORDER BY name",
+            (tenant, kind),
+        )
+        return [_entry(row) for row in rows]
+
+    def history(self, tenant: str, kind: str, name: str) -> list[Entry]:
+        """All versions, newest first."""
+        where = "tenant = ? AND kind = ? AND name = ?"
+        rows = self._rows(f"SELECT {_COLUMNS} FROM entries WHERE {where} ORDER BY version DESC", (tenant, kind, name))
+        return [_entry(row) for row in rows]
+
+    def everywhere(self, kind: str) -> list[Entry]:
+        """As `names`, over all tenants: for what serves them all (keys, schedules)."""
+        tenants = [row[0] for row in self._rows("SELECT DISTINCT tenant FROM entries WHERE kind = ?", (kind,))]
+        return [entry for tenant in tenants for entry in self.names(tenant, kind)]
+
+    def put(self, tenant: str, kind: str, name: str, body: Mapping[str, Any], by: str = "") -> Entry:
+        """The entry as it now stands: a new version, or the present one if the body is the same."""
+        with self._guard:
+            before = self._newest(tenant, kind, name)
+            if before is not None and not before.removed and before.body == body:
+                return before
+            return self._append(before, tenant, kind, name, body, removed=False, by=by)
+
+    def remove(self, tenant: str, kind: str, name: str, by: str = "") -> bool:
+        """Whether there was something to remove. Its versions stay readable."""
+        with self._guard:
+            before = self._newest(tenant, kind, name)
+            if before is None or before.removed:
+                return False
+            self._append(before, tenant, kind, name, before.body, removed=True, by=by)
+            return True
+
+    def _append(
+        self,
+        before: Entry | None,
+        tenant: str,
+        kind: str,
+        name: str,
+        body: Mapping[str, Any],
+        *,
+        removed: bool,
+        by: str,
+    ) -> Entry:
+        version = 1 if before is None else before.version + 1
+        entry = Entry(tenant, kind, name, version, dict(body), removed, datetime.now(UTC), by)
+        values = (tenant, kind, name, version, json.dumps(entry.body), int(removed), entry.created_at.isoformat(), by)
+        self._db.execute(f"INSERT INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        for listener in self._listeners:
+            listener(Change(before, entry))
+        return entry
+
+    def _newest(self, tenant: str, kind: str, name: str) -> Entry | None:
+        return self._one("TRUE ORDER BY version DESC LIMIT 1", (tenant, kind, name))
+
+    def _one(self, condition: str, values: tuple[Any, ...]) -> Entry | None:
+        where = f"tenant = ? AND kind = ? AND name = ? AND {condition}"
+        rows = self._rows(f"SELECT {_COLUMNS} FROM entries WHERE {where}", values)
+        return _entry(rows[0]) if rows else None
+
+    def _rows(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self._guard, closing(self._db.execute(sql, values)) as cursor:
+            return cursor.fetchall()
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    tenant, kind, name, version, body, removed, created_at, created_by = row
+    return Entry(
+        tenant, kind, name, version, json.loads(body), bool(removed), datetime.fromisoformat(created_at), created_by
+    )

@@ -1,0 +1,70 @@
+"""A run as it will be made: what was asked, completed by what was decided for it (agent, profile, prompt, variant)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from spanledger.access import LOCAL, Principal
+
+if TYPE_CHECKING:
+    from spanledger.workflows.calls import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Empty = not decided; the runner's defaults fill what is still empty after the last step."""
+
+    principal: Principal = LOCAL
+    conversation_id: str = ""
+    message_id: str = ""
+    user_id: str = ""
+    source: str = "chat"  # chat | job | evaluation | analysis | import: who caused the run
+    workflow: str = ""
+    agent: str = ""
+    agent_id: str = ""
+    agent_version: str = ""
+    profile: str = ""
+    prompt: str = ""
+    prompt_version: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)  # of the prompt's template
+    experiment: str = ""
+    variant: str = ""
+    instructions: str = ""  # the system prompt; empty: the workflow's own
+    model: str = ""
+    fallbacks: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # OpenAI's: temperature, max_tokens, …
+    tools: tuple[str, ...] | None = None  # None: those of the workflow
+    memory: Mapping[str, Any] = field(default_factory=dict)  # how much of the conversation the model sees
+    cache: bool = False  # may be answered from the response cache
+
+    def ids(self) -> dict[str, str]:
+        """What every span and log record of the run carries."""
+        tenant = self.principal.tenant
+        return {
+            "tenant": "" if tenant == LOCAL.tenant else tenant,
+            "key_id": self.principal.key_id,
+            "conversation_id": self.conversation_id,
+            "message_id": self.message_id,
+            "user_id": self.user_id,
+            "source": "" if self.source == "chat" else self.source,
+            "workflow": self.workflow,
+            "agent": self.agent,
+            "agent_id": self.agent_id,
+            "agent_version": self.agent_version,
+            "prompt": self.prompt,
+            "prompt_version": self.prompt_version,
+            "experiment": self.experiment,
+            "variant": self.variant,
+        }
+
+
+Step = Callable[[Order], Order | Awaitable[Order]]  # decides one thing; raises BadRequest or Refused
+
+
+class Gate(Protocol):
+    """Lets a run through or raises (Refused, LimitExceeded) before anything was called."""
+
+    def admit(self, order: Order, run: "Run") -> AbstractAsyncContextManager[None]:
+        """Around the run. When it ends, however it does, `run.records` holds what its calls came to."""
+        ...

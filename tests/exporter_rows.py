@@ -42,7 +42,7 @@ def text(value: AnyValue) -> str:
 def float_text(number: float) -> str:
     """Go's strconv with the layout of encoding/json; the digits come from Decimal, the layout is done by hand."""
     if math.isnan(number) or math.isinf(number):
-        return "json: unsupported value: " + ("NaN" if math.isnan(number) else "+Inf" if number > 0 else "-Inf")
+        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
     sign, digit_tuple, exponent = Decimal(repr(number)).as_tuple()
     assert isinstance(exponent, int)
     digits = "".join(map(str, digit_tuple)).lstrip("0")
@@ -78,7 +78,7 @@ def raw(value: AnyValue) -> Any:
         case "kvlist_value":
             return {item.key: raw(item.value) for item in value.kvlist_value.values}
         case "bytes_value":
-            return base64.b64encode(value.bytes_value).decode()
+            return base64.b64encode(value.bytes_value).decode() if value.bytes_value else None
         case "double_value":
             return Float(value.double_value)
         case name:

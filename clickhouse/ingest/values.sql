@@ -1,15 +1,16 @@
 -- Values as the Collector's `AnyValue.AsString()` writes them; put in front of every loading query.
 -- Go's and ClickHouse's shortest doubles agree but for the plus sign of large exponents; their JSON strings agree but for
 -- control characters and U+2028/9, and arrays with those the door has written as text before.
+-- Empty bytes inside an array are null to Go.
 WITH
     (x -> if(isFinite(x), if(abs(x) >= 1e21, replaceOne(toString(x), 'e', 'e+'), toString(x)),
-             concat('json: unsupported value: ', multiIf(isNaN(x), 'NaN', x > 0, '+Inf', '-Inf')))) AS double_text,
+             multiIf(isNaN(x), 'NaN', x > 0, 'Infinity', '-Infinity'))) AS double_text,
     (v -> multiIf(
              v.kind = 'string_value', toJSONString(v.string_value),
              v.kind = 'int_value', toString(v.int_value),
              v.kind = 'double_value', double_text(v.double_value),
              v.kind = 'bool_value', if(v.bool_value, 'true', 'false'),
-             v.kind = 'bytes_value', concat('"', base64Encode(v.bytes_value), '"'),
+             v.kind = 'bytes_value' AND v.bytes_value != '', concat('"', base64Encode(v.bytes_value), '"'),
              'null')) AS json_scalar,
     (values -> if(arrayExists(v -> v.kind = 'double_value' AND NOT isFinite(v.double_value), values), '',
              concat('[', arrayStringConcat(arrayMap(v -> json_scalar(v), values), ','), ']'))) AS json_array,

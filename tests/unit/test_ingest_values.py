@@ -27,7 +27,7 @@ from spanledger.store.client import Store
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
-# What `Value.AsString()` of the Collector's pdata prints, read from its source.
+# What `Value.AsString()` of the Collector's pdata prints: v1.67.0, of Collector 0.161, said so itself.
 AS_STRING = [
     ("text", "text"),
     ("", ""),
@@ -42,17 +42,21 @@ AS_STRING = [
     (1e20, "100000000000000000000"),
     (1e21, "1e+21"),
     (-0.0, "-0"),
-    (math.nan, "json: unsupported value: NaN"),
-    (math.inf, "json: unsupported value: +Inf"),
+    (math.nan, "NaN"),
+    (math.inf, "Infinity"),
+    (-math.inf, "-Infinity"),
+    (5e-324, "5e-324"),
     (b"\x00\xff", "AP8="),
     ([], "[]"),
     (["stop", 'a"b<&>/\\é'], '["stop","a\\"b<&>/\\\\é"]'),
     (["\n", "\x1f\u2028"], '["\\n","\\u001f\\u2028"]'),
     ([1, 2.5, True, None, b"\x01"], '[1,2.5,true,null,"AQ=="]'),
+    ([b"", "b"], '[null,"b"]'),
     ([1.0, math.nan], ""),
     ([["a"], {"k": 1}], '[["a"],{"k":1}]'),
     ({"b": 1, "a": {"c": [None]}}, '{"a":{"c":[null]},"b":1}'),
     ({"x": math.inf}, ""),
+    ({"x": b"", "y": [], "z": {}}, '{"x":null,"y":[],"z":{}}'),
     (None, ""),
 ]  # fmt: skip
 

@@ -128,7 +128,7 @@ def _go_json(value: Any) -> str:
     if kind == "string_value":
         return _go_quote(value.string_value)
     if kind == "bytes_value":
-        return '"' + as_string(value) + '"'
+        return f'"{as_string(value)}"' if value.bytes_value else "null"  # Go's nil slice
     if kind == "double_value" and not math.isfinite(value.double_value):
         raise _Unrepresentable
     return as_string(value) if kind in _AS_STRING else "null"
@@ -145,8 +145,7 @@ def _go_quote(text: str) -> str:
 def _go_float(number: float) -> str:
     """The shortest digits that read back, in Go's JSON layout: 0.25, 1e-7, 1e+21."""
     if not math.isfinite(number):
-        name = "NaN" if math.isnan(number) else ("+Inf" if number > 0 else "-Inf")
-        return f"json: unsupported value: {name}"
+        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
     mantissa, _, exponent = repr(number).partition("e")
     size = abs(number)
     if size != 0 and (size < 1e-6 or size >= 1e21):

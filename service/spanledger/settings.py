@@ -26,7 +26,11 @@ class Settings:
     default_model: str = "offline/small"
     durability: str = "os"  # "os" survives kill -9 of the process; "fsync" survives power loss too
     max_body_bytes: int = 64 * 1024 * 1024  # of one OTLP request, after decompression
-    spool_max_bytes: int = 8 * 1024**3  # beyond this the door answers 429
+    spool_max_bytes: int = 8 * 1024**3  # beyond this the door answers 503
+    min_free_bytes: int = 256 * 1024**2  # of the disk; below this the door answers 503: ClickHouse needs room to load
+    sender_requests_per_s: float = 0.0  # of one sender at each door process; beyond it 429; 0: no limit
+    sender_bytes_per_s: float = 0.0  # as they travel, compressed or not; 0: no limit
+    sender_concurrent_requests: int = 1000  # half of the connections: one sender never takes them all; 0: no limit
     price_book: str = ""  # YAML file of prices that go before the bundled list
     settle_interval_ms: int = 250  # settlement looks for work this often when nobody wakes it
 
@@ -69,6 +73,9 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     settings = Settings(**values).with_overrides(**flags)
     if settings.durability not in {"os", "fsync"}:
         raise SettingsError(f"durability must be 'os' or 'fsync', not {settings.durability!r}")
+    for name in ("sender_requests_per_s", "sender_bytes_per_s", "sender_concurrent_requests", "min_free_bytes"):
+        if not 0 <= getattr(settings, name) < float("inf"):
+            raise SettingsError(f"{name} must be 0 (no limit) or more, not {getattr(settings, name)}")
     for name in ("port", "otlp_http_port", "otlp_grpc_port"):
         if not 0 <= getattr(settings, name) <= 65535:
             raise SettingsError(f"{name} must be between 0 and 65535, not {getattr(settings, name)}")

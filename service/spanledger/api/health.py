@@ -16,7 +16,6 @@ from spanledger.errors import SpanledgerError, StoreError
 router = APIRouter(tags=["operations"])
 
 _FLUSH_TIMEOUT_S = 600.0
-_LEAST_FREE_BYTES = 64 * 1024**2
 
 
 @router.get("/healthz")
@@ -89,6 +88,6 @@ def _door(services: Any, health: dict[str, Any]) -> str:
 
 def _disk(services: Any) -> str:
     free = shutil.disk_usage(services.settings.data_dir).free
-    if free < _LEAST_FREE_BYTES:
+    if free < services.settings.min_free_bytes:
         return f"disk: only {free >> 20} MiB are free at {services.settings.data_dir}"
     return ""

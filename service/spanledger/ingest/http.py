@@ -1,6 +1,7 @@
 """OTLP over HTTP: paths, methods, headers and limits around the door."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -8,9 +9,12 @@ from aiohttp import web
 
 from spanledger.ingest.answers import CONTENT_TYPES, Answer, Encoding
 from spanledger.ingest.door import Door, encoding_of
+from spanledger.ingest.limits import Allowance, Limited, Limits
 from spanledger.ingest.signals import BY_PATH, Signal
 
 Sync = Callable[[str], Awaitable[None]]  # waits until the disk has what was stored of a signal
+
+EVERYONE = ""  # the sender, where nobody needs a key
 
 
 async def synced(answer: Answer, signal: Signal, sync: Sync | None) -> Answer:
@@ -23,6 +27,11 @@ async def synced(answer: Answer, signal: Signal, sync: Sync | None) -> Answer:
     return answer
 
 
+def over_limit(exc: Limited) -> Answer:
+    """Retry-After has whole seconds, so it is rounded up: whoever waits that long is let in."""
+    return Answer(429, str(exc), retry_after=math.ceil(exc.retry_after))
+
+
 _CORS = {
     "Access-Control-Allow-Methods": "POST, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Encoding, Content-Type, X-Api-Key, traceparent, tracestate",
@@ -31,8 +40,8 @@ _CORS = {
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Protection against slow, many and big requests."""
+class Bounds:
+    """Protection against slow, many and big requests, whoever sends them."""
 
     body_timeout_s: float = 30.0  # for a whole body
     idle_timeout_s: float = 75.0  # for a whole header, and between requests of a connection
@@ -41,24 +50,27 @@ class Limits:
 
 
 class HttpDoor:
-    """The request handler. `cors_origin`: an origin, `*`, or "" to send no CORS headers."""
+    """The request handler. `limits` are each sender's. `cors_origin`: an origin, `*`, or "" to send no CORS headers."""
 
-    def __init__(self, door: Door, sync: Sync | None, limits: Limits, cors_origin: str = "") -> None:
+    def __init__(
+        self, door: Door, sync: Sync | None, limits: Limits, bounds: Bounds = Bounds(), cors_origin: str = ""
+    ) -> None:
         self._door = door
         self._sync = sync
         self._limits = limits
+        self._bounds = bounds
         self._cors_origin = cors_origin
         self._buffered = 0
         self.server = web.Server(
             self._handle,
-            keepalive_timeout=limits.idle_timeout_s,
+            keepalive_timeout=bounds.idle_timeout_s,
             auto_decompress=False,
             access_log=None,
             lingering_time=2.0,
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if len(self.server.connections) > self._limits.max_connections:
+        if len(self.server.connections) > self._bounds.max_connections:
             response = self._respond(Answer(503, "too many connections", retry_after=5), None, "json")
             response.force_close()
             return response
@@ -69,7 +81,11 @@ class HttpDoor:
             return refused
         assert signal is not None
         assert encoding is not None
-        return await self._export(request, signal, encoding)
+        try:
+            with self._limits.request(EVERYONE, request.content_length or 0) as allowance:
+                return await self._export(request, signal, encoding, allowance)
+        except Limited as exc:
+            return self._closing(over_limit(exc), signal, encoding)
 
     def _refusal(
         self, request: web.BaseRequest, signal: Signal | None, encoding: Encoding | None
@@ -93,17 +109,20 @@ class HttpDoor:
             return response
         return None
 
-    async def _export(self, request: web.BaseRequest, signal: Signal, encoding: Encoding) -> web.Response:
+    async def _export(
+        self, request: web.BaseRequest, signal: Signal, encoding: Encoding, allowance: Allowance
+    ) -> web.Response:
         held = 0
         chunks: list[bytes] = []
         try:
-            async with asyncio.timeout(self._limits.body_timeout_s):
+            async with asyncio.timeout(self._bounds.body_timeout_s):
                 async for chunk in request.content.iter_any():
                     held += len(chunk)
+                    allowance.received(len(chunk))
                     self._buffered += len(chunk)
                     if held > self._door.max_body_bytes:
                         return self._closing(self._door.too_large(), signal, encoding)
-                    if self._buffered > self._limits.max_buffered_bytes:
+                    if self._buffered > self._bounds.max_buffered_bytes:
                         answer = Answer(503, "too many bodies in memory", retry_after=1)
                         return self._closing(answer, signal, encoding)
                     chunks.append(chunk)

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from spanledger.ingest import spool
 
-MIN_FREE_BYTES = 256 * 1024 * 1024  # ClickHouse needs room to load what is spooled
 _LOOK_EVERY_S = 0.2
 
 
 class Room:
     """Looks at the disk at most five times a second and counts what was admitted since."""
 
-    def __init__(self, data_dir: Path, max_bytes: int, min_free_bytes: int = MIN_FREE_BYTES) -> None:
+    def __init__(self, data_dir: Path, max_bytes: int, min_free_bytes: int) -> None:
         self._data_dir = data_dir
         self._max_bytes = max_bytes
         self._min_free_bytes = min_free_bytes

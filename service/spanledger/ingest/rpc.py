@@ -6,14 +6,15 @@ import grpc
 
 from spanledger.ingest.answers import Answer
 from spanledger.ingest.door import Door
-from spanledger.ingest.http import Sync, synced
+from spanledger.ingest.http import EVERYONE, Sync, over_limit, synced
+from spanledger.ingest.limits import Limited, Limits
 from spanledger.ingest.signals import SIGNALS, Signal
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _MAX_CONCURRENT = 256
 
 
-async def serve(door: Door, sync: Sync | None, address: str) -> Any:
+async def serve(door: Door, sync: Sync | None, limits: Limits, address: str) -> Any:
     """Starts the server on `host:port`; returns it (a grpc.aio.Server)."""
     options = [
         ("grpc.max_receive_message_length", door.max_body_bytes),
@@ -23,7 +24,7 @@ async def serve(door: Door, sync: Sync | None, address: str) -> Any:
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=_MAX_CONCURRENT)
-    handlers = [_handler(door, sync, signal) for signal in SIGNALS.values()]
+    handlers = [_handler(door, sync, limits, signal) for signal in SIGNALS.values()]
     server.add_generic_rpc_handlers(handlers)
     if server.add_insecure_port(address) == 0:
         raise OSError(f"{address} cannot be listened on")
@@ -31,9 +32,14 @@ async def serve(door: Door, sync: Sync | None, address: str) -> Any:
     return server
 
 
-def _handler(door: Door, sync: Sync | None, signal: Signal) -> Any:
+def _handler(door: Door, sync: Sync | None, limits: Limits, signal: Signal) -> Any:
     async def export(body: bytes, context: Any) -> bytes:
-        answer = await synced(door.accept(signal, body, "protobuf"), signal, sync)
+        try:
+            with limits.request(EVERYONE, len(body)):
+                answer = await synced(door.accept(signal, body, "protobuf"), signal, sync)
+        except Limited as exc:
+            answer = over_limit(exc)
+            door.counts.answers[answer.status] += 1
         if not answer.ok:
             await _abort(context, answer)
         return answer.body(signal, "protobuf")

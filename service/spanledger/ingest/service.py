@@ -78,7 +78,7 @@ class Ingest:
             if self._local is None:
                 data_dir = self._settings.data_dir.resolve()
                 self._local_writer = spool.Writer(data_dir, self._durable, self._loader.offer)
-                room = Room(data_dir, self._settings.spool_max_bytes)
+                room = Room(data_dir, self._settings.spool_max_bytes, self._settings.min_free_bytes)
                 self._local = Door(self._local_writer, room, self._settings.max_body_bytes)
             answer = self._local.accept(SIGNALS[signal], body, encoding)
             if answer.accepted and self._local_writer is not None:

@@ -157,6 +157,12 @@ class Supervisor:
             durable=settings.durability == "fsync",
             max_body_bytes=settings.max_body_bytes,
             spool_max_bytes=settings.spool_max_bytes,
+            min_free_bytes=settings.min_free_bytes,
+            quota={
+                "requests_per_s": settings.sender_requests_per_s,
+                "bytes_per_s": settings.sender_bytes_per_s,
+                "concurrent": settings.sender_concurrent_requests,
+            },
         )
         popen = subprocess.Popen(
             [sys.executable, "-m", "spanledger.ingest.worker", json.dumps(asdict(config))],

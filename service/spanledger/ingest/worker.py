@@ -24,7 +24,8 @@ from typing import Any
 
 from spanledger.ingest import rpc, spool
 from spanledger.ingest.door import Door
-from spanledger.ingest.http import HttpDoor, Limits
+from spanledger.ingest.http import HttpDoor
+from spanledger.ingest.limits import Limits, Quota
 from spanledger.ingest.room import Room
 from spanledger.ingest.signals import SIGNALS
 
@@ -48,6 +49,8 @@ class Config:
     durable: bool
     max_body_bytes: int
     spool_max_bytes: int
+    min_free_bytes: int
+    quota: dict[str, Any]  # fields of limits.Quota
     cors_origin: str = ""
 
 
@@ -56,7 +59,9 @@ class Worker:
         self._config = config
         data_dir = Path(config.data_dir)
         self._writer = spool.Writer(data_dir, config.durable, self._announce, self._plan)
-        self._door = Door(self._writer, Room(data_dir, config.spool_max_bytes), config.max_body_bytes)
+        self._door = Door(
+            self._writer, Room(data_dir, config.spool_max_bytes, config.min_free_bytes), config.max_body_bytes
+        )
         self._wanted: set[str] = set()
         self._syncing: dict[str, asyncio.Task[None]] = {}
         self._control: asyncio.StreamWriter | None = None
@@ -67,7 +72,8 @@ class Worker:
         control = socket.socket(fileno=self._config.control_fd)
         reader, self._control = await asyncio.open_connection(sock=control)
         sync = self._sync if self._config.durable else None
-        http = HttpDoor(self._door, sync, Limits(), self._config.cors_origin)
+        limits = Limits(Quota(**self._config.quota))
+        http = HttpDoor(self._door, sync, limits, cors_origin=self._config.cors_origin)
         loop = asyncio.get_running_loop()
         servers = [
             await loop.create_server(http.server, sock=socket.socket(fileno=fd), backlog=1024)
@@ -75,7 +81,7 @@ class Worker:
         ]
         grpc_server = None
         if self._config.grpc_address:
-            grpc_server = await rpc.serve(self._door, sync, self._config.grpc_address)
+            grpc_server = await rpc.serve(self._door, sync, limits, self._config.grpc_address)
         self._send({"up": os.getpid(), "writer": self._writer.name})
         reports = asyncio.create_task(self._report())
         drain = await self._obey(reader)
@@ -102,6 +108,7 @@ class Worker:
             if words[0] == "flush":
                 for signal in SIGNALS:
                     self._finish(signal)
+                self._send_counts()
                 self._send({"flushed": int(words[1])})
             if words[0] == "want":
                 self._wanted.add(words[1])

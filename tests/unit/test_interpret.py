@@ -493,6 +493,13 @@ def test_only_the_providers_own_response_ids_are_kept(response_id: str, kept: st
     assert read(CALL | {"gen_ai.response.id": response_id})["response_id"] == kept
 
 
+def test_a_failed_call_that_names_another_model_than_it_asked_for_had_an_answer() -> None:
+    asked = {"llm.invocation_parameters": '{"model": "gpt-4o-mini"}', "openinference.span.kind": "LLM"}
+    answered = read({**asked, "llm.model_name": "gpt-4o-mini-2024-07-18"}, status="error")
+    refused = read({**asked, "llm.model_name": "gpt-4o-mini"}, status="error")
+    assert (answered["response_model"], refused["response_model"]) == ("gpt-4o-mini-2024-07-18", "")
+
+
 def test_a_stream_that_the_client_ended_was_served() -> None:
     columns = read(CALL | {"error.type": "asyncio.exceptions.CancelledError"}, status="error")
     assert said(columns, "error_type", "finish_reason") == {"error_type": "CancelledError", "finish_reason": "aborted"}

@@ -90,7 +90,7 @@ def names(span: Reading, status: str) -> Names:
     aliases = (span.x("model_alias"), span.x("request_model") if span.x("routed_model") else "")
     if served and served in aliases and served != request_model:
         served = ""  # a proxy's alias is nobody's model
-    elif not served and span.is_call and status != "error":
+    elif not served and span.is_call and (status != "error" or _is_answer(span)):
         served = span.x("model_said")
     return Names(
         server=server,
@@ -99,6 +99,11 @@ def names(span: Reading, status: str) -> Names:
         response_model=_bare(span, served, provider),
         response_id=_response_id(span, provider) if span.is_call else "",
     )
+
+
+def _is_answer(span: Reading) -> bool:
+    """A failed call that names another model than it asked for got as far as an answer."""
+    return span.x("request_model") not in ("", span.x("model_said"))
 
 
 def _provider(span: Reading, server: str, model: str) -> str:

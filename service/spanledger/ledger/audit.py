@@ -132,7 +132,7 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
             for _ in range(3):
                 spans, _ = settler.read_chunk(store, run_id, settler.work_of(store, run_id))
                 books = compute(spans, prices)
-                posted = posting.posted(store, run_id)
+                posted = posting.posted(store, run_id, store.all_shards)
                 entries = _without(difference(books.book, posted), skip)
                 # Spans go on landing meanwhile: with some unsettled, a difference is not one yet.
                 if not entries or not settler.settle_once(store, prices).traces:
@@ -152,7 +152,7 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
                 report.add(message)
             if repair and (entries or wrong_messages):
                 posting.upsert_messages(store, books.messages.values(), posted, books.book)
-                posting.post(store, entries, reason="repair", run_id=run_id)
+                posting.post(store, entries, reason="repair", run_id=run_id, shards=store.all_shards)
                 report.repaired["ledger"] = report.repaired.get("ledger", 0) + len(entries)
                 report.repaired["messages"] = report.repaired.get("messages", 0) + len(wrong_messages)
             report.checked["traces"] += len(

@@ -17,7 +17,7 @@ _KEY = ", ".join(d for d in DIMS if d != "started_at_ns")
 _POSTED = f"""
 SELECT {", ".join("toUnixTimestamp64Nano(started_at) AS started_at_ns" if d == "started_at_ns" else d for d in DIMS)},
     {", ".join(f"sum(l.{m}) AS {m}" for m in MEASURES)}
-FROM ledger AS l
+FROM {{shards:Identifier}}.ledger AS l
 WHERE (tenant, trace_id) IN (SELECT tenant, trace_id FROM settle_work WHERE run_id = {{run:String}})
     AND trace_id IN (SELECT trace_id FROM settle_work WHERE run_id = {{run:String}})
 GROUP BY {_KEY}, started_at
@@ -25,17 +25,17 @@ HAVING {" OR ".join(f"{m} != 0" for m in MEASURES)}
 """
 
 
-def posted(store: Store, run_id: str) -> Book:
-    """The book as it stands for the traces in settle_work."""
-    table = store.arrow(_POSTED, {"run": run_id})
+def posted(store: Store, run_id: str, shards: str = "") -> Book:
+    """The book as it stands for the traces in settle_work; `shards`: the database, if not this one."""
+    table = store.arrow(_POSTED, {"run": run_id, "shards": shards or store.database})
     columns = [table[name].to_pylist() for name in (*DIMS, *MEASURES)]
     width = len(DIMS)
     return {row[:width]: row[width:] for row in zip(*columns, strict=True)}
 
 
-def post(store: Store, entries: Book, reason: str, run_id: str, token: str = "") -> None:
+def post(store: Store, entries: Book, reason: str, run_id: str, token: str = "", shards: str = "") -> None:
     """Appends entries to the ledger in one insert; the rollups follow within it. `token`: what makes it unique when
-    one run posts several times."""
+    one run posts several times; `shards` as in `posted`."""
     if not entries:
         return
     when = datetime.now(UTC)
@@ -55,7 +55,9 @@ def post(store: Store, entries: Book, reason: str, run_id: str, token: str = "")
         values = [amounts[position] for amounts in entries.values()]
         columns[name] = pa.array(values, pa.decimal128(38, 15) if name in MONEY else pa.int64())
     store.insert_arrow(
-        "ledger", pa.table(columns), settings={"insert_deduplication_token": f"{reason}-{token or run_id}"}
+        f"{shards or store.database}.ledger",
+        pa.table(columns),
+        settings={"insert_deduplication_token": f"{reason}-{token or run_id}"},
     )
 
 
@@ -95,16 +97,21 @@ def upsert_messages(store: Store, messages: Iterable[Message], before: Book, aft
         else:
             columns[name] = pa.array(values)
     columns["version"] = pa.array([version] * len(rows), pa.uint64())
-    store.insert_arrow("messages", pa.table(columns), settings={"insert_deduplication_token": f"messages-{version}"})
+    store.insert_arrow(
+        # On a cluster a message lies where its id says, not where its traces do.
+        f"{store.all_shards}.messages",
+        pa.table(columns),
+        settings={"insert_deduplication_token": f"messages-{version}"},
+    )
 
 
 _STORED = """
 SELECT tenant, conversation_id, message_id, trace_id, user_id, correlation_id, service, workflow, agent,
     toUnixTimestamp64Nano(started_at) AS started_at_ns, duration_ns, status, error_type, providers, models, tools
-FROM messages FINAL
+FROM {shards:Identifier}.messages FINAL
 WHERE (tenant, conversation_id, message_id) IN
 (
-    SELECT tenant, conversation_id, message_id FROM ledger
+    SELECT tenant, conversation_id, message_id FROM {shards:Identifier}.ledger
     WHERE kind = 'message'
         AND (tenant, trace_id) IN (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String})
 )
@@ -114,7 +121,7 @@ WHERE (tenant, conversation_id, message_id) IN
 def stored_messages(store: Store, run_id: str) -> dict[tuple[str, str, str], Message]:
     """The messages as they stand for the traces in settle_work, by (tenant, conversation, message)."""
     result = {}
-    for row in store.dicts(_STORED, {"run": run_id}):
+    for row in store.dicts(_STORED, {"run": run_id, "shards": store.all_shards}):
         values: dict[str, Any] = {name: tuple(value) if name in _LISTS else value for name, value in row.items()}
         message = Message(**values)
         result[message.tenant, message.conversation_id, message.message_id] = message

@@ -88,10 +88,12 @@ def _post_window(
         try:
             spans, _ = settler.read_chunk(store, run_id, settler.work_of(store, run_id))
             should = compute(spans, by).book
-            posted = posting.posted(store, run_id)
+            posted = posting.posted(store, run_id, store.all_shards)
             changes = difference(should, posted)
             if reason:
-                posting.post(store, changes, reason=reason, run_id=result.reprice_id, token=run_id)
+                posting.post(
+                    store, changes, reason=reason, run_id=result.reprice_id, token=run_id, shards=store.all_shards
+                )
             _count(result, changes, should)
             result.traces += len(set(spans["trace_id"].to_pylist()))
             say(f"{result.traces} traces, {result.calls} calls re-priced")

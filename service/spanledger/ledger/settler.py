@@ -61,12 +61,20 @@ Trace = tuple[str, str]  # tenant, trace id
 
 @dataclass
 class Batch:
-    """Touched traces taken from the queue, with their spans and those of the traces that may hold copies."""
+    """Touched traces taken from the queue, with their spans and those of the traces that may hold copies.
+
+    On one shard of a cluster the queue's traces lie on this shard; those with copies may lie on any.
+    """
 
     run_id: str
     traces: int
     spans: pa.Table
     work: frozenset[Trace]
+
+    @property
+    def alone(self) -> bool:
+        """No other trace took part."""
+        return len(self.work) == self.traces
 
 
 def settle_once(store: Store, prices: Prices, limit: int = BATCH_TRACES, health: Health | None = None) -> Outcome:
@@ -104,19 +112,22 @@ LIMIT {limit:UInt32}
 
 def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
     """Posts what the books of a batch should say beyond what is posted, and takes its traces off the queue."""
+    shards = "" if batch.alone else store.all_shards
     try:
         books = compute(batch.spans, prices)
-        posted = posting.posted(store, batch.run_id)
+        posted = posting.posted(store, batch.run_id, shards)
         entries = difference(books.book, posted)
         posting.upsert_messages(store, books.messages.values(), posted, books.book)
-        posting.post(store, entries, reason="settle", run_id=batch.run_id)
-        _mark_settled(store, batch.run_id, look_again=bool(entries))
+        posting.post(store, entries, reason="settle", run_id=batch.run_id, shards=shards)
+        _mark_settled(store, batch.run_id)
+        if entries and not batch.alone:
+            _look_again(store, batch.run_id)
     finally:
         forget(store, batch.run_id)
     # Late spans of an old trace were received late too: the newest of each trace tells since when it waits.
     newest = batch.spans.group_by(["tenant", "trace_id"]).aggregate([("received_at_ms", "max")])["received_at_ms_max"]
     oldest = min(newest.to_pylist(), default=0)
-    return Outcome(batch.traces, batch.spans.num_rows, len(entries), oldest, len(batch.work) == batch.traces)
+    return Outcome(batch.traces, batch.spans.num_rows, len(entries), oldest, batch.alone)
 
 
 def forget(store: Store, run_id: str) -> None:
@@ -124,20 +135,25 @@ def forget(store: Store, run_id: str) -> None:
     store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run_id})
 
 
-def _mark_settled(store: Store, run_id: str, look_again: bool) -> None:
-    """Takes what was settled off the queue.
-
-    `look_again`: entries were posted and traces beside the queue's own took part; those are queued once, so that a
-    second settler that worked on them at the same moment cannot leave both postings standing.
-    """
-    others = "UNION ALL SELECT tenant, trace_id, 1 FROM settle_work WHERE run_id = {run:String} AND round > 0"
+def _mark_settled(store: Store, run_id: str) -> None:
+    """Takes what was settled off the queue."""
     # A token of its own: equal blocks of different runs are different facts, not repetitions.
     store.command(
         "INSERT INTO settle_queue (tenant, trace_id, pending) "
-        "SELECT tenant, trace_id, -pending AS pending FROM settle_work WHERE run_id = {run:String} AND round = 0 "
-        + (others if look_again else ""),
+        "SELECT tenant, trace_id, -pending AS pending FROM settle_work WHERE run_id = {run:String} AND round = 0",
         {"run": run_id},
         settings={"insert_deduplication_token": f"settled-{run_id}"},
+    )
+
+
+def _look_again(store: Store, run_id: str) -> None:
+    """Queues the traces beside the queue's own that took part in a run that posted, each on its shard, so that a second
+    settler that worked on them at the same moment cannot leave both postings standing."""
+    store.command(
+        f"INSERT INTO {store.all_shards}.settle_queue (tenant, trace_id, pending) "
+        "SELECT tenant, trace_id, 1 AS pending FROM settle_work WHERE run_id = {run:String} AND round > 0",
+        {"run": run_id},
+        settings={"insert_deduplication_token": f"again-{run_id}"},
     )
 
 
@@ -145,10 +161,10 @@ _SHARED_KEYS = """
 WITH frontier AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})
 SELECT tenant, key, max(surely) AS surely,
     groupArray((trace_id, scope, toUnixTimestamp64Nano(started_at), toUnixTimestamp64Nano(ended_at))) AS tellings
-FROM call_keys
+FROM {shards:Identifier}.call_keys
 WHERE (tenant, key) IN
     (
-        SELECT tenant, arrayJoin(arrayConcat(same_keys, like_keys)) FROM genai_spans
+        SELECT tenant, arrayJoin(arrayConcat(same_keys, like_keys)) FROM {shards:Identifier}.genai_spans
         WHERE (tenant, trace_id) IN frontier AND trace_id IN (SELECT trace_id FROM frontier)
     )
 GROUP BY tenant, key
@@ -160,7 +176,8 @@ def _add_copies(store: Store, run_id: str, known: set[Trace], health: Health | N
     """Adds to `known` and settle_work the traces that may hold copies of the calls at hand, and copies of those;
     whether there were any."""
     for round_ in range(MAX_ROUNDS):
-        shared = store.query(_SHARED_KEYS, {"run": run_id, "round": round_, "reused": REUSED_ID})
+        parameters = {"run": run_id, "round": round_, "reused": REUSED_ID, "shards": store.all_shards}
+        shared = store.query(_SHARED_KEYS, parameters)
         found = {
             trace for tenant, _, surely, tellings in shared for trace in _copies(tenant, bool(surely), tellings, known)
         } - known

@@ -79,7 +79,7 @@ ORDER = [("tenant", "ascending"), ("trace_id", "ascending"), ("span_id", "ascend
 _READ = f"""
 WITH work AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {{run:String}} AND round >= {{round:UInt8}})
 SELECT {COLUMNS}
-FROM genai_spans
+FROM {{shards:Identifier}}.genai_spans
 WHERE (tenant, trace_id) IN work AND trace_id IN (SELECT trace_id FROM work)
 ORDER BY tenant, trace_id, span_id, version DESC
 LIMIT 1 BY tenant, trace_id, span_id
@@ -89,13 +89,15 @@ LIMIT 1 BY tenant, trace_id, span_id
 def read(store: Store, run_id: str, from_round: int = 0) -> pa.Table:
     """The spans of the traces in settle_work (rounds ≥ `from_round`), each once, by tenant, trace and span id.
 
-    Those not yet interpreted are, and are written back. Raises StoreError.
+    Those of round 0 lie on this store's shard, copies of their calls (later rounds) may lie on any. Those not yet
+    interpreted are, and are written back. Raises StoreError.
     """
-    table = store.arrow(_READ, {"run": run_id, "round": from_round})
+    shards = store.all_shards if from_round else store.database
+    table = store.arrow(_READ, {"run": run_id, "round": from_round, "shards": shards})
     plain, told = interpreted(table)
     if told.num_rows == 0:
         return plain
-    write_back(store, told)
+    write_back(store, told, shards)
     return pa.concat_tables([plain, told]).sort_by(ORDER)
 
 
@@ -129,11 +131,11 @@ def _clean(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def write_back(store: Store, table: pa.Table) -> None:
-    """Writes interpreted rows over those that the view wrote."""
+def write_back(store: Store, table: pa.Table, shards: str = "") -> None:
+    """Writes interpreted rows over those that the view wrote; `shards`: the database, if not this one."""
     columns: Mapping[str, pa.ChunkedArray] = {name: table[name] for name in (*_PLAIN, *CANONICAL, "normalised")}
     store.insert_arrow(
-        "genai_spans",
+        f"{shards or store.database}.genai_spans",
         pa.table(
             {
                 **columns,

@@ -36,6 +36,7 @@ class Store:
         self._clients_guard = threading.Lock()
         self.database = database
         self.embedded = embedded
+        self._all_shards: str | None = None
 
     def _client(self) -> Any:
         client = getattr(self._local, "client", None)
@@ -69,6 +70,17 @@ class Store:
             if client in self._clients:
                 self._clients.remove(client)
         client.close()
+
+    @property
+    def all_shards(self) -> str:
+        """The database whose tables mean their rows on every shard; this one where it has them all."""
+        if self._all_shards is None:
+            there = not self.embedded and self.scalar(
+                "SELECT count() FROM system.tables "
+                "WHERE database = concat(currentDatabase(), '_all') AND engine = 'Distributed'"
+            )
+            self._all_shards = f"{self.database}_all" if there else self.database
+        return self._all_shards
 
     def limited(self, settings: Params) -> "Store":
         """The same data through handles of their own that keep `settings`, applied in the given order."""

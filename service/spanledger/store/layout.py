@@ -16,6 +16,7 @@ _TABLE = re.compile(r"\bCREATE TABLE IF NOT EXISTS ([\w.]+)")
 _VIEW = re.compile(r"\bCREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+)")
 _ENGINE = re.compile(r"\bENGINE = (\w*MergeTree)\b(?:\((.*)\))?")
 _REPLICA = "'/clickhouse/tables/{cluster}/{{shard}}/{{database}}/{{table}}', '{{replica}}'"
+_ALL = "_all"
 _ONCE = frozenset({"schema_migrations"})  # says what this server's own database holds
 _KEYS = {"messages": "cityHash64(tenant, conversation_id, message_id)"}  # a newer row must meet the one it replaces
 
@@ -31,7 +32,7 @@ class Layout:
 
     @property
     def all_database(self) -> str:
-        return f"{self.database}_all"
+        return self.database + _ALL
 
     @property
     def on_cluster(self) -> str:

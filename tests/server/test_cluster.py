@@ -3,8 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,21 +94,53 @@ def test_settling_each_shard_by_itself_gives_the_totals(shards: tuple[Server, Se
     everything.close()
 
 
-def test_settling_over_all_shards_equals_a_single_node(shards: tuple[Server, Server], tmp_path: Path) -> None:
-    """Also where copies of one call stand in traces on different shards, which a shard alone cannot see."""
-    empty(shards)
-    bodies: list[books_dump.Body] = [
-        ("traces", kind, body) for capture in all_captures() for kind, body in capture.bodies
-    ]
-    (tmp_path / "bodies.json").write_text(books_dump.pack(bodies))
-    words = [str(tmp_path / name) for name in ("single", "bodies.json", "out.json")]
-    single = subprocess.Popen([sys.executable, books_dump.__file__, *words])
+@pytest.fixture(scope="module")
+def single_node(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """All tables of one embedded engine that got all captures."""
+    folder = tmp_path_factory.mktemp("single")
+    (folder / "bodies.json").write_text(books_dump.pack(captured()))
+    words = [str(folder / name) for name in ("single", "bodies.json", "out.json")]
+    subprocess.run([sys.executable, books_dump.__file__, *words], check=True, timeout=300)
+    tables: dict[str, Any] = json.loads((folder / "out.json").read_text())["tables"]
+    return tables
+
+
+def captured() -> list[books_dump.Body]:
+    return [("traces", kind, body) for capture in all_captures() for kind, body in capture.bodies]
+
+
+def settle_through_all(shards: tuple[Server, Server], folder: Path) -> None:
     everything = shards[0].open("app", "spanledger_all")
-    load(everything, tmp_path / "all", bodies)
-    Ledger(everything, Settings(data_dir=tmp_path)).settler.settle_now()
+    Ledger(everything, Settings(data_dir=folder)).settler.settle_now()
+    everything.close()
+
+
+def settle_shard_by_shard(shards: tuple[Server, Server], folder: Path) -> None:
+    """Each shard by its own queue, until both are empty: a shard may hand the other a trace to look at again."""
+    stores = [server.open("app") for server in shards]
+    ledgers = [Ledger(store, Settings(data_dir=folder)) for store in stores]
+    for _ in range(4):
+        posted = sum(ledger.settler.settle_now() for ledger in ledgers)
+    assert posted == 0
+    for store in stores:
+        assert store.scalar("SELECT count() FROM ledger WHERE llm_calls != 0") > 0
+        store.close()
+
+
+@pytest.mark.parametrize("settle", [settle_through_all, settle_shard_by_shard])
+def test_two_shards_come_to_the_totals_of_a_single_node(
+    shards: tuple[Server, Server],
+    single_node: dict[str, Any],
+    settle: Callable[[tuple[Server, Server], Path], None],
+    tmp_path: Path,
+) -> None:
+    """Also where copies of one call stand in traces on different shards."""
+    empty(shards)
+    everything = shards[0].open("app", "spanledger_all")
+    load(everything, tmp_path / "all", captured())
+    settle(shards, tmp_path)
     found = books_dump.dump(everything)
-    assert single.wait(120) == 0
-    for table, rows in json.loads((tmp_path / "out.json").read_text())["tables"].items():
+    for table, rows in single_node.items():
         assert found[table] == rows, table
     apart = "SELECT count() FROM (SELECT TraceId FROM otel_traces GROUP BY TraceId HAVING uniqExact(_shard_num) > 1)"
     assert everything.scalar(apart) == 0

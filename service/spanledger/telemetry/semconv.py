@@ -32,6 +32,7 @@ KEY_ID: Final = "spanledger.key.id"
 SOURCE: Final = "spanledger.source"  # job | evaluation | analysis | import; absent: chat
 USER_ID: Final = "user.id"
 MESSAGE_ID: Final = "spanledger.message.id"
+JOB_ID: Final = "spanledger.job.id"
 CORRELATION_ID: Final = "spanledger.correlation.id"
 NODE_NAME: Final = "spanledger.node.name"
 

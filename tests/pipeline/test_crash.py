@@ -51,8 +51,9 @@ def test_a_stop_loads_everything_and_leaves_the_spool_empty(tmp_path: Path) -> N
         expect_once(node, acknowledged)
 
 
+@pytest.mark.parametrize("suffix", [spool.OPEN, spool.READY])
 @pytest.mark.parametrize("damage", ["truncated", "flipped"])
-def test_a_damaged_segment_costs_only_what_is_damaged(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_segment_costs_only_what_is_damaged(tmp_path: Path, damage: str, suffix: str) -> None:
     spool.prepare(tmp_path)
     ids = [os.urandom(8) for _ in range(10)]
     framed = [record(trace_request({"span_id": span_id}).SerializeToString()) for span_id in ids]
@@ -62,8 +63,9 @@ def test_a_damaged_segment_costs_only_what_is_damaged(tmp_path: Path, damage: st
         intact = 9
     else:
         data[len(framed[0]) * 7 + 40] ^= 4
-        intact = 7
-    (spool.folder(tmp_path, "traces") / f"gone-1{spool.OPEN}").write_bytes(data)
+        del ids[7]
+        intact = 9
+    (spool.folder(tmp_path, "traces") / f"gone-1{suffix}").write_bytes(data)
     with Node(tmp_path) as node:
         expect_once(node, {span_id.hex() for span_id in ids[:intact]})
     assert len(list((tmp_path / "spool" / "dead").glob("*.bin"))) == 1

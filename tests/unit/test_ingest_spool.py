@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from otlp_make import trace_request
-from spanledger.ingest import records, spool
+from spanledger.ingest import dead, records, salvage, spool
 from spanledger.ingest.journal import Journal
 from spanledger.ingest.loader import Loader
 from spanledger.ingest.room import Room
@@ -23,15 +23,15 @@ def test_records_are_found_where_they_were_written() -> None:
     data = b"".join(b"".join(records.frame(os.urandom(size), 1, "t")) for size in (0, 1, 127, 128, 70_000))
     found = records.scan(data)
     assert len(found.records) == 5
-    assert found.good_bytes == len(data)
-    assert not found.torn
+    assert found.damaged == []
+    assert sum(length for _, length in found.records) == len(data)
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20, 60])
 def test_a_torn_record_ends_the_scan(cut: int) -> None:
     first = b"".join(records.frame(b"a" * 100, 1, "t"))
     data = first + b"".join(records.frame(b"b" * 100, 1, "t"))[:-cut]
-    assert records.scan(data) == records.Scan([(0, len(first))], len(first), torn=True)
+    assert records.scan(data) == records.Scan([(0, len(first))], [(len(first), len(data) - len(first))])
 
 
 def test_a_flipped_bit_is_noticed_wherever_it_is() -> None:
@@ -59,7 +59,7 @@ def test_what_a_dead_writer_left_is_adopted_up_to_the_damage(tmp_path: Path) -> 
     good = b"".join(records.frame(b"acknowledged", 1, ""))
     left = spool.folder(tmp_path, "traces") / f"gone-1{spool.OPEN}"
     left.write_bytes(good + b"\x7f torn")
-    spool.adopt(tmp_path)
+    salvage.adopt(tmp_path)
     (segment,) = spool.ready_segments(tmp_path)
     assert segment.path.read_bytes() == good
     dead = tmp_path / "spool" / "dead"
@@ -70,7 +70,7 @@ def test_what_a_dead_writer_left_is_adopted_up_to_the_damage(tmp_path: Path) -> 
 def test_a_segment_that_was_never_written_to_is_no_segment(tmp_path: Path) -> None:
     spool.prepare(tmp_path)
     (spool.folder(tmp_path, "logs") / f"gone-1{spool.OPEN}").touch()
-    spool.adopt(tmp_path)
+    salvage.adopt(tmp_path)
     assert list(spool.ready_segments(tmp_path)) == []
 
 
@@ -92,7 +92,7 @@ def test_a_record_that_the_disk_does_not_take_leaves_no_trace(tmp_path: Path) ->
     out.append("traces", b"second", "", 1)
     out.finish("traces")
     found = records.scan(ready[0].path.read_bytes())
-    assert (len(found.records), found.torn) == (2, False)
+    assert (len(found.records), found.damaged) == (2, [])
 
 
 def test_a_full_spool_refuses_before_it_writes(tmp_path: Path) -> None:
@@ -137,3 +137,77 @@ def test_a_segment_that_was_loaded_since_it_was_seen_is_not_loaded_again(store: 
     loader.stop(30)
     assert loader.progress()["traces"].retries == 0
     assert loader.progress()["traces"].batches == 1
+
+
+def test_what_stands_behind_a_damaged_record_is_found() -> None:
+    framed = [b"".join(records.frame(bytes([n]) * 100, 1, "t")) for n in range(5)]
+    data = bytearray(b"".join(framed))
+    data[len(framed[0]) + 50] ^= 8
+    found = records.scan(data)
+    assert [offset // len(framed[0]) for offset, _ in found.records] == [0, 2, 3, 4]
+    assert found.damaged == [(len(framed[0]), len(framed[0]))]
+
+
+def test_a_record_inside_a_body_is_never_taken_for_one() -> None:
+    forged = b"".join(records.frame(b"forged", 1, "somebody else"))
+    good = b"".join(records.frame(b"good", 1, "me"))
+    carrier = b"".join(records.frame(forged * 20, 1, "me"))
+    for cut in range(1, len(carrier)):
+        found = records.scan(good + carrier[:cut])
+        assert found.records == [(0, len(good))]
+
+
+@pytest.mark.parametrize("tenant", ["", "shop", "t" * 200])
+def test_a_record_is_taken_apart_into_what_it_was_made_of(tenant: str) -> None:
+    body = trace_request({"attributes": {"n": 1, "text": "x" * 300}}).SerializeToString()
+    record = b"".join(records.frame(body, 1_700_000_000_000, tenant))
+    assert records.unframe(record) == records.Record(body, 1_700_000_000_000, tenant)
+
+
+def test_a_body_that_is_no_protobuf_cannot_be_taken_out() -> None:
+    for body in (b"\xff" * 20, b"\x0b", b"\x0a\xff\x01"):
+        with pytest.raises(ValueError):
+            records.unframe(b"".join(records.frame(body, 1, "")))
+
+
+def test_a_segment_that_lay_on_disk_is_checked_before_it_is_loaded(tmp_path: Path) -> None:
+    ready: list[spool.Segment] = []
+    out = writer(tmp_path, ready)
+    for body in (b"first", b"second", b"third"):
+        out.append("traces", body, "", 1)
+    out.finish("traces")
+    (fresh,) = ready
+    data = bytearray(fresh.path.read_bytes())
+    data[len(data) // 2] ^= 1
+    fresh.path.write_bytes(data)
+    assert salvage.intact(tmp_path, fresh), "what was written a moment ago is not read again"
+    assert fresh.path.read_bytes() == data
+    (left,) = spool.ready_segments(tmp_path)
+    assert salvage.intact(tmp_path, left)
+    assert len(records.scan(left.path.read_bytes()).records) == 2
+    (letter,) = dead.letters(tmp_path)
+    assert (letter.signal, letter.reason, letter.records) == ("traces", dead.DAMAGED, 0)
+
+
+def test_a_segment_with_nothing_intact_is_set_aside_whole(tmp_path: Path) -> None:
+    spool.prepare(tmp_path)
+    (spool.folder(tmp_path, "logs") / f"gone-1{spool.READY}").write_bytes(b"nothing of ours")
+    (left,) = spool.ready_segments(tmp_path)
+    assert not salvage.intact(tmp_path, left)
+    assert not left.path.exists()
+    assert [letter.size_bytes for letter in dead.letters(tmp_path)] == [15]
+
+
+def test_a_segment_that_cannot_be_completed_stays_open_and_is_completed_later(tmp_path: Path) -> None:
+    ready: list[spool.Segment] = []
+    out = writer(tmp_path, ready)
+    out.append("traces", b"one", "", 1)
+    (path,) = spool.folder(tmp_path, "traces").glob("*.open")
+    in_the_way = path.with_suffix(spool.READY)
+    in_the_way.mkdir()  # as a disk that takes no rename
+    with pytest.raises(OSError):
+        out.finish("traces")
+    in_the_way.rmdir()
+    out.append("traces", b"two", "", 1)
+    assert out.finish("traces")
+    assert [segment.items for segment in ready] == [2]

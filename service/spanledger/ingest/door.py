@@ -1,5 +1,6 @@
 """What happens to one request body, whichever way it came: decompress, check, store, answer."""
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ _ENCODINGS: dict[str, Encoding] = {
     "application/protobuf": "protobuf",
     "application/json": "json",
 }
+
+log = logging.getLogger(__name__)
 
 
 def encoding_of(content_type: str) -> Encoding | None:
@@ -55,7 +58,11 @@ class Door:
         self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str = "", tenant: str = ""
     ) -> Answer:
         """Stores a request body and says what to answer. With fsync durability the caller syncs before it answers."""
-        answer = self._accept(signal, body, encoding, content_encoding.strip().lower(), tenant)
+        try:
+            answer = self._accept(signal, body, encoding, content_encoding.strip().lower(), tenant)
+        except Exception:  # one body's fault must stay its sender's
+            log.exception("a request body met an error of ours; it was not stored")
+            answer = Answer(500, "the body could not be handled; this is an error of the receiver")
         self.counts.answers[answer.status] += 1
         self.counts.accepted[signal.name] += answer.accepted
         self.counts.rejected[signal.name] += answer.rejected

@@ -47,10 +47,10 @@ class Journal:
         """What an earlier process was loading when it ended, as far as its segments still exist."""
         try:
             entry = json.loads(self._path.read_text())
+            batch, segments = str(entry["batch"]), [self._folder / name for name in entry["segments"]]
         except FileNotFoundError:
             return None
-        except ValueError:  # cut off by a power failure before it was synced, so before its load began
+        except (ValueError, LookupError, TypeError):  # cut off before it was synced, so before its load began
             self._path.unlink()
             return None
-        segments = [self._folder / name for name in entry["segments"]]
-        return InFlight(entry["batch"], [path for path in segments if path.exists()])
+        return InFlight(batch, [path for path in segments if path.exists()])

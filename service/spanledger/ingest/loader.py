@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spanledger.errors import StoreError
-from spanledger.ingest import decode, spool
+from spanledger.ingest import decode, salvage, spool
 from spanledger.ingest.feed import Load, feed_of
 from spanledger.ingest.journal import Journal
 from spanledger.ingest.recovery import Recovery
@@ -118,9 +118,7 @@ class Loader:
         lane = self._lanes[signal]
         journal = Journal(self._data_dir, signal, self._durable)
         recovery = Recovery(self._store, self._data_dir, signal)
-        pending = journal.pending()
-        if pending is not None:
-            self._insist(lane, lambda: self._recover(lane, journal, recovery, pending.batch, pending.segments))
+        self._insist(lane, lambda: self._resume(lane, journal, recovery))
         while segments := self._take(signal, lane):
             started = time.monotonic()
             self._insist(lane, lambda: self._load(lane, journal, recovery, segments))
@@ -146,13 +144,14 @@ class Loader:
             lane.loading_since_ms = min(segment.oldest_ms for segment in batch)
             return batch
 
-    def _insist(self, lane: _Lane, attempt: Callable[[], None]) -> None:
+    def _insist(self, lane: _Lane, attempt: Callable[[], object]) -> None:
         """Tries until it works or the loader stops; ClickHouse may be away for hours."""
         pause = 0.1
         while not self._stop:
             try:
-                return attempt()
-            except StoreError as exc:
+                attempt()
+                return
+            except (StoreError, OSError) as exc:
                 lane.progress.retries += 1
                 lane.progress.last_error = str(exc)
                 log.warning("a batch could not be loaded, trying again: %s", exc)
@@ -163,29 +162,35 @@ class Loader:
             with self._changed:
                 self._changed.wait_for(lambda: self._stop, pause)
             pause = min(pause * 2, _MAX_BACKOFF_S)
-        return None
 
     def _load(self, lane: _Lane, journal: Journal, recovery: Recovery, segments: Sequence[spool.Segment]) -> None:
         """A fresh batch, or, after a failure in between, what is missing of it."""
-        paths = [segment.path for segment in segments]
-        pending = journal.pending()
-        if pending is not None:
-            self._recover(lane, journal, recovery, pending.batch, pending.segments)
-        else:
-            batch = f"{time.time_ns() // 1_000_000:012x}-{secrets.token_hex(4)}"
-            journal.begin(batch, paths)
-            for target in decode.TARGETS[segments[0].signal]:
-                self._feed.insert(Load(target, paths, batch, f"{batch}:{target.table}"))
-            journal.end(paths)
+        if not self._resume(lane, journal, recovery):
+            paths = [segment.path for segment in segments if salvage.intact(self._data_dir, segment)]
+            if paths:
+                self._insert(segments[0].signal, journal, paths)
         self._done(lane, segments)
 
-    def _recover(self, lane: _Lane, journal: Journal, recovery: Recovery, batch: str, segments: Sequence[Path]) -> None:
-        lane.progress.buried += recovery.complete(batch, segments)
-        journal.end(segments)
+    def _insert(self, signal: str, journal: Journal, paths: Sequence[Path]) -> None:
+        batch = f"{time.time_ns() // 1_000_000:012x}-{secrets.token_hex(4)}"
+        journal.begin(batch, paths)
+        for target in decode.TARGETS[signal]:
+            self._feed.insert(Load(target, paths, batch, f"{batch}:{target.table}"))
+        journal.end(paths)
+
+    def _resume(self, lane: _Lane, journal: Journal, recovery: Recovery) -> bool:
+        """Completes the batch that was being loaded when this process or an earlier one was interrupted, if any."""
+        pending = journal.pending()
+        if pending is None:
+            return False
+        segments = [path for path in pending.segments if salvage.mend(self._data_dir, recovery.signal, path)]
+        lane.progress.buried += recovery.complete(pending.batch, segments)
+        journal.end(pending.segments)
         with self._changed:
-            lane.queue = deque(segment for segment in lane.queue if segment.path not in segments)
-            lane.known.difference_update(segments)
+            lane.queue = deque(segment for segment in lane.queue if segment.path not in pending.segments)
+            lane.known.difference_update(pending.segments)
             self._changed.notify_all()
+        return True
 
     def _done(self, lane: _Lane, segments: Sequence[spool.Segment]) -> None:
         lane.progress.batches += 1

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spanledger.errors import StoreError
-from spanledger.ingest import decode, records, spool
+from spanledger.ingest import dead, decode, records, spool
 from spanledger.ingest.blame import blames_data, is_clear
 from spanledger.ingest.completion import Completion
 from spanledger.ingest.feed import Load, feed_of
@@ -43,15 +43,15 @@ class Recovery:
         self._store = store
         self._feed = feed_of(store)
         self._data_dir = data_dir
-        self._signal = signal
+        self.signal = signal
         self._attempts: Counter[str] = Counter()
 
     def complete(self, batch: str, segments: Sequence[Path]) -> int:
         """Makes every table hold the batch once; returns how many records had to be set aside. Raises StoreError."""
         self._feed.settle(batch)
         self._attempts[batch] += 1
-        buried = sum(self._insert(target, batch, list(segments)) for target in decode.TARGETS[self._signal])
-        if self._signal == "traces":
+        buried = sum(self._insert(target, batch, list(segments)) for target in decode.TARGETS[self.signal])
+        if self.signal == "traces":
             Completion(self._store, batch).run()
         del self._attempts[batch]
         return buried
@@ -98,7 +98,7 @@ class Recovery:
             yield []
             return
         middle = found[len(found) // 2][0]
-        halves = [segment.with_name(f"{segment.stem}-{part}.part") for part in "ab"]
+        halves = [segment.with_name(f"{segment.stem}-{part}{spool.DRAFT}") for part in "ab"]
         try:
             halves[0].write_bytes(data[:middle])
             halves[1].write_bytes(data[middle:])
@@ -112,6 +112,6 @@ class Recovery:
         if not is_clear(error) and self._attempts[batch] < _PATIENCE:
             raise error
         name = f"{batch}-{secrets.token_hex(4)}"
-        path = spool.bury(self._data_dir, self._signal, name, segment.read_bytes(), str(error))
+        path = dead.bury(self._data_dir, self.signal, name, segment.read_bytes(), str(error))
         log.error("a record that ClickHouse refuses was set aside as %s: %s", path.name, error)
         return 1

@@ -21,15 +21,20 @@ class Room:
 
     def admit(self, size: int) -> None:
         """Reserves `size` bytes of the spool. Raises SpoolFull."""
-        now = time.monotonic()
-        if now - self._looked > _LOOK_EVERY_S:
-            self._used = spool.size_on_disk(self._data_dir)
-            stats = os.statvfs(self._data_dir)
-            self._free = stats.f_bavail * stats.f_frsize
-            self._looked = now
+        if time.monotonic() - self._looked > _LOOK_EVERY_S:
+            self._look()
         if self._used + size > self._max_bytes:
             raise spool.SpoolFull(f"the spool is full ({self._used} of {self._max_bytes} bytes); ClickHouse is behind")
         if self._free - size < self._min_free_bytes:
             raise spool.SpoolFull(f"the disk is nearly full ({self._free} bytes left)", retry_after=30)
         self._used += size
         self._free -= size
+
+    def _look(self) -> None:
+        try:
+            self._used = spool.size_on_disk(self._data_dir)
+            stats = os.statvfs(self._data_dir)
+        except OSError as exc:
+            raise spool.SpoolFull(f"the spool cannot be read: {exc.strerror}") from exc
+        self._free = stats.f_bavail * stats.f_frsize
+        self._looked = time.monotonic()

@@ -4,11 +4,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from spanledger.errors import SettingsError
-from spanledger.ingest import spool
+from spanledger.ingest import dead, salvage, spool
 from spanledger.ingest.answers import Answer
 from spanledger.ingest.door import Door, encoding_of
 from spanledger.ingest.loader import Loader
@@ -58,18 +58,22 @@ class Ingest:
     def start(self, listen: bool = True) -> None:
         """Returns when the listeners accept; what an earlier process left is being loaded meanwhile.
 
-        Raises SettingsError for a port that cannot be used.
+        Raises SettingsError for a port that cannot be used, or a data folder that cannot be written.
         """
         data_dir = self._settings.data_dir.resolve()
-        spool.prepare(data_dir)
-        spool.adopt(data_dir)
+        try:
+            spool.prepare(data_dir)
+            salvage.clear_drafts(data_dir)
+        except OSError as exc:
+            raise SettingsError(f"the spool in {data_dir} cannot be written: {exc.strerror}") from exc
+        salvage.adopt(data_dir)
         self._started = True
         if listen:
             self._supervisor = Supervisor(self._settings, _worker_count(), self._loader.offer)
             self._supervisor.start()
         self._loader.start()
 
-    def submit(self, signal: str, body: bytes, content_type: str) -> Answer:
+    def submit(self, signal: str, body: bytes, content_type: str, tenant: str = "") -> Answer:
         """One request body through the same checks and the same spool, without a network."""
         encoding = encoding_of(content_type)
         if encoding is None:
@@ -80,10 +84,18 @@ class Ingest:
                 self._local_writer = spool.Writer(data_dir, self._durable, self._loader.offer)
                 room = Room(data_dir, self._settings.spool_max_bytes, self._settings.min_free_bytes)
                 self._local = Door(self._local_writer, room, self._settings.max_body_bytes)
-            answer = self._local.accept(SIGNALS[signal], body, encoding)
+            answer = self._local.accept(SIGNALS[signal], body, encoding, tenant=tenant)
             if answer.accepted and self._local_writer is not None:
                 self._local_writer.finish(signal)
             return answer
+
+    def dead_letters(self) -> list[dead.DeadLetter]:
+        """What could not be loaded, oldest first."""
+        return dead.letters(self._settings.data_dir)
+
+    def replay(self, ids: Sequence[str], timeout: float = 600.0) -> list[dead.Outcome]:
+        """Sends dead letters through the door again; no ids: all of them. Raises NotFound."""
+        return dead.replay(self._settings.data_dir, ids, self.submit, lambda: self.flush(timeout))
 
     def flush(self, timeout: float) -> bool:
         """Waits until everything that has been acknowledged is loaded; False when that takes longer."""
@@ -126,7 +138,7 @@ class Ingest:
             "loaded": {signal: lane.items for signal, lane in progress.items()},
             "batches": {signal: lane.batches for signal, lane in progress.items()},
             "retries": sum(lane.retries for lane in progress.values()),
-            "dead_letters": sum(lane.buried for lane in progress.values()),
+            "dead_letters": dead.count(self._settings.data_dir),
             "last_error": errors[-1] if errors else "",
         }
 

@@ -2,12 +2,13 @@
 
 `<data_dir>/spool/<signal>/<writer>-<number>.open`   one writer appends to it, holding a lock
 `<data_dir>/spool/<signal>/<writer>-<number>.ready`  complete; deleted once ClickHouse has it
+`<data_dir>/spool/<signal>/*.part`                   a copy in the making; what it is made from is still there
 `<data_dir>/spool/<signal>/inflight.json`            the batch being loaded, for recovery
-`<data_dir>/spool/dead/`                             records that ClickHouse refuses, each with its reason
+`<data_dir>/spool/dead/`                             what cannot be loaded, see `dead`
 """
 
+import contextlib
 import fcntl
-import logging
 import os
 import secrets
 import time
@@ -19,9 +20,7 @@ from spanledger.ingest import records
 from spanledger.ingest.signals import SIGNALS
 
 SEGMENT_BYTES = 8 * 1024 * 1024  # a segment of this size is closed at once
-OPEN, READY = ".open", ".ready"
-
-log = logging.getLogger(__name__)
+OPEN, READY, DRAFT = ".open", ".ready", ".part"
 
 
 class SpoolFull(Exception):
@@ -34,13 +33,17 @@ class SpoolFull(Exception):
 
 @dataclass(frozen=True)
 class Segment:
-    """A complete segment. `oldest_ms` is when its first record was received (Unix time)."""
+    """A complete segment. `oldest_ms` is when its first record was received (Unix time).
+
+    `inherited`: found on disk; how many items are in it is not known then (0).
+    """
 
     path: Path
     signal: str
     size: int
     items: int
     oldest_ms: int
+    inherited: bool = False
 
 
 def folder(data_dir: Path, signal: str) -> Path:
@@ -143,7 +146,8 @@ class Writer:
         except OSError as exc:
             raise SpoolFull(f"the spool cannot be written: {exc.strerror}") from exc
         if segment.size >= SEGMENT_BYTES:
-            self.finish(signal)
+            with contextlib.suppress(OSError):  # the record is stored; whoever finishes it next will say
+                self.finish(signal)
 
     def duplicate(self, signal: str) -> int | None:
         """A descriptor of the open segment, to sync and close elsewhere; None when all is complete (and synced)."""
@@ -151,14 +155,15 @@ class Writer:
         return None if segment is None else os.dup(segment.fd)
 
     def finish(self, signal: str) -> bool:
-        """Completes the open segment; False when there is none."""
-        segment = self._open.pop(signal, None)
+        """Completes the open segment; False when there is none. Raises OSError; it stays open then."""
+        segment = self._open.get(signal)
         if segment is None:
             return False
         if self._durable:
             os.fdatasync(segment.fd)
         ready = segment.path.with_suffix(READY)
         segment.path.rename(ready)
+        del self._open[signal]
         os.close(segment.fd)
         self._on_ready(Segment(ready, signal, segment.size, segment.items, segment.oldest_ms))
         return True
@@ -190,45 +195,12 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def adopt(data_dir: Path, writer: str = "") -> None:
-    """Completes the open segments that dead writers left (those of one writer, when named).
-
-    What follows the last intact record was never acknowledged, or was damaged: it goes to the dead-letter folder.
-    """
-    for signal in SIGNALS:
-        for path in sorted(folder(data_dir, signal).glob(f"{writer}*{OPEN}")):
-            _adopt_segment(data_dir, signal, path)
-
-
-def _adopt_segment(data_dir: Path, signal: str, path: Path) -> None:
-    with path.open("r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # waits until the writer is really gone
-        data = file.read()
-        found = records.scan(data)
-        if found.torn:
-            log.warning("%s: %d bytes after the last intact record set aside", path.name, len(data) - found.good_bytes)
-            bury(data_dir, signal, f"{path.stem}-tail", data[found.good_bytes :], "torn or damaged record")
-            file.truncate(found.good_bytes)
-    if found.records:
-        path.rename(path.with_suffix(READY))
-    else:
-        path.unlink()
-
-
-def bury(data_dir: Path, signal: str, name: str, data: bytes, reason: str) -> Path:
-    """Puts bytes that cannot be loaded aside, with the reason beside them; returns where."""
-    path = data_dir / "spool" / "dead" / f"{signal}-{name}.bin"
-    path.write_bytes(data)
-    path.with_suffix(".reason.txt").write_text(reason + "\n")
-    return path
-
-
 def ready_segments(data_dir: Path) -> Iterator[Segment]:
-    """What waits to be loaded, oldest first. Item counts are not known here (0)."""
+    """What waits to be loaded, oldest first."""
     for signal in SIGNALS:
         for path in sorted(folder(data_dir, signal).glob(f"*{READY}")):
             try:
                 status = path.stat()
             except FileNotFoundError:  # loaded in between
                 continue
-            yield Segment(path, signal, status.st_size, 0, int(status.st_mtime * 1000))
+            yield Segment(path, signal, status.st_size, 0, int(status.st_mtime * 1000), inherited=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from spanledger.errors import SettingsError
-from spanledger.ingest import spool
+from spanledger.ingest import salvage, spool
 from spanledger.ingest.worker import Config
 from spanledger.settings import Settings
 
@@ -222,7 +222,7 @@ class Supervisor:
         process.control.close()
         process.popen.wait()
         if process.writer:
-            spool.adopt(self._settings.data_dir, process.writer)
+            salvage.adopt(self._settings.data_dir, process.writer)
             for segment in spool.ready_segments(
                 self._settings.data_dir
             ):  # some of which it could not announce any more

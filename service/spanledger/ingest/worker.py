@@ -134,7 +134,8 @@ class Worker:
         try:
             self._writer.finish(signal)
         except OSError as exc:
-            log.error("a spool segment of %s could not be completed: %s", signal, exc)
+            log.error("a spool segment of %s could not be completed, trying again: %s", signal, exc)
+            asyncio.get_running_loop().call_later(_MAX_AGE_S, self._finish, signal)
 
     async def _report(self) -> None:
         while True:

@@ -4,10 +4,10 @@ They travel in the OpenTelemetry context, which follows tasks and threads but is
 model provider must not learn who our users are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
 
 from opentelemetry import context as otel
 from opentelemetry.trace import Span
@@ -17,7 +17,7 @@ from spanledger.telemetry import semconv
 _KEY = otel.create_key("spanledger.ids")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ids:
     """Empty = not known."""
 
@@ -28,6 +28,7 @@ class Ids:
     message_id: str = ""
     user_id: str = ""
     source: str = ""
+    job_id: str = ""
     workflow: str = ""
     agent: str = ""
     agent_id: str = ""
@@ -38,8 +39,12 @@ class Ids:
     variant: str = ""
     tool: str = ""  # the tool inside which we are
 
-    def attributes(self) -> dict[str, str]:
+    def attributes(self) -> Mapping[str, str]:
         """The known ones by attribute name."""
+        return self._attributes
+
+    @cached_property
+    def _attributes(self) -> dict[str, str]:
         return {key: value for name, key in _ATTRIBUTES if (value := getattr(self, name))}
 
 
@@ -51,6 +56,7 @@ _ATTRIBUTES = (
     ("message_id", semconv.MESSAGE_ID),
     ("user_id", semconv.USER_ID),
     ("source", semconv.SOURCE),
+    ("job_id", semconv.JOB_ID),
     ("workflow", semconv.WORKFLOW_NAME),
     ("agent", semconv.AGENT_NAME),
     ("agent_id", semconv.AGENT_ID),
@@ -83,5 +89,5 @@ def carry(**known: str) -> Iterator[Ids]:
 
 def stamp(span: Span, ids: Ids) -> None:
     """Writes the ids on a span that had started before they were known."""
-    attributes: dict[str, Any] = ids.attributes()
-    span.set_attributes(attributes)
+    if known := ids.attributes():
+        span.set_attributes(known)

@@ -1,7 +1,7 @@
 """What happens to every span and log record on its way out: ids on, a bounded queue, every drop counted."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry.context import Context
@@ -81,7 +81,7 @@ class IdsOnLogs(LogRecordProcessor):
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         record = log_record.log_record
-        known: dict[str, Any] = ids.current(record.context).attributes()
+        known: Mapping[str, Any] = ids.current(record.context).attributes()
         if known:
             record.attributes = {**known, **(record.attributes or {})}
 

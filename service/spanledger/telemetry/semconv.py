@@ -31,6 +31,7 @@ TENANT: Final = "spanledger.tenant"
 KEY_ID: Final = "spanledger.key.id"
 SOURCE: Final = "spanledger.source"  # job | evaluation | analysis | import; absent: chat
 USER_ID: Final = "user.id"
+SERVICE_INSTANCE_ID: Final = "service.instance.id"
 MESSAGE_ID: Final = "spanledger.message.id"
 JOB_ID: Final = "spanledger.job.id"
 CORRELATION_ID: Final = "spanledger.correlation.id"

@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,7 +25,9 @@ from opentelemetry.trace import NoOpTracerProvider, Span, Tracer
 
 import spanledger
 from spanledger.telemetry import semconv
+from spanledger.telemetry.listening import Listener, ListeningToRecords, ListeningToSpans
 from spanledger.telemetry.logs import OtlpHandler
+from spanledger.telemetry.lost import LostSpan
 from spanledger.telemetry.processors import (
     QUEUE_SIZE,
     CountedMetrics,
@@ -38,6 +41,7 @@ from spanledger.telemetry.sampling import KeepUsage
 
 EXPORT_TIMEOUT_S = 5.0  # of one batch with its retries; then it counts as dropped
 METRIC_INTERVAL_MS = 15_000
+GRAPH_SCOPE = "openinference.instrumentation.langchain"
 MAX_ATTRIBUTE_CHARS = 65_536  # longer attribute values are cut
 
 _log = logging.getLogger(__name__)
@@ -81,6 +85,16 @@ class Telemetry:
             )
         )
 
+    def listen(self, listener: Listener) -> None:
+        """From now on `listener` sees spans start and end, and log records with an event name, as they happen."""
+        if self._providers is not None:
+            self._providers.listen(listener)
+
+    def lost_span(self, lost: LostSpan) -> None:
+        """Emits a span of an earlier process, which had started it and could not end it."""
+        if self._providers is not None:
+            self._providers.lost_span(lost)
+
     def dropped(self) -> dict[str, int]:
         """What was lost since the start: spans, log records, exports of metrics."""
         if self._providers is None:
@@ -117,8 +131,11 @@ class Telemetry:
             tracer_provider=self._providers.traces,
             config=TraceConfig(hide_inputs=hide, hide_outputs=hide, hide_llm_invocation_parameters=hide),
         )
-        if tracer := getattr(instrumentor, "_tracer", None):
-            tracer.run_inline = True  # or each callback is sent through a thread: 4 hops, 0.5 ms a message
+        from spanledger.telemetry.graph import GraphTracer
+
+        tracer: Any = instrumentor._tracer
+        tracer.__class__ = GraphTracer  # the instrumentor has no way to be given another
+        tracer.content, tracer.plain = self.capture_content, self.tracer(GRAPH_SCOPE)
         self._undo.append(instrumentor.uninstrument)
         self._graph_span = get_current_span
 
@@ -152,14 +169,26 @@ def off() -> Telemetry:
     return Telemetry(None, capture_content=False)
 
 
-def start(endpoint: str, *, service_name: str = "spanledger", capture_content: bool = False) -> Telemetry:
-    """Telemetry that exports to the OTLP/HTTP base URL `endpoint`, e.g. http://127.0.0.1:4318."""
-    return Telemetry(_Providers(endpoint.rstrip("/"), service_name), capture_content)
+def start(
+    endpoint: str, *, service_name: str = "spanledger", capture_content: bool = False, instance: str = ""
+) -> Telemetry:
+    """Telemetry that exports to the OTLP/HTTP base URL `endpoint`, e.g. http://127.0.0.1:4318.
+
+    `instance` names this process among all of its service, `service.instance.id`.
+    """
+    return Telemetry(_Providers(endpoint.rstrip("/"), service_name, instance or uuid.uuid4().hex), capture_content)
 
 
 class _Providers:
-    def __init__(self, endpoint: str, service_name: str) -> None:
-        resource = Resource.create({"service.name": service_name, "service.version": spanledger.__version__})
+    def __init__(self, endpoint: str, service_name: str, instance: str) -> None:
+        resource = Resource.create(
+            {
+                "service.name": service_name,
+                "service.version": spanledger.__version__,
+                semconv.SERVICE_INSTANCE_ID: instance,
+            }
+        )
+        self._listeners: list[ListeningToSpans] = []
         self.tallies = {name: Tally(QUEUE_SIZE) for name in ("spans", "logs", "metric_exports")}
         self.closed = False
 
@@ -171,7 +200,8 @@ class _Providers:
         )
         self.traces.add_span_processor(IdsOnSpans())
         spans = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=EXPORT_TIMEOUT_S)
-        self.traces.add_span_processor(SpanQueue(spans, self.tallies["spans"]))
+        self._spans = SpanQueue(spans, self.tallies["spans"])
+        self.traces.add_span_processor(self._spans)
 
         self.logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
         self.logs.add_log_record_processor(IdsOnLogs())
@@ -186,6 +216,17 @@ class _Providers:
         counted = CountedMetrics(figures, self.tallies["metric_exports"])
         reader = PeriodicExportingMetricReader(counted, export_interval_millis=METRIC_INTERVAL_MS)
         self.metrics = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
+
+    def listen(self, listener: Listener) -> None:
+        spans = ListeningToSpans(listener)
+        self._listeners.append(spans)
+        self.traces.add_span_processor(spans)
+        self.logs.add_log_record_processor(ListeningToRecords(listener))
+
+    def lost_span(self, lost: LostSpan) -> None:
+        span = lost.readable(self.traces.resource)
+        for processor in (self._spans, *self._listeners):
+            processor.on_end(span)
 
     def flush(self) -> None:
         self.traces.force_flush()

@@ -8,18 +8,29 @@ SpanledgerError
 ├── BadRequest         the caller's input cannot be used (HTTP 400/422)
 ├── NotFound           no such message, conversation, trace … (HTTP 404)
 ├── TooLarge           over a size limit (HTTP 413)
-├── Refused            not allowed (HTTP 401/403)
+├── Refused            not allowed (HTTP 403)
+│   └── Unauthenticated    no key, or one that is not good (HTTP 401)
+├── LimitExceeded      a limit (HTTP 429) or a budget (HTTP 402) is used up
 └── UpstreamError      the model provider failed (HTTP 502)
 
 A message says what happened and what to do about it; it is safe to show to the caller.
 """
 
 
+from collections.abc import Mapping
+from typing import Any
+
+
 class SpanledgerError(Exception):
-    """Base of all errors whose message is meant for the person who caused or must fix it."""
+    """Base of all errors whose message is meant for the person who caused or must fix it.
+
+    `members` and `headers` go with it into the problem that the caller gets.
+    """
 
     title = "Internal error"
     status = 500
+    members: Mapping[str, Any] = {}
+    headers: Mapping[str, str] = {}
 
 
 class SettingsError(SpanledgerError):
@@ -57,6 +68,26 @@ class TooLarge(SpanledgerError):
 class Refused(SpanledgerError):
     title = "Refused"
     status = 403
+
+
+class Unauthenticated(Refused):
+    title = "Key needed"
+    status = 401
+    error_type = "unauthenticated"
+    headers = {"WWW-Authenticate": 'Bearer realm="spanledger"'}
+
+
+class LimitExceeded(SpanledgerError):
+    """`limit` is the name of the limit; it lets calls through again at `reset_at` (RFC 3339)."""
+
+    title = "Limit exceeded"
+
+    def __init__(self, message: str, *, limit: str, status: int, retry_after_s: int, reset_at: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_type = "rate_limit_exceeded" if status == 429 else "insufficient_quota"  # OpenAI's codes
+        self.members = {"limit": limit, "reset_at": reset_at}
+        self.headers = {"Retry-After": str(retry_after_s)}
 
 
 class UpstreamError(SpanledgerError):

@@ -98,8 +98,22 @@ class Registry:
 
     def everywhere(self, kind: str) -> list[Entry]:
         """As `names`, over all tenants: for what serves them all (keys, schedules)."""
-        tenants = [row[0] for row in self._rows("SELECT DISTINCT tenant FROM entries WHERE kind = ?", (kind,))]
-        return [entry for tenant in tenants for entry in self.names(tenant, kind)]
+        return [entry for entry in self.newest(kind) if not entry.removed]
+
+    def newest(self, kind: str) -> list[Entry]:
+        """The newest version of every name of all tenants, the removed ones too."""
+        rows = self._rows(
+            f"SELECT {_COLUMNS} FROM entries AS e WHERE kind = ? AND version = "
+            "(SELECT max(version) FROM entries WHERE tenant = e.tenant AND kind = e.kind AND name = e.name) "
+            "ORDER BY tenant, name",
+            (kind,),
+        )
+        return [_entry(row) for row in rows]
+
+    def state(self) -> tuple[int, int]:
+        """Differs from an earlier answer when anything has changed since, by this process or another."""
+        (foreign,) = self._rows("PRAGMA data_version", ())[0]
+        return foreign, self._db.total_changes
 
     def put(self, tenant: str, kind: str, name: str, body: Mapping[str, Any], by: str = "") -> Entry:
         """The entry as it now stands: a new version, or the present one if the body is the same."""

@@ -1,0 +1,42 @@
+"""What the holder of a key may do.
+
+    ingest   send telemetry (OTLP), nothing else
+    chat     that, and talk to models: messages, completions, feedback; it spends money
+    read     look at everything of its tenant; POST /v1/sql
+    admin    everything of its tenant
+    (none)   the operator of this machine: also what concerns all tenants
+"""
+
+import re
+
+from spanledger.access.principal import Principal
+
+_TALKS = (
+    ("POST", re.compile(r"/v1/conversations/[^/]+/messages")),
+    ("POST", re.compile(r"/v1/messages/[^/]+/feedback")),
+    ("POST", re.compile(r"/v1/chat/completions")),
+    ("GET", re.compile(r"/v1/models")),
+)
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ADMINS_ONLY = re.compile(r"/v1/keys(/.*)?")
+_OPERATORS_ONLY = frozenset({("POST", "/v1/reprice"), ("POST", "/v1/audit")})  # they rewrite the books of all tenants
+
+
+def may_ingest(principal: Principal) -> bool:
+    return principal.role in {"ingest", "chat", "admin"}
+
+
+def may_call(principal: Principal, method: str, path: str) -> bool:
+    """Whether the API lets them. `path` with `%2F` for a slash inside an id."""
+    if (method, path) in _OPERATORS_ONLY:
+        return principal.operator
+    match principal.role:
+        case "admin":
+            return True
+        case "read":
+            reads = method in _READS or (method, path) == ("POST", "/v1/sql")
+            return reads and not _ADMINS_ONLY.fullmatch(path)
+        case "chat":
+            return any(method == verb and pattern.fullmatch(path) for verb, pattern in _TALKS)
+        case _:
+            return False

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 from spanledger.errors import SettingsError
 
+ROLES = ("ingest", "settle", "chat", "api")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -18,6 +19,7 @@ class Settings:
     data_dir: Path = Path(".spanledger")
     host: str = "127.0.0.1"
     port: int = 8000  # the HTTP API; 0 switches it off
+    roles: str = ",".join(ROLES)  # which parts this process runs; on a server they may be apart
     otlp_http_port: int = 4318  # 0 switches it off
     otlp_grpc_port: int = 4317  # 0 switches it off
     clickhouse_url: str = ""  # empty: the embedded engine in data_dir
@@ -37,6 +39,10 @@ class Settings:
     @property
     def loopback(self) -> bool:
         return self.host in LOOPBACK_HOSTS or self.host.startswith("127.")
+
+    def plays(self, role: str) -> bool:
+        """Whether this process runs that part."""
+        return role in self.roles.split(",")
 
     def with_overrides(self, **values: Any) -> "Settings":
         """A copy with the values that are not None."""
@@ -76,6 +82,8 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     for name in ("sender_requests_per_s", "sender_bytes_per_s", "sender_concurrent_requests", "min_free_bytes"):
         if not 0 <= getattr(settings, name) < float("inf"):
             raise SettingsError(f"{name} must be 0 (no limit) or more, not {getattr(settings, name)}")
+    if unknown := [role for role in settings.roles.split(",") if role not in ROLES]:
+        raise SettingsError(f"roles: {unknown[0]!r} is none; there are {', '.join(ROLES)}")
     for name in ("port", "otlp_http_port", "otlp_grpc_port"):
         if not 0 <= getattr(settings, name) <= 65535:
             raise SettingsError(f"{name} must be between 0 and 65535, not {getattr(settings, name)}")

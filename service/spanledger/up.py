@@ -25,7 +25,7 @@ from spanledger.errors import SettingsError
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
 from spanledger.pricing import load_book
-from spanledger.settings import Settings
+from spanledger.settings import ROLES, Settings
 from spanledger.store import migrate, running
 from spanledger.store.client import Store, open_embedded, open_server
 from spanledger.workflows import Runner
@@ -66,6 +66,7 @@ def run(settings: Settings, after_ready: AfterReady | None = None, out: TextIO =
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while starting; later the loop handles it
     refuse_open_host(settings)
+    check_roles(settings)
     with ExitStack() as stack:
         parts = _start(settings, stack, say)
         asyncio.run(_serve(parts, say, started, after_ready))
@@ -75,22 +76,26 @@ def run(settings: Settings, after_ready: AfterReady | None = None, out: TextIO =
 
 def _start(settings: Settings, stack: ExitStack, say: Say) -> Parts:
     """Everything below the API, in the order in which it depends on each other; `stack` stops it in reverse."""
-    listener = stack.enter_context(_listen(settings.host, settings.port, "port")) if settings.port else None
+    serves = settings.port and (settings.plays("api") or settings.plays("chat"))
+    listener = stack.enter_context(_listen(settings.host, settings.port, "port")) if serves else None
     for flag, port in (("otlp-http-port", settings.otlp_http_port), ("otlp-grpc-port", settings.otlp_grpc_port)):
-        if port:  # the door binds it for good when there is something behind it
+        if port and settings.plays("ingest"):  # the door binds it for good when there is something behind it
             _listen(settings.host, port, flag).close()
     store = stack.enter_context(owned_store(settings))
     clean = running.begin(settings.data_dir)
     migrate.migrate(store, say)
     ledger = Ledger(store, settings)
-    if not clean:
-        ledger.recover(say)
     ingest = Ingest(settings, store)
-    ingest.on_loaded(lambda _: ledger.settler.wake())
-    stack.callback(_settle_rest, ledger)
-    stack.callback(ingest.stop, DRAIN_S)
-    ingest.start()
-    ledger.settler.start()
+    if settings.plays("settle"):
+        if not clean:
+            ledger.recover(say)
+        ingest.on_loaded(lambda _: ledger.settler.wake())
+        stack.callback(_settle_rest, ledger)
+    if settings.plays("ingest"):
+        stack.callback(ingest.stop, DRAIN_S)
+        ingest.start()
+    if settings.plays("settle"):
+        ledger.settler.start()
     return Parts(settings, store, ledger, ingest, listener)
 
 
@@ -105,6 +110,21 @@ def refuse_open_host(settings: Settings) -> None:
         raise SettingsError(
             f"--host {settings.host} would let others in, and there are no keys; "
             "use 127.0.0.1 (default) and put a proxy that authenticates in front"
+        )
+
+
+def check_roles(settings: Settings) -> None:
+    """Raises SettingsError for parts that would not reach each other."""
+    if all(settings.plays(role) for role in ROLES):
+        return
+    if not settings.clickhouse_url:
+        raise SettingsError(
+            "the embedded engine has one process; to run roles apart give a server with --clickhouse-url"
+        )
+    if settings.plays("chat") and not settings.plays("ingest") and not settings.otlp_endpoint:
+        raise SettingsError(
+            "chat without ingest has nowhere to send its spans; set SPANLEDGER_OTLP_ENDPOINT to a Collector or to a "
+            "process with the ingest role, for example http://127.0.0.1:4318"
         )
 
 
@@ -129,13 +149,12 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     settings = parts.settings
-    emission = telemetry.start(
-        settings.otlp_endpoint or parts.ingest.endpoint, capture_content=settings.capture_content
-    )
+    endpoint = settings.otlp_endpoint or parts.ingest.endpoint
+    emission = telemetry.start(endpoint, capture_content=settings.capture_content) if endpoint else telemetry.off()
     parts_on_top = platform.build(settings, parts.store, emission)
     book = load_book([Path(settings.price_book)] if settings.price_book else [])
     runner = Runner(settings, emission, book, steps=parts_on_top.steps, gates=parts_on_top.gates)
-    warming = loop.create_task(runner.warm())
+    warming = loop.create_task(runner.warm() if settings.plays("chat") else asyncio.sleep(0))
     warming.add_done_callback(_note_failure)
     try:
         if parts.listener is None:
@@ -179,8 +198,8 @@ def _ready(parts: Parts, say: Say, started: float, after_ready: AfterReady | Non
     otlp_http = parts.ingest.endpoint
     shown = [
         f"API {parts.api_url}" if parts.api_url else "",
-        f"OTLP/HTTP {otlp_http}" if settings.otlp_http_port else "",
-        f"OTLP/gRPC {settings.host}:{settings.otlp_grpc_port}" if settings.otlp_grpc_port else "",
+        f"OTLP/HTTP {otlp_http}" if otlp_http and settings.otlp_http_port else "",
+        f"OTLP/gRPC {settings.host}:{settings.otlp_grpc_port}" if otlp_http and settings.otlp_grpc_port else "",
     ]
     info = {
         "pid": os.getpid(),

@@ -11,8 +11,13 @@ from spanledger.api import problems
 from spanledger.api.correlation import Correlation, decode_path_ids
 from spanledger.api.services import Services
 
-# Modules with a `router`, in the order of their routes; one that is not installed is left out.
-_ROUTERS = ("chat", "openai_compat", "conversations", "usage", "traces", "books", "health", "events", "pages")
+# Modules with a `router`, in the order of their routes, by the role that serves them; empty: any. One that is not
+# installed is left out.
+_ROUTERS = {
+    "": ("health",),
+    "chat": ("chat", "openai_compat"),
+    "api": ("conversations", "usage", "traces", "books", "events", "pages"),
+}
 
 
 def create_app(services: Services) -> FastAPI:
@@ -28,7 +33,8 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
-    for name in _ROUTERS:
+    names = [name for role, names in _ROUTERS.items() if not role or services.settings.plays(role) for name in names]
+    for name in names:
         if importlib.util.find_spec(f"spanledger.api.{name}") is not None:
             router: APIRouter = importlib.import_module(f"spanledger.api.{name}").router
             app.include_router(router)

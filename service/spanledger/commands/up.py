@@ -16,6 +16,7 @@ examples:
   spanledger up --demo                       with a small workload through the real workflows
   spanledger up --port 9000 --otlp-grpc-port 0
   spanledger up --clickhouse-url http://default:secret@db:8123/spanledger
+  spanledger up --clickhouse-url … --roles settle --port 0       one settler for several API replicas
 """
 
 
@@ -26,6 +27,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, metavar="PORT", help="HTTP API (default 8000; 0: off)")
     parser.add_argument("--otlp-http-port", type=int, metavar="PORT", help="OTLP over HTTP (default 4318; 0: off)")
     parser.add_argument("--otlp-grpc-port", type=int, metavar="PORT", help="OTLP over gRPC (default 4317; 0: off)")
+    parser.add_argument(
+        "--roles",
+        metavar="R,…",
+        help="which parts run here: ingest,settle,chat,api (default: all). Apart, they need --clickhouse-url, and chat "
+        "needs SPANLEDGER_OTLP_ENDPOINT where ingest is elsewhere",
+    )
     parser.add_argument("--capture-content", action="store_true", default=None, help="prompts and answers on spans")
     parser.add_argument("--demo", action="store_true", help="drive a demo workload once ready")
 
@@ -40,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
         options,
         host=options.host,
         port=options.port,
+        roles=options.roles,
         otlp_http_port=options.otlp_http_port,
         otlp_grpc_port=options.otlp_grpc_port,
         capture_content=options.capture_content,

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from spanledger.settings import ROLES
+
 ROOT = Path(__file__).parents[2]
 BASE = "docker-compose.yml"
 OVERLAY = "docker-compose.cluster.yml"
@@ -65,7 +67,18 @@ def test_the_collector_of_compose_and_of_the_builder_are_one_version() -> None:
 
 def test_profiles_are_the_documented_ones() -> None:
     used = {profile for service in parsed(BASE)["services"].values() for profile in service.get("profiles", [])}
-    assert used == {"demo", "apart", "cluster"}
+    head = (ROOT / BASE).read_text().split("name: spanledger")[0]
+    assert used == {"together", "apart", "demo", "cluster"}
+    assert all(f"`{profile}`" in head for profile in used)
+
+
+def test_each_way_to_run_the_service_has_every_role_once() -> None:
+    """Together or apart: settlement, chat and API; OTLP is the Collector's."""
+    services = parsed(BASE)["services"]
+    for profile in ("together", "apart"):
+        flags = [flag for s in services.values() if profile in s.get("profiles", []) for flag in s["command"]]
+        roles = [role for flag in flags if flag.startswith("--roles=") for role in flag.split("=")[1].split(",")]
+        assert sorted(roles) == sorted(set(ROLES) - {"ingest"})
 
 
 def test_listeners_stay_on_this_machine_unless_told_otherwise() -> None:

@@ -20,6 +20,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000  # the HTTP API; 0 switches it off
     roles: str = ",".join(ROLES)  # which parts this process runs; on a server they may be apart
+    require_keys: bool = False  # on loopback too; elsewhere they always are
     otlp_http_port: int = 4318  # 0 switches it off
     otlp_grpc_port: int = 4317  # 0 switches it off
     clickhouse_url: str = ""  # empty: the embedded engine in data_dir
@@ -35,10 +36,16 @@ class Settings:
     sender_concurrent_requests: int = 1000  # half of the connections: one sender never takes them all; 0: no limit
     price_book: str = ""  # YAML file of prices that go before the bundled list
     settle_interval_ms: int = 250  # settlement looks for work this often when nobody wakes it
+    job_workers: int = 4  # jobs that run at the same time
 
     @property
     def loopback(self) -> bool:
         return self.host in LOOPBACK_HOSTS or self.host.startswith("127.")
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether whoever comes without a key is refused."""
+        return self.require_keys or not self.loopback
 
     def plays(self, role: str) -> bool:
         """Whether this process runs that part."""

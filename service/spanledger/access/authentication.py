@@ -38,7 +38,9 @@ class Authentication:
 
     def _without(self) -> Principal:
         if self._required:
-            raise Unauthenticated("send a key: `Authorization: Bearer …` or `x-api-key`; `spanledger keys create` makes one")
+            raise Unauthenticated(
+                "send a key: `Authorization: Bearer …` or `x-api-key`; `spanledger keys create` makes one"
+            )
         return LOCAL
 
 

@@ -1,6 +1,6 @@
 """Keys: shown once when they are made, kept as a hash, known at once to every process of the data folder.
 
-    sl_<id>_<secret>        the id is public (logs, lists, revocation), the secret is 32 random bytes
+sl_<id>_<secret>        the id is public (logs, lists, revocation), the secret is 32 random bytes
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class Key:
 
 
 class RefusedKey(Unauthenticated):
-    """A key was given that is not good. `reason`: unknown | revoked | expired; tenant and id are known if it was one."""
+    """A key was given that is not good. `reason`: unknown, ambiguous, revoked or expired; those have an owner."""
 
     def __init__(self, message: str, reason: str, tenant: str = "", key_id: str = "") -> None:
         super().__init__(message)

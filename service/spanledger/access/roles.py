@@ -1,10 +1,10 @@
 """What the holder of a key may do.
 
-    ingest   send telemetry (OTLP), nothing else
-    chat     that, and talk to models: messages, completions, feedback; it spends money
-    read     look at everything of its tenant; POST /v1/sql
-    admin    everything of its tenant
-    (none)   the operator of this machine: also what concerns all tenants
+ingest   send telemetry (OTLP), nothing else
+chat     that, and talk to models: messages, completions, feedback; it spends money
+read     look at everything of its tenant; POST /v1/sql
+admin    everything of its tenant
+(none)   the operator of this machine: also what concerns all tenants
 """
 
 import re

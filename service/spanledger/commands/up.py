@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     add_place(parser)
     parser.add_argument("--host", metavar="H", help="address of all listeners (default 127.0.0.1)")
+    parser.add_argument("--require-keys", action="store_true", default=None, help="on loopback too")
     parser.add_argument("--port", type=int, metavar="PORT", help="HTTP API (default 8000; 0: off)")
     parser.add_argument("--otlp-http-port", type=int, metavar="PORT", help="OTLP over HTTP (default 4318; 0: off)")
     parser.add_argument("--otlp-grpc-port", type=int, metavar="PORT", help="OTLP over gRPC (default 4317; 0: off)")
@@ -46,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
     settings = place(
         options,
         host=options.host,
+        require_keys=options.require_keys,
         port=options.port,
         roles=options.roles,
         otlp_http_port=options.otlp_http_port,

@@ -29,9 +29,11 @@ def encoding_of(content_type: str) -> Encoding | None:
 
 @dataclass
 class Counts:
-    """Since the process started. `answers` counts requests by HTTP status; the others count items by signal."""
+    """Since the process started. `answers` counts requests by HTTP status, `senders` by `<key id>/<status>`; the others
+    count items by signal."""
 
     answers: Counter[int] = field(default_factory=Counter)
+    senders: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     bytes: int = 0
@@ -39,6 +41,7 @@ class Counts:
     def as_dict(self) -> dict[str, Any]:
         return {
             "answers": dict(self.answers),
+            "senders": dict(self.senders),
             "accepted": dict(self.accepted),
             "rejected": dict(self.rejected),
             "bytes": self.bytes,

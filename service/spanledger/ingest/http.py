@@ -10,11 +10,10 @@ from aiohttp import web
 from spanledger.ingest.answers import CONTENT_TYPES, Answer, Encoding
 from spanledger.ingest.door import Door, encoding_of
 from spanledger.ingest.limits import Allowance, Limited, Limits
+from spanledger.ingest.senders import Sender, Senders, TurnedAway
 from spanledger.ingest.signals import BY_PATH, Signal
 
 Sync = Callable[[str], Awaitable[None]]  # waits until the disk has what was stored of a signal
-
-EVERYONE = ""  # the sender, where nobody needs a key
 
 
 async def synced(answer: Answer, signal: Signal, sync: Sync | None) -> Answer:
@@ -53,11 +52,18 @@ class HttpDoor:
     """The request handler. `limits` are each sender's. `cors_origin`: an origin, `*`, or "" to send no CORS headers."""
 
     def __init__(
-        self, door: Door, sync: Sync | None, limits: Limits, bounds: Bounds = Bounds(), cors_origin: str = ""
+        self,
+        door: Door,
+        sync: Sync | None,
+        limits: Limits,
+        senders: Senders,
+        bounds: Bounds = Bounds(),
+        cors_origin: str = "",
     ) -> None:
         self._door = door
         self._sync = sync
         self._limits = limits
+        self._senders = senders
         self._bounds = bounds
         self._cors_origin = cors_origin
         self._buffered = 0
@@ -81,11 +87,19 @@ class HttpDoor:
             return refused
         assert signal is not None
         assert encoding is not None
+        key_id = ""
         try:
-            with self._limits.request(EVERYONE, request.content_length or 0) as allowance:
-                return await self._export(request, signal, encoding, allowance)
+            sender = self._senders.of(request.headers.get("Authorization"), request.headers.get("X-Api-Key"))
+            key_id = sender.key_id
+            with self._limits.request(key_id, request.content_length or 0) as allowance:
+                response = await self._export(request, signal, encoding, allowance, sender)
+        except TurnedAway as exc:
+            key_id = exc.key_id
+            response = self._closing(exc.answer, signal, encoding)
         except Limited as exc:
-            return self._closing(over_limit(exc), signal, encoding)
+            response = self._closing(over_limit(exc), signal, encoding)
+        self._door.counts.senders[f"{key_id}/{response.status}"] += 1
+        return response
 
     def _refusal(
         self, request: web.BaseRequest, signal: Signal | None, encoding: Encoding | None
@@ -110,7 +124,7 @@ class HttpDoor:
         return None
 
     async def _export(
-        self, request: web.BaseRequest, signal: Signal, encoding: Encoding, allowance: Allowance
+        self, request: web.BaseRequest, signal: Signal, encoding: Encoding, allowance: Allowance, sender: Sender
     ) -> web.Response:
         held = 0
         chunks: list[bytes] = []
@@ -130,7 +144,7 @@ class HttpDoor:
             return self._closing(Answer(408, "the body did not arrive in time"), signal, encoding)
         else:
             content_encoding = request.headers.get("Content-Encoding", "")
-            answer = self._door.accept(signal, b"".join(chunks), encoding, content_encoding)
+            answer = self._door.accept(signal, b"".join(chunks), encoding, content_encoding, sender.tenant)
             return self._respond(await synced(answer, signal, self._sync), signal, encoding)
         finally:
             self._buffered -= held
@@ -145,6 +159,8 @@ class HttpDoor:
         headers = {"Content-Type": CONTENT_TYPES[encoding]} | self._cors_headers()
         if answer.retry_after:
             headers["Retry-After"] = str(answer.retry_after)
+        if answer.status == 401:
+            headers["WWW-Authenticate"] = 'Bearer realm="spanledger"'
         if answer.status == 415:
             headers["Accept-Encoding"] = "gzip, zstd, deflate"
         return web.Response(status=answer.status, body=answer.body(signal, encoding), headers=headers)

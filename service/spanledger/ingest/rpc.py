@@ -6,15 +6,16 @@ import grpc
 
 from spanledger.ingest.answers import Answer
 from spanledger.ingest.door import Door
-from spanledger.ingest.http import EVERYONE, Sync, over_limit, synced
+from spanledger.ingest.http import Sync, over_limit, synced
 from spanledger.ingest.limits import Limited, Limits
+from spanledger.ingest.senders import Senders, TurnedAway
 from spanledger.ingest.signals import SIGNALS, Signal
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _MAX_CONCURRENT = 256
 
 
-async def serve(door: Door, sync: Sync | None, limits: Limits, address: str) -> Any:
+async def serve(door: Door, sync: Sync | None, limits: Limits, senders: Senders, address: str) -> Any:
     """Starts the server on `host:port`; returns it (a grpc.aio.Server)."""
     options = [
         ("grpc.max_receive_message_length", door.max_body_bytes),
@@ -24,7 +25,7 @@ async def serve(door: Door, sync: Sync | None, limits: Limits, address: str) -> 
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=_MAX_CONCURRENT)
-    handlers = [_handler(door, sync, limits, signal) for signal in SIGNALS.values()]
+    handlers = [_handler(door, sync, limits, senders, signal) for signal in SIGNALS.values()]
     server.add_generic_rpc_handlers(handlers)
     if server.add_insecure_port(address) == 0:
         raise OSError(f"{address} cannot be listened on")
@@ -32,14 +33,22 @@ async def serve(door: Door, sync: Sync | None, limits: Limits, address: str) -> 
     return server
 
 
-def _handler(door: Door, sync: Sync | None, limits: Limits, signal: Signal) -> Any:
+def _handler(door: Door, sync: Sync | None, limits: Limits, senders: Senders, signal: Signal) -> Any:
     async def export(body: bytes, context: Any) -> bytes:
+        key_id = ""
         try:
-            with limits.request(EVERYONE, len(body)):
-                answer = await synced(door.accept(signal, body, "protobuf"), signal, sync)
+            given = dict(context.invocation_metadata() or ())
+            sender = senders.of(given.get("authorization"), given.get("x-api-key"))
+            key_id = sender.key_id
+            with limits.request(key_id, len(body)):
+                answer = await synced(door.accept(signal, body, "protobuf", "", sender.tenant), signal, sync)
+        except TurnedAway as exc:
+            answer, key_id = exc.answer, exc.key_id
+            door.counts.answers[answer.status] += 1
         except Limited as exc:
             answer = over_limit(exc)
             door.counts.answers[answer.status] += 1
+        door.counts.senders[f"{key_id}/{answer.status}"] += 1
         if not answer.ok:
             await _abort(context, answer)
         return answer.body(signal, "protobuf")

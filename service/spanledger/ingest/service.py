@@ -15,6 +15,7 @@ from spanledger.ingest.loader import Loader
 from spanledger.ingest.room import Room
 from spanledger.ingest.signals import SIGNALS
 from spanledger.ingest.supervisor import Supervisor
+from spanledger.registry import Registry
 from spanledger.settings import Settings
 from spanledger.store.client import Store
 
@@ -69,6 +70,7 @@ class Ingest:
         salvage.adopt(data_dir)
         self._started = True
         if listen:
+            Registry(data_dir).close()  # the workers find it made, with the keys in it
             self._supervisor = Supervisor(self._settings, _worker_count(), self._loader.offer)
             self._supervisor.start()
         self._loader.start()
@@ -118,6 +120,11 @@ class Ingest:
 
     def worker_pids(self) -> list[int]:
         return self._supervisor.pids() if self._supervisor is not None else []
+
+    def senders(self) -> dict[str, int]:
+        """Requests since the start by `<key id>/<HTTP status>`; no key id: no key was given, `?`: none of ours."""
+        counts: dict[str, int] = self._supervisor.counts()["senders"] if self._supervisor is not None else {}
+        return counts
 
     def health(self) -> dict[str, Any]:
         """What /readyz and the metrics say. Counters are since the start."""

@@ -132,11 +132,17 @@ class Supervisor:
 
     def counts(self) -> dict[str, Any]:
         """Sums over all workers, gone ones included."""
-        total: dict[str, Any] = {"answers": Counter(), "accepted": Counter(), "rejected": Counter(), "bytes": 0}
+        total: dict[str, Any] = {
+            "answers": Counter(),
+            "senders": Counter(),
+            "accepted": Counter(),
+            "rejected": Counter(),
+            "bytes": 0,
+        }
         with self._guard:
             reports = [*self._past, *(process.counts for process in self._processes)]
         for report in reports:
-            for name in ("answers", "accepted", "rejected"):
+            for name in ("answers", "senders", "accepted", "rejected"):
                 total[name].update(report.get(name, {}))
             total["bytes"] += report.get("bytes", 0)
         return {name: dict(value) if isinstance(value, Counter) else value for name, value in total.items()}
@@ -158,6 +164,7 @@ class Supervisor:
             max_body_bytes=settings.max_body_bytes,
             spool_max_bytes=settings.spool_max_bytes,
             min_free_bytes=settings.min_free_bytes,
+            require_keys=settings.needs_keys,
             quota={
                 "requests_per_s": settings.sender_requests_per_s,
                 "bytes_per_s": settings.sender_bytes_per_s,

@@ -22,12 +22,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from spanledger.access import operator
+from spanledger.access.authentication import Authentication
+from spanledger.access.keys import KeyRing
 from spanledger.ingest import rpc, spool
 from spanledger.ingest.door import Door
 from spanledger.ingest.http import HttpDoor
 from spanledger.ingest.limits import Limits, Quota
 from spanledger.ingest.room import Room
+from spanledger.ingest.senders import Senders
 from spanledger.ingest.signals import SIGNALS
+from spanledger.registry import Registry
 
 _LINGER_S = 0.004  # what arrives within it after the first record goes into the same batch
 _MAX_AGE_S = 1.0  # an open segment is completed after it, whether or not the loader asked
@@ -51,6 +56,7 @@ class Config:
     spool_max_bytes: int
     min_free_bytes: int
     quota: dict[str, Any]  # fields of limits.Quota
+    require_keys: bool
     cors_origin: str = ""
 
 
@@ -73,7 +79,8 @@ class Worker:
         reader, self._control = await asyncio.open_connection(sock=control)
         sync = self._sync if self._config.durable else None
         limits = Limits(Quota(**self._config.quota))
-        http = HttpDoor(self._door, sync, limits, cors_origin=self._config.cors_origin)
+        senders = self._senders()
+        http = HttpDoor(self._door, sync, limits, senders, cors_origin=self._config.cors_origin)
         loop = asyncio.get_running_loop()
         servers = [
             await loop.create_server(http.server, sock=socket.socket(fileno=fd), backlog=1024)
@@ -81,7 +88,7 @@ class Worker:
         ]
         grpc_server = None
         if self._config.grpc_address:
-            grpc_server = await rpc.serve(self._door, sync, limits, self._config.grpc_address)
+            grpc_server = await rpc.serve(self._door, sync, limits, senders, self._config.grpc_address)
         self._send({"up": os.getpid(), "writer": self._writer.name})
         reports = asyncio.create_task(self._report())
         drain = await self._obey(reader)
@@ -98,6 +105,11 @@ class Worker:
         self._send_counts()
         await self._control.drain()
         self._control.close()
+
+    def _senders(self) -> Senders:
+        data_dir = Path(self._config.data_dir)
+        ring = KeyRing(Registry(data_dir))
+        return Senders(Authentication(ring, self._config.require_keys, operator.read(data_dir)))
 
     async def _obey(self, reader: asyncio.StreamReader) -> bool:
         """Follows the parent's lines; True when told to stop, False when the parent is gone."""

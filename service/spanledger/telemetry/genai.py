@@ -210,6 +210,8 @@ class GenAI:
             semconv.PROVIDER_NAME: asked.provider,
             semconv.REQUEST_MODEL: asked.model,
         }
+        if tenant := ids.current().tenant:
+            labels[semconv.TENANT] = tenant
         if answered is not None and answered.model:
             labels[semconv.RESPONSE_MODEL] = answered.model
         if answered is not None:

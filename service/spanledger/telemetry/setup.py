@@ -38,6 +38,7 @@ from spanledger.telemetry.processors import (
     Tally,
 )
 from spanledger.telemetry.sampling import KeepUsage
+from spanledger.telemetry.tenants import TenantLogs, TenantMetrics, TenantSpans
 
 EXPORT_TIMEOUT_S = 5.0  # of one batch with its retries; then it counts as dropped
 METRIC_INTERVAL_MS = 15_000
@@ -170,17 +171,25 @@ def off() -> Telemetry:
 
 
 def start(
-    endpoint: str, *, service_name: str = "spanledger", capture_content: bool = False, instance: str = ""
+    endpoint: str,
+    *,
+    service_name: str = "spanledger",
+    capture_content: bool = False,
+    instance: str = "",
+    token: str = "",
 ) -> Telemetry:
     """Telemetry that exports to the OTLP/HTTP base URL `endpoint`, e.g. http://127.0.0.1:4318.
 
-    `instance` names this process among all of its service, `service.instance.id`.
+    `instance` names this process among all of its service, `service.instance.id`; `token` is what the endpoint wants as
+    `Authorization: Bearer`.
     """
-    return Telemetry(_Providers(endpoint.rstrip("/"), service_name, instance or uuid.uuid4().hex), capture_content)
+    providers = _Providers(endpoint.rstrip("/"), service_name, instance or uuid.uuid4().hex, token)
+    return Telemetry(providers, capture_content)
 
 
 class _Providers:
-    def __init__(self, endpoint: str, service_name: str, instance: str) -> None:
+    def __init__(self, endpoint: str, service_name: str, instance: str, token: str) -> None:
+        headers = {"authorization": f"Bearer {token}"} if token else None
         resource = Resource.create(
             {
                 "service.name": service_name,
@@ -199,21 +208,21 @@ class _Providers:
             span_limits=SpanLimits(max_attribute_length=MAX_ATTRIBUTE_CHARS),
         )
         self.traces.add_span_processor(IdsOnSpans())
-        spans = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=EXPORT_TIMEOUT_S)
-        self._spans = SpanQueue(spans, self.tallies["spans"])
+        spans = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", headers=headers, timeout=EXPORT_TIMEOUT_S)
+        self._spans = SpanQueue(TenantSpans(spans), self.tallies["spans"])
         self.traces.add_span_processor(self._spans)
 
         self.logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
         self.logs.add_log_record_processor(IdsOnLogs())
-        records = OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", timeout=EXPORT_TIMEOUT_S)
-        self.logs.add_log_record_processor(LogQueue(records, self.tallies["logs"]))
+        records = OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", headers=headers, timeout=EXPORT_TIMEOUT_S)
+        self.logs.add_log_record_processor(LogQueue(TenantLogs(records), self.tallies["logs"]))
         self.handler = OtlpHandler(self.logs)
         logging.getLogger().addHandler(self.handler)
         if logging.getLogger("spanledger").level == logging.NOTSET:
             logging.getLogger("spanledger").setLevel(logging.INFO)
 
-        figures = OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics", timeout=EXPORT_TIMEOUT_S)
-        counted = CountedMetrics(figures, self.tallies["metric_exports"])
+        figures = OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics", headers=headers, timeout=EXPORT_TIMEOUT_S)
+        counted = CountedMetrics(TenantMetrics(figures), self.tallies["metric_exports"])
         reader = PeriodicExportingMetricReader(counted, export_interval_millis=METRIC_INTERVAL_MS)
         self.metrics = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
 

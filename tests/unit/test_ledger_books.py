@@ -18,7 +18,7 @@ START = int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()) * 10**9
 TEXTS = (
     "tenant trace_id span_id parent_span_id service scope role operation provider request_model response_model "
     "response_id service_tier finish_reason status error_type conversation_id message_id user_id correlation_id "
-    "workflow agent tool prompt prompt_version variant cost_claim_source"
+    "workflow agent tool prompt prompt_version variant cost_claim_source response_cache"
 ).split()
 COUNTS = (
     "input_tokens cache_read_input_tokens cache_write_input_tokens cache_write_1h_input_tokens output_tokens "
@@ -185,6 +185,16 @@ def test_one_instrumentation_with_two_usages_under_one_id_saw_two_calls(prices: 
     assert sums(result)["llm_calls"] == 2
 
 
+def test_an_emulator_that_answers_with_one_id_does_not_make_many_calls_one(prices: LedgerPrices) -> None:
+    seen = ("langchain", "openai")
+    tellings = [
+        llm(f"{n:03}{scope}", trace_id=f"t{n}", scope=scope, response_id="chatcmpl-123", at=n * 100 + number, ms=20)
+        for n in range(120)
+        for number, scope in enumerate(seen)
+    ]
+    assert sums(books(prices, *tellings))["llm_calls"] == 120, "two instrumentations saw each of the 120 calls"
+
+
 def test_orphan_copies_without_ids_join_one_to_one(prices: LedgerPrices) -> None:
     result = books(
         prices,
@@ -244,6 +254,29 @@ def test_tools_and_messages(prices: LedgerPrices) -> None:
     assert sums(result)["messages"] == 2
 
 
+def test_applications_may_count_their_messages_anew_in_each_conversation(prices: LedgerPrices) -> None:
+    result = books(
+        prices,
+        span("a", conversation_id="c1", message_id="1"),
+        llm("b", "a"),
+        span("a", trace_id="t2", conversation_id="c2", message_id="1", at=60_000),
+        llm("b", "a", trace_id="t2", at=60_000),
+    )
+    assert sorted(result.messages) == [("default", "c1", "1"), ("default", "c2", "1")]
+    assert sums(result)["messages"] == 4
+
+
+def test_a_message_told_of_in_two_traces_is_one(prices: LedgerPrices) -> None:
+    result = books(
+        prices,
+        span("a", conversation_id="c1", message_id="m"),
+        llm("b", "a"),
+        llm("z", trace_id="t2", message_id="m", at=5000),
+    )
+    assert list(result.messages) == [("default", "c1", "m")]
+    assert sums(result)["messages"] == 2
+
+
 def test_a_failed_request_has_no_answer(prices: LedgerPrices) -> None:
     result = books(prices, span("a", status="error"), llm("b", "a", None, status="error", error_type="RateLimit"))
     (message,) = result.messages.values()
@@ -276,3 +309,23 @@ def test_cyclic_parents_and_long_chains_end(prices: LedgerPrices) -> None:
     chain[0]["conversation_id"] = "far"
     (call,) = lines(books(prices, *chain, llm("leaf", "09999")))
     assert call["conversation_id"] == "far"
+
+
+def test_an_answer_from_a_response_cache_is_nobodys_bill_but_the_messages(prices: LedgerPrices) -> None:
+    told = books(prices, llm("a", message_id="m", response_cache="hit"))
+    assert sums(told)["llm_calls"] == 0
+    assert sums(told)["input_tokens"] == 0
+    assert told.messages["default", "", "m"].models == ("gpt-4o-mini",)
+
+
+def test_who_repeats_a_cached_answer_does_not_bill_it(prices: LedgerPrices) -> None:
+    """LangChain over LiteLLM: only the inner one knows that the cache answered."""
+    assert sums(books(prices, llm("outer"), llm("a", "outer", response_cache="hit", scope="litellm")))["llm_calls"] == 0
+
+
+def test_a_cached_answer_leaves_the_call_that_it_repeats_in_the_books(prices: LedgerPrices) -> None:
+    """It comes back with the response id under which the provider first gave it."""
+    first = llm("a", response_id="r")
+    again = llm("b", at=50, trace_id="t2", response_id="r", response_cache="hit")
+    assert sums(books(prices, first, again))["llm_calls"] == 1
+    assert sums(books(prices, first, again))["input_tokens"] == 100

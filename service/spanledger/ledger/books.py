@@ -63,6 +63,9 @@ class Message:
     providers: tuple[str, ...]
     models: tuple[str, ...]
     tools: tuple[str, ...]
+    prompt: str = ""
+    prompt_version: str = ""
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class Books:
 
 
 _Columns = dict[str, list[Any]]
+_MessageKey = tuple[str, str, str]  # tenant, message, conversation
+_Tool = tuple[int, Span, dict[str, str]]  # row, span, inherited values
 _MESSAGE_COLUMNS = ("tenant", "trace_id", "span_id", "service", "status", "error_type", "started_at_ns", "duration_ns")
 
 
@@ -124,10 +129,10 @@ def compute(table: pa.Table, prices: Prices) -> Books:
     calls = join_copies(calls_in_traces(spans, {row: int(above[row]) for row in spans}))
 
     book: Book = {}
-    for call in calls:
+    for call in (call for call in calls if not call.cached):
         _post_call(book, call, context.at(call.row), prices.cost(call))
     tools = _tool_rows(table, context)
-    for span, values in tools:
+    for _, span, values in tools:
         _post_tool(book, span, values)
     messages = _messages(table, context, calls, tools)
     for message in messages.values():
@@ -186,7 +191,7 @@ def _post_call(book: Book, call: Call, values: dict[str, str], cost: Cost) -> No
     add(book, key, measures(**amounts))
 
 
-def _tool_rows(table: pa.Table, context: _Context) -> list[tuple[Span, dict[str, str]]]:
+def _tool_rows(table: pa.Table, context: _Context) -> list[_Tool]:
     """Tool executions, innermost first told: a tool span below one of the same name repeats it."""
     mask = _mask(pc.equal(table["role"].cast(pa.string()), "tool"))
     if not mask.any():
@@ -195,7 +200,7 @@ def _tool_rows(table: pa.Table, context: _Context) -> list[tuple[Span, dict[str,
     names = _objects(table, "tool")
     rows = [r for r in np.flatnonzero(mask).tolist() if outer[r] < 0 or names[outer[r]] != names[r]]
     spans = table.take(pa.array(rows, pa.int64())).to_pylist()
-    return [(span, context.at(row)) for row, span in zip(rows, spans, strict=True)]
+    return [(row, span, context.at(row)) for row, span in zip(rows, spans, strict=True)]
 
 
 def _post_tool(book: Book, span: Span, values: dict[str, str]) -> None:
@@ -215,38 +220,47 @@ def _post_tool(book: Book, span: Span, values: dict[str, str]) -> None:
 
 
 def _messages(
-    table: pa.Table, context: _Context, calls: list[Call], tools: list[tuple[Span, dict[str, str]]]
+    table: pa.Table, context: _Context, calls: list[Call], tools: list[_Tool]
 ) -> dict[tuple[str, str, str], Message]:
     """Messages: those that spans name, and every trace in which a model was asked for an answer."""
-    tenants, message_ids = _objects(table, "tenant"), context.values["message_id"]
-    wanted = {(tenants[r], message_ids[r]) for r in np.flatnonzero(context.explicit_message).tolist()}
-    by_message: dict[tuple[str, str], list[Call]] = {}
+    keys = _message_keys(_objects(table, "tenant"), context, calls)
+    wanted = {keys[row] for row in np.flatnonzero(context.explicit_message).tolist()}
+    by_message: dict[_MessageKey, list[Call]] = {}
     for call in calls:
-        key = (call.tenant, message_ids[call.row])
+        key = keys[call.row]
         by_message.setdefault(key, []).append(call)
         if call.role == "inference" or call.role not in CALL_ROLES:
             wanted.add(key)
-    tools_of: dict[tuple[str, str], set[str]] = {}
-    for span, values in tools:
+    tools_of: dict[_MessageKey, set[str]] = {}
+    for row, span, _ in tools:
         if span["tool"]:
-            tools_of.setdefault((span["tenant"], values["message_id"]), set()).add(span["tool"])
+            tools_of.setdefault(keys[row], set()).add(span["tool"])
+    rows_of: dict[_MessageKey, list[int]] = {key: [] for key in sorted(wanted)}
+    for row, key in enumerate(keys):
+        if key in rows_of:
+            rows_of[key].append(row)
     columns: _Columns = {name: table[name].to_pylist() for name in _MESSAGE_COLUMNS}
     result = {}
-    for (tenant, message_id), rows in _rows_of(context, tenants, message_ids, wanted).items():
-        asked = by_message.get((tenant, message_id), [])
-        message = _message(columns, context, rows, asked, tuple(sorted(tools_of.get((tenant, message_id), ()))))
-        result[tenant, message.conversation_id, message_id] = message
+    for key, rows in rows_of.items():
+        message = _message(columns, context, rows, by_message.get(key, []), tuple(sorted(tools_of.get(key, ()))))
+        result[message.tenant, message.conversation_id, message.message_id] = message
     return result
 
 
-def _rows_of(
-    context: _Context, tenants: Texts, message_ids: Texts, wanted: set[tuple[str, str]]
-) -> dict[tuple[str, str], list[int]]:
-    rows: dict[tuple[str, str], list[int]] = {key: [] for key in sorted(wanted)}
-    for row, key in enumerate(zip(tenants.tolist(), message_ids.tolist(), strict=True)):
-        if key in rows:
-            rows[key].append(row)
-    return rows
+def _message_keys(tenants: Texts, context: _Context, calls: list[Call]) -> list[_MessageKey]:
+    """Per row its tenant, message and, where spans name the message, conversation: applications count their messages
+    1, 2, 3 in each. A row that knows no conversation belongs to the only one in which its message stands."""
+    messages, conversations = context.values["message_id"], context.values["conversation_id"].copy()
+    for call in calls:
+        conversations[call.row] = conversations[call.row] or call.conversation
+    conversations[~context.explicit_message] = ""
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in np.flatnonzero(conversations != "").tolist():
+        found.setdefault((tenants[row], messages[row]), set()).add(conversations[row])
+    for row in np.flatnonzero(context.explicit_message & (conversations == "")).tolist():
+        known = found.get((tenants[row], messages[row]), set())
+        conversations[row] = next(iter(known)) if len(known) == 1 else ""
+    return list(zip(tenants.tolist(), messages.tolist(), conversations.tolist(), strict=True))
 
 
 def _message(
@@ -282,6 +296,9 @@ def _message(
             sorted({c.model for c in calls if c.model and not c.failed} or {c.model for c in calls if c.model})
         ),
         tools=tools,
+        prompt=values["prompt"],
+        prompt_version=values["prompt_version"],
+        variant=values["variant"],
     )
 
 

@@ -3,12 +3,13 @@
 Within a trace the leaves count: a span above them that repeats their usage is the same call seen from further out. It
 lends the leaf what the leaf does not say. Then the copies that no parent joins (siblings, orphan traces):
 
-1. The same provider response id is the same call.
+1. The same provider response id at about the same time is the same call.
 2. Without two ids, two spans of *different* instrumentations are one call when they are of one service, name one model,
    have equal token counts (or stand in one trace or conversation where a copy has none), the one's time contains the
    other's, and nothing contradicts (conversation, user). Each copy joins at most one call per instrumentation.
 
-What was joined stays listed in `Call.rows`; audit shows it.
+What was joined stays listed in `Call.rows`; audit shows it. A call that a response cache answered (`cached`) is no
+provider call: it belongs to its message and to nobody's bill.
 """
 
 from collections import defaultdict
@@ -31,7 +32,8 @@ USAGE = (
     "image_output_tokens",
 )
 TOLERANCE_NS = 10_000_000  # clocks of one machine, read at slightly different moments
-REUSED_ID = 50  # a response id on more calls than this is a constant of some emulator, not an identity
+NEAR_NS = 600_000_000_000  # clocks of different machines
+REUSED_ID = 50  # a response id in more traces than this is a constant of some emulator, not an identity
 
 Span = dict[str, Any]
 
@@ -65,6 +67,7 @@ class Call:
     conversation: str
     user: str
     finish_reason: str = ""
+    cached: bool = False
     copies: list["Call"] = field(default_factory=list)
 
     @property
@@ -110,6 +113,7 @@ def call_of(row: int, span: Span) -> Call:
         conversation=span["conversation_id"],
         user=span["user_id"],
         finish_reason=span["finish_reason"],
+        cached=span["response_cache"] == "hit",
     )
 
 
@@ -197,6 +201,7 @@ def _absorb(call: Call, other: Call) -> None:
     call.conversation = call.conversation or other.conversation
     call.user = call.user or other.user
     call.error = call.error and other.error
+    call.cached = call.cached or other.cached
     call.rows.extend(other.rows)
     call.scopes |= other.scopes
     call.models |= other.models
@@ -219,22 +224,32 @@ def join_copies(calls: Iterable[Call]) -> list[Call]:
 def _join_by_response_id(calls: list[Call]) -> list[Call]:
     groups: dict[tuple[str, str], list[Call]] = defaultdict(list)
     for call in calls:
-        if call.response_id:
+        if call.response_id and not call.cached:  # a cached answer repeats the id under which it was first given
             groups[call.tenant, call.response_id].append(call)
     gone: set[int] = set()
     for group in groups.values():
-        if not 1 < len(group) <= REUSED_ID:
+        if len(group) == 1:
             continue
         heads: list[Call] = []
         for call in group:
-            # One instrumentation that reports two different usages under one id speaks of two calls.
-            head = next((h for h in heads if h.scopes.isdisjoint(call.scopes) or _same_counts(h, call)), None)
+            head = next((h for h in heads[-REUSED_ID:] if _is_same_answer(h, call)), None)
             if head is None:
                 heads.append(call)
             else:
                 gone.add(id(call))
                 _join(head, call)
     return [call for call in calls if id(call) not in gone]
+
+
+def _is_same_answer(head: Call, call: Call) -> bool:
+    """Whether two tellings with one response id, the later one second, are of one call.
+
+    Emulators answer every call with one id. Hence one instrumentation that tells of an id twice saw two calls, unless
+    they took place at once and count the same; and nothing is told of long after.
+    """
+    if head.scopes.isdisjoint(call.scopes):
+        return call.start_ns <= head.end_ns + NEAR_NS
+    return call.start_ns <= head.end_ns + TOLERANCE_NS and _same_counts(head, call)
 
 
 def _join_by_likeness(calls: list[Call]) -> list[Call]:

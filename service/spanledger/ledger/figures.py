@@ -172,6 +172,15 @@ class _Usage:
             self.note("contradiction:total_tokens")
 
 
+def saved(span: Reading) -> Decimal | None:
+    """What the sender says a response cache saved, in USD; None: it does not say, or nothing that can be used."""
+    try:
+        amount = Decimal(span.r("saved"))
+        return amount.quantize(_SCALE) if amount.is_finite() and 0 <= amount < MAX_COUNT else None
+    except InvalidOperation:
+        return None
+
+
 def claim(span: Reading, provider: str, anomalies: list[str]) -> tuple[Decimal | None, str]:
     """What the sender says it cost, in USD, and whether the provider or the sender worked it out."""
     text = span.x("cost")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from spanledger.ledger.figures import COLUMNS, claim, first_chunk_ns, tokens
+from spanledger.ledger.figures import COLUMNS, claim, first_chunk_ns, saved, tokens
 from spanledger.ledger.naming import ending, error, names
 from spanledger.ledger.reading import Lexicon, Reading, lexicon
 from spanledger.ledger.values import as_list, parts
@@ -17,8 +17,10 @@ from spanledger.ledger.values import as_list, parts
 MAX_ID = 256
 _OTHER: dict[str, Any] = {
     **dict.fromkeys(("dialect", "role", "operation", "provider", "request_model", "response_model", "response_id"), ""),
-    **dict.fromkeys(("server_address", "service_tier", "finish_reason", "tool", "cost_claim_source"), ""),
-    **dict.fromkeys((*COLUMNS, "cost_claim_usd", "time_to_first_chunk_ns")),
+    **dict.fromkeys(
+        ("server_address", "service_tier", "finish_reason", "tool", "cost_claim_source", "response_cache"), ""
+    ),
+    **dict.fromkeys((*COLUMNS, "cost_claim_usd", "saved_usd", "time_to_first_chunk_ns")),
     "stream": 0,
     "usage_estimated": 0,
 }
@@ -77,8 +79,16 @@ def _genai(read: Reading, span: Mapping[str, Any], anomalies: list[str]) -> dict
         **tokens(read, who.provider, end, anomalies),
         "cost_claim_usd": amount,
         "cost_claim_source": source,
+        "response_cache": _response_cache(read),
+        "saved_usd": saved(read) if read.is_call else None,
         "time_to_first_chunk_ns": first_chunk,
     }
+
+
+def _response_cache(read: Reading) -> str:
+    """`hit`: a cache answered and no provider was asked; `miss`: the cache was asked in vain; '': none was asked."""
+    said = read.x("response_cache").lower() if read.is_call else ""
+    return {"true": "hit", "1": "hit", "hit": "hit", "false": "miss", "0": "miss", "miss": "miss"}.get(said, "")
 
 
 def _context(read: Reading, anomalies: list[str]) -> dict[str, Any]:
@@ -96,8 +106,14 @@ def _context(read: Reading, anomalies: list[str]) -> dict[str, Any]:
         "agent": read.x("agent") or (entity if read.role == "agent" else "") or read.x("node"),
         "prompt": read.x("prompt"),
         "prompt_version": read.x("prompt_version"),
-        "variant": read.x("variant"),
+        "variant": _variant(read),
     }
+
+
+def _variant(read: Reading) -> str:
+    """Variants of different experiments may share a name; with its experiment's before it, it stands alone."""
+    experiment, variant = read.r("experiment"), read.x("variant")
+    return f"{experiment}/{variant}" if experiment and variant else variant
 
 
 def _id(field: str, value: str, anomalies: list[str]) -> str:

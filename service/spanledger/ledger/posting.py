@@ -107,7 +107,8 @@ def upsert_messages(store: Store, messages: Iterable[Message], before: Book, aft
 
 _STORED = """
 SELECT tenant, conversation_id, message_id, trace_id, user_id, correlation_id, service, workflow, agent,
-    toUnixTimestamp64Nano(started_at) AS started_at_ns, duration_ns, status, error_type, providers, models, tools
+    toUnixTimestamp64Nano(started_at) AS started_at_ns, duration_ns, status, error_type, providers, models, tools,
+    prompt, prompt_version, variant
 FROM {shards:Identifier}.messages FINAL
 WHERE (tenant, conversation_id, message_id) IN
 (

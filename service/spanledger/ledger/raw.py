@@ -28,6 +28,7 @@ _EMPTY = ", ".join(
     if name in _COUNTS
     else {
         "cost_claim_usd": "CAST(NULL, 'Nullable(Decimal(38, 15))') AS cost_claim_usd",
+        "saved_usd": "CAST(NULL, 'Nullable(Decimal(38, 15))') AS saved_usd",
         "tools_requested": "CAST([], 'Array(String)') AS tools_requested",
         "stream": "toUInt8(0) AS stream",
         "usage_estimated": "toUInt8(0) AS usage_estimated",

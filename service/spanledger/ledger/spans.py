@@ -66,6 +66,8 @@ CANONICAL = (
     "usage_estimated",
     "cost_claim_usd",
     "cost_claim_source",
+    "response_cache",
+    "saved_usd",
     "time_to_first_chunk_ns",
     "anomalies",
 )

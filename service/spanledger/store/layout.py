@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from spanledger.store.client import Store
 
 _TABLE = re.compile(r"\bCREATE TABLE IF NOT EXISTS ([\w.]+)")
+_ALTER = re.compile(r"\bALTER TABLE (\w+)")
 _VIEW = re.compile(r"\bCREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+)")
 _ENGINE = re.compile(r"\bENGINE = (\w*MergeTree)\b(?:\((.*)\))?")
 _REPLICA = "'/clickhouse/tables/{cluster}/{{shard}}/{{database}}/{{table}}', '{{replica}}'"
@@ -57,6 +58,7 @@ def adapt(statement: str, layout: Layout) -> str:
     if not layout.keeper:
         return statement
     statement = _TABLE.sub(rf"CREATE TABLE IF NOT EXISTS \1{layout.on_cluster}", statement)
+    statement = _ALTER.sub(rf"ALTER TABLE \1{layout.on_cluster}", statement)
     statement = _ENGINE.sub(lambda found: _replicated(found, layout), statement)
     return statement.replace("non_replicated_deduplication_window", "replicated_deduplication_window")
 
@@ -69,6 +71,8 @@ def _replicated(engine: re.Match[str], layout: Layout) -> str:
 def distributed(statement: str, layout: Layout) -> list[str]:
     """What puts the table of a file into the database over all shards; nothing without a cluster."""
     found = _TABLE.search(statement)
+    if layout.cluster and _ALTER.search(statement):
+        return [_ALTER.sub(rf"ALTER TABLE {layout.all_database}.\1{layout.on_cluster}", statement)]
     if not layout.cluster or found is None or found[1] in _ONCE:
         return []
     database = f"CREATE DATABASE IF NOT EXISTS {layout.all_database}{layout.on_cluster}"

@@ -13,7 +13,7 @@ from spanledger.pricing import load_book
 from spanledger.workflows import tokens
 from spanledger.workflows.litellm_model import LiteLLM
 from spanledger.workflows.model import ModelError, ModelReply, ModelRequest, UnknownModel
-from spanledger.workflows.tools import TOOLS
+from spanledger.workflows.tools import BUILTIN
 
 HELLO = [{"role": "user", "content": "hello"}]
 
@@ -107,14 +107,14 @@ def test_prices_are_known_to_litellm_and_agree_with_the_price_book(loop: Loop) -
 
 def test_tools_are_called_and_their_results_used(loop: Loop) -> None:
     question = [{"role": "user", "content": "what is 12*7 and how many miles are 10 km to miles?"}]
-    offered = [tool.schema for tool in TOOLS]
+    offered = [tool.schema for tool in BUILTIN]
     plain = loop.complete("offline/small", question, tools=offered)
     streamed = loop.stream("offline/small", question, tools=offered)
 
     asked = [(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in plain.message["tool_calls"]]
     assert asked == [
         ("calculator", {"expression": "12*7"}),
-        ("convert_units", {"value": "10", "from_unit": "km", "to_unit": "miles"}),
+        ("convert_units", {"value": 10, "from_unit": "km", "to_unit": "miles"}),
     ]
     assert [c["function"] for c in streamed.message["tool_calls"]] == [
         c["function"] for c in plain.message["tool_calls"]

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from spanledger.workflows.tools import CALCULATOR, CLOCK, CONVERT_UNITS, ToolError, calculate, call_tool, convert_units
+from spanledger.workflows.tools import ToolError
+from spanledger.workflows.tools.builtin import CALCULATOR, CLOCK, CONVERT_UNITS, calculate, convert_units
+from spanledger.workflows.tools.tool import Tool
 
 
 @pytest.mark.parametrize(
@@ -79,10 +81,14 @@ def test_units_that_do_not_convert(value: object, source: object, target: object
 @pytest.mark.parametrize("arguments", ["{", "[]", '"x"', "{}", '{"expression": "1", "more": 2}', "\x00"])
 def test_arguments_that_do_not_fit(arguments: str) -> None:
     with pytest.raises(ToolError):
-        call_tool(CALCULATOR, arguments)
+        CALCULATOR.arguments(arguments)
+
+
+def call(tool: Tool, arguments: str) -> object:
+    return tool.run(**tool.arguments(arguments))
 
 
 def test_calls_by_the_models_arguments() -> None:
-    assert call_tool(CALCULATOR, '{"expression": "6*7"}') == "42"
-    assert call_tool(CONVERT_UNITS, '{"value": 1, "from_unit": "m", "to_unit": "cm"}') == "1 m = 100 cm"
-    assert re.fullmatch(r"\w+day \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", call_tool(CLOCK, ""))
+    assert call(CALCULATOR, '{"expression": "6*7"}') == "42"
+    assert call(CONVERT_UNITS, '{"value": 1, "from_unit": "m", "to_unit": "cm"}') == "1 m = 100 cm"
+    assert re.fullmatch(r"\w+day \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", str(call(CLOCK, "")))

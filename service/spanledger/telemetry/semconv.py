@@ -14,6 +14,8 @@ CHAT: Final = "chat"
 EMBEDDINGS: Final = "embeddings"
 EXECUTE_TOOL: Final = "execute_tool"
 INVOKE_WORKFLOW: Final = "invoke_workflow"
+INVOKE_AGENT: Final = "invoke_agent"
+RETRIEVAL: Final = "retrieval"
 
 # who and what
 OPERATION_NAME: Final = "gen_ai.operation.name"
@@ -78,6 +80,29 @@ TOOL_NAME: Final = "gen_ai.tool.name"
 TOOL_TYPE: Final = "gen_ai.tool.type"
 TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
 TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+
+# MCP: https://github.com/open-telemetry/semantic-conventions-genai (mcp)
+MCP_METHOD_NAME: Final = "mcp.method.name"
+MCP_PROTOCOL_VERSION: Final = "mcp.protocol.version"
+MCP_SERVER: Final = "spanledger.mcp.server"  # the name under which it was registered
+NETWORK_TRANSPORT: Final = "network.transport"  # pipe | tcp
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+
+# decisions: events of the span in which they were made
+DECISION: Final = "spanledger.decision"
+DECISION_KIND: Final = "spanledger.decision.kind"  # tool | branch | retrieval
+DECISION_CHOICE: Final = "spanledger.decision.choice"
+DECISION_OPTIONS: Final = "spanledger.decision.options"
+DECISION_REASON: Final = "spanledger.decision.reason"
+
+# retrieval and documents
+DATA_SOURCE_ID: Final = "gen_ai.data_source.id"
+RETRIEVAL_QUERY_TEXT: Final = "gen_ai.retrieval.query.text"  # only with the switch on
+RETRIEVAL_TOP_K: Final = "gen_ai.retrieval.top_k"
+RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"  # ids and scores, as JSON
+EMBEDDINGS_DIMENSIONS: Final = "gen_ai.embeddings.dimension.count"
+DOCUMENT: Final = "spanledger.document"
 
 # content, only with the switch on
 INPUT_MESSAGES: Final = "gen_ai.input.messages"

@@ -18,6 +18,8 @@ from spanledger.telemetry import Answered, Asked, GenAI, Inference
 from spanledger.workflows import tokens
 from spanledger.workflows.model import Chunk, LanguageModel, Message, ModelError, ModelReply, ModelRequest, ModelStream
 from spanledger.workflows.order import Order
+from spanledger.workflows.retriever import Hit
+from spanledger.workflows.tools.tool import Tool
 
 ATTEMPTS = 3  # per model, the first included
 BACKOFF_S = 0.25  # before the second attempt; doubles with each further one
@@ -46,6 +48,8 @@ class Run:
     emit: Emit = lambda chunk: None
     records: list[CallRecord] = field(default_factory=list)
     reply: ModelReply | None = None  # the last one
+    tools: dict[str, Tool] | None = None  # offered, by the names that the model knows; None: not looked for yet
+    hits: list[Hit] | None = None  # what was looked up; None: the workflow looks nothing up
 
 
 class Caller:

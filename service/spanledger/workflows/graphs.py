@@ -1,11 +1,14 @@
 """The workflows as LangGraph graphs.
 
-    chat        START → model → END
-    assistant   START → model ⇄ tools, until the model answers in words → END
+    chat        START → model ⇄ tools → END; offers no tools unless its agent has some
+    assistant   the same with the built-in tools
+    rag         START → retrieve → model ⇄ tools → END
 
-Importing this imports langgraph (1 s of CPU): only the runner does, for the first message or right after `ready`.
+Each node notes what it decided, and why, on its span. Importing this imports langgraph (1 s of CPU): only the runner
+does, for the first message or right after `ready`.
 """
 
+import asyncio
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +18,16 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from spanledger.errors import BadRequest
 from spanledger.telemetry import GenAI
+from spanledger.telemetry.operations import decided
 from spanledger.workflows.calls import Caller, Run
 from spanledger.workflows.model import Message
-from spanledger.workflows.tools import TOOLS, Tool, ToolError, call_tool
+from spanledger.workflows.retriever import Hit, Retriever
+from spanledger.workflows.tools import BUILTIN, Tool, Toolbox
 
 MAX_TOOL_ROUNDS = 8  # then the model must answer without tools
+TOP_K = 4  # passages that a question brings along
 
 
 class State(TypedDict):
@@ -31,78 +38,142 @@ class State(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A workflow: its agent, the tools it offers the model, and what it tells the model first."""
+    """A workflow: its agent, the tools it offers, what it tells the model first, whether it looks things up."""
 
     agent: str
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[str, ...] = ()
     instructions: str = ""
+    retrieves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the nodes work with."""
+
+    caller: Caller
+    genai: GenAI
+    toolbox: Toolbox
+    retriever: Retriever | None = None
 
 
 PLANS = {
     "chat": Plan(agent="chat"),
     "assistant": Plan(
         agent="assistant",
-        tools=TOOLS,
+        tools=tuple(tool.name for tool in BUILTIN),
         instructions="You are a helpful assistant. Use the tools for arithmetic, unit conversion and the time.",
+    ),
+    "rag": Plan(
+        agent="rag",
+        instructions="Answer from the passages below. If they do not hold the answer, say so.",
+        retrieves=True,
     ),
 }
 
 
-def build(name: str, caller: Caller, genai: GenAI, checkpointer: Any = None) -> Any:
+def build(name: str, parts: Parts, checkpointer: Any = None) -> Any:
     """The compiled graph of workflow `name`; without a checkpointer it remembers nothing."""
     plan = PLANS[name]
     graph = StateGraph(State, context_schema=Run)
-    graph.add_node("model", _model_node(plan, caller, genai), destinations=("tools", END) if plan.tools else (END,))
-    graph.add_edge(START, "model")
-    if plan.tools:
-        graph.add_node("tools", _tools_node(plan, genai))
-        graph.add_edge("tools", "model")
+    graph.add_node("model", _model_node(plan, parts), destinations=("tools", END))
+    graph.add_node("tools", _tools_node(parts))
+    graph.add_edge("tools", "model")
+    if plan.retrieves:
+        graph.add_node("retrieve", _retrieve_node(parts))
+        graph.add_edge(START, "retrieve")
+        graph.add_edge("retrieve", "model")
+    else:
+        graph.add_edge(START, "model")
     return graph.compile(checkpointer=checkpointer, name=name)
 
 
-def _model_node(plan: Plan, caller: Caller, genai: GenAI) -> Callable[..., Any]:
+def _model_node(plan: Plan, parts: Parts) -> Callable[..., Any]:
     async def model(state: State, runtime: Runtime[Run]) -> Command[str]:
-        order = runtime.context.order
-        with genai.node("model"):
-            offered = plan.tools if _rounds(state["messages"]) < MAX_TOOL_ROUNDS else ()
-            parameters = {"tools": [tool.schema for tool in offered]} if offered else {}
-            reply = await caller.ask(
-                runtime.context, prompt(order.instructions or plan.instructions, state["messages"]), parameters
-            )
-        message = kept(reply.message)
-        goes_on = bool(offered and message.get("tool_calls"))
+        run = runtime.context
+        with parts.genai.node("model"):
+            await _equip(plan, parts.toolbox, run)
+            may_call = _rounds(state["messages"]) < MAX_TOOL_ROUNDS
+            offered = run.tools if may_call else {}
+            parameters = {"tools": [tool.schema for tool in offered.values()]} if offered else {}
+            instructions = _with_passages(run.order.instructions or plan.instructions, run.hits)
+            reply = await parts.caller.ask(run, prompt(instructions, state["messages"]), parameters)
+            message = kept(reply.message)
+            goes_on = bool(offered and message.get("tool_calls"))
+            _note_branch(message, offered, goes_on, may_call)
         return Command(update={"messages": [message]}, goto="tools" if goes_on else END)
 
     return model
 
 
-def _tools_node(plan: Plan, genai: GenAI) -> Callable[..., Any]:
-    known = {tool.name: tool for tool in plan.tools}
+async def _equip(plan: Plan, toolbox: Toolbox, run: Run) -> None:
+    """Finds the tools of the run, once."""
+    if run.tools is not None:
+        return
+    names = plan.tools if run.order.tools is None else run.order.tools
+    tools, missing = await toolbox.pick(run.order.principal.tenant, names)
+    run.tools = {tool.wire_name: tool for tool in tools}
+    if missing:
+        decided("tool", (), "unavailable", missing)
 
-    async def run_tools(state: State) -> dict[str, list[Message]]:
-        with genai.node("tools"):
+
+def _note_branch(message: Message, offered: dict[str, Tool], goes_on: bool, may_call: bool) -> None:
+    options = [tool.name for tool in offered.values()]
+    if goes_on:
+        asked = [str((call.get("function") or {}).get("name")) for call in message["tool_calls"]]
+        decided("tool", [offered[n].name if n in offered else n for n in asked], "model_asked", options)
+    elif not may_call:
+        decided("branch", ("answer",), "tool_rounds_used_up")
+    else:
+        decided("branch", ("answer",), "model_answered" if offered else "no_tools_offered", options)
+
+
+def _tools_node(parts: Parts) -> Callable[..., Any]:
+    async def run_tools(state: State, runtime: Runtime[Run]) -> dict[str, list[Message]]:
+        run = runtime.context
+        with parts.genai.node("tools"):
             calls = state["messages"][-1].get("tool_calls") or ()
-            return {"messages": [_run_tool(known, call, genai) for call in calls]}
+            # Together: a model that asks for several tools at once does not need one for the other.
+            return {"messages": await asyncio.gather(*(_run_tool(parts.toolbox, call, run) for call in calls))}
 
     return run_tools
 
 
-def _run_tool(known: dict[str, Tool], call: dict[str, Any], genai: GenAI) -> Message:
-    """The tool's message. A failure is told to the model, which can do better; it does not end the workflow."""
-    function = call.get("function") or {}
-    name, arguments = str(function.get("name") or ""), str(function.get("arguments") or "")
-    call_id = str(call.get("id") or "")
-    tool = known.get(name)
-    with genai.tool(name, call_id, tool.description if tool else "", arguments) as running:
-        try:
-            if tool is None:
-                raise ToolError(f"there is no tool {name[:100]!r}")
-            content = call_tool(tool, arguments)
-        except ToolError as exc:
-            running.failed(exc)
-            content = f"error: {exc}"
-        running.result(content)
-    return {"role": "tool", "tool_call_id": call_id, "name": name, "content": content}
+async def _run_tool(toolbox: Toolbox, call: dict[str, Any], run: Run) -> Message:
+    """The tool's message."""
+    content, failure = await toolbox.call(run.tools or {}, call, run.order)
+    name = str((call.get("function") or {}).get("name") or "")
+    if failure:
+        decided("tool", (name,), f"failed:{failure}")
+    return {"role": "tool", "tool_call_id": str(call.get("id") or ""), "name": name, "content": content}
+
+
+def _retrieve_node(parts: Parts) -> Callable[..., Any]:
+    async def retrieve(state: State, runtime: Runtime[Run]) -> dict[str, list[Message]]:
+        run = runtime.context
+        with parts.genai.node("retrieve"):
+            if parts.retriever is None:
+                raise BadRequest("this service keeps no documents, which workflow rag needs")
+            run.hits = await parts.retriever.search(run, _question(state["messages"]), TOP_K)
+            found = list(dict.fromkeys(hit.document_id for hit in run.hits))
+            decided("retrieval", found, "nearest_passages" if found else "nothing_found", hits=len(run.hits))
+        return {"messages": []}
+
+    return retrieve
+
+
+def _question(messages: Sequence[Message]) -> str:
+    """The text of the last message."""
+    content = messages[-1].get("content") if messages else ""
+    if isinstance(content, list):
+        return " ".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return str(content or "")
+
+
+def _with_passages(instructions: str, hits: Sequence[Hit] | None) -> str:
+    if hits is None:
+        return instructions
+    passages = [f"[{number}] {hit.name}\n{hit.text}" for number, hit in enumerate(hits, 1)]
+    return "\n\n".join((instructions, *(passages or ["(no passage was found)"])))
 
 
 def prompt(instructions: str, messages: Sequence[Message]) -> list[Message]:

@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 import weakref
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,12 +16,15 @@ from spanledger.errors import BadRequest, SpanledgerError
 from spanledger.pricing import PriceBook
 from spanledger.settings import Settings
 from spanledger.telemetry import GenAI, Telemetry, genai, ids
+from spanledger.telemetry.operations import Operations
 from spanledger.workflows.calls import Caller, CallRecord, Emit, Run
 from spanledger.workflows.litellm_model import LiteLLM
 from spanledger.workflows.model import LanguageModel, Message, ModelReply
 from spanledger.workflows.order import Gate, Order, Step
+from spanledger.workflows.retriever import Hit, Retriever
+from spanledger.workflows.tools import Toolbox
 
-WORKFLOWS = ("chat", "assistant")
+WORKFLOWS = ("chat", "assistant", "rag")
 _log = logging.getLogger(__name__)
 
 
@@ -65,6 +68,7 @@ class Outcome:
     reply: ModelReply
     calls: tuple[CallRecord, ...]
     order: Order  # as it was made: agent, prompt version, variant …
+    sources: tuple[Hit, ...] | None  # what was looked up; None: the workflow looks nothing up
 
 
 class Runner:
@@ -82,6 +86,8 @@ class Runner:
         *,
         steps: Sequence[Step] = (),
         gates: Sequence[Gate] = (),
+        toolbox: Toolbox | None = None,
+        retriever: Retriever | None = None,
     ) -> None:
         self._settings = settings
         self._telemetry = telemetry
@@ -90,6 +96,9 @@ class Runner:
         self._caller = Caller(self._model, self._genai, book)
         self._steps = tuple(steps)
         self._gates = tuple(gates)
+        self._toolbox = toolbox or Toolbox(telemetry, self._genai)
+        self._retriever = retriever
+        self._operations = Operations(telemetry)
         self._opening = asyncio.Lock()
         self._engine: _Engine | None = None
         self._running = 0
@@ -126,6 +135,31 @@ class Runner:
     async def complete(self, asked: Completion, emit: Emit = lambda chunk: None) -> Outcome:
         """Answers a request that brings its own history. Raises as `answer` does."""
         return await self._run(asked.order, list(asked.messages), asked.stream, emit, "")
+
+    @contextlib.asynccontextmanager
+    async def admitted(self, order: Order) -> AsyncIterator[Run]:
+        """Around work that is no workflow (embeddings, documents): the same gates, the same ids on everything.
+
+        What it calls belongs into `records` of the run. Raises what gates raise.
+        """
+        await self._model.ready()
+        run = Run(order)
+        with ids.carry(**order.ids()) as carried:
+            request = trace.get_current_span()
+            ids.stamp(request, carried)
+            try:
+                async with self._gated(run):
+                    yield run
+            except BaseException as exc:
+                genai.fail(request, exc)
+                raise
+
+    @contextlib.asynccontextmanager
+    async def _gated(self, run: Run) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as gates:
+            for gate in self._gates:
+                await gates.enter_async_context(gate.admit(run.order, run))
+            yield
 
     async def _run(self, asked: Order, messages: list[Message], stream: bool, emit: Emit, thread: str) -> Outcome:
         """`thread` empty: nothing is remembered."""
@@ -169,10 +203,9 @@ class Runner:
     ) -> tuple[Run, str]:
         """The finished run and its trace id."""
         run = Run(order, stream=stream, emit=emit)
-        async with contextlib.AsyncExitStack() as gates:
-            for gate in self._gates:
-                await gates.enter_async_context(gate.admit(order, run))
-            with self._genai.workflow(order.workflow) as span:
+        async with self._gated(run):
+            agent = self._operations.agent(order.agent) if order.agent_id else contextlib.nullcontext()
+            with self._genai.workflow(order.workflow) as span, agent:
                 _log.info("workflow started")
                 try:
                     await engine.run(order.workflow, run, messages, thread)
@@ -207,6 +240,7 @@ def _outcome(order: Order, run: Run, correlation_id: str, trace_id: str, started
         reply=run.reply,
         calls=tuple(run.records),
         order=order,
+        sources=None if run.hits is None else tuple(run.hits),
     )
 
 
@@ -220,12 +254,12 @@ class _Engine:
     """The compiled graphs and their history."""
 
     def __init__(self, runner: Runner, graphs: Any, history: Any, saver: Any) -> None:
-        caller, genai = runner._caller, runner._genai
+        parts = graphs.Parts(runner._caller, runner._genai, runner._toolbox, runner._retriever)
         self._graphs = graphs
         self._history = history
         self._saver = saver
-        self._remembering = {name: graphs.build(name, caller, genai, saver) for name in WORKFLOWS}
-        self._forgetful = {name: graphs.build(name, caller, genai) for name in WORKFLOWS}
+        self._remembering = {name: graphs.build(name, parts, saver) for name in WORKFLOWS}
+        self._forgetful = {name: graphs.build(name, parts) for name in WORKFLOWS}
 
     def agent(self, workflow: str) -> str:
         agent: str = self._graphs.PLANS[workflow].agent

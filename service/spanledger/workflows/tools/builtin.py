@@ -1,55 +1,17 @@
-"""The assistant's tools. All work on this machine alone; each takes keyword arguments and returns text."""
+"""The tools that are always here. All work on this machine alone; each takes keyword arguments and returns text."""
 
 import ast
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DecimalException, InvalidOperation, localcontext
 from typing import Any
 
-from spanledger.errors import BadRequest
+from spanledger.workflows.tools.tool import Tool, ToolError
 
 _PRECISION = 28
 _MAX_EXPRESSION = 400
 _MAX_EXPONENT = 1_000
-
-
-class ToolError(BadRequest):
-    """The arguments cannot be used; the model is told so and may try again."""
-
-    title = "Tool failed"
-    error_type = "invalid_arguments"
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    name: str
-    description: str
-    parameters: dict[str, Any]  # JSON schema of the arguments
-    run: Callable[..., str]
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """As OpenAI's `tools` parameter wants it."""
-        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
-        return {"type": "function", "function": function}
-
-
-def call_tool(tool: Tool, arguments: str) -> str:
-    """Runs a tool with the model's arguments, a JSON object. Raises ToolError."""
-    try:
-        given = json.loads(arguments or "{}")
-    except ValueError as exc:
-        raise ToolError(f"the arguments of {tool.name} are not JSON") from exc
-    if not isinstance(given, dict):
-        raise ToolError(f"the arguments of {tool.name} must be a JSON object")
-    known = tool.parameters["properties"]
-    if unknown := sorted(set(given) - set(known)):
-        raise ToolError(f"{tool.name} has no argument {unknown[0]!r}")
-    if missing := [name for name in tool.parameters.get("required", ()) if name not in given]:
-        raise ToolError(f"{tool.name} needs the argument {missing[0]!r}")
-    return tool.run(**given)
 
 
 def calculate(expression: Any) -> str:
@@ -204,6 +166,7 @@ CALCULATOR = Tool(
         "type": "object",
         "properties": {"expression": {"type": "string", "description": "for example (12.5 + 3) * 7"}},
         "required": ["expression"],
+        "additionalProperties": False,
     },
     calculate,
 )
@@ -218,8 +181,14 @@ CONVERT_UNITS = Tool(
             "to_unit": {"type": "string", "description": "for example miles"},
         },
         "required": ["value", "from_unit", "to_unit"],
+        "additionalProperties": False,
     },
     convert_units,
 )
-CLOCK = Tool("clock", "The current date and time, UTC.", {"type": "object", "properties": {}}, clock)
-TOOLS: tuple[Tool, ...] = (CALCULATOR, CONVERT_UNITS, CLOCK)
+CLOCK = Tool(
+    "clock",
+    "The current date and time, UTC.",
+    {"type": "object", "properties": {}, "additionalProperties": False},
+    clock,
+)
+BUILTIN: tuple[Tool, ...] = (CALCULATOR, CONVERT_UNITS, CLOCK)

@@ -6,11 +6,12 @@ none writes the database.
 
 from dataclasses import dataclass
 
+from spanledger.jobs import JobBook, Jobs
 from spanledger.registry import Change, Registry
 from spanledger.settings import Settings
 from spanledger.store.client import Store
 from spanledger.telemetry import Telemetry, audit
-from spanledger.workflows import Gate, Step
+from spanledger.workflows import Gate, Runner, Step
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,20 @@ class Platform:
     """What routers reach as `services.platform`."""
 
     registry: Registry
+    jobs: Jobs
     steps: tuple[Step, ...] = ()  # in this order: agent, experiment, profile, preferences, prompt
     gates: tuple[Gate, ...] = ()  # permissions, then limits
 
+    async def start(self, runner: Runner) -> None:
+        """Begins what works in the background, on the runner's event loop."""
+        await self.jobs.start(runner)
+
+    async def stop(self) -> None:
+        """Ends it, before the runner closes."""
+        await self.jobs.stop()
+
     def close(self) -> None:
+        self.jobs.close()
         self.registry.close()
 
 
@@ -29,7 +40,8 @@ def build(settings: Settings, store: Store, telemetry: Telemetry) -> Platform:
     """The platform of one data folder."""
     registry = Registry(settings.data_dir)
     registry.on_change(lambda change: _tell(telemetry, change))
-    return Platform(registry)
+    jobs = Jobs(JobBook(settings.data_dir), telemetry, settings.job_workers)
+    return Platform(registry, jobs, gates=(jobs.watch,))
 
 
 def _tell(telemetry: Telemetry, change: Change) -> None:

@@ -157,6 +157,8 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
     warming = loop.create_task(runner.warm() if settings.plays("chat") else asyncio.sleep(0))
     warming.add_done_callback(_note_failure)
     try:
+        if settings.plays("chat"):
+            await parts_on_top.start(runner)
         if parts.listener is None:
             _ready(parts, say, started, after_ready)
             await stop.wait()
@@ -167,6 +169,7 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
             )
     finally:
         warming.cancel()
+        await parts_on_top.stop()
         await runner.close()
         parts_on_top.close()
         await asyncio.to_thread(emission.shutdown)

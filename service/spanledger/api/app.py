@@ -15,7 +15,7 @@ from spanledger.api.services import Services
 # installed is left out.
 _ROUTERS = {
     "": ("health",),
-    "chat": ("chat", "openai_compat"),
+    "chat": ("chat", "openai_compat", "jobs"),
     "api": ("conversations", "usage", "traces", "books", "events", "pages"),
 }
 

@@ -16,7 +16,7 @@ from spanledger.api.services import Services
 _ROUTERS = {
     "": ("health",),
     "chat": ("chat", "openai_compat", "jobs"),
-    "api": ("conversations", "usage", "traces", "books", "events", "pages"),
+    "api": ("conversations", "usage", "traces", "books", "events", "pages", "cache"),
 }
 
 

@@ -97,6 +97,7 @@ def reply(outcome: Outcome) -> dict[str, Any]:
         "model": outcome.model,
         "finish_reason": reasons[0] if reasons else None,
         "duration_ms": outcome.duration_ms,
+        "cache_hit": any(call.cached for call in outcome.calls),
         "usage": asdict(usage_of_calls(outcome.calls)),
     }
 

@@ -28,7 +28,11 @@ def usage_of_calls(calls: Sequence[CallRecord]) -> usage.Usage:
 def _sums(call: CallRecord) -> dict[str, int | Decimal]:
     """One call as a row of the ledger's columns."""
     served = call.usage is not None and call.priced is not None
-    row: dict[str, int | Decimal] = {"llm_calls": int(served), "failed_calls": int(not served), "cost_usd": Decimal(0)}
+    row: dict[str, int | Decimal] = {
+        "llm_calls": int(served),
+        "failed_calls": int(not served and not call.cached),
+        "cost_usd": Decimal(0),
+    }
     row |= {f"{state}_calls": 0 for state in ("billed", "computed", "estimated", "unpriced")}
     row |= {name: (getattr(call.usage, name) or 0) if call.usage is not None else 0 for name in _TOKENS}
     if call.priced is not None:

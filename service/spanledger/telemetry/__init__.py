@@ -8,8 +8,8 @@ with GenAI(telemetry).inference(Asked("openai", "gpt-4o-mini")) as call:
 telemetry.shutdown()
 """
 
-from spanledger.telemetry.genai import Answered, Asked, GenAI, Inference
+from spanledger.telemetry.genai import Answered, Asked, GenAI, Inference, Saved
 from spanledger.telemetry.ids import Ids
 from spanledger.telemetry.setup import Telemetry, off, start
 
-__all__ = ["Answered", "Asked", "GenAI", "Ids", "Inference", "Telemetry", "off", "start"]
+__all__ = ["Answered", "Asked", "GenAI", "Ids", "Inference", "Saved", "Telemetry", "off", "start"]

@@ -52,6 +52,15 @@ class Asked:
     attempt: int = 1
     parameters: Mapping[str, Any] = field(default_factory=dict)
     messages: Sequence[Mapping[str, Any]] = ()  # put on the span only if content is captured
+    cache: bool = False  # a response cache is asked first
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What an answer from a response cache did not use and cost; None = unknown."""
+
+    usage: Usage
+    usd: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class Inference:
         self._started = started
         self.first_chunk_s: float | None = None
         self.answered: Answered | None = None
+        self.saved: Saved | None = None
 
     def chunk(self) -> None:
         """A piece of the answer arrived; the first one stops the time to first chunk."""
@@ -86,6 +96,10 @@ class Inference:
     def answer(self, answered: Answered) -> None:
         """What the call came to. The last word wins."""
         self.answered = answered
+
+    def from_cache(self, saved: Saved) -> None:
+        """A response cache answered; no provider was asked."""
+        self.saved = saved
 
 
 class GenAI:
@@ -166,6 +180,8 @@ class GenAI:
             finally:
                 if call.answered is not None:
                     self._write(span, call.answered)
+                if asked.cache:
+                    span.set_attributes(_cache_attributes(call.saved))
                 if call.first_chunk_s is not None:
                     span.set_attribute(semconv.RESPONSE_TIME_TO_FIRST_CHUNK, call.first_chunk_s)
                 self._measure(asked, call, time.perf_counter() - started, error)
@@ -271,6 +287,20 @@ def _request_attributes(asked: Asked) -> dict[str, Any]:
         attributes[semconv.REQUEST_CHOICE_COUNT] = choices
     if stop:
         attributes[semconv.REQUEST_STOP_SEQUENCES] = [stop] if isinstance(stop, str) else [str(s) for s in stop]
+    return attributes
+
+
+def _cache_attributes(saved: Saved | None) -> dict[str, Any]:
+    attributes: dict[str, Any] = {semconv.CACHE_HIT: saved is not None}
+    if saved is None:
+        return attributes
+    for key, count in (
+        (semconv.CACHE_SAVED_INPUT_TOKENS, saved.usage.input_tokens),
+        (semconv.CACHE_SAVED_OUTPUT_TOKENS, saved.usage.output_tokens),
+        (semconv.CACHE_SAVED_USD, None if saved.usd is None else str(saved.usd)),
+    ):
+        if count is not None:
+            attributes[key] = count
     return attributes
 
 

@@ -1,6 +1,6 @@
-"""Puts the chunks of a streamed answer together, whole or broken off."""
+"""Puts the chunks of a streamed answer together, whole or broken off, and makes chunks of a whole answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from spanledger.workflows.model import Chunk
@@ -23,6 +23,17 @@ def assembled(chunks: Iterable[Chunk]) -> dict[str, Any]:
                 choice["finish_reason"] = piece["finish_reason"]
     body["choices"] = [choices[index] for index in sorted(choices)]
     return body
+
+
+def replayed(body: dict[str, Any]) -> Iterator[Chunk]:
+    """A `chat.completion` as a stream: each choice in one piece, then why it ended."""
+    head = {name: body[name] for name in _HEAD if body.get(name)} | {"object": "chat.completion.chunk"}
+    for choice in body.get("choices") or ():
+        index, delta = choice.get("index") or 0, dict(choice.get("message") or {})
+        if delta.get("tool_calls"):
+            delta["tool_calls"] = [{**call, "index": i} for i, call in enumerate(delta["tool_calls"])]
+        yield {**head, "choices": [{"index": index, "delta": delta}]}
+        yield {**head, "choices": [{"index": index, "delta": {}, "finish_reason": choice.get("finish_reason")}]}
 
 
 def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:

@@ -14,8 +14,10 @@ from decimal import Decimal
 from typing import Any
 
 from spanledger.pricing import PriceBook, Priced, Usage, settle
-from spanledger.telemetry import Answered, Asked, GenAI, Inference
+from spanledger.telemetry import Answered, Asked, GenAI, Inference, Saved
 from spanledger.workflows import tokens
+from spanledger.workflows.assembly import replayed
+from spanledger.workflows.cache import ResponseCache
 from spanledger.workflows.model import Chunk, LanguageModel, Message, ModelError, ModelReply, ModelRequest, ModelStream
 from spanledger.workflows.order import Order
 from spanledger.workflows.retriever import Hit
@@ -31,12 +33,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """What one attempt came to. `priced` is None when it failed and billed nothing."""
+    """What one attempt came to. `priced` is None when it failed and billed nothing, or when a cache answered."""
 
     provider: str
     model: str
     usage: Usage | None
     priced: Priced | None
+    cached: bool = False
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class Caller:
         self._model = model
         self._genai = genai
         self._book = book
+        self._cache = ResponseCache()
 
     async def ask(self, run: Run, messages: Sequence[Message], parameters: dict[str, Any]) -> ModelReply:
         """The first good answer. Raises ModelError or UnknownModel of the last attempt.
@@ -96,8 +100,16 @@ class Caller:
             attempt=number,
             parameters=request.parameters,
             messages=request.messages,
+            cache=run.order.cache,
         )
+        tenant = run.order.principal.tenant
         with self._genai.inference(asked) as call:
+            if asked.cache and (found := await self._cache.find(tenant, request)) is not None:
+                run.records.append(self._account_saved(call, asked, found, request))
+                if run.stream:
+                    for chunk in replayed(found.response):
+                        heard(chunk)
+                return found
             started_at = datetime.now(UTC)
             reply: ModelReply | None = None
             try:
@@ -116,7 +128,19 @@ class Caller:
                     reply = await self._model.complete(request)
             finally:
                 run.records.append(self._account(call, asked, reply, request, started_at))
+        if asked.cache:
+            await self._cache.keep(tenant, request, reply)
         return reply
+
+    def _account_saved(self, call: Inference, asked: Asked, reply: ModelReply, request: ModelRequest) -> CallRecord:
+        """The same for an answer from the cache: nothing was used, and so much was not."""
+        served = str(reply.response.get("model") or "").removeprefix(f"{asked.provider}/")
+        usage = reply.usage or _estimated(reply, request)
+        priced = self._price(asked.provider, served, asked.model, usage, reply, datetime.now(UTC))
+        said = [c.get("message") or {} for c in reply.response.get("choices") or ()]
+        call.answer(Answered(Usage(), model=served, finish_reasons=reply.finish_reasons, messages=said))
+        call.from_cache(Saved(usage, priced.cost_usd))
+        return CallRecord(asked.provider, served or asked.model, None, None, cached=True)
 
     def _account(
         self, call: Inference, asked: Asked, reply: ModelReply | None, request: ModelRequest, started_at: datetime

@@ -32,6 +32,14 @@ class System:
         self.printed: list[str] = []
 
     def start(self, **environ: str) -> "System":
+        self.launch(**environ)
+        assert self.process is not None
+        self.wait_ready(60)
+        assert self.process.poll() is None, f"it ended with {self.process.wait()}: {self.stderr()}"
+        return self
+
+    def launch(self, **environ: str) -> None:
+        """Starts the process and does not wait for it."""
         with self._stderr.open("a") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "spanledger.cli", "up", "--data-dir", str(self.data_dir), *self.flags],
@@ -43,9 +51,10 @@ class System:
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
-        self._ready.wait(60)
-        assert self.process.poll() is None, f"it ended with {self.process.wait()}: {self.stderr()}"
-        return self
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Whether it printed `ready`, or ended, in time."""
+        return self._ready.wait(timeout)
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         """Collects what is printed, to its end."""

@@ -21,6 +21,7 @@ _COMMANDS = {
     "reconcile": ("reconcile", "spanledger.ledger.reconcile", "compare with a provider's usage export"),
     "prices": ("prices", "spanledger.pricing.commands", "show and check the price book"),
     "ingest": ("ingest", "", "load OTLP files through the same door as the network"),
+    "replay": ("replay", "", "show dead letters and send them through the door again"),
     "doctor": ("doctor", "", "check that writing and reading work end to end"),
     "bench": ("bench", "spanledger.bench", "the benchmarks"),
 }

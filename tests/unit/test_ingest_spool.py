@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from otlp_make import trace_request
+from spanledger.errors import StoreBusy
 from spanledger.ingest import dead, records, salvage, spool
+from spanledger.ingest.answers import Answer
 from spanledger.ingest.journal import Journal
 from spanledger.ingest.loader import Loader
 from spanledger.ingest.room import Room
+from spanledger.ingest.service import Ingest
+from spanledger.settings import Settings
 from spanledger.store.client import Store
 
 
@@ -211,3 +215,32 @@ def test_a_segment_that_cannot_be_completed_stays_open_and_is_completed_later(tm
     out.append("traces", b"two", "", 1)
     assert out.finish("traces")
     assert [segment.items for segment in ready] == [2]
+
+
+def test_a_letter_that_is_refused_again_keeps_its_id_and_gets_the_new_reason(tmp_path: Path) -> None:
+    spool.prepare(tmp_path)
+    body = trace_request({}).SerializeToString()
+    record = b"".join(records.frame(body, 1, "shop"))
+    first = dead.bury(tmp_path, "traces", "first", record, "Code: 1. old").stem
+    sent: list[tuple[str, bytes, str, str]] = []
+
+    def submit(*what: str | bytes) -> Answer:
+        sent.append(what)  # type: ignore[arg-type]
+        return Answer(200, accepted=1)
+
+    def flush() -> bool:  # ClickHouse refuses it again, and the loader sets it aside again
+        dead.bury(tmp_path, "traces", "second", b"".join(records.frame(body, 2, "shop")), "Code: 2. new")
+        return True
+
+    (outcome,) = dead.replay(tmp_path, [], submit, flush)
+    assert sent == [("traces", body, "application/x-protobuf", "shop")]
+    assert (outcome.id, outcome.result, outcome.detail) == (first, "refused", "Code: 2. new")
+    assert [(letter.id, letter.reason) for letter in dead.letters(tmp_path)] == [(first, "Code: 2. new")]
+
+
+def test_a_spool_has_one_owner(store: Store, tmp_path: Path) -> None:
+    with spool.own(tmp_path), pytest.raises(StoreBusy, match="another process"):
+        Ingest(Settings(data_dir=tmp_path), store).start(listen=False)
+    free = Ingest(Settings(data_dir=tmp_path), store)
+    free.start(listen=False)
+    free.stop()

@@ -9,8 +9,9 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from spanledger.errors import NotFound
 from spanledger.ingest import records
@@ -34,6 +35,17 @@ class DeadLetter:
     set_aside_at: float  # Unix time
     records: int
     digest: str  # of the bodies of those records
+
+    def as_dict(self) -> dict[str, Any]:
+        at = datetime.fromtimestamp(self.set_aside_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {
+            "id": self.id,
+            "signal": self.signal,
+            "reason": self.reason,
+            "size_bytes": self.size_bytes,
+            "set_aside_at": at,
+            "records": self.records,
+        }
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
+from spanledger.access import operator
 from spanledger.errors import SettingsError
 from spanledger.ingest import dead, salvage, spool
 from spanledger.ingest.answers import Answer
@@ -42,6 +43,7 @@ class Ingest:
         self._local_writer: spool.Writer | None = None
         self._local_guard = threading.Lock()
         self._started = False
+        self._lock: TextIO | None = None
 
     @property
     def _durable(self) -> bool:
@@ -52,6 +54,11 @@ class Ingest:
         """Where OTLP/HTTP is received, for exporters in this very process too: there is one even with the port off."""
         return self._supervisor.endpoint if self._supervisor is not None else ""
 
+    @property
+    def token(self) -> str:
+        """What the door takes for the operator of this machine."""
+        return operator.read(self._settings.data_dir)
+
     def on_loaded(self, callback: Callable[[str], None]) -> None:
         """Calls back with the signal's name after every load, on the loading thread."""
         self._callbacks.append(callback)
@@ -59,11 +66,12 @@ class Ingest:
     def start(self, listen: bool = True) -> None:
         """Returns when the listeners accept; what an earlier process left is being loaded meanwhile.
 
-        Raises SettingsError for a port that cannot be used, or a data folder that cannot be written.
+        Raises SettingsError for a port that cannot be used or a data folder that cannot be written, StoreBusy when
+        another process does the same in it.
         """
         data_dir = self._settings.data_dir.resolve()
         try:
-            spool.prepare(data_dir)
+            self._lock = spool.own(data_dir)
             salvage.clear_drafts(data_dir)
         except OSError as exc:
             raise SettingsError(f"the spool in {data_dir} cannot be written: {exc.strerror}") from exc
@@ -117,6 +125,9 @@ class Ingest:
         if self._started and not self._loader.drain(max(0.0, deadline - time.monotonic())):
             log.warning("the spool is not empty; the next start loads the rest")
         self._loader.stop(max(1.0, deadline - time.monotonic()))
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def worker_pids(self) -> list[int]:
         return self._supervisor.pids() if self._supervisor is not None else []

@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
+from spanledger.errors import StoreBusy
 from spanledger.ingest import records
 from spanledger.ingest.signals import SIGNALS
 
@@ -55,6 +57,20 @@ def prepare(data_dir: Path) -> None:
     for signal in SIGNALS:
         folder(data_dir, signal).mkdir(parents=True, exist_ok=True)
     (data_dir / "spool" / "dead").mkdir(exist_ok=True)
+
+
+def own(data_dir: Path) -> TextIO:
+    """Makes this process the only one that loads the spool, until the file is closed. Raises StoreBusy, OSError."""
+    prepare(data_dir)
+    lock = (data_dir / "spool" / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        lock.close()
+        raise StoreBusy(
+            f"another process receives and loads in {data_dir}; stop it, or give another --data-dir"
+        ) from exc
+    return lock
 
 
 def size_on_disk(data_dir: Path) -> int:

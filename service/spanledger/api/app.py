@@ -14,7 +14,7 @@ from spanledger.api.services import Services
 # Modules with a `router`, in the order of their routes, by the role that serves them; empty: any. One that is not
 # installed is left out.
 _ROUTERS = {
-    "": ("health",),
+    "": ("health", "dead_letters"),
     "chat": ("chat", "openai_compat", "jobs"),
     "api": ("conversations", "usage", "traces", "books", "events", "pages", "cache"),
 }

@@ -37,7 +37,7 @@ def _send(ingest: "Ingest", body: bytes) -> None:
         answer = ingest.submit("traces", body, "application/x-protobuf")
         status, detail = answer.status, answer.message
     else:
-        status, _ = exchange(ingest.endpoint, "POST", "/v1/traces", body, "application/x-protobuf")
+        status, _ = exchange(ingest.endpoint, "POST", "/v1/traces", body, "application/x-protobuf", ingest.token)
         detail = f"the door answered {status}"
     if status != 200:
         raise StoreError(f"the canary was refused: {detail}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from spanledger.access import operator
 from spanledger.errors import BadRequest, NotFound, Refused, SpanledgerError, StoreBusy, StoreError, TooLarge
 from spanledger.store.running import running_instance
 
@@ -23,9 +24,10 @@ _TIMEOUT_S = 600.0  # an audit of much history takes its time
 class Api:
     """The API at `url`. Answers are parsed JSON; a problem becomes the error of the same meaning."""
 
-    def __init__(self, url: str, otlp_url: str = "") -> None:
+    def __init__(self, url: str, otlp_url: str = "", token: str = "") -> None:
         self.url = url
         self.otlp_url = otlp_url
+        self.token = token
 
     def get(self, path: str, *segments: str, **params: Any) -> Any:
         """GET `path` + segments (escaped), with the params that are not None (`from_` is `from`)."""
@@ -41,18 +43,21 @@ class Api:
         self, method: str, target: str, body: bytes | None = None, content_type: str = "application/json"
     ) -> bytes:
         """The body of a successful answer."""
-        status, answer = exchange(self.url, method, target, body, content_type)
+        status, answer = exchange(self.url, method, target, body, content_type, self.token)
         if status >= 400:
             raise _ERRORS.get(status, StoreError)(_detail(status, answer))
         return answer
 
 
-def exchange(url: str, method: str, target: str, body: bytes | None, content_type: str) -> tuple[int, bytes]:
+def exchange(
+    url: str, method: str, target: str, body: bytes | None, content_type: str, token: str = ""
+) -> tuple[int, bytes]:
     """One request; status and body of the answer. Raises StoreError when nobody answers."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=_TIMEOUT_S)
+    headers = {"Content-Type": content_type} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
-        connection.request(method, target, body, {"Content-Type": content_type})
+        connection.request(method, target, body, headers)
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, http.client.HTTPException) as exc:
@@ -70,7 +75,7 @@ def running_api_of(data_dir: Path) -> Api | None:
         raise StoreBusy(
             f"process {info.get('pid')} runs on {data_dir} without an HTTP API; start it with --port, or stop it first"
         )
-    return Api(info["api_url"], info.get("otlp_http_url", ""))
+    return Api(info["api_url"], info.get("otlp_http_url", ""), operator.read(data_dir))
 
 
 def _detail(status: int, answer: bytes) -> str:

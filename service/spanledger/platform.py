@@ -6,11 +6,14 @@ none writes the database.
 
 from dataclasses import dataclass
 
+from spanledger.access import DEFAULT_TENANT, access
+from spanledger.access.access import Access
+from spanledger.ingest.service import Ingest
 from spanledger.jobs import JobBook, Jobs
 from spanledger.registry import Change, Registry
 from spanledger.settings import Settings
 from spanledger.store.client import Store
-from spanledger.telemetry import Telemetry, audit
+from spanledger.telemetry import Telemetry, audit, ids
 from spanledger.workflows import Gate, Runner, Step
 
 
@@ -19,6 +22,7 @@ class Platform:
     """What routers reach as `services.platform`."""
 
     registry: Registry
+    access: Access
     jobs: Jobs
     steps: tuple[Step, ...] = ()  # in this order: agent, experiment, profile, preferences, prompt
     gates: tuple[Gate, ...] = ()  # permissions, then limits
@@ -33,26 +37,29 @@ class Platform:
 
     def close(self) -> None:
         self.jobs.close()
+        self.access.close()
         self.registry.close()
 
 
-def build(settings: Settings, store: Store, telemetry: Telemetry) -> Platform:
+def build(settings: Settings, store: Store, telemetry: Telemetry, ingest: Ingest) -> Platform:
     """The platform of one data folder."""
     registry = Registry(settings.data_dir)
     registry.on_change(lambda change: _tell(telemetry, change))
+    admitted = access.build(settings, registry, telemetry, ingest)
     jobs = Jobs(JobBook(settings.data_dir), telemetry, settings.job_workers)
-    return Platform(registry, jobs, gates=(jobs.watch,))
+    return Platform(registry, admitted, jobs, gates=(jobs.watch,))
 
 
 def _tell(telemetry: Telemetry, change: Change) -> None:
     after = change.after
-    audit.record(
-        telemetry,
-        audit.AUDIT,
-        f"{after.kind}.{'remove' if after.removed else 'put'}",
-        "allowed",
-        target=f"{after.kind}/{after.name}",
-        version=after.version,
-        tenant=after.tenant,
-        by=after.created_by,
-    )
+    with ids.carry(tenant="" if after.tenant == DEFAULT_TENANT else after.tenant):  # who owns it reads of it
+        audit.record(
+            telemetry,
+            audit.AUDIT,
+            f"{after.kind}.{'remove' if after.removed else 'put'}",
+            "allowed",
+            target=f"{after.kind}/{after.name}",
+            version=after.version,
+            tenant=after.tenant,
+            by=after.created_by,
+        )

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,12 +19,16 @@ import uvicorn
 
 import spanledger
 from spanledger import platform, telemetry
+from spanledger.access import operator
+from spanledger.access.keys import KeyRing
 from spanledger.api.app import create_app
 from spanledger.api.services import Services
 from spanledger.errors import SettingsError
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
 from spanledger.pricing import load_book
+from spanledger.registry import FILE as REGISTRY_FILE
+from spanledger.registry import Registry
 from spanledger.settings import ROLES, Settings
 from spanledger.store import migrate, running
 from spanledger.store.client import Store, open_embedded, open_server
@@ -85,6 +89,7 @@ def _start(settings: Settings, stack: ExitStack, say: Say) -> Parts:
     clean = running.begin(settings.data_dir)
     migrate.migrate(store, say)
     ledger = Ledger(store, settings)
+    operator.renew(settings.data_dir)
     ingest = Ingest(settings, store)
     if settings.plays("settle"):
         if not clean:
@@ -106,11 +111,21 @@ def _settle_rest(ledger: Ledger) -> None:
 
 def refuse_open_host(settings: Settings) -> None:
     """Whoever is not on this machine needs a key. Raises SettingsError."""
-    if not settings.loopback:
-        raise SettingsError(
-            f"--host {settings.host} would let others in, and there are no keys; "
-            "use 127.0.0.1 (default) and put a proxy that authenticates in front"
-        )
+    if not settings.needs_keys or has_keys(settings.data_dir):
+        return
+    asked = "--require-keys" if settings.loopback else f"--host {settings.host} would let others in, and it"
+    raise SettingsError(
+        f"{asked} needs keys, and there are no keys; make one with `spanledger keys create --tenant default "
+        f"--role admin --data-dir {settings.data_dir}`, or stay on 127.0.0.1 (default)"
+    )
+
+
+def has_keys(data_dir: Path) -> bool:
+    """Looks without creating the folder."""
+    if not (data_dir / REGISTRY_FILE).exists():
+        return False
+    with closing(Registry(data_dir)) as found:
+        return KeyRing(found).any()
 
 
 def check_roles(settings: Settings) -> None:
@@ -150,8 +165,13 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
         loop.add_signal_handler(number, stop.set)
     settings = parts.settings
     endpoint = settings.otlp_endpoint or parts.ingest.endpoint
-    emission = telemetry.start(endpoint, capture_content=settings.capture_content) if endpoint else telemetry.off()
-    parts_on_top = platform.build(settings, parts.store, emission)
+    token = "" if settings.otlp_endpoint else operator.read(settings.data_dir)  # it is nobody else's business
+    emission = (
+        telemetry.start(endpoint, capture_content=settings.capture_content, token=token)
+        if endpoint
+        else telemetry.off()
+    )
+    parts_on_top = platform.build(settings, parts.store, emission, parts.ingest)
     book = load_book([Path(settings.price_book)] if settings.price_book else [])
     runner = Runner(settings, emission, book, steps=parts_on_top.steps, gates=parts_on_top.gates)
     warming = loop.create_task(runner.warm() if settings.plays("chat") else asyncio.sleep(0))

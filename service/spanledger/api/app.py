@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 import spanledger
 from spanledger.api import problems
+from spanledger.api.auth import Authentication
 from spanledger.api.correlation import Correlation, decode_path_ids
 from spanledger.api.services import Services
 
@@ -26,7 +27,7 @@ def create_app(services: Services) -> FastAPI:
         title="Spanledger",
         version=spanledger.__version__,
         dependencies=[Depends(decode_path_ids)],
-        middleware=[Middleware(Correlation)],
+        middleware=[Middleware(Correlation), Middleware(Authentication)],
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,

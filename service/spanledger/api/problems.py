@@ -50,15 +50,16 @@ def problem(status: int, title: str, detail: str, *, headers: Mapping[str, str] 
 
 def of_error(error: Exception, *, openai: bool = False) -> Response:
     """The problem that tells of `error`. An unexpected one says nothing about its inside."""
-    headers = {}
+    headers = dict(error.headers) if isinstance(error, SpanledgerError) else {}
+    more = dict(error.members) if isinstance(error, SpanledgerError) else {}
     if isinstance(error, ModelError) and error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     status, title, detail = _told(error)
     if not openai:
-        return problem(status, title, detail, headers=headers)
+        return problem(status, title, detail, headers=headers, **more)
     member = openai_error(error)
     status = 404 if member["code"] == _NOT_FOUND else status  # as OpenAI answers
-    return problem(status, title, detail, headers=headers, error=member)
+    return problem(status, title, detail, headers=headers, **more, error=member)
 
 
 def openai_error(error: Exception) -> dict[str, Any]:
@@ -69,10 +70,16 @@ def openai_error(error: Exception) -> dict[str, Any]:
 
 
 _NOT_FOUND = "model_not_found"
+_OPENAI_KINDS = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
 
 
 def _openai_error(status: int, detail: str, code: str) -> dict[str, Any]:
-    kind = "invalid_request_error" if status < 500 else "api_error"
+    kind = _OPENAI_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
     return {"message": detail, "type": kind, "param": None, "code": code}
 
 
@@ -96,6 +103,7 @@ def for_openai(request: Request) -> bool:
 
 
 async def _expected(request: Request, error: Exception) -> Response:
+    request.state.problem = error_type(error)
     if isinstance(error, SpanledgerError) and error.status >= 500:
         _log.warning("%s %s: %s", request.method, request.url.path, error)
     return of_error(error, openai=for_openai(request))
@@ -104,6 +112,7 @@ async def _expected(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     """Broken JSON is 400; JSON that does not say what it must, 422."""
     assert isinstance(error, RequestValidationError)
+    request.state.problem = "invalid_request"
     found = error.errors()
     if any(e["loc"] == ("body",) for e in found) and not _is_json(request):
         # Strict on purpose: what a web page may send to this port without being asked first never calls itself JSON.
@@ -125,7 +134,7 @@ async def _http(request: Request, error: Exception) -> Response:
         detail = f"there is no {request.url.path[:200]}; /openapi.json lists what there is"
     elif error.status_code == 405:
         detail = f"{request.method} is not possible here; the Allow header says what is"
-    code = title.lower().replace(" ", "_")
+    request.state.problem = code = title.lower().replace(" ", "_")
     return _framework(request, error.status_code, title, detail, code, error.headers)
 
 

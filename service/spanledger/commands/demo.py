@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _ROW = "  {:16} {:8} {:>8} {:>6} {:>6} {:>10} {:>10} {:>14}  {}"
 
 
-def play(api_url: str, say: Say) -> None:
+def play(api_url: str, say: Say, token: str = "") -> None:
     """Drives the demo against the API at `api_url`, then prints tokens and cost per conversation."""
     import httpx
 
@@ -24,8 +24,8 @@ def play(api_url: str, say: Say) -> None:
 
     say("demo: talking to the offline models …")
     try:
-        conversations = asyncio.run(demo.run(api_url))
-        api = Api(api_url)
+        conversations = asyncio.run(demo.run(api_url, token))
+        api = Api(api_url, token=token)
         api.post("/v1/flush", {})
         found = [api.get("/v1/conversations", conversation) for conversation in conversations]
         total = api.get("/v1/usage", group_by="model")

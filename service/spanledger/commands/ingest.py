@@ -126,7 +126,7 @@ def _door_of(api: Api) -> Iterator[Door]:
     from spanledger.ingest.signals import SIGNALS
 
     def send(signal: str, body: bytes, content_type: str) -> Reply:
-        status, answer = exchange(api.otlp_url, "POST", SIGNALS[signal].path, body, content_type)
+        status, answer = exchange(api.otlp_url, "POST", SIGNALS[signal].path, body, content_type, api.token)
         if status != 200:
             return Reply(0, 0, _status_message(answer, content_type) or f"answered {status}", False)
         return _counted(signal, body, content_type)

@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 
+from spanledger.access import operator
 from spanledger.commands import demo
 from spanledger.commands.common import add_place, place
 from spanledger.errors import SettingsError
@@ -56,4 +57,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.demo and not settings.port:
         raise SettingsError("--demo talks to the HTTP API, which --port 0 switches off")
-    return up.run(settings, demo.play if options.demo else None)
+    return up.run(
+        settings,
+        (lambda url, say: demo.play(url, say, operator.read(settings.data_dir))) if options.demo else None,
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from spanledger.access import operator
+from spanledger.access import operator
 from spanledger.errors import SettingsError
 from spanledger.ingest import dead, salvage, spool
 from spanledger.ingest.answers import Answer
@@ -53,6 +54,11 @@ class Ingest:
     def endpoint(self) -> str:
         """Where OTLP/HTTP is received, for exporters in this very process too: there is one even with the port off."""
         return self._supervisor.endpoint if self._supervisor is not None else ""
+
+    @property
+    def token(self) -> str:
+        """What the door takes for the operator of this machine."""
+        return operator.read(self._settings.data_dir)
 
     @property
     def token(self) -> str:

@@ -55,12 +55,15 @@ SCRIPTS = (
 )
 
 
-async def run(base_url: str, on_reply: Callable[[str], None] = lambda conversation_id: None) -> list[str]:
+async def run(
+    base_url: str, token: str = "", on_reply: Callable[[str], None] = lambda conversation_id: None
+) -> list[str]:
     """Plays the scripts against the service at `base_url`; returns the ids of the conversations, in order.
 
     `on_reply` hears the conversation's id after each answer. Raises httpx.HTTPError.
     """
-    async with httpx.AsyncClient(base_url=base_url, timeout=_TIMEOUT_S) as client:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with httpx.AsyncClient(base_url=base_url, timeout=_TIMEOUT_S, headers=headers) as client:
         for script in SCRIPTS:
             for content in script.messages:
                 await _send(client, script, content)

@@ -1,0 +1,37 @@
+"""Access to one data folder: who asks, what they may, how much of it, and what is told about it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spanledger.access import operator
+from spanledger.access.authentication import Authentication
+from spanledger.access.door import DoorWatch
+from spanledger.access.keys import KeyRing
+from spanledger.access.reports import Reports
+from spanledger.registry import Registry
+from spanledger.settings import Settings
+from spanledger.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from spanledger.ingest.service import Ingest
+
+
+@dataclass(frozen=True)
+class Access:
+    """What routers reach as `services.platform.access`."""
+
+    ring: KeyRing
+    authentication: Authentication
+    reports: Reports
+
+    def close(self) -> None:
+        self.reports.close()
+
+
+def build(settings: Settings, registry: Registry, telemetry: Telemetry, ingest: "Ingest") -> Access:
+    ring = KeyRing(registry)
+    reports = Reports(telemetry)
+    reports.watch(DoorWatch(ring, reports, ingest.senders).look)
+    reports.start()
+    token = operator.read(settings.data_dir)
+    return Access(ring, Authentication(ring, settings.needs_keys, token), reports)

@@ -7,13 +7,18 @@ BODIES is a JSON list of [signal, content type, base64 body], OUT a JSON object 
 import base64
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.entries import DIMS, MEASURES
 from spanledger.ledger.ledger import Ledger
 from spanledger.settings import Settings
+from spanledger.stats import conversations, traces
+from spanledger.stats.breakdown import DIMENSIONS, breakdown
 from spanledger.store import migrate
 from spanledger.store.client import Store, open_embedded
 
@@ -44,7 +49,7 @@ def columns(store: Store, table: str) -> list[str]:
 
 
 def dump(store: Store) -> dict[str, Rows]:
-    """Every table as sorted rows, each a JSON text with sorted keys; maps compare without regard to order."""
+    """Every table as sorted rows, each a JSON text with sorted keys, and `answers`, what the API says of them."""
     result = {table: _rows(store, f"SELECT {_list(columns(store, table))} FROM {table}") for table in RAW}
     for table in ("genai_spans", "messages"):
         result[table] = _rows(store, f"SELECT {_list(columns(store, table))} FROM {table} FINAL")
@@ -52,7 +57,39 @@ def dump(store: Store) -> dict[str, Rows]:
     result["ledger"] = _summed(store, "ledger", dims)
     for table in ROLLUPS:
         result[table] = _summed(store, table, [c for c in columns(store, table) if c not in MEASURES])
+    result["answers"] = sorted(_answers(store))
     return result
+
+
+def _answers(store: Store) -> Iterator[str]:
+    """What the API says: usage by every dimension and hour, every conversation, and of some the messages and traces."""
+
+    def said(question: str, answer: Any) -> str:
+        # Groups and equal times have no order of their own.
+        return f"{question}: {json.dumps(_ordered(asdict(answer)), sort_keys=True, default=str)}"
+
+    (tenants,) = store.query("SELECT groupUniqArray(tenant) FROM ledger")[0]
+    for tenant in tenants:
+        for dimension in DIMENSIONS:
+            yield said(f"usage by {dimension}", breakdown(store, tenant, group_by=[dimension], bucket="hour"))
+        for one in conversations.conversations(store, tenant, limit=10_000).items:
+            yield said("conversation", one)
+            if crc32(one.conversation_id.encode()) % 5:
+                continue  # a fifth says enough, and each asks several questions
+            for message in conversations.messages(store, tenant, one.conversation_id).items:
+                yield said("message", message)
+                if message.trace_id:
+                    yield said("trace", traces.trace(store, tenant, message.trace_id))
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _ordered(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return sorted(
+            (_ordered(each) for each in value), key=lambda each: json.dumps(each, sort_keys=True, default=str)
+        )
+    return value
 
 
 def _list(names: list[str]) -> str:

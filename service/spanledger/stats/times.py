@@ -8,7 +8,8 @@ from spanledger.errors import BadRequest
 
 SECOND = 1_000_000_000
 BUCKETS = {"minute": 60, "hour": 3600, "day": 86400}
-_EARLIEST, _LATEST = -(2**63) + 1, 2**63 - 1
+# A second inside of what 64 bits hold: ClickHouse sends a time to other shards as text and cannot read the first one.
+_EARLIEST, _LATEST = -(2**63) + SECOND, 2**63 - 1
 _LAST_SECOND = 2**32 - 1  # of a ClickHouse DateTime
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,9})\d*)?)?([Zz]|[+-]\d\d:?\d\d)?")
 

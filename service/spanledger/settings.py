@@ -35,6 +35,7 @@ class Settings:
     sender_bytes_per_s: float = 0.0  # as they travel, compressed or not; 0: no limit
     sender_concurrent_requests: int = 1000  # half of the connections: one sender never takes them all; 0: no limit
     price_book: str = ""  # YAML file of prices that go before the bundled list
+    canary_interval_s: float = 60.0  # between canaries, see /readyz; 0: none
     settle_interval_ms: int = 250  # settlement looks for work this often when nobody wakes it
     job_workers: int = 4  # jobs that run at the same time
 
@@ -86,7 +87,13 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     settings = Settings(**values).with_overrides(**flags)
     if settings.durability not in {"os", "fsync"}:
         raise SettingsError(f"durability must be 'os' or 'fsync', not {settings.durability!r}")
-    for name in ("sender_requests_per_s", "sender_bytes_per_s", "sender_concurrent_requests", "min_free_bytes"):
+    for name in (
+        "canary_interval_s",
+        "sender_requests_per_s",
+        "sender_bytes_per_s",
+        "sender_concurrent_requests",
+        "min_free_bytes",
+    ):
         if not 0 <= getattr(settings, name) < float("inf"):
             raise SettingsError(f"{name} must be 0 (no limit) or more, not {getattr(settings, name)}")
     if unknown := [role for role in settings.roles.split(",") if role not in ROLES]:

@@ -26,12 +26,14 @@ from spanledger.api.services import Services
 from spanledger.errors import SettingsError
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
+from spanledger.live.lost import instance_of, node_of
 from spanledger.pricing import load_book
 from spanledger.registry import FILE as REGISTRY_FILE
 from spanledger.registry import Registry
 from spanledger.settings import ROLES, Settings
 from spanledger.store import migrate, running
 from spanledger.store.client import Store, open_embedded, open_server
+from spanledger.watch import Watch
 from spanledger.workflows import Runner
 
 log = logging.getLogger(__name__)
@@ -166,29 +168,47 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
     settings = parts.settings
     endpoint = settings.otlp_endpoint or parts.ingest.endpoint
     token = "" if settings.otlp_endpoint else operator.read(settings.data_dir)  # it is nobody else's business
+    instance = instance_of(node_of(settings.data_dir))
     emission = (
-        telemetry.start(endpoint, capture_content=settings.capture_content, token=token)
+        telemetry.start(endpoint, capture_content=settings.capture_content, token=token, instance=instance)
         if endpoint
         else telemetry.off()
     )
     parts_on_top = platform.build(settings, parts.store, emission, parts.ingest)
     book = load_book([Path(settings.price_book)] if settings.price_book else [])
     runner = Runner(settings, emission, book, steps=parts_on_top.steps, gates=parts_on_top.gates)
+    watch = Watch(settings, parts.store, parts.ledger, parts.ingest, emission, runner, instance)
     warming = loop.create_task(runner.warm() if settings.plays("chat") else asyncio.sleep(0))
     warming.add_done_callback(_note_failure)
     try:
         if settings.plays("chat"):
             await parts_on_top.start(runner)
+        watch.start()
         if parts.listener is None:
             _ready(parts, say, started, after_ready)
             await stop.wait()
         else:
-            services = Services(settings, emission, runner, parts.store, parts.ledger, parts.ingest, parts_on_top)
+            services = Services(
+                settings,
+                emission,
+                runner,
+                parts.store,
+                parts.ledger,
+                parts.ingest,
+                parts_on_top,
+                watch.live,
+                watch.canaries,
+            )
             await _serve_http(
-                create_app(services), parts.listener, stop, lambda: _ready(parts, say, started, after_ready)
+                create_app(services),
+                parts.listener,
+                stop,
+                lambda: _ready(parts, say, started, after_ready),
+                watch.live.close,
             )
     finally:
         warming.cancel()
+        await watch.stop()
         await parts_on_top.stop()
         await runner.close()
         parts_on_top.close()
@@ -200,7 +220,10 @@ def _note_failure(warming: "asyncio.Task[None]") -> None:
         log.error("the workflows could not be loaded; every message will say so: %s", warming.exception())
 
 
-async def _serve_http(app: Any, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+async def _serve_http(
+    app: Any, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None], ending: Callable[[], None]
+) -> None:
+    """Until `stop`; `ending` is called then, for responses that would go on for ever."""
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=int(DRAIN_S))
     server = _Server(config)
     serving = asyncio.create_task(server.serve([listener]))
@@ -211,6 +234,7 @@ async def _serve_http(app: Any, listener: socket.socket, stop: asyncio.Event, re
     await asyncio.wait({serving, waits[1]}, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
+    await asyncio.to_thread(ending)
     server.should_exit = True
     await serving
 

@@ -22,7 +22,8 @@ class Services:
     ledger: Any | None = None  # spanledger.ledger.ledger.Ledger
     ingest: Any | None = None  # spanledger.ingest.service.Ingest
     platform: Any | None = None  # spanledger.platform.Platform
-    live: Any | None = None
+    live: Any | None = None  # spanledger.live.Live
+    canaries: Any | None = None  # spanledger.canaries.Canaries
 
     def in_flight(self) -> int:
         """Workflows that run now."""

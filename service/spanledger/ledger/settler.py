@@ -238,6 +238,7 @@ class Settler:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._health = Health()
+        self._listeners: list[Callable[[], None]] = []
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="settler-reads")
         self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
 
@@ -250,6 +251,10 @@ class Settler:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+
+    def on_posted(self, listener: Callable[[], None]) -> None:
+        """Calls back after entries were posted, on the settling thread: it must take no time."""
+        self._listeners.append(listener)
 
     def wake(self) -> None:
         """Says that spans have landed."""
@@ -314,6 +319,9 @@ class Settler:
         if outcome.alone:
             health.lag_ms = max(0, int(time.time() * 1000) - outcome.oldest_received_ms)
             health.worst_lag_ms = max(health.worst_lag_ms, health.lag_ms)
+        if outcome.entries:
+            for listener in self._listeners:
+                listener()
         health.last_run_at = datetime.now(UTC).isoformat(timespec="milliseconds")
 
     def _failed(self, exc: BaseException) -> None:

@@ -17,6 +17,8 @@ INVOKE_WORKFLOW: Final = "invoke_workflow"
 INVOKE_AGENT: Final = "invoke_agent"
 RETRIEVAL: Final = "retrieval"
 
+WORKFLOW_STARTED: Final = "spanledger.workflow_started"  # a log record: the name of its event
+
 # who and what
 OPERATION_NAME: Final = "gen_ai.operation.name"
 PROVIDER_NAME: Final = "gen_ai.provider.name"

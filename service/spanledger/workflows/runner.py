@@ -15,7 +15,7 @@ from opentelemetry import trace
 from spanledger.errors import BadRequest, SpanledgerError
 from spanledger.pricing import PriceBook
 from spanledger.settings import Settings
-from spanledger.telemetry import GenAI, Telemetry, genai, ids
+from spanledger.telemetry import GenAI, Telemetry, genai, ids, semconv
 from spanledger.telemetry.operations import Operations
 from spanledger.workflows.calls import Caller, CallRecord, Emit, Run
 from spanledger.workflows.litellm_model import LiteLLM
@@ -206,7 +206,8 @@ class Runner:
         async with self._gated(run):
             agent = self._operations.agent(order.agent) if order.agent_id else contextlib.nullcontext()
             with self._genai.workflow(order.workflow) as span, agent:
-                _log.info("workflow started")
+                # A span is exported at its end: of a run that ends with the process, this is what remains.
+                self._telemetry.event(semconv.WORKFLOW_STARTED, "workflow started", {})
                 try:
                     await engine.run(order.workflow, run, messages, thread)
                 except BaseException as exc:

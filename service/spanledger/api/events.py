@@ -1,0 +1,88 @@
+"""The live stream: `GET /v1/events`, server-sent events."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Annotated
+
+import anyio
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from spanledger.api.reader import checked_id, only
+from spanledger.api.services import Caller, Services, services_of
+from spanledger.errors import BadRequest
+from spanledger.live import FOR_ADMINS, TYPES, Filter, Live, Unavailable, parse_cursor
+
+router = APIRouter(tags=["live"])
+
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_PARAMETERS = ("conversation_id", "user_id", "trace_id")
+_WRITE_TIMEOUT_S = 30.0  # whoever takes nothing for so long has gone
+
+
+@router.get("/v1/events")
+async def events(
+    request: Request, principal: Caller, services: Annotated[Services, Depends(services_of)]
+) -> StreamingResponse:
+    """Everything that happens from now on, or from `Last-Event-ID` on. `type` may be given several times."""
+    only(request, (*_PARAMETERS, "type", "last_event_id"))
+    live: Live | None = services.live
+    if live is None:
+        raise Unavailable("this process has no live stream")
+    given = request.headers.get("last-event-id") or request.query_params.get("last_event_id") or ""
+    cursor = parse_cursor(given) if given else None
+    if given and cursor is None:
+        raise BadRequest(f"Last-Event-ID {given[:80]!r} is not an id that this stream gave out; leave it away")
+    wanted = Filter(
+        principal.tenant,
+        _types(request),
+        **{
+            name: checked_id(text, name) for name in _PARAMETERS if (text := request.query_params.get(name)) is not None
+        },
+        admin=principal.role == "admin",
+    )
+    if not wanted.admin and wanted.types & FOR_ADMINS:
+        raise BadRequest(f"{', '.join(sorted(wanted.types & FOR_ADMINS))} events are for admin keys")
+    stream = live.stream(wanted, cursor)
+    first = await anext(stream)  # what can go wrong goes wrong here, with a status of its own
+    return _Stream(first, stream, live)
+
+
+def _types(request: Request) -> frozenset[str]:
+    named = {name.strip() for text in request.query_params.getlist("type") for name in text.split(",") if name.strip()}
+    if unknown := sorted(named - set(TYPES)):
+        raise BadRequest(f"type={unknown[0]!r} is unknown; these are: {', '.join(TYPES)}")
+    return frozenset(named)
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+class _Stream(StreamingResponse):
+    """Ends when the reader takes nothing any more, and lets go of its place in the bus however it ends."""
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes], live: Live) -> None:
+        super().__init__(_joined(first, rest), media_type="text/event-stream", headers=_HEADERS)
+        self._rest = rest
+        self._live = live
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._rest.aclose()
+
+    async def stream_response(self, send: Send) -> None:
+        async def timely(message: Message) -> None:
+            async with asyncio.timeout(_WRITE_TIMEOUT_S):
+                await send(message)
+
+        try:
+            await super().stream_response(timely)
+        except TimeoutError:
+            self._live.bus.dropped_readers += 1

@@ -1,0 +1,82 @@
+"""Spans and log records, as they are made, become events on the bus. Runs inside requests: it takes µs."""
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+
+from spanledger.live.bus import Bus
+from spanledger.live.event import Event
+from spanledger.live.shapes import RECORDS, Shapes, SpanView, recorded
+from spanledger.telemetry import semconv
+from spanledger.telemetry.ids import Ids
+
+_MAX_OPEN = 50_000
+_KINDS = frozenset({semconv.OPERATION_NAME, semconv.NODE_NAME})  # a span without either makes no event
+
+
+class Hearing:
+    """A `telemetry.Listener`. Also knows what has started and not ended: ClickHouse learns of a span at its end."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.failures = 0
+        self._bus = bus
+        self._shapes = Shapes()
+        self._open: OrderedDict[int, Event] = OrderedDict()
+        self._guard = Lock()
+
+    def started(self, span: Any, known: Ids) -> None:
+        attributes = span.attributes
+        kinds = {key: value for key in _KINDS if (value := attributes.get(key)) is not None}
+        if not kinds:
+            return
+        event = self._shapes.started(_view(span, {**known.attributes(), **kinds}, 0))
+        if event is None:
+            return
+        with self._guard:
+            self._open[span.context.span_id] = event
+            if len(self._open) > _MAX_OPEN:
+                self._open.popitem(last=False)
+        self._bus.publish(event)
+
+    def ended(self, span: Any) -> None:
+        attributes = span.attributes
+        if _KINDS.isdisjoint(attributes):
+            return
+        with self._guard:
+            self._open.pop(span.context.span_id, None)
+            events = self._shapes.ended(_view(span, attributes, span.end_time))
+        for event in events:
+            self._bus.publish(event)
+
+    def recorded(self, record: Any) -> None:
+        if record.event_name not in RECORDS:
+            return
+        event = recorded(
+            record.event_name,
+            record.timestamp,
+            f"{record.span_id or 0:016x}",
+            f"{record.trace_id:032x}" if record.trace_id else "",
+            str(record.body or ""),
+            dict(record.attributes or {}),
+        )
+        if event is not None:
+            self._bus.publish(event)
+
+    def open(self) -> list[Event]:
+        """The starts of what runs still, oldest first."""
+        with self._guard:
+            return list(self._open.values())
+
+
+def _view(span: Any, attributes: Any, end_ns: int) -> SpanView:
+    context, parent, status = span.context, span.parent, span.status
+    return SpanView(
+        trace_id=f"{context.trace_id:032x}",
+        span_id=f"{context.span_id:016x}",
+        parent_id=f"{parent.span_id:016x}" if parent is not None else "",
+        start_ns=span.start_time,
+        end_ns=end_ns,
+        failed=status.status_code.value == 2,
+        message=status.description or "",
+        attributes=attributes,
+    )

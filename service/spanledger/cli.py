@@ -20,6 +20,7 @@ _COMMANDS = {
     "reprice": ("reprice", "spanledger.ledger.reprice", "price history again, as new ledger entries"),
     "reconcile": ("reconcile", "spanledger.ledger.reconcile", "compare with a provider's usage export"),
     "prices": ("prices", "spanledger.pricing.commands", "show and check the price book"),
+    "keys": ("keys", "", "make, list and revoke keys"),
     "ingest": ("ingest", "", "load OTLP files through the same door as the network"),
     "replay": ("replay", "", "show dead letters and send them through the door again"),
     "doctor": ("doctor", "", "check that writing and reading work end to end"),

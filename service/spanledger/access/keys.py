@@ -8,9 +8,9 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from spanledger.access.principal import Principal, Role
 from spanledger.errors import BadRequest, NotFound, Unauthenticated
@@ -41,6 +41,11 @@ class Key:
     @property
     def principal(self) -> Principal:
         return Principal(self.tenant, self.key_id, self.role)
+
+    def shown(self) -> dict[str, Any]:
+        """As people and the API see it."""
+        facts = {name: value for name, value in asdict(self).items() if name != "hash"}
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in facts.items()}
 
 
 class RefusedKey(Unauthenticated):

@@ -19,7 +19,13 @@ _TALKS = (
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ADMINS_ONLY = re.compile(r"/v1/keys(/.*)?")
-_OPERATORS_ONLY = frozenset({("POST", "/v1/reprice"), ("POST", "/v1/audit")})  # they rewrite the books of all tenants
+# What shows or rewrites the data of all tenants.
+_OPERATORS_ONLY = (
+    ("POST", re.compile(r"/v1/reprice")),
+    ("POST", re.compile(r"/v1/audit")),
+    ("GET", re.compile(r"/v1/dead-letters(/.*)?")),
+    ("POST", re.compile(r"/v1/dead-letters(/.*)?")),
+)
 
 
 def may_ingest(principal: Principal) -> bool:
@@ -28,7 +34,7 @@ def may_ingest(principal: Principal) -> bool:
 
 def may_call(principal: Principal, method: str, path: str) -> bool:
     """Whether the API lets them. `path` with `%2F` for a slash inside an id."""
-    if (method, path) in _OPERATORS_ONLY:
+    if _matches(_OPERATORS_ONLY, method, path):
         return principal.operator
     match principal.role:
         case "admin":
@@ -37,6 +43,10 @@ def may_call(principal: Principal, method: str, path: str) -> bool:
             reads = method in _READS or (method, path) == ("POST", "/v1/sql")
             return reads and not _ADMINS_ONLY.fullmatch(path)
         case "chat":
-            return any(method == verb and pattern.fullmatch(path) for verb, pattern in _TALKS)
+            return _matches(_TALKS, method, path)
         case _:
             return False
+
+
+def _matches(rules: tuple[tuple[str, re.Pattern[str]], ...], method: str, path: str) -> bool:
+    return any(method == verb and pattern.fullmatch(path) for verb, pattern in rules)

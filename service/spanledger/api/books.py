@@ -8,6 +8,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from spanledger.api.reader import Reads, only
+from spanledger.api.services import Caller
+from spanledger.errors import Refused
 from spanledger.ledger import prices
 from spanledger.stats import times
 from spanledger.stats.sandbox import Sandbox
@@ -51,11 +53,12 @@ class Query(BaseModel):
 
 
 @router.get("/v1/audit")
-def audited(request: Request) -> dict[str, Any]:
+def audited(request: Request, principal: Caller) -> dict[str, Any]:
     """Recomputes the books of `[from, to)` from the raw spans and compares them level by level."""
     only(request, ("from", "to"))
     asked = request.query_params
-    return _audit(request, times.window(asked.get("from"), asked.get("to")), repair=False)
+    tenant = None if principal.operator else principal.tenant
+    return _audit(request, times.window(asked.get("from"), asked.get("to")), repair=False, tenant=tenant)
 
 
 @router.post("/v1/audit")
@@ -87,8 +90,10 @@ def repriced(request: Request, wish: Reprice) -> dict[str, Any]:
 
 
 @router.post("/v1/sql")
-def sql(request: Request, reads: Reads, wish: Query) -> Response:
+def sql(request: Request, reads: Reads, wish: Query, principal: Caller) -> Response:
     """One reading statement over this tenant's rows, limited in time, rows and memory."""
+    if wish.all_tenants and not principal.operator:
+        raise Refused("all_tenants is for who runs this machine")
     tenant = None if wish.all_tenants else reads.tenant
     sandboxes: dict[str | None, Sandbox] = request.app.state.__dict__.setdefault("sandboxes", {})
     sandbox = sandboxes.get(tenant)
@@ -97,7 +102,8 @@ def sql(request: Request, reads: Reads, wish: Query) -> Response:
     return Response(sandbox.run(wish.query, wish.format), media_type=_MEDIA_TYPES[wish.format])
 
 
-def _audit(request: Request, window: times.Window, repair: bool) -> dict[str, Any]:
+def _audit(request: Request, window: times.Window, repair: bool, tenant: str | None = None) -> dict[str, Any]:
+    """`tenant`: only what concerns it."""
     report = request.app.state.services.ledger.audit(times.moment(window.start), times.moment(window.end), repair)
-    answer: dict[str, Any] = report.as_dict()
+    answer: dict[str, Any] = (report if tenant is None else report.of_tenant(tenant)).as_dict()
     return answer

@@ -55,6 +55,15 @@ class Report:
     def add(self, difference_: Difference) -> None:
         self.differences.append(difference_)
 
+    def of_tenant(self, tenant: str) -> "Report":
+        """What one tenant may know of it; what was counted over all tenants is left out."""
+        return Report(
+            self.start,
+            self.end,
+            differences=[one for one in self.differences if one.key.get("tenant") == tenant],
+            joined=[one for one in self.joined if one.tenant == tenant],
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The report in the words of the API; at most LISTED differences one by one."""
         return {

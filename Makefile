@@ -25,7 +25,10 @@ install: $(STAMP)  ## create .venv with the spanledger command
 run: $(STAMP)      ## the whole system with a demo, until Ctrl-C
 	$(BIN)/spanledger up --demo
 
-test: $(VENV)/.dev ## everything this machine can run, but the slow lane
+# With Go the tests of the Collector run too; without it they are skipped and say so.
+TEST_PARTS := $(if $(shell command -v go 2>/dev/null),build/collector/spanledger-collector)
+
+test: $(VENV)/.dev $(TEST_PARTS) ## everything this machine can run, but the slow lane
 	$(BIN)/python -m pytest -m 'not slow'
 
 soak: $(VENV)/.dev ## the slow lane: long property tests, crash and memory soaks

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from starlette.responses import JSONResponse
 
 from spanledger.api import problems
-from spanledger.api.inputs import Fallbacks, Id, Model, Text
+from spanledger.api.inputs import Fallbacks, Id, Memory, Model, Parameters, Text, given
 from spanledger.api.replies import finished, usage_of_calls
 from spanledger.api.services import Caller, Services, services_of
 from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
@@ -38,7 +38,9 @@ class NewMessage(BaseModel):
     profile: Id | None = None
     prompt: Id | None = None
     variables: dict[str, Text] = {}
-    cache: bool = False
+    parameters: Parameters | None = None
+    memory: Memory | None = None
+    cache: bool | None = None
 
     @field_validator("content")
     @classmethod
@@ -72,6 +74,8 @@ async def send_message(
         profile=message.profile or "",
         prompt=message.prompt or "",
         variables=message.variables,
+        parameters=given(message.parameters),
+        memory=given(message.memory),
         cache=message.cache,
     )
     turn = Turn(order, message.content, stream=message.stream)

@@ -100,7 +100,7 @@ class Caller:
             attempt=number,
             parameters=request.parameters,
             messages=request.messages,
-            cache=run.order.cache,
+            cache=bool(run.order.cache),
         )
         tenant = run.order.principal.tenant
         with self._genai.inference(asked) as call:

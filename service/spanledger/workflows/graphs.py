@@ -9,10 +9,11 @@ does, for the first message or right after `ready`.
 """
 
 import asyncio
+import logging
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
@@ -21,19 +22,24 @@ from langgraph.types import Command
 from spanledger.errors import BadRequest
 from spanledger.telemetry import GenAI
 from spanledger.telemetry.operations import decided
+from spanledger.workflows import memory
 from spanledger.workflows.calls import Caller, Run
-from spanledger.workflows.model import Message
+from spanledger.workflows.memory import MESSAGE_ID, Summary
+from spanledger.workflows.model import Message, ModelError
 from spanledger.workflows.retriever import Hit, Retriever
 from spanledger.workflows.tools import BUILTIN, Tool, Toolbox
 
+_log = logging.getLogger(__name__)
 MAX_TOOL_ROUNDS = 8  # then the model must answer without tools
 TOP_K = 4  # passages that a question brings along
 
 
 class State(TypedDict):
-    """What the checkpointer keeps of a conversation: its messages in OpenAI's format, oldest first."""
+    """What the checkpointer keeps of a conversation: its messages in OpenAI's format, oldest first, questions with the id
+    of their message; and the summary of the older ones, if the memory is of that kind."""
 
     messages: Annotated[list[Message], operator.add]
+    summary: NotRequired[Summary]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +101,39 @@ def _model_node(plan: Plan, parts: Parts) -> Callable[..., Any]:
             may_call = _rounds(state["messages"]) < MAX_TOOL_ROUNDS
             offered = run.tools if may_call else {}
             parameters = {"tools": [tool.schema for tool in offered.values()]} if offered else {}
-            instructions = _with_passages(run.order.instructions or plan.instructions, run.hits)
-            reply = await parts.caller.ask(run, prompt(instructions, state["messages"]), parameters)
+            summary = await _remember(parts, run, state)
+            view = memory.view(run.order.memory, state["messages"], summary)
+            if view.left_out:
+                decided("memory", (run.order.memory["kind"],), "older_left_out", exchanges=view.left_out)
+            told = (run.order.instructions or plan.instructions, run.order.guidance, memory.told(summary))
+            instructions = _with_passages("\n\n".join(filter(None, told)), run.hits)
+            reply = await parts.caller.ask(run, prompt(instructions, view.messages), parameters)
             message = kept(reply.message)
             goes_on = bool(offered and message.get("tool_calls"))
             _note_branch(message, offered, goes_on, may_call)
-        return Command(update={"messages": [message]}, goto="tools" if goes_on else END)
+        update: dict[str, Any] = {"messages": [message]} | ({"summary": summary} if summary else {})
+        return Command(update=update, goto="tools" if goes_on else END)
 
     return model
+
+
+async def _remember(parts: Parts, run: Run, state: State) -> Summary | None:
+    """The summary of the older exchanges, with those in it that have become old: one more call of the same message."""
+    if run.order.memory.get("kind") != "summary":
+        return None
+    summary = state.get("summary")
+    older = memory.to_fold(run.order.memory, state["messages"], summary)
+    if not older:
+        return summary
+    aside = Run(replace(run.order, parameters={}, cache=False), records=run.records)
+    try:
+        parameters = {"max_tokens": memory.SUMMARY_TOKENS}
+        reply = await parts.caller.ask(aside, memory.request(summary, older), parameters)
+    except ModelError as exc:
+        _log.warning("the older part of the conversation could not be summarised, so it is sent as it is: %s", exc)
+        return summary
+    decided("memory", ("summary",), "older_summarised", exchanges=len(older))
+    return memory.folded(summary, older, str(reply.message.get("content") or ""))
 
 
 async def _equip(plan: Plan, toolbox: Toolbox, run: Run) -> None:
@@ -177,17 +208,11 @@ def _with_passages(instructions: str, hits: Sequence[Hit] | None) -> str:
 
 
 def prompt(instructions: str, messages: Sequence[Message]) -> list[Message]:
-    """What the model sees: the instructions, the earlier exchanges that came to an answer, the current one.
-
-    A question that failed or was broken off stays out of the next prompts: it may be the reason why it failed, and an
-    unanswered tool call makes providers refuse the whole conversation.
-    """
-    starts = [i for i, message in enumerate(messages) if message["role"] == "user"]
-    exchanges = [messages[a:b] for a, b in zip(starts, [*starts[1:], len(messages)], strict=True)]
-    answered = [e for e in exchanges[:-1] if e[-1]["role"] == "assistant" and not e[-1].get("tool_calls")]
-    seen = messages[: starts[0]] if starts else messages
-    seen = [*seen, *(message for exchange in (*answered, *exchanges[-1:]) for message in exchange)]
-    return [{"role": "system", "content": instructions}, *seen] if instructions else seen
+    """What the model sees: the instructions, the earlier exchanges that came to an answer, the current one."""
+    head, answered, current = memory.exchanges(messages)
+    seen = [*head, *(message for exchange in answered for message in exchange.messages), *current]
+    sent = [{k: v for k, v in message.items() if k != MESSAGE_ID} for message in seen]
+    return [{"role": "system", "content": instructions}, *sent] if instructions else sent
 
 
 def kept(message: Message) -> Message:

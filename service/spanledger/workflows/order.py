@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spanledger.access import LOCAL, Principal
@@ -31,12 +31,30 @@ class Order:
     experiment: str = ""
     variant: str = ""
     instructions: str = ""  # the system prompt; empty: the workflow's own
+    guidance: str = ""  # added to the instructions, whosever they are: language, tone
     model: str = ""
     fallbacks: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)  # OpenAI's: temperature, max_tokens, …
     tools: tuple[str, ...] | None = None  # None: those of the workflow
     memory: Mapping[str, Any] = field(default_factory=dict)  # how much of the conversation the model sees
-    cache: bool = False  # may be answered from the response cache
+    cache: bool | None = None  # may be answered from the response cache; None: not decided, which is no
+
+    @property
+    def for_people(self) -> bool:
+        """Somebody asked, now or by a schedule: users' wishes and experiments are about these runs alone."""
+        return self.source in ("chat", "job")
+
+    def completed(self, **values: Any) -> "Order":
+        """With the given values where nothing is decided yet. Parameters are decided one by one; fallbacks belong to
+        the model with which they come."""
+        wanted = dict(values)
+        if self.model or self.fallbacks:
+            wanted.pop("fallbacks", None)
+        parameters = {**wanted.pop("parameters", {}), **self.parameters}
+        undecided = {name: value for name, value in wanted.items() if value and _is_open(getattr(self, name))}
+        if wanted.get("cache") is False and self.cache is None:
+            undecided["cache"] = False
+        return replace(self, parameters=parameters, **undecided)
 
     def ids(self) -> dict[str, str]:
         """What every span and log record of the run carries."""
@@ -57,6 +75,10 @@ class Order:
             "experiment": self.experiment,
             "variant": self.variant,
         }
+
+
+def _is_open(value: Any) -> bool:
+    return value is None or value == "" or value == () or value == {}
 
 
 Step = Callable[[Order], Order | Awaitable[Order]]  # decides one thing; raises BadRequest or Refused

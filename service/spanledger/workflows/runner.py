@@ -19,6 +19,7 @@ from spanledger.telemetry import GenAI, Telemetry, genai, ids, semconv
 from spanledger.telemetry.operations import Operations
 from spanledger.workflows.calls import Caller, CallRecord, Emit, Run
 from spanledger.workflows.litellm_model import LiteLLM
+from spanledger.workflows.memory import MESSAGE_ID
 from spanledger.workflows.model import LanguageModel, Message, ModelReply
 from spanledger.workflows.order import Gate, Order, Step
 from spanledger.workflows.retriever import Hit, Retriever
@@ -161,6 +162,10 @@ class Runner:
                 await gates.enter_async_context(gate.admit(run.order, run))
             yield
 
+    async def recall(self, tenant: str, conversation_id: str) -> list[Message]:
+        """The messages of a conversation that we remember, oldest first, questions with their MESSAGE_ID."""
+        return await (await self._ready()).recall(f"{tenant}/{conversation_id}")
+
     async def _run(self, asked: Order, messages: list[Message], stream: bool, emit: Emit, thread: str) -> Outcome:
         """`thread` empty: nothing is remembered."""
         started = time.perf_counter()
@@ -270,12 +275,18 @@ class _Engine:
         """Runs the graph; `thread_id` empty: nothing is remembered."""
         config: dict[str, Any] = {"run_name": workflow}
         if not thread_id:
+            run.order = replace(run.order, memory={})  # its caller remembers, and sent what the model should see
             await self._forgetful[workflow].ainvoke({"messages": messages}, config, context=run)
             return
         config["configurable"] = {"thread_id": thread_id}
+        messages = [{**message, MESSAGE_ID: run.order.message_id} for message in messages]
         # "exit": one checkpoint per message instead of one per step; what is cut off was not answered anyway.
         await self._remembering[workflow].ainvoke({"messages": messages}, config, context=run, durability="exit")
         await self._history.forget_older(self._saver, config)
+
+    async def recall(self, thread_id: str) -> list[Message]:
+        found = await self._saver.aget_tuple({"configurable": {"thread_id": thread_id}})
+        return [] if found is None else list(found.checkpoint["channel_values"].get("messages") or ())
 
     async def close(self) -> None:
         await self._history.close_history(self._saver)

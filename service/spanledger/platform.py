@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 from spanledger.access import DEFAULT_TENANT, access
 from spanledger.access.access import Access
+from spanledger.agents import Agents
 from spanledger.ingest.service import Ingest
 from spanledger.jobs import JobBook, Jobs
 from spanledger.registry import Change, Registry
+from spanledger.retrieval import Library
 from spanledger.settings import Settings
 from spanledger.store.client import Store
-from spanledger.telemetry import Telemetry, audit, ids
+from spanledger.telemetry import GenAI, Telemetry, audit, ids
 from spanledger.workflows import Gate, Runner, Step
+from spanledger.workflows.embedding import Embedder
+from spanledger.workflows.tools import Grants, McpServers, Toolbox
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,10 @@ class Platform:
     registry: Registry
     access: Access
     jobs: Jobs
+    agents: Agents
+    servers: McpServers
+    toolbox: Toolbox
+    library: Library
     steps: tuple[Step, ...] = ()  # in this order: agent, experiment, profile, preferences, prompt
     gates: tuple[Gate, ...] = ()  # permissions, then limits
 
@@ -33,6 +41,7 @@ class Platform:
 
     async def stop(self) -> None:
         """Ends it, before the runner closes."""
+        await self.servers.close()
         await self.jobs.stop()
 
     def close(self) -> None:
@@ -41,13 +50,21 @@ class Platform:
         self.registry.close()
 
 
-def build(settings: Settings, store: Store, telemetry: Telemetry, ingest: Ingest) -> Platform:
+def build(
+    settings: Settings, store: Store, telemetry: Telemetry, ingest: Ingest, genai: GenAI, embedder: Embedder
+) -> Platform:
     """The platform of one data folder."""
     registry = Registry(settings.data_dir)
     registry.on_change(lambda change: _tell(telemetry, change))
     admitted = access.build(settings, registry, telemetry, ingest)
     jobs = Jobs(JobBook(settings.data_dir), telemetry, settings.job_workers)
-    return Platform(registry, admitted, jobs, gates=(jobs.watch,))
+    agents = Agents(registry)
+    servers = McpServers(registry, telemetry)
+    toolbox = Toolbox(telemetry, genai, Grants(registry), servers)
+    library = Library(store, telemetry, embedder, settings.embedding_model)
+    return Platform(
+        registry, admitted, jobs, agents, servers, toolbox, library, steps=(agents.apply,), gates=(jobs.watch,)
+    )
 
 
 def _tell(telemetry: Telemetry, change: Change) -> None:

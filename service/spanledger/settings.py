@@ -27,6 +27,8 @@ class Settings:
     capture_content: bool = False  # prompts and answers on spans
     otlp_endpoint: str = ""  # where the chat service exports to; empty: the embedded endpoint
     default_model: str = "offline/small"
+    embedding_model: str = "offline/embed"  # of documents and of what is looked up in them
+    mcp_commands: bool = False  # whether MCP servers may be commands when others than this machine can reach us
     durability: str = "os"  # "os" survives kill -9 of the process; "fsync" survives power loss too
     max_body_bytes: int = 64 * 1024 * 1024  # of one OTLP request, after decompression
     spool_max_bytes: int = 8 * 1024**3  # beyond this the door answers 503

@@ -33,8 +33,11 @@ from spanledger.registry import Registry
 from spanledger.settings import ROLES, Settings
 from spanledger.store import migrate, running
 from spanledger.store.client import Store, open_embedded, open_server
+from spanledger.telemetry import GenAI
 from spanledger.watch import Watch
 from spanledger.workflows import Runner
+from spanledger.workflows.embedding import Embedder
+from spanledger.workflows.litellm_model import LiteLLM
 
 log = logging.getLogger(__name__)
 
@@ -174,9 +177,21 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
         if endpoint
         else telemetry.off()
     )
-    parts_on_top = platform.build(settings, parts.store, emission, parts.ingest)
     book = load_book([Path(settings.price_book)] if settings.price_book else [])
-    runner = Runner(settings, emission, book, steps=parts_on_top.steps, gates=parts_on_top.gates)
+    genai, model = GenAI(emission), LiteLLM(book)
+    embedder = Embedder(model, genai, book)
+    parts_on_top = platform.build(settings, parts.store, emission, parts.ingest, genai, embedder)
+    runner = Runner(
+        settings,
+        emission,
+        book,
+        model,
+        genai=genai,
+        steps=parts_on_top.steps,
+        gates=parts_on_top.gates,
+        toolbox=parts_on_top.toolbox,
+        retriever=parts_on_top.library,
+    )
     watch = Watch(settings, parts.store, parts.ledger, parts.ingest, emission, runner, instance)
     warming = loop.create_task(runner.warm() if settings.plays("chat") else asyncio.sleep(0))
     warming.add_done_callback(_note_failure)

@@ -47,6 +47,7 @@ class Run:
     """One run of a workflow: what to ask, where its pieces go, and what has come of it so far."""
 
     order: Order
+    asked: Sequence[Message] = ()  # what the caller said now, without what is remembered
     stream: bool = False
     emit: Emit = lambda chunk: None
     records: list[CallRecord] = field(default_factory=list)
@@ -83,7 +84,7 @@ class Caller:
                     last = exc
                     if heard.anything:
                         raise
-                    pause = _pause(exc, attempt)
+                    pause = pause_before_retry(exc, attempt)
                     if pause is None:
                         break
                     _log.warning("attempt %d with %s failed (%s), again in %.2f s", number, model, exc, pause)
@@ -204,7 +205,7 @@ async def _listen(stream: ModelStream, call: Inference, heard: _Heard) -> None:
         heard(chunk)
 
 
-def _pause(error: ModelError, attempt: int) -> float | None:
+def pause_before_retry(error: ModelError, attempt: int) -> float | None:
     """Seconds before the next attempt, or None: not again."""
     if not error.retryable or attempt + 1 >= ATTEMPTS:
         return None

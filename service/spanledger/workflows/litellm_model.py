@@ -4,8 +4,10 @@ litellm is imported by `ready` (3 to 8 s of CPU), never by importing this module
 """
 
 import asyncio
+import base64
 import os
 import threading
+from array import array
 from collections import deque
 from collections.abc import AsyncIterator
 from decimal import Decimal, InvalidOperation
@@ -15,9 +17,19 @@ from spanledger.pricing import PriceBook, Usage, canonical
 from spanledger.workflows import tokens
 from spanledger.workflows.assembly import assembled
 from spanledger.workflows.litellm_errors import mapped
-from spanledger.workflows.model import Chunk, ModelReply, ModelRequest, Name, UnknownModel
+from spanledger.workflows.model import (
+    Chunk,
+    EmbeddingReply,
+    EmbeddingRequest,
+    ModelReply,
+    ModelRequest,
+    Name,
+    UnknownModel,
+)
 
 TIMEOUT_S = 120.0  # of one attempt, to its last byte
+# Retries are ours: every attempt is a span. A caller's own retries would hide behind one.
+_ONE_ATTEMPT = {"timeout": TIMEOUT_S, "num_retries": 0, "max_retries": 0}
 
 
 class LiteLLM:
@@ -66,6 +78,21 @@ class LiteLLM:
             raise mapped(exc) from exc
         return LiteLLMStream(self, stream, request)
 
+    async def embed(self, request: EmbeddingRequest) -> EmbeddingReply:
+        arguments = {**request.parameters, "model": request.model, "input": list(request.texts), **_ONE_ATTEMPT}
+        try:
+            response = await self._litellm.aembedding(**arguments)
+        except Exception as exc:
+            raise mapped(exc) from exc
+        said = response.usage if response.usage is not None and response.usage.prompt_tokens else None
+        claim = _money(response._hidden_params.get("response_cost")) if said is not None else None
+        return EmbeddingReply(
+            vectors=[_floats(item["embedding"]) for item in sorted(response.data, key=lambda item: item["index"])],
+            model=str(response.model or ""),
+            usage=Usage(input_tokens=said.prompt_tokens, output_tokens=0) if said is not None else None,
+            claimed_usd=claim,
+        )
+
     def _load(self) -> None:
         with self._guard:
             if self._litellm is not None:
@@ -88,14 +115,11 @@ class LiteLLM:
             self._litellm = litellm
 
     def _arguments(self, request: ModelRequest) -> dict[str, Any]:
-        # Retries are ours: every attempt is a span. A caller's own retries would hide behind one.
         return {
             **request.parameters,
             "model": request.model,
             "messages": list(request.messages),
-            "timeout": TIMEOUT_S,
-            "num_retries": 0,
-            "max_retries": 0,
+            **_ONE_ATTEMPT,
         }
 
     def claim(self, body: dict[str, Any], model: str, usage: Any) -> Decimal | None:
@@ -174,6 +198,13 @@ def _usage(usage: Any) -> Usage | None:
         audio_output_tokens=_detail(completion, "audio_tokens"),
         image_input_tokens=_detail(prompt, "image_tokens"),
     )
+
+
+def _floats(embedding: Any) -> list[float]:
+    """A vector as numbers, which some providers send as base64 of little-endian floats."""
+    if isinstance(embedding, str):
+        return array("f", base64.b64decode(embedding)).tolist()
+    return [float(value) for value in embedding]
 
 
 def _detail(details: Any, name: str) -> int | None:

@@ -51,6 +51,25 @@ class ModelReply:
         return [reason for c in self.response.get("choices") or () if (reason := c.get("finish_reason"))]
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """One call. A text is a string, or its tokens as the provider counts them."""
+
+    model: str
+    texts: Sequence[str | Sequence[int]]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingReply:
+    """A vector per text, in their order. `usage` is None when the provider did not say."""
+
+    vectors: list[list[float]]
+    model: str  # that served
+    usage: Usage | None
+    claimed_usd: Decimal | None = None  # what LiteLLM reckons
+
+
 class ModelStream(Protocol):
     """A streamed answer: iterate, then ask `reply`; `close` lets go of the connection at any time."""
 
@@ -77,6 +96,16 @@ class LanguageModel(Protocol):
     async def complete(self, request: ModelRequest) -> ModelReply: ...
 
     async def stream(self, request: ModelRequest) -> ModelStream: ...
+
+
+class EmbeddingModel(Protocol):
+    """The same for embeddings."""
+
+    async def ready(self) -> None: ...
+
+    def name(self, model: str) -> Name: ...
+
+    async def embed(self, request: EmbeddingRequest) -> EmbeddingReply: ...
 
 
 class UnknownModel(BadRequest):

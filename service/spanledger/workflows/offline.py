@@ -64,24 +64,25 @@ class OfflineProvider(CustomLLM):  # type: ignore[misc] # litellm is untyped
             yield chunk
 
     def embedding(
-        self, model: str, input: list[str], model_response: EmbeddingResponse, **kwargs: Any
+        self, model: str, input: list[Any], model_response: EmbeddingResponse, **kwargs: Any
     ) -> EmbeddingResponse:
         if model not in offline_answers.EMBEDDING_MODELS:
             raise _unknown(model)
-        texts = [input] if isinstance(input, str) else [str(text) for text in input]
+        texts = [input] if isinstance(input, str) else input
         model_response.model = f"{PROVIDER}/{model}"
         model_response.data = [
-            {"object": "embedding", "index": i, "embedding": offline_answers.vector(text, _EMBEDDING_DIMENSIONS)}
+            {"object": "embedding", "index": i, "embedding": offline_answers.vector(str(text), _EMBEDDING_DIMENSIONS)}
             for i, text in enumerate(texts)
         ]
-        used = sum(tokens.count(text) for text in texts)
+        used = sum(tokens.count(text) if isinstance(text, str) else len(text) for text in texts)
         model_response.usage = LiteLLMUsage(prompt_tokens=used, completion_tokens=0, total_tokens=used)
         return model_response
 
     async def aembedding(
-        self, model: str, input: list[str], model_response: EmbeddingResponse, **kwargs: Any
+        self, model: str, input: list[Any], model_response: EmbeddingResponse, **kwargs: Any
     ) -> EmbeddingResponse:
-        return self.embedding(model, input, model_response, **kwargs)
+        # On a thread: a hosted model would not hold the event loop either.
+        return await asyncio.to_thread(self.embedding, model, input, model_response, **kwargs)
 
     def _answer(self, model: str, messages: list[dict[str, Any]], kwargs: dict[str, Any], stream: bool) -> Answer:
         if model not in (*offline_answers.CHAT_MODELS, *offline_answers.FAULT_MODELS):

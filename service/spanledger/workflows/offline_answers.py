@@ -9,10 +9,13 @@ Fault models, for trying out what happens when a provider misbehaves (they answe
   cut         a stream breaks off after five chunks, a plain request fails
 """
 
+import functools
 import hashlib
 import json
+import math
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +35,7 @@ _WORDS = (
 _ARITHMETIC = re.compile(r"[-(]?\s*\d[\d.,]*(?:\s*[-+*/%^()]\s*[-\d.,()\s]*\d\)*)+")
 _CONVERSION = re.compile(r"(-?\d+(?:\.\d+)?)\s*([a-zA-Z°]+)\s+(?:in|to|into|as)\s+([a-zA-Z°]+)")
 _LENGTH = re.compile(r"\b(\d{1,6}) words\b")
+_WORD = re.compile(r"\w+")
 _CHUNK = re.compile(r"\s*\S+(?:\s+\S+)?")
 
 
@@ -94,11 +98,24 @@ def fingerprint(messages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def vector(text: str, dimensions: int) -> list[float]:
-    """A unit vector that depends on the text alone."""
-    source = random.Random(hashlib.sha256(text.encode()).digest())
-    values = [source.gauss(0, 1) for _ in range(dimensions)]
-    length = sum(v * v for v in values) ** 0.5
+    """A unit vector that depends on the text alone; texts that share words are near each other.
+
+    The sum of one random direction per word, long words weighing more, and the whole text for what has no words.
+    """
+    words = _WORD.findall(text.lower())
+    values = [0.0] * dimensions
+    for word, times in Counter(words or [text]).items():
+        weight = min(len(word), 8) * (1 + math.log(times))
+        for i, part in enumerate(_direction(word, dimensions)):
+            values[i] += weight * part
+    length = math.sqrt(sum(v * v for v in values))
     return [v / length for v in values]
+
+
+@functools.lru_cache(maxsize=20_000)
+def _direction(word: str, dimensions: int) -> tuple[float, ...]:
+    source = random.Random(hashlib.sha256(word.encode(errors="replace")).digest())
+    return tuple(source.gauss(0, 1) for _ in range(dimensions))
 
 
 def _cached(seen_before: Sequence[Mapping[str, Any]], tools: Mapping[str, Any]) -> int:

@@ -85,6 +85,7 @@ class Runner:
         book: PriceBook,
         model: LanguageModel | None = None,
         *,
+        genai: GenAI | None = None,
         steps: Sequence[Step] = (),
         gates: Sequence[Gate] = (),
         toolbox: Toolbox | None = None,
@@ -92,7 +93,7 @@ class Runner:
     ) -> None:
         self._settings = settings
         self._telemetry = telemetry
-        self._genai = GenAI(telemetry)
+        self._genai = genai or GenAI(telemetry)
         self._model = model or LiteLLM(book)
         self._caller = Caller(self._model, self._genai, book)
         self._steps = tuple(steps)
@@ -166,6 +167,11 @@ class Runner:
         """The messages of a conversation that we remember, oldest first, questions with their MESSAGE_ID."""
         return await (await self._ready()).recall(f"{tenant}/{conversation_id}")
 
+    async def remembered(self, tenant: str, conversation_id: str) -> list[Message]:
+        """What is remembered of a conversation, oldest first; nothing for one that is not ours."""
+        engine = await self._ready()
+        return await engine.remembered(f"{tenant}/{conversation_id}")
+
     async def _run(self, asked: Order, messages: list[Message], stream: bool, emit: Emit, thread: str) -> Outcome:
         """`thread` empty: nothing is remembered."""
         started = time.perf_counter()
@@ -207,7 +213,7 @@ class Runner:
         self, engine: "_Engine", order: Order, messages: list[Message], stream: bool, emit: Emit, thread: str
     ) -> tuple[Run, str]:
         """The finished run and its trace id."""
-        run = Run(order, stream=stream, emit=emit)
+        run = Run(order, messages, stream=stream, emit=emit)
         async with self._gated(run):
             agent = self._operations.agent(order.agent) if order.agent_id else contextlib.nullcontext()
             with self._genai.workflow(order.workflow) as span, agent:
@@ -287,6 +293,11 @@ class _Engine:
     async def recall(self, thread_id: str) -> list[Message]:
         found = await self._saver.aget_tuple({"configurable": {"thread_id": thread_id}})
         return [] if found is None else list(found.checkpoint["channel_values"].get("messages") or ())
+
+    async def remembered(self, thread_id: str) -> list[Message]:
+        found = await self._saver.aget_tuple({"configurable": {"thread_id": thread_id}})
+        values: dict[str, Any] = found.checkpoint["channel_values"] if found is not None else {}
+        return list(values.get("messages") or ())
 
     async def close(self) -> None:
         await self._history.close_history(self._saver)

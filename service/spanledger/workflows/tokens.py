@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _ENCODING = "o200k_base"
+_SLICE = 200_000
 # OpenAI's chat format: what each message, and the answer's opening, costs beside its text.
 _PER_MESSAGE = 3
 _OPENING = 3
@@ -35,8 +36,13 @@ def load() -> None:
 
 
 def count(text: str) -> int:
-    """Tokens of a text. Special tokens in it are counted as the plain text they are."""
-    return len(_encoding().encode_ordinary(text))
+    """Tokens of a text. Special tokens in it are counted as the plain text they are.
+
+    A long text is counted in slices, each cut adding one token at most: the tokenizer's regular expression overflows
+    its stack on a million spaces.
+    """
+    encode = _encoding().encode_ordinary
+    return sum(len(encode(text[start : start + _SLICE])) for start in range(0, len(text), _SLICE))
 
 
 def count_message(message: Mapping[str, Any]) -> int:

@@ -1,0 +1,114 @@
+"""Texts as vectors: measured, retried and priced like every other call of a model."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from spanledger.pricing import PriceBook, Usage, settle
+from spanledger.telemetry import Answered, Asked, GenAI, Inference, semconv
+from spanledger.workflows import tokens
+from spanledger.workflows.calls import CallRecord, Run, pause_before_retry
+from spanledger.workflows.model import EmbeddingModel, EmbeddingReply, EmbeddingRequest, ModelError
+
+BATCH = 64  # texts of one call
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A vector per text, in their order; `model` is who served, `input_tokens` what they came to."""
+
+    vectors: list[list[float]]
+    model: str
+    input_tokens: int
+
+
+class Embedder:
+    """Asks embedding models. Stateless; one per service."""
+
+    def __init__(self, model: EmbeddingModel, genai: GenAI, book: PriceBook) -> None:
+        self._model = model
+        self._genai = genai
+        self._book = book
+
+    async def embed(
+        self,
+        run: Run,
+        texts: Sequence[str | Sequence[int]],
+        model: str,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Embedded:
+        """In calls of BATCH texts; each attempt is a span and a record of the run. Raises ModelError, UnknownModel."""
+        await self._model.ready()
+        vectors: list[list[float]] = []
+        served, used = "", 0
+        for start in range(0, len(texts), BATCH):
+            request = EmbeddingRequest(model, texts[start : start + BATCH], parameters or {})
+            reply, count = await self._ask(run, request)
+            vectors += reply.vectors
+            served, used = reply.model or served, used + count
+        return Embedded(vectors, served or model, used)
+
+    async def _ask(self, run: Run, request: EmbeddingRequest) -> tuple[EmbeddingReply, int]:
+        attempt = 0
+        while True:
+            try:
+                return await self._attempt(run, request, attempt + 1)
+            except ModelError as exc:
+                pause = pause_before_retry(exc, attempt)
+                if pause is None:
+                    raise
+                _log.warning("attempt %d with %s failed (%s), again in %.2f s", attempt + 1, request.model, exc, pause)
+                await asyncio.sleep(pause)
+            attempt += 1
+
+    async def _attempt(self, run: Run, request: EmbeddingRequest, number: int) -> tuple[EmbeddingReply, int]:
+        name = self._model.name(request.model)
+        asked = Asked(name.provider, name.model, operation=semconv.EMBEDDINGS, attempt=number)
+        record = CallRecord(asked.provider, asked.model, None, None)
+        started_at = datetime.now(UTC)
+        with self._genai.inference(asked) as call:
+            try:
+                reply = await self._model.embed(request)
+                record = self._account(call, asked, reply, request, started_at)
+                if len(reply.vectors) != len(request.texts):
+                    raise ModelError(
+                        f"{request.model} answered {len(request.texts)} texts with {len(reply.vectors)} vectors",
+                        error_type="invalid_response",
+                        status=502,
+                        retryable=False,
+                    )
+            finally:
+                run.records.append(record)
+        assert record.usage is not None
+        return reply, record.usage.input_tokens or 0
+
+    def _account(
+        self, call: Inference, asked: Asked, reply: EmbeddingReply, request: EmbeddingRequest, started_at: datetime
+    ) -> CallRecord:
+        """Writes what is known of the call on its span, and returns the same as a record."""
+        usage = reply.usage or Usage(input_tokens=sum(_count(text) for text in request.texts), output_tokens=0)
+        served = reply.model.removeprefix(f"{asked.provider}/")
+        call.answer(
+            Answered(
+                usage=usage,
+                usage_estimated=reply.usage is None,
+                model=served,
+                cost_usd=reply.claimed_usd,
+                cost_source="local" if reply.claimed_usd is not None else "",
+            )
+        )
+        if reply.vectors:
+            call.span.set_attribute(semconv.EMBEDDINGS_DIMENSIONS, len(reply.vectors[0]))
+        price = self._book.lookup(asked.provider, served or asked.model, started_at)
+        if price is None and served:
+            price = self._book.lookup(asked.provider, asked.model, started_at)
+        priced = settle(price, usage, usage_estimated=reply.usage is None)
+        return CallRecord(asked.provider, served or asked.model, usage, priced)
+
+
+def _count(text: str | Sequence[int]) -> int:
+    return tokens.count(text) if isinstance(text, str) else len(text)

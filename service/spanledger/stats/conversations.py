@@ -19,7 +19,8 @@ _END: tuple[int, str] = (2**63 - 1, "")
 
 @dataclass(frozen=True)
 class Message:
-    """One exchange: what the user asked and all that was done to answer it. `status` is `ok` or `error`."""
+    """One exchange: what the user asked and all that was done to answer it. `status` is `ok`, `error`, or `abandoned`:
+    the process that ran it ended before it did."""
 
     message_id: str
     conversation_id: str
@@ -163,7 +164,7 @@ def _message(row: Mapping[str, Any], usage: Usage) -> Message:
         providers=list(row["providers"]),
         models=list(row["models"]),
         tools=list(row["tools"]),
-        status=row["status"],
+        status="abandoned" if row["error_type"] == "abandoned" else row["status"],
         error_type=row["error_type"],
         usage=usage,
     )

@@ -3,7 +3,7 @@
 CREATE SETTINGS PROFILE IF NOT EXISTS spanledger_app SETTINGS max_memory_usage = 8000000000, distributed_product_mode = 'global', prefer_global_in_and_join = 1, parallel_distributed_insert_select = 0, distributed_foreground_insert = 1;
 CREATE SETTINGS PROFILE IF NOT EXISTS spanledger_ingest SETTINGS max_memory_usage = 4000000000, async_insert = 0, distributed_foreground_insert = 1;
 CREATE SETTINGS PROFILE IF NOT EXISTS spanledger_reader SETTINGS readonly = 2 CONST, max_execution_time = 30 MAX 30, max_memory_usage = 4000000000 MAX 4000000000, max_rows_to_read = 2000000000 MAX 2000000000, max_result_rows = 1000000 MAX 1000000;
-CREATE QUOTA IF NOT EXISTS spanledger_reader KEYED BY user_name FOR INTERVAL 1 minute MAX queries = 600, execution_time = 120;
+CREATE QUOTA IF NOT EXISTS spanledger_reader KEYED BY user_name FOR INTERVAL 1 minute MAX queries = 6000, execution_time = 1200;
 CREATE ROLE IF NOT EXISTS spanledger_reading SETTINGS PROFILE 'spanledger_reader';
 CREATE USER IF NOT EXISTS spanledger_admin IDENTIFIED BY '…';
 CREATE USER IF NOT EXISTS spanledger_app IDENTIFIED BY '…' SETTINGS PROFILE 'spanledger_app';

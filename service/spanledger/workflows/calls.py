@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from opentelemetry import context as otel
+
 from spanledger.pricing import PriceBook, Priced, Usage, settle
 from spanledger.telemetry import Answered, Asked, GenAI, Inference, Saved
 from spanledger.workflows import tokens
@@ -50,6 +52,8 @@ class Run:
     asked: Sequence[Message] = ()  # what the caller said now, without what is remembered
     stream: bool = False
     emit: Emit = lambda chunk: None
+    asked: Sequence[Message] = ()  # what the run was given
+    context: otel.Context | None = None  # in which the workflow's span is the current one, once it has begun
     records: list[CallRecord] = field(default_factory=list)
     reply: ModelReply | None = None  # the last one
     tools: dict[str, Tool] | None = None  # offered, by the names that the model knows; None: not looked for yet

@@ -52,7 +52,6 @@ class Run:
     asked: Sequence[Message] = ()  # what the caller said now, without what is remembered
     stream: bool = False
     emit: Emit = lambda chunk: None
-    asked: Sequence[Message] = ()  # what the run was given
     context: otel.Context | None = None  # in which the workflow's span is the current one, once it has begun
     records: list[CallRecord] = field(default_factory=list)
     reply: ModelReply | None = None  # the last one

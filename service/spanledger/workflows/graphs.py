@@ -3,6 +3,7 @@
     chat        START → model ⇄ tools → END; offers no tools unless its agent has some
     assistant   the same with the built-in tools
     rag         START → retrieve → model ⇄ tools → END
+    evaluation  as chat; what judges answers runs here, so that it is told apart
 
 Each node notes what it decided, and why, on its span. Importing this imports langgraph (1 s of CPU): only the runner
 does, for the first message or right after `ready`.
@@ -35,8 +36,8 @@ TOP_K = 4  # passages that a question brings along
 
 
 class State(TypedDict):
-    """What the checkpointer keeps of a conversation: its messages in OpenAI's format, oldest first, questions with the id
-    of their message; and the summary of the older ones, if the memory is of that kind."""
+    """What the checkpointer keeps of a conversation: its messages in OpenAI's format, oldest first, questions with
+    the id of their message; and the summary of the older ones, if the memory is of that kind."""
 
     messages: Annotated[list[Message], operator.add]
     summary: NotRequired[Summary]
@@ -74,6 +75,7 @@ PLANS = {
         instructions="Answer from the passages below. If they do not hold the answer, say so.",
         retrieves=True,
     ),
+    "evaluation": Plan(agent="judge"),
 }
 
 
@@ -125,7 +127,7 @@ async def _remember(parts: Parts, run: Run, state: State) -> Summary | None:
     older = memory.to_fold(run.order.memory, state["messages"], summary)
     if not older:
         return summary
-    aside = Run(replace(run.order, parameters={}, cache=False), records=run.records)
+    aside = replace(run, order=replace(run.order, parameters={}, cache=False), stream=False)
     try:
         parameters = {"max_tokens": memory.SUMMARY_TOKENS}
         reply = await parts.caller.ask(aside, memory.request(summary, older), parameters)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from opentelemetry import context as otel
 from opentelemetry import trace
 
 from spanledger.errors import BadRequest, SpanledgerError
@@ -25,7 +26,7 @@ from spanledger.workflows.order import Gate, Order, Step
 from spanledger.workflows.retriever import Hit, Retriever
 from spanledger.workflows.tools import Toolbox
 
-WORKFLOWS = ("chat", "assistant", "rag")
+WORKFLOWS = ("chat", "assistant", "rag", "evaluation")
 _log = logging.getLogger(__name__)
 
 
@@ -219,6 +220,7 @@ class Runner:
             with self._genai.workflow(order.workflow) as span, agent:
                 # A span is exported at its end: of a run that ends with the process, this is what remains.
                 self._telemetry.event(semconv.WORKFLOW_STARTED, "workflow started", {})
+                run.context = otel.get_current()
                 try:
                     await engine.run(order.workflow, run, messages, thread)
                 except BaseException as exc:

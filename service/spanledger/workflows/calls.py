@@ -49,7 +49,6 @@ class Run:
     """One run of a workflow: what to ask, where its pieces go, and what has come of it so far."""
 
     order: Order
-    asked: Sequence[Message] = ()  # what the caller said now, without what is remembered
     stream: bool = False
     emit: Emit = lambda chunk: None
     context: otel.Context | None = None  # in which the workflow's span is the current one, once it has begun

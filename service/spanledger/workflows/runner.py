@@ -214,7 +214,7 @@ class Runner:
         self, engine: "_Engine", order: Order, messages: list[Message], stream: bool, emit: Emit, thread: str
     ) -> tuple[Run, str]:
         """The finished run and its trace id."""
-        run = Run(order, messages, stream=stream, emit=emit)
+        run = Run(order, asked=messages, stream=stream, emit=emit)
         async with self._gated(run):
             agent = self._operations.agent(order.agent) if order.agent_id else contextlib.nullcontext()
             with self._genai.workflow(order.workflow) as span, agent:

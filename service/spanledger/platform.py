@@ -56,14 +56,14 @@ def build(
     """The platform of one data folder."""
     registry = Registry(settings.data_dir)
     registry.on_change(lambda change: _tell(telemetry, change))
-    admitted = access.build(settings, registry, telemetry, ingest)
+    admitted = access.build(settings, registry, store, telemetry, ingest)
     jobs = Jobs(JobBook(settings.data_dir), telemetry, settings.job_workers)
     agents = Agents(registry)
     servers = McpServers(registry, telemetry)
     toolbox = Toolbox(telemetry, genai, Grants(registry), servers)
     library = Library(store, telemetry, embedder, settings.embedding_model)
     return Platform(
-        registry, admitted, jobs, agents, servers, toolbox, library, steps=(agents.apply,), gates=(jobs.watch,)
+        registry, admitted, jobs, agents, servers, toolbox, library, steps=(agents.apply,), gates=(jobs.watch, admitted.gate)
     )
 
 

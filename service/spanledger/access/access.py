@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 from spanledger.access import operator
 from spanledger.access.authentication import Authentication
 from spanledger.access.door import DoorWatch
+from spanledger.access.gate import LimitGate
 from spanledger.access.keys import KeyRing
+from spanledger.access.limits import LimitBook
 from spanledger.access.reports import Reports
 from spanledger.registry import Registry
 from spanledger.settings import Settings
+from spanledger.store.client import Store
 from spanledger.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -23,15 +26,24 @@ class Access:
     ring: KeyRing
     authentication: Authentication
     reports: Reports
+    limits: LimitBook
+    gate: LimitGate
 
     def close(self) -> None:
         self.reports.close()
 
 
-def build(settings: Settings, registry: Registry, telemetry: Telemetry, ingest: "Ingest") -> Access:
+def build(settings: Settings, registry: Registry, store: Store, telemetry: Telemetry, ingest: "Ingest") -> Access:
     ring = KeyRing(registry)
     reports = Reports(telemetry)
     reports.watch(DoorWatch(ring, reports, ingest.senders).look)
     reports.start()
     token = operator.read(settings.data_dir)
-    return Access(ring, Authentication(ring, settings.needs_keys, token), reports)
+    limits = LimitBook(registry)
+    return Access(
+        ring=ring,
+        authentication=Authentication(ring, settings.needs_keys, token),
+        reports=reports,
+        limits=limits,
+        gate=LimitGate(limits, store, telemetry),
+    )

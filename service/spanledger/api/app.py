@@ -17,7 +17,7 @@ from spanledger.api.services import Services
 _ROUTERS = {
     "": ("health", "dead_letters"),
     "chat": ("chat", "openai_compat", "jobs"),
-    "api": ("conversations", "usage", "traces", "books", "keys", "events", "pages", "cache"),
+    "api": ("conversations", "usage", "traces", "books", "keys", "limits", "events", "pages", "cache"),
 }
 
 

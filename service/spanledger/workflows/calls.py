@@ -20,6 +20,7 @@ from spanledger.telemetry import Answered, Asked, GenAI, Inference, Saved
 from spanledger.workflows import tokens
 from spanledger.workflows.assembly import replayed
 from spanledger.workflows.cache import ResponseCache
+from spanledger.workflows.intent import Guard, intended
 from spanledger.workflows.model import Chunk, LanguageModel, Message, ModelError, ModelReply, ModelRequest, ModelStream
 from spanledger.workflows.order import Order
 from spanledger.workflows.retriever import Hit
@@ -53,6 +54,7 @@ class Run:
     emit: Emit = lambda chunk: None
     context: otel.Context | None = None  # in which the workflow's span is the current one, once it has begun
     records: list[CallRecord] = field(default_factory=list)
+    guards: list[Guard] = field(default_factory=list)  # asked before each call
     reply: ModelReply | None = None  # the last one
     tools: dict[str, Tool] | None = None  # offered, by the names that the model knows; None: not looked for yet
     hits: list[Hit] | None = None  # what was looked up; None: the workflow looks nothing up
@@ -96,6 +98,10 @@ class Caller:
 
     async def _attempt(self, request: ModelRequest, run: Run, number: int, heard: "_Heard") -> ModelReply:
         name = self._model.name(request.model)
+        if run.guards:
+            intent = await asyncio.to_thread(intended, name, request, self._book)
+            for guard in run.guards:
+                await guard(intent)
         asked = Asked(
             provider=name.provider,
             model=name.model,

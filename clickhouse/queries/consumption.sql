@@ -1,0 +1,18 @@
+-- consumption: what a tenant, one of its users or one of its workflows has used since the starts of day and month
+-- grain:  message in `apart`; all others together ('')
+-- source: ledger (one table, one look: an entry is in exactly one row)
+-- units:  tokens, USD, calls
+SELECT
+    if(has({apart:Array(String)}, message_id), message_id, '') AS message,
+    sumIf(input_tokens + output_tokens, started_at >= {day:DateTime64(9, 'UTC')}) AS tokens_day,
+    sumIf(cost_usd, started_at >= {day:DateTime64(9, 'UTC')}) AS usd_day,
+    sum(cost_usd) AS usd_month,
+    sumIf(unpriced_calls, started_at >= {day:DateTime64(9, 'UTC')}) AS unpriced_day,
+    sum(unpriced_calls) AS unpriced_month,
+    sum(llm_calls + failed_calls) AS calls
+FROM ledger
+WHERE
+    tenant = {tenant:String}
+    AND started_at >= {month:DateTime64(9, 'UTC')}
+    AND multiIf({scope:String} = 'user', user_id, {scope:String} = 'workflow', workflow, tenant) = {subject:String}
+GROUP BY message

@@ -1,0 +1,45 @@
+"""A call that is about to be made: what it will take at most, or typically, so that somebody can say no before."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from spanledger.pricing import PriceBook, Usage, cost
+from spanledger.workflows import tokens
+from spanledger.workflows.model import ModelRequest, Name
+
+TYPICAL_OUTPUT_TOKENS = 500  # of an answer whose length the request does not bound
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An estimate: input as we count it, output as far as the request allows. `usd` None: there is no price."""
+
+    provider: str
+    model: str
+    tokens: int
+    usd: Decimal | None
+
+
+Guard = Callable[[Intent], Awaitable[None]]  # raises to keep a call from being made
+
+
+def intended(name: Name, request: ModelRequest, book: PriceBook) -> Intent:
+    """Counts the prompt: not for the event loop."""
+    used = tokens.count_prompt(request.messages, request.parameters.get("tools"))
+    said = _most(request.parameters) * max(1, _whole(request.parameters.get("n")))
+    price = book.lookup(name.provider, name.model, datetime.now(UTC))
+    usd = cost(price, Usage(input_tokens=used, output_tokens=said)).usd if price is not None else None
+    return Intent(name.provider, name.model, used + said, usd)
+
+
+def _most(parameters: Mapping[str, Any]) -> int:
+    return (
+        _whole(parameters.get("max_completion_tokens")) or _whole(parameters.get("max_tokens")) or TYPICAL_OUTPUT_TOKENS
+    )
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

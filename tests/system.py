@@ -28,6 +28,8 @@ class System:
         self.port, self.otlp_port = free_port(), free_port()
         given = {"port": self.port, "otlp_http_port": self.otlp_port, "otlp_grpc_port": 0, **flags}
         self.flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+        self.prefix: list[str] = []  # a command that runs ours
+        self.timeout_s = 60.0  # of a request
         self.process: subprocess.Popen[str] | None = None
         self.printed: list[str] = []
 
@@ -42,7 +44,15 @@ class System:
         """Starts the process and does not wait for it."""
         with self._stderr.open("a") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "spanledger.cli", "up", "--data-dir", str(self.data_dir), *self.flags],
+                [
+                    *self.prefix,
+                    sys.executable,
+                    "-m",
+                    "spanledger.cli",
+                    "up",
+                    f"--data-dir={self.data_dir}",
+                    *self.flags,
+                ],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -76,7 +86,7 @@ class System:
     def _end(self, number: signal.Signals) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(self.timeout_s)
         self._reader.join(30)
         return code
 
@@ -91,7 +101,7 @@ class System:
         self, method: str, target: str, body: bytes | None = None, port: int | None = None, **headers: str
     ) -> tuple[int, dict[str, str], Any]:
         """Status, headers (lower case) and body, parsed when it is JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=self.timeout_s)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, target, body, named)

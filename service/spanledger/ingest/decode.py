@@ -180,10 +180,13 @@ class Insert:
 
 
 def insert(wanted: Insert, source: Source) -> str:
-    """The statement that loads a batch into one table and, through the views, into all below it."""
+    """The statement that loads a batch into one table and, through the views, into all below it.
+
+    Tables that replace or sum do so when they merge: to do it for each new part too would cost half of the views' time.
+    """
     target = wanted.target
     columns = ", ".join(f"`{name}`" for name in target.columns)
-    settings = f"insert_deduplication_token = {quoted(wanted.token)}"
+    settings = f"insert_deduplication_token = {quoted(wanted.token)}, optimize_on_insert = 0"
     if wanted.settings:
         settings += ", " + wanted.settings
     rows = f"SELECT {columns} FROM ({_select(target, source, wanted.batch)})"
@@ -208,5 +211,9 @@ def _select(target: Target, source: Source, batch: str) -> str:
 
 
 def _reading(source: Source) -> str:
-    fixed = "input_format_protobuf_oneof_presence = 1, output_format_json_escape_forward_slashes = 0"
+    # The branches of values.sql cost less than picking out the values that each of them is for.
+    fixed = (
+        "input_format_protobuf_oneof_presence = 1, output_format_json_escape_forward_slashes = 0, "
+        "short_circuit_function_evaluation = 'disable'"
+    )
     return f"SETTINGS {fixed}, {source.settings} {source.ending}"

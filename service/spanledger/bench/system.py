@@ -1,0 +1,129 @@
+"""A `spanledger up` of its own for a benchmark, and what the kernel knows about its processes."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+class System:
+    """Context manager; ready inside the block. If not `patient`, it is killed at the end instead of drained."""
+
+    def __init__(self, data_dir: Path, patient: bool = True) -> None:
+        self._patient = patient
+        self._ports = [_free_port() for _ in range(3)]
+        names = ("--port", "--otlp-http-port", "--otlp-grpc-port")
+        flags = [text for name, port in zip(names, self._ports, strict=True) for text in (name, str(port))]
+        command = [sys.executable, "-m", "spanledger.cli", "up", "--data-dir", str(data_dir), *flags]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self._ports[0]}", timeout=900)
+
+    def __enter__(self) -> "System":
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("ready"):
+                return self
+        raise RuntimeError("`spanledger up` did not start; run it by hand to see why")
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        if self._patient:
+            self._process.terminate()
+        else:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def endpoint(self, protocol: str) -> str:
+        return f"127.0.0.1:{self._ports[2]}" if protocol == "grpc" else f"http://127.0.0.1:{self._ports[1]}"
+
+    def health(self) -> dict[str, Any]:
+        state: dict[str, Any] = self.client.get("/readyz").json()
+        return state
+
+    def loaded(self) -> int:
+        """Spans that are in ClickHouse, views included."""
+        return int(self.health()["ingest"]["loaded"]["traces"])
+
+    def settled(self) -> int:
+        """Spans that settlement has looked at."""
+        return int(self.health()["settlement"]["spans"])
+
+    def settle(self) -> float:
+        """Waits until everything is loaded and settled; seconds."""
+        started = time.monotonic()
+        self.client.post("/v1/flush").raise_for_status()
+        return time.monotonic() - started
+
+    def processes(self) -> dict[str, int]:
+        """Process ids by role."""
+        children = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        door = {int(pid) for listing in children for pid in listing.read_text().split()}
+        return {"main": self._process.pid, **{f"door_{number}": pid for number, pid in enumerate(sorted(door))}}
+
+    def cpu_seconds(self) -> dict[str, float]:
+        return {role: _cpu_seconds(pid) for role, pid in self.processes().items()}
+
+    def memory_mib(self) -> int:
+        """What all its processes hold now."""
+        return sum(_resident_kib(pid) for pid in self.processes().values()) // 1024
+
+
+class Watch:
+    """Samples a figure while something runs."""
+
+    def __init__(self, sample: Callable[[], int], every_s: float = 0.25) -> None:
+        self._sample = sample
+        self._every_s = every_s
+        self._stopped = threading.Event()
+        self._samples: list[int] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Watch":
+        self._started = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    def first_half(self) -> int:
+        """The highest of the first half."""
+        return max(self._samples[: len(self._samples) // 2 + 1])
+
+    def second_half(self) -> int:
+        return max(self._samples[len(self._samples) // 2 :])
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._every_s):
+            self._samples.append(self._sample())
+        self._samples.append(self._sample())
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _resident_kib(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -173,7 +173,13 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
     token = "" if settings.otlp_endpoint else operator.read(settings.data_dir)  # it is nobody else's business
     instance = instance_of(node_of(settings.data_dir))
     emission = (
-        telemetry.start(endpoint, capture_content=settings.capture_content, token=token, instance=instance)
+        telemetry.start(
+            endpoint,
+            capture_content=settings.capture_content,
+            token=token,
+            instance=instance,
+            seal_secret=operator.seal_secret(settings.data_dir),
+        )
         if endpoint
         else telemetry.off()
     )

@@ -28,6 +28,7 @@ class Access:
     reports: Reports
     limits: LimitBook
     gate: LimitGate
+    seal_secret: str
 
     def close(self) -> None:
         self.reports.close()
@@ -46,4 +47,5 @@ def build(settings: Settings, registry: Registry, store: Store, telemetry: Telem
         reports=reports,
         limits=limits,
         gate=LimitGate(limits, store, telemetry),
+        seal_secret=operator.seal_secret(settings.data_dir),
     )

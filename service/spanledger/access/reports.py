@@ -34,6 +34,7 @@ class Reports:
         self._clock = clock
         self._guard = threading.Lock()
         self._waiting: dict[_Kind, _Waiting] = {}
+        self._told = 0
         self._watched: list[Callable[[], None]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="access-reports", daemon=True)
@@ -84,11 +85,18 @@ class Reports:
         for look in self._watched:
             look()
 
+    def finish(self) -> bool:
+        """Looks, and tells all that waits; whether there was anything to tell."""
+        before = self._told
+        self.look()
+        self.tell(all_of_it=True)
+        return self._told > before
+
     def close(self) -> None:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(5.0)
-        self.tell(all_of_it=True)
+        self.finish()
 
     def _work(self) -> None:
         while not self._stop.wait(_TICK_S):
@@ -100,5 +108,6 @@ class Reports:
 
     def _tell(self, kind: _Kind, count: int) -> None:
         event, action, outcome, tenant, key_id, facts = kind
+        self._told += 1
         with ids.carry(tenant=tenant, key_id=key_id):
             audit.record(self._telemetry, event, action, outcome, count=count, **dict(facts))

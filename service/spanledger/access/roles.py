@@ -15,6 +15,8 @@ _TALKS = (
     ("POST", re.compile(r"/v1/conversations/[^/]+/messages")),
     ("POST", re.compile(r"/v1/messages/[^/]+/feedback")),
     ("POST", re.compile(r"/v1/chat/completions")),
+    ("POST", re.compile(r"/v1/embeddings")),
+    ("POST", re.compile(r"/v1/retrieval/search")),
     ("GET", re.compile(r"/v1/models")),
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -16,8 +16,20 @@ from spanledger.api.services import Services
 # installed is left out.
 _ROUTERS = {
     "": ("health", "dead_letters"),
-    "chat": ("chat", "openai_compat", "jobs"),
-    "api": ("conversations", "usage", "traces", "books", "keys", "limits", "events", "pages", "cache"),
+    "chat": ("chat", "openai_compat", "jobs", "agents", "tools", "documents", "embeddings"),
+    "api": (
+        "conversations",
+        "usage",
+        "traces",
+        "books",
+        "keys",
+        "limits",
+        "audit_log",
+        "events",
+        "pages",
+        "cache",
+        "analysis",
+    ),
 }
 
 

@@ -7,16 +7,19 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from spanledger.access import DEFAULT_TENANT, Principal
 from spanledger.api.reader import Reads, only
 from spanledger.api.services import Caller
 from spanledger.errors import Refused
 from spanledger.ledger import prices
 from spanledger.stats import times
 from spanledger.stats.sandbox import Sandbox
+from spanledger.telemetry import audit
 
 router = APIRouter(tags=["books"])
 
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "pretty": "text/plain; charset=utf-8"}
+_TOLD_CHARACTERS = 500  # of a query, in the audit trail
 
 
 class Audit(BaseModel):
@@ -99,7 +102,26 @@ def sql(request: Request, reads: Reads, wish: Query, principal: Caller) -> Respo
     sandbox = sandboxes.get(tenant)
     if sandbox is None:
         sandbox = sandboxes.setdefault(tenant, Sandbox(reads.store, tenant))
-    return Response(sandbox.run(wish.query, wish.format), media_type=_MEDIA_TYPES[wish.format])
+    outcome = "failed"
+    try:
+        answer = sandbox.run(wish.query, wish.format)
+        outcome = "allowed"
+    finally:
+        _tell_query(request, principal, wish, outcome)
+    return Response(answer, media_type=_MEDIA_TYPES[wish.format])
+
+
+def _tell_query(request: Request, principal: Principal, wish: Query, outcome: str) -> None:
+    """Who looked at what by SQL."""
+    request.app.state.services.platform.access.reports.note(
+        audit.AUDIT,
+        "data.query",
+        outcome,
+        tenant="" if principal.tenant == DEFAULT_TENANT else principal.tenant,
+        key_id=principal.key_id,
+        target="all tenants" if wish.all_tenants else f"tenant {principal.tenant}",
+        query=wish.query.strip()[:_TOLD_CHARACTERS],
+    )
 
 
 def _audit(request: Request, window: times.Window, repair: bool, tenant: str | None = None) -> dict[str, Any]:

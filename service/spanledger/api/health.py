@@ -27,7 +27,11 @@ async def alive() -> dict[str, str]:
 def ready(request: Request) -> Response:
     """Whether it can take traffic; 503 names what is wrong."""
     services = request.app.state.services
-    ingest, settlement = services.ingest.health(), services.ledger.health()
+    try:
+        ingest, settlement = services.ingest.health(), services.ledger.health()
+    except OSError as exc:  # the spool's folder is not what it was
+        problems = [text for text in (f"spool: {exc.strerror}", _store(services), _canary(services)) if text]
+        return problem(503, "Not ready", "; ".join(problems), problems=problems)
     problems = [
         text for text in (_store(services), _door(services, ingest), _disk(services), _canary(services)) if text
     ]
@@ -53,12 +57,18 @@ def flush(request: Request) -> dict[str, Any]:
     """Returns when everything that has been emitted here or acknowledged is loaded and settled."""
     services = request.app.state.services
     started = time.monotonic()
+    _load(services)
+    if services.platform.access.reports.finish():  # the door's processes have said by now who sent what
+        _load(services)
+    services.ledger.settler.settle_now()
+    return {"flushed": True, "took_ms": round((time.monotonic() - started) * 1000)}
+
+
+def _load(services: Any) -> None:
     services.telemetry.flush()
     if not services.ingest.flush(_FLUSH_TIMEOUT_S):
         error = services.ingest.health()["last_error"]
         raise StoreError(f"not everything could be loaded: {error or 'it takes too long'}")
-    services.ledger.settler.settle_now()
-    return {"flushed": True, "took_ms": round((time.monotonic() - started) * 1000)}
 
 
 @router.post("/v1/canary")

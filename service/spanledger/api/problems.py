@@ -99,7 +99,7 @@ def _framework(
 
 def for_openai(request: Request) -> bool:
     """Whether the request came to a path of OpenAI's API."""
-    return request.url.path in {"/v1/chat/completions", "/v1/models"}
+    return request.url.path in {"/v1/chat/completions", "/v1/embeddings", "/v1/models"}
 
 
 async def _expected(request: Request, error: Exception) -> Response:

@@ -1,8 +1,11 @@
 """Events that are not spans: decisions, refusals and changes, as log records with an event name."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Final
 
+from spanledger.telemetry import ids, semconv
+from spanledger.telemetry.seal import seal
 from spanledger.telemetry.setup import Telemetry
 
 AUDIT: Final = "spanledger.audit"  # somebody changed or read something
@@ -19,9 +22,14 @@ def record(telemetry: Telemetry, event: str, action: str, outcome: str, **facts:
     `facts` become attributes `spanledger.<event's last word>.<name>`; ids of the request come by themselves.
     """
     prefix = event
+    entry_id = uuid.uuid4().hex
+    target, count = str(facts.get("target", "")), str(facts.get("count", ""))
+    sealed = seal(telemetry.seal_secret, entry_id, event, action, outcome, target, ids.current().key_id, count)
     attributes: Mapping[str, Value] = {
         f"{prefix}.action": action,
         f"{prefix}.outcome": outcome,
+        semconv.AUDIT_ID: entry_id,
+        **({semconv.AUDIT_SEAL: sealed} if sealed else {}),
         **{f"{prefix}.{name}": value for name, value in facts.items()},
     }
     telemetry.event(event, f"{action}: {outcome}", attributes, warning=outcome != "allowed")

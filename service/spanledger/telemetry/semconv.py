@@ -33,6 +33,8 @@ EXPERIMENT: Final = "spanledger.experiment"
 VARIANT: Final = "spanledger.variant"
 TENANT: Final = "spanledger.tenant"
 KEY_ID: Final = "spanledger.key.id"
+AUDIT_ID: Final = "spanledger.entry.id"  # of an entry of the audit trail
+AUDIT_SEAL: Final = "spanledger.entry.seal"
 SOURCE: Final = "spanledger.source"  # job | evaluation | analysis | import; absent: chat
 USER_ID: Final = "user.id"
 SERVICE_INSTANCE_ID: Final = "service.instance.id"
@@ -111,6 +113,17 @@ RETRIEVAL_TOP_K: Final = "gen_ai.retrieval.top_k"
 RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"  # ids and scores, as JSON
 EMBEDDINGS_DIMENSIONS: Final = "gen_ai.embeddings.dimension.count"
 DOCUMENT: Final = "spanledger.document"
+
+# what somebody or something thought of an answer: an event in the trace of the answer
+EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
+EVALUATION_NAME: Final = "gen_ai.evaluation.name"
+EVALUATION_SCORE: Final = "gen_ai.evaluation.score.value"
+EVALUATION_LABEL: Final = "gen_ai.evaluation.score.label"
+EVALUATION_EXPLANATION: Final = "gen_ai.evaluation.explanation"
+EVALUATION_EVALUATOR: Final = "spanledger.evaluation.evaluator"  # human | rule | judge
+EVALUATION_USER_ID: Final = "spanledger.evaluation.user.id"  # who gave it
+EVALUATION_TAGS: Final = "spanledger.evaluation.tags"  # a JSON list
+EVALUATION_TRACE_ID: Final = "spanledger.evaluation.trace_id"  # the evaluator's own run
 
 # content, only with the switch on
 INPUT_MESSAGES: Final = "gen_ai.input.messages"

@@ -51,8 +51,9 @@ _log = logging.getLogger(__name__)
 class Telemetry:
     """The emission of one service. Made by `start` or `off`."""
 
-    def __init__(self, providers: "_Providers | None", capture_content: bool) -> None:
+    def __init__(self, providers: "_Providers | None", capture_content: bool, seal_secret: str = "") -> None:
         self.capture_content = capture_content
+        self.seal_secret = seal_secret
         self._providers = providers
         self._undo: list[Callable[[], None]] = []
         self._graph_span: Callable[[], Span | None] | None = None
@@ -177,14 +178,15 @@ def start(
     capture_content: bool = False,
     instance: str = "",
     token: str = "",
+    seal_secret: str = "",
 ) -> Telemetry:
     """Telemetry that exports to the OTLP/HTTP base URL `endpoint`, e.g. http://127.0.0.1:4318.
 
     `instance` names this process among all of its service, `service.instance.id`; `token` is what the endpoint wants as
-    `Authorization: Bearer`.
+    `Authorization: Bearer`; `seal_secret` seals the entries of the audit trail.
     """
     providers = _Providers(endpoint.rstrip("/"), service_name, instance or uuid.uuid4().hex, token)
-    return Telemetry(providers, capture_content)
+    return Telemetry(providers, capture_content, seal_secret)
 
 
 class _Providers:

@@ -1,0 +1,44 @@
+-- audit_log: a page of the audit trail, latest first
+-- grain:  entry; one that stands for several equal happenings has their number in `count`
+-- source: otel_logs
+-- units:  at_ns since 1970 UTC
+-- sealed: 1 if this installation wrote it; senders may write logs too. A copy of an entry, sealed or not, is that entry.
+-- (before_ns, before_id): the last row of the page before; an empty filter does not filter; action 'key.*' is all of key.
+SELECT
+    *,
+    multiIf(key_id != '', key_id, action = 'key.refuse', 'unknown', 'local') AS actor
+FROM
+(
+    SELECT
+        min(toUnixTimestamp64Nano(Timestamp)) AS at_ns,
+        LogAttributes['spanledger.entry.id'] AS entry_id,
+        EventName AS event,
+        LogAttributes[concat(EventName, '.action')] AS action,
+        LogAttributes[concat(EventName, '.outcome')] AS outcome,
+        LogAttributes[concat(EventName, '.target')] AS target,
+        LogAttributes['spanledger.key.id'] AS key_id,
+        LogAttributes['spanledger.entry.seal'] AS seal,
+        LogAttributes[concat(EventName, '.count')] AS count_text,
+        greatest(1, toInt64OrZero(count_text)) AS count,
+        any(LogAttributes['user.id']) AS user_id,
+        any(LogAttributes['spanledger.correlation.id']) AS correlation_id,
+        any(TraceId) AS trace_id,
+        any(LogAttributes) AS attributes,
+        {secret:String} != '' AND seal = lower(hex(SHA256(arrayStringConcat(
+            [{secret:String}, entry_id, event, action, outcome, target, key_id, count_text, {secret:String}], char(31))))) AS sealed
+    FROM otel_logs
+    WHERE
+        Tenant = {tenant:String}
+        AND EventName IN ('spanledger.audit', 'spanledger.security', 'spanledger.limit_exceeded')
+        AND Timestamp >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+        AND Timestamp <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+    GROUP BY entry_id, event, action, outcome, target, key_id, seal, count_text
+)
+WHERE
+    ({actor:String} = '' OR actor = {actor:String} OR user_id = {actor:String})
+    AND ({action:String} = '' OR action = {action:String}
+        OR (endsWith({action:String}, '.*') AND startsWith(action, substring({action:String}, 1, length({action:String}) - 1))))
+    AND ({outcome:String} = '' OR outcome = {outcome:String})
+    AND (at_ns, entry_id) < ({before_ns:Int64}, {before_id:String})
+ORDER BY at_ns DESC, entry_id DESC
+LIMIT {limit:UInt64}

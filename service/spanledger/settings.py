@@ -29,6 +29,7 @@ class Settings:
     default_model: str = "offline/small"
     embedding_model: str = "offline/embed"  # of documents and of what is looked up in them
     mcp_commands: bool = False  # whether MCP servers may be commands when others than this machine can reach us
+    model_timeout_s: float = 120.0  # of one call of a model, to its last byte
     durability: str = "os"  # "os" survives kill -9 of the process; "fsync" survives power loss too
     max_body_bytes: int = 64 * 1024 * 1024  # of one OTLP request, after decompression
     spool_max_bytes: int = 8 * 1024**3  # beyond this the door answers 503
@@ -40,6 +41,9 @@ class Settings:
     canary_interval_s: float = 60.0  # between canaries, see /readyz; 0: none
     settle_interval_ms: int = 250  # settlement looks for work this often when nobody wakes it
     job_workers: int = 4  # jobs that run at the same time
+    seal_after_s: float = 5400.0  # a conversation seals when nothing happened in it for so long; 0: only when asked to
+    seal_scan_s: float = 30.0  # how often we look for such conversations
+    analysis_model: str = ""  # what a sealed conversation was about; empty: the default model; none: rules alone
 
     @property
     def loopback(self) -> bool:

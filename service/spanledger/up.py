@@ -184,7 +184,7 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
         else telemetry.off()
     )
     book = load_book([Path(settings.price_book)] if settings.price_book else [])
-    genai, model = GenAI(emission), LiteLLM(book)
+    genai, model = GenAI(emission), LiteLLM(book, settings.model_timeout_s)
     embedder = Embedder(model, genai, book)
     parts_on_top = platform.build(settings, parts.store, emission, parts.ingest, genai, embedder)
     runner = Runner(

@@ -29,14 +29,15 @@ from spanledger.workflows.model import (
 
 TIMEOUT_S = 120.0  # of one attempt, to its last byte
 # Retries are ours: every attempt is a span. A caller's own retries would hide behind one.
-_ONE_ATTEMPT = {"timeout": TIMEOUT_S, "num_retries": 0, "max_retries": 0}
+_ONE_ATTEMPT = {"num_retries": 0, "max_retries": 0}
 
 
 class LiteLLM:
     """`LanguageModel` by LiteLLM, with the offline provider registered. Make one per process and book."""
 
-    def __init__(self, book: PriceBook) -> None:
+    def __init__(self, book: PriceBook, timeout_s: float = TIMEOUT_S) -> None:
         self._book = book
+        self._one_attempt = {"timeout": timeout_s, **_ONE_ATTEMPT}
         self._guard = threading.Lock()
         self._litellm: Any = None
 
@@ -79,7 +80,7 @@ class LiteLLM:
         return LiteLLMStream(self, stream, request)
 
     async def embed(self, request: EmbeddingRequest) -> EmbeddingReply:
-        arguments = {**request.parameters, "model": request.model, "input": list(request.texts), **_ONE_ATTEMPT}
+        arguments = {**request.parameters, "model": request.model, "input": list(request.texts), **self._one_attempt}
         try:
             response = await self._litellm.aembedding(**arguments)
         except Exception as exc:
@@ -119,7 +120,7 @@ class LiteLLM:
             **request.parameters,
             "model": request.model,
             "messages": list(request.messages),
-            **_ONE_ATTEMPT,
+            **self._one_attempt,
         }
 
     def claim(self, body: dict[str, Any], model: str, usage: Any) -> Decimal | None:

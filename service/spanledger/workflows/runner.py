@@ -26,7 +26,7 @@ from spanledger.workflows.order import Gate, Order, Step
 from spanledger.workflows.retriever import Hit, Retriever
 from spanledger.workflows.tools import Toolbox
 
-WORKFLOWS = ("chat", "assistant", "rag", "evaluation")
+WORKFLOWS = ("chat", "assistant", "rag", "evaluation", "analysis")
 _log = logging.getLogger(__name__)
 
 
@@ -95,7 +95,7 @@ class Runner:
         self._settings = settings
         self._telemetry = telemetry
         self._genai = genai or GenAI(telemetry)
-        self._model = model or LiteLLM(book)
+        self._model = model or LiteLLM(book, settings.model_timeout_s)
         self._caller = Caller(self._model, self._genai, book)
         self._steps = tuple(steps)
         self._gates = tuple(gates)

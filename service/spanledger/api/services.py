@@ -25,9 +25,9 @@ class Services:
     live: Any | None = None  # spanledger.live.Live
     canaries: Any | None = None  # spanledger.canaries.Canaries
 
-    def in_flight(self) -> int:
-        """Workflows that run now."""
-        return self.runner.in_flight
+    def in_flight(self, tenant: str) -> int:
+        """Workflows of a tenant that run now."""
+        return self.runner.in_flight_of(tenant)
 
 
 def services_of(request: Request) -> Services:

@@ -52,7 +52,7 @@ def realtime(request: Request, reads: Reads) -> live.Realtime:
     """What ended in the last `window` seconds."""
     only(request, ("window",))
     seconds = whole_number(request, "window", 60, 1, 86_400)
-    return live.realtime(reads.store, reads.tenant, seconds, services_of(request).in_flight())
+    return live.realtime(reads.store, reads.tenant, seconds, services_of(request).in_flight(reads.tenant))
 
 
 def _group_by(texts: list[str]) -> list[str]:

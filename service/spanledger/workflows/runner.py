@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 import weakref
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -104,13 +105,17 @@ class Runner:
         self._operations = Operations(telemetry)
         self._opening = asyncio.Lock()
         self._engine: _Engine | None = None
-        self._running = 0
+        self._running: Counter[str] = Counter()  # by tenant
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     @property
     def in_flight(self) -> int:
         """Workflows that run now."""
-        return self._running
+        return self._running.total()
+
+    def in_flight_of(self, tenant: str) -> int:
+        """Those of one tenant."""
+        return self._running[tenant]
 
     async def warm(self) -> None:
         """Loads LiteLLM, LangGraph and the history (seconds of CPU). Messages that come earlier wait for the same."""
@@ -178,7 +183,7 @@ class Runner:
         started = time.perf_counter()
         engine = await self._ready()
         request = trace.get_current_span()
-        self._running += 1
+        self._running[asked.principal.tenant] += 1
         try:
             with ids.carry(**asked.ids()):
                 try:
@@ -192,7 +197,7 @@ class Runner:
                     raise
             return _outcome(order, run, carried.correlation_id, trace_id, started)
         finally:
-            self._running -= 1
+            self._running[asked.principal.tenant] -= 1
 
     async def _decided(self, asked: Order, engine: "_Engine") -> Order:
         """The order with everything decided: by its caller, by the steps, by our defaults."""

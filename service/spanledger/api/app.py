@@ -16,7 +16,7 @@ from spanledger.api.services import Services
 # installed is left out.
 _ROUTERS = {
     "": ("health", "dead_letters"),
-    "chat": ("chat", "openai_compat", "jobs", "agents", "tools", "documents", "embeddings"),
+    "chat": ("chat", "openai_compat", "jobs", "agents", "tools", "documents", "embeddings", "feedback"),
     "api": (
         "conversations",
         "usage",
@@ -28,6 +28,8 @@ _ROUTERS = {
         "events",
         "pages",
         "cache",
+        "prompts",
+        "experiments",
         "analysis",
     ),
 }

@@ -65,24 +65,22 @@ class Library:
             audit.record(self._telemetry, audit.AUDIT, "document.add", "allowed", target=f"document/{document_id}")
         return added
 
-    async def document(self, run: Run, document_id: str) -> tuple[Document, list[dict[str, Any]]]:
+    async def document(self, tenant: str, document_id: str) -> tuple[Document, list[dict[str, Any]]]:
         """A document and its passages. Raises NotFound."""
-        tenant = run.order.principal.tenant
         with self._operations.span("read_document", _attributes("read", {"id": document_id})):
             found = await self._known(tenant, document_id)
             passages = await asyncio.to_thread(self._shelf.text, found, tenant)
         return found, [dict(passage) for passage in passages]
 
-    async def documents(self, run: Run, after: tuple[int, str] | None, limit: int) -> list[Document]:
+    async def documents(self, tenant: str, after: tuple[int, str] | None, limit: int) -> list[Document]:
         """Newest first, those after (created_us, document_id)."""
         with self._operations.span("list_documents", _attributes("list", {})) as span:
-            found = await asyncio.to_thread(self._shelf.page, run.order.principal.tenant, after, limit)
+            found = await asyncio.to_thread(self._shelf.page, tenant, after, limit)
             span.set_attributes(_attributes("list", {"count": len(found)}))
         return found
 
-    async def remove(self, run: Run, document_id: str) -> None:
+    async def remove(self, tenant: str, document_id: str) -> None:
         """Raises NotFound."""
-        tenant = run.order.principal.tenant
         with self._operations.span("delete_document", _attributes("delete", {"id": document_id})):
             found = await self._known(tenant, document_id)
             await asyncio.to_thread(self._shelf.remove, tenant, found)

@@ -131,7 +131,7 @@ class Shelf:
         rows = self._store.dicts(queries.sql("document_search"), params)
         ids = sorted({row["document_id"] for row in rows})
         names = self._store.query(queries.sql("document_names"), {"tenant": tenant, "document_ids": ids}) if ids else []
-        known = dict(names)
+        known: dict[str, str] = dict(names)
         return [
             Hit(
                 row["document_id"], row["chunk"], known.get(row["document_id"], ""), row["text"], round(row["score"], 6)

@@ -19,7 +19,12 @@ _ENGINE = re.compile(r"\bENGINE = (\w*MergeTree)\b(?:\((.*)\))?")
 _REPLICA = "'/clickhouse/tables/{cluster}/{{shard}}/{{database}}/{{table}}', '{{replica}}'"
 _ALL = "_all"
 _ONCE = frozenset({"schema_migrations"})  # says what this server's own database holds
-_KEYS = {"messages": "cityHash64(tenant, conversation_id, message_id)"}  # a newer row must meet the one it replaces
+# A newer row must meet the one it replaces.
+_KEYS = {
+    "messages": "cityHash64(tenant, conversation_id, message_id)",
+    "documents": "cityHash64(tenant, document_id)",
+    "document_chunks": "cityHash64(tenant, document_id)",
+}
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from spanledger.pricing import PriceBook, Usage, settle
+from spanledger.pricing import PriceBook, Usage, cost, settle
 from spanledger.telemetry import Answered, Asked, GenAI, Inference, semconv
 from spanledger.workflows import tokens
 from spanledger.workflows.calls import CallRecord, Run, pause_before_retry
-from spanledger.workflows.model import EmbeddingModel, EmbeddingReply, EmbeddingRequest, ModelError
+from spanledger.workflows.intent import Intent
+from spanledger.workflows.model import EmbeddingModel, EmbeddingReply, EmbeddingRequest, ModelError, Name
 
 BATCH = 64  # texts of one call
 _log = logging.getLogger(__name__)
@@ -67,6 +68,10 @@ class Embedder:
 
     async def _attempt(self, run: Run, request: EmbeddingRequest, number: int) -> tuple[EmbeddingReply, int]:
         name = self._model.name(request.model)
+        if run.guards:
+            intent = await asyncio.to_thread(self._intended, name, request)
+            for guard in run.guards:
+                await guard(intent)
         asked = Asked(name.provider, name.model, operation=semconv.EMBEDDINGS, attempt=number)
         record = CallRecord(asked.provider, asked.model, None, None)
         started_at = datetime.now(UTC)
@@ -85,6 +90,12 @@ class Embedder:
                 run.records.append(record)
         assert record.usage is not None
         return reply, record.usage.input_tokens or 0
+
+    def _intended(self, name: Name, request: EmbeddingRequest) -> Intent:
+        used = sum(_count(text) for text in request.texts)
+        price = self._book.lookup(name.provider, name.model, datetime.now(UTC))
+        usd = cost(price, Usage(input_tokens=used, output_tokens=0)).usd if price is not None else None
+        return Intent(name.provider, name.model, used, usd)
 
     def _account(
         self, call: Inference, asked: Asked, reply: EmbeddingReply, request: EmbeddingRequest, started_at: datetime

@@ -76,6 +76,7 @@ PLANS = {
         retrieves=True,
     ),
     "evaluation": Plan(agent="judge"),
+    "analysis": Plan(agent="analyst"),
 }
 
 
@@ -173,10 +174,11 @@ def _tools_node(parts: Parts) -> Callable[..., Any]:
 
 async def _run_tool(toolbox: Toolbox, call: dict[str, Any], run: Run) -> Message:
     """The tool's message."""
-    content, failure = await toolbox.call(run.tools or {}, call, run.order)
+    tools = run.tools or {}
+    content, failure = await toolbox.call(tools, call, run.order)
     name = str((call.get("function") or {}).get("name") or "")
     if failure:
-        decided("tool", (name,), f"failed:{failure}")
+        decided("tool", (tools[name].name if name in tools else name,), f"failed:{failure}")
     return {"role": "tool", "tool_call_id": str(call.get("id") or ""), "name": name, "content": content}
 
 

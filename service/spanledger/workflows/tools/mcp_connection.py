@@ -140,24 +140,28 @@ class McpConnection:
                     await self._list(client)
                     scope.deadline = math.inf
                     self._client = client
-                    _settle(ready, None)
+                    if not ready.done():
+                        ready.set_result(None)
                     await self._over.wait()
             if scope.cancelled_caught:
-                _settle(ready, self._unreachable(f"it did not introduce itself within {limit:g} s"))
+                self._fail(ready, f"it did not introduce itself within {limit:g} s")
         except Exception as exc:  # noqa: BLE001 — whatever a foreign server does, it costs its tools alone
-            if self._client is not None:
+            if ready.done():
                 _log.warning("the connection to server %s ended: %s", self.name, _line(exc))
-            _settle(ready, self._unreachable(_line(exc)))
+            self._fail(ready, _line(exc))
         finally:
             self._over.set()
-            _settle(ready, self._unreachable("it was closed"))
+            self._fail(ready, "it was closed")
             if self._stderr is not None:
                 self._stderr.close()
 
-    def _unreachable(self, why: str) -> ToolError:
+    def _fail(self, ready: "asyncio.Future[None]", why: str) -> None:
+        """Tells whoever waits for the connection that there is none."""
+        if ready.done():
+            return
         said = self._stderr.tail() if self._stderr is not None else ""
         _log.warning("server %s cannot be used: %s%s", self.name, why, f"; it said: {said}" if said else "")
-        return ToolError(f"server {self.name} cannot be used: {why}", "unreachable")
+        ready.set_exception(ToolError(f"server {self.name} cannot be used: {why}", "unreachable"))
 
     @asynccontextmanager
     async def _transport(self) -> AsyncIterator[Any]:
@@ -241,15 +245,6 @@ class _Noticing:
     async def __aexit__(self, *error: Any) -> Any:
         self._over.set()
         return await self._stream.__aexit__(*error)
-
-
-def _settle(ready: "asyncio.Future[None]", error: Exception | None) -> None:
-    if ready.done():
-        return
-    if error is None:
-        ready.set_result(None)
-    else:
-        ready.set_exception(error)
 
 
 def _text(result: CallToolResult) -> str:

@@ -1,0 +1,74 @@
+"""`POST /v1/embeddings`: OpenAI-compatible, every token of it in the books."""
+
+import base64
+from array import array
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from spanledger.api.inputs import Id, Model, Text
+from spanledger.api.services import Caller, Services, services_of
+from spanledger.errors import BadRequest
+from spanledger.platform import Platform
+from spanledger.workflows import Order
+
+MAX_TEXTS = 2048
+router = APIRouter(tags=["embeddings"])
+
+_Token = Annotated[int, Field(ge=0, le=2**31 - 1)]
+_Tokens = Annotated[list[_Token], Field(min_length=1)]
+_Said = Annotated[Text, Field(min_length=1)]
+
+
+class EmbeddingsRequest(BaseModel):
+    """Texts, or texts as the model's own tokens."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: (
+        _Said
+        | Annotated[list[_Said], Field(min_length=1, max_length=MAX_TEXTS)]
+        | _Tokens
+        | Annotated[list[_Tokens], Field(min_length=1, max_length=MAX_TEXTS)]
+    )
+    model: Model | None = None
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    user: Id | None = None
+
+    def texts(self) -> list[str | list[int]]:
+        given: Any = self.input
+        return [given] if isinstance(given, str) or isinstance(given[0], int) else list(given)
+
+
+@router.post("/v1/embeddings")
+async def embeddings(
+    asked: EmbeddingsRequest, services: Annotated[Services, Depends(services_of)], principal: Caller
+) -> dict[str, Any]:
+    """A vector per text."""
+    platform: Platform = services.platform  # type: ignore[assignment]
+    texts = asked.texts()
+    if any(not text.strip() for text in texts if isinstance(text, str)):
+        raise BadRequest("input: an empty text has no meaning to embed")
+    model = asked.model or services.settings.embedding_model
+    parameters = {"dimensions": asked.dimensions} if asked.dimensions else {}
+    order = Order(principal=principal, user_id=asked.user or "", model=model)
+    async with services.runner.admitted(order) as run:
+        embedded = await platform.embedder.embed(run, texts, model, parameters)
+    data = [
+        {"object": "embedding", "index": index, "embedding": _encoded(vector, asked.encoding_format)}
+        for index, vector in enumerate(embedded.vectors)
+    ]
+    used = embedded.input_tokens
+    return {
+        "object": "list",
+        "data": data,
+        "model": embedded.model,
+        "usage": {"prompt_tokens": used, "total_tokens": used},
+    }
+
+
+def _encoded(vector: list[float], encoding: str) -> list[float] | str:
+    """OpenAI's own clients ask for base64 of little-endian floats."""
+    return vector if encoding == "float" else base64.b64encode(array("f", vector).tobytes()).decode()

@@ -1,0 +1,203 @@
+"""Tools, who may use them, and the MCP servers that have some: `/v1/tools…`, `/v1/tool-grants…`, `/v1/mcp-servers…`."""
+
+import asyncio
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+
+from spanledger.access import Principal
+from spanledger.api.reader import Reads, checked_id, only
+from spanledger.api.services import Caller, Services, services_of
+from spanledger.errors import BadRequest, NotFound, Refused
+from spanledger.platform import Platform
+from spanledger.registry import Entry
+from spanledger.settings import LOOPBACK_HOSTS, Settings
+from spanledger.stats import tools as stats
+from spanledger.stats.times import window
+from spanledger.telemetry import audit
+from spanledger.workflows import Order
+from spanledger.workflows.tools import Grant, Tool, ToolError, grants, mcp_config
+from spanledger.workflows.tools.mcp_config import McpServer
+
+router = APIRouter(tags=["tools"])
+_GRANT_NAME = re.compile(r"\*|[^\s*]{1,200}(\.\*)?")
+
+
+def _platform(services: Annotated[Services, Depends(services_of)]) -> Platform:
+    platform: Platform = services.platform  # type: ignore[assignment]
+    return platform
+
+
+Parts = Annotated[Platform, Depends(_platform)]
+
+
+@router.get("/v1/tools")
+async def tools(request: Request, parts: Parts, reads: Reads, principal: Caller) -> dict[str, Any]:
+    """The tools that agents may be given, with how they did in `[from, to)`; `user_id` asks whether that user may use
+    them. `unavailable` are servers that do not answer, `foreign` tools that only the books know."""
+    only(request, ("from", "to", "user_id"))
+    asked = request.query_params
+    span = window(asked.get("from"), asked.get("to"))
+    order = Order(principal=principal, user_id=asked.get("user_id", ""))
+    listed, unavailable = await _available(parts, principal.tenant)
+    ran = await asyncio.to_thread(stats.all_tools, reads.store, reads.tenant, span)
+    return {
+        "items": [_shown(tool, parts, order, ran.get(tool.name, stats.NONE)) for tool in listed],
+        "unavailable": unavailable,
+        "foreign": [{"name": name, "runs": ran[name]} for name in ran.keys() - {tool.name for tool in listed}],
+    }
+
+
+@router.get("/v1/tools/{name}/usage")
+def usage(request: Request, name: str, reads: Reads) -> stats.ToolUsage:
+    """Runs, latency and errors of a tool in `[from, to)`, by user, agent and bucket."""
+    only(request, ("from", "to", "bucket"))
+    asked = request.query_params
+    span = window(asked.get("from"), asked.get("to"))
+    return stats.tool(reads.store, reads.tenant, checked_id(name, "name"), span, asked.get("bucket"))
+
+
+@router.get("/v1/tool-grants")
+def tool_grants(request: Request, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """Who may use which tool; a tool without a grant is everybody's."""
+    only(request, ())
+    return {"items": [_entry(entry, entry.body) for entry in parts.registry.names(principal.tenant, grants.KIND)]}
+
+
+@router.put("/v1/tool-grants/{name}")
+def put_grant(name: str, body: Grant, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """Sets the grant of a tool, of all of a server (`server.*`), or of all without one of their own (`*`)."""
+    if not _GRANT_NAME.fullmatch(name):
+        raise BadRequest("a grant is named like a tool, server.* or *")
+    entry = parts.registry.put(principal.tenant, grants.KIND, name, body.model_dump(), principal.key_id)
+    return _entry(entry, entry.body)
+
+
+@router.delete("/v1/tool-grants/{name}")
+def remove_grant(name: str, parts: Parts, principal: Caller) -> dict[str, Any]:
+    if not parts.registry.remove(principal.tenant, grants.KIND, name, principal.key_id):
+        raise NotFound(f"there is no grant {name!r}")
+    return {"removed": name}
+
+
+@router.get("/v1/mcp-servers")
+def servers(request: Request, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """The MCP servers of the caller's tenant, without their secrets."""
+    only(request, ())
+    return {"items": [_server(entry, parts) for entry in parts.registry.names(principal.tenant, mcp_config.KIND)]}
+
+
+@router.get("/v1/mcp-servers/{name}")
+def server(request: Request, name: str, parts: Parts, principal: Caller) -> dict[str, Any]:
+    only(request, ())
+    return _server(_known_server(name, parts, principal), parts)
+
+
+@router.put("/v1/mcp-servers/{name}")
+def put_server(
+    request: Request,
+    name: str,
+    body: McpServer,
+    parts: Parts,
+    principal: Caller,
+    services: Annotated[Services, Depends(services_of)],
+) -> dict[str, Any]:
+    """Registers a server: a `command` that is started here, or the `url` of one that speaks streamable HTTP."""
+    if not mcp_config.NAME.fullmatch(name):
+        raise BadRequest("a server's name has 1 to 64 letters, digits, _ or -")
+    if body.command:
+        try:
+            _refuse_command(request, principal, services.settings)
+        except Refused as exc:
+            audit.record(
+                services.telemetry,
+                audit.SECURITY,
+                "mcp_server.put",
+                "denied",
+                target=f"mcp_server/{name}",
+                reason=str(exc),
+            )
+            raise
+    entry = parts.registry.put(principal.tenant, mcp_config.KIND, name, body.model_dump(), principal.key_id)
+    return _server(entry, parts)
+
+
+@router.delete("/v1/mcp-servers/{name}")
+def remove_server(name: str, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """Removes a server and ends its process."""
+    if not parts.registry.remove(principal.tenant, mcp_config.KIND, name, principal.key_id):
+        raise NotFound(f"there is no MCP server {name!r}")
+    return {"removed": name}
+
+
+@router.post("/v1/mcp-servers/{name}/check")
+async def check_server(name: str, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """Connects and asks for the tools; says what went wrong if it did."""
+    entry = _known_server(name, parts, principal)
+    try:
+        found = await parts.servers.tools(principal.tenant, name)
+    except ToolError as exc:
+        return {"ok": False, "detail": str(exc), **_server(entry, parts)}
+    return {"ok": True, "tools": [tool.name for tool in found], **_server(entry, parts)}
+
+
+def _refuse_command(request: Request, principal: Principal, settings: Settings) -> None:
+    """A command runs with all rights of this process: only who runs the machine may say which. A page in their browser
+    that got itself resolved to this address may not. Raises Refused."""
+    if not principal.operator and not settings.mcp_commands:
+        raise Refused(
+            "commands are for the operator of this machine, or for admins where SPANLEDGER_MCP_COMMANDS is on"
+        )
+    if principal.operator and request.url.hostname not in LOOPBACK_HOSTS:
+        raise Refused("commands are registered under a loopback address, for example http://127.0.0.1:8000")
+
+
+def _known_server(name: str, parts: Platform, principal: Principal) -> Entry:
+    entry = parts.registry.get(principal.tenant, mcp_config.KIND, name)
+    if entry is None:
+        raise NotFound(f"there is no MCP server {name!r}")
+    return entry
+
+
+async def _available(parts: Platform, tenant: str) -> tuple[list[Tool], list[dict[str, str]]]:
+    """All tools, and the servers that do not answer."""
+    names = parts.servers.names(tenant)
+    answers = await asyncio.gather(*(parts.servers.tools(tenant, name) for name in names), return_exceptions=True)
+    listed, unavailable = list(parts.toolbox.builtin.values()), []
+    for name, answer in zip(names, answers, strict=True):
+        if isinstance(answer, ToolError):
+            unavailable.append({"server": name, "detail": str(answer)})
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            listed += answer
+    return listed, unavailable
+
+
+def _shown(tool: Tool, parts: Platform, order: Order, runs: stats.Runs) -> dict[str, Any]:
+    verdict = parts.toolbox.verdict(tool.name, order)
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "source": tool.source,
+        "parameters": tool.parameters,
+        "timeout_s": verdict.timeout_s or tool.timeout_s,
+        "allowed": verdict.allowed,
+        "reason": verdict.reason or None,
+        "runs": runs,
+    }
+
+
+def _server(entry: Entry, parts: Platform) -> dict[str, Any]:
+    state = parts.servers.state(entry.tenant, entry.name)
+    return {
+        **_entry(entry, mcp_config.shown(entry.body)),
+        "connected": state.connected,
+        "protocol_version": state.protocol_version or None,
+        "error": state.error or None,
+    }
+
+
+def _entry(entry: Entry, body: Any) -> dict[str, Any]:
+    return {"name": entry.name, "version": entry.version, "created_at": entry.created_at, **body}

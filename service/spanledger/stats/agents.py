@@ -1,0 +1,143 @@
+"""How an agent does: its runs, what they cost, which tools it used, and the trail of its decisions."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spanledger.stats import tools
+from spanledger.stats.breakdown import breakdown
+from spanledger.stats.realtime import Latency
+from spanledger.stats.times import ALL_TIME, Window, format_time
+from spanledger.stats.tools import Runs
+from spanledger.stats.usage import Usage
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+NODES = ("model", "tools", "retrieve")  # of the graphs, where decisions are made
+_DECISION = "spanledger.decision."
+_LISTS = ("choice", "options")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an agent of this service."""
+
+    version: int
+    runs: int
+    failures: int
+    latency_ms: Latency
+    first_run_at: str
+    last_run_at: str
+
+
+@dataclass(frozen=True)
+class Performance:
+    """`runs` are messages. `errors`: the failed ones by type. `versions` is empty for agents of other applications."""
+
+    agent: str
+    runs: int
+    failures: int
+    failure_rate: float | None
+    latency_ms: Latency
+    conversations: int
+    users: int
+    errors: list[dict[str, Any]]
+    usage: Usage
+    models: list[dict[str, Any]]
+    tools: dict[str, Runs]
+    versions: list[Version]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`choice` out of `options`, for `reason`: a word, never content. `facts`: what else was noted, as texts."""
+
+    at: str
+    trace_id: str
+    span_id: str
+    conversation_id: str
+    message_id: str
+    user_id: str
+    version: str
+    node: str
+    kind: str
+    choice: list[str]
+    options: list[str]
+    reason: str
+    facts: dict[str, str]
+
+
+def performance(store: Store, tenant: str, agent: str, window: Window = ALL_TIME) -> Performance:
+    """Zeros for an agent that never ran."""
+    params = {"tenant": tenant, "agent": agent, **_bounds(window)}
+    whole, *errors = store.dicts(queries.sql("agent_runs"), params)
+    by_model = breakdown(store, tenant, window, group_by=("provider", "model"), only={"agent": [agent]}, limit=100)
+    runs, failures = whole["runs"], whole["failures"]
+    return Performance(
+        agent=agent,
+        runs=runs,
+        failures=failures,
+        failure_rate=failures / runs if runs else None,
+        latency_ms=tools.latency(whole["latency_ns"], runs > 0),
+        conversations=whole["conversations"],
+        users=whole["users"],
+        errors=[{"error_type": row["error_type"], "runs": row["failures"]} for row in errors if row["failures"]],
+        usage=by_model.usage,
+        models=by_model.groups,
+        tools=tools.all_tools(store, tenant, window, [agent]),
+        versions=[_version(row) for row in store.dicts(queries.sql("agent_versions"), params)],
+    )
+
+
+def decisions(
+    store: Store, tenant: str, agent: str, window: Window = ALL_TIME, trace_id: str = "", limit: int = 200
+) -> list[Decision]:
+    """The latest first."""
+    params = {"tenant": tenant, "agent": agent, "nodes": list(NODES), "trace_id": trace_id, "limit": limit}
+    return [_decision(row) for row in store.dicts(queries.sql("agent_decisions"), {**params, **_bounds(window)})]
+
+
+def _version(row: Mapping[str, Any]) -> Version:
+    return Version(
+        version=row["version"],
+        runs=row["runs"],
+        failures=row["failures"],
+        latency_ms=tools.latency(row["latency_ns"], True),
+        first_run_at=format_time(row["first_run_ns"]),
+        last_run_at=format_time(row["last_run_ns"]),
+    )
+
+
+def _decision(row: Mapping[str, Any]) -> Decision:
+    facts = {name.removeprefix(_DECISION): value for name, value in dict(row["facts"]).items()}
+    choice, options = (_list(facts.pop(name, "")) for name in _LISTS)
+    return Decision(
+        at=format_time(row["at_ns"]),
+        trace_id=row["trace_id"],
+        span_id=row["span_id"],
+        conversation_id=row["conversation_id"],
+        message_id=row["message_id"],
+        user_id=row["user_id"],
+        version=row["version"],
+        node=row["node"],
+        kind=facts.pop("kind", ""),
+        choice=choice,
+        options=options,
+        reason=facts.pop("reason", ""),
+        facts=facts,
+    )
+
+
+def _list(text: str) -> list[str]:
+    """An array as the store keeps it: JSON."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return [text] if text else []
+    return [str(item) for item in found] if isinstance(found, list) else [text]
+
+
+def _bounds(window: Window) -> dict[str, int]:
+    bounds = window.bounds()
+    return {name: bounds[name] for name in ("first_ns", "last_ns")}

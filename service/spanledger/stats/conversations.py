@@ -44,7 +44,8 @@ class Message:
 class Conversation:
     """`message_count` counts user and assistant messages: two an exchange, one where it failed.
 
-    `last_at` is the end of the last message, `status` and `user_id` are those of the last one (that has a user).
+    `last_at` is the end of the last message, `user_id` is that of the last one that has a user. `status` is `sealed`
+    when a statement says what it came to and nobody has gone on with it since, else `active`.
     """
 
     conversation_id: str
@@ -175,6 +176,8 @@ def _conversations(store: Store, tenant: str, rows: Sequence[Mapping[str, Any]])
         return []
     ids = [row["conversation_id"] for row in rows]
     found = store.dicts(queries.sql("conversation_usage"), {"tenant": tenant, "conversation_ids": ids})
+    sealed = store.dicts(queries.sql("conversation_seals"), {"tenant": tenant, "conversation_ids": ids})
+    seals = {row["conversation_id"]: (row["messages"], row["last_ns"]) for row in sealed}
     used = {row["conversation_id"]: usage_of(row) for row in found}
     return [
         Conversation(
@@ -183,12 +186,20 @@ def _conversations(store: Store, tenant: str, rows: Sequence[Mapping[str, Any]])
             message_count=row["message_count"],
             first_at=format_time(row["first_ns"]),
             last_at=format_time(row["last_ns"]),
-            status=row["last_status"],
+            status=_status(row, seals.get(row["conversation_id"])),
             models=[model for model in row["all_models"] if model],
             usage=used.get(row["conversation_id"], NONE),
         )
         for row in rows
     ]
+
+
+def _status(row: Mapping[str, Any], seal: tuple[int, int] | None) -> str:
+    """A seal says how many messages there were and when the last one ended."""
+    if seal is None:
+        return "active"
+    messages, last_ns = seal
+    return "active" if row["message_count"] > messages and row["last_ns"] // 1000 > last_ns // 1000 else "sealed"
 
 
 def _write_cursor(position_ns: int, last_id: str) -> str:

@@ -1,0 +1,19 @@
+-- conversation_content: what was said in a conversation, where spans carry content
+-- grain:  span with content, in time order
+-- source: otel_traces, through the traces of the conversation's messages
+-- units:  at_ns since 1970 UTC
+-- trace_ids: the conversation's traces; a span that came twice stands here once
+SELECT
+    TraceId AS trace_id,
+    SpanId AS span_id,
+    toUnixTimestamp64Nano(Timestamp) AS at_ns,
+    SpanAttributes['gen_ai.input.messages'] AS asked,
+    SpanAttributes['gen_ai.output.messages'] AS answered
+FROM otel_traces
+WHERE
+    Tenant = {tenant:String}
+    AND TraceId IN {trace_ids:Array(String)}
+    AND (asked != '' OR answered != '')
+ORDER BY Timestamp, SpanId
+LIMIT 1 BY TraceId, SpanId
+LIMIT {limit:UInt64}

@@ -1,0 +1,90 @@
+"""What was said in a conversation: from our own memory of it, else from spans that carry content."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+MAX_SPANS = 2000
+MAX_CHARS = 24_000  # of the transcript that a model reads
+NOTHING = (
+    "nothing is known of what was said: the conversation is not one of this service's own, and its spans carry no "
+    "content (SPANLEDGER_CAPTURE_CONTENT, or --content for imports)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Who said what, in order. `source`: `history`, `spans` or '' for none."""
+
+    source: str = ""
+    lines: tuple[tuple[str, str], ...] = ()  # role, text
+
+    def of(self, role: str) -> list[str]:
+        return [text for who, text in self.lines if who == role]
+
+    def text(self) -> str:
+        """For a model: the beginning and the end where it is too long."""
+        whole = "\n".join(f"{who}: {text}" for who, text in self.lines)
+        if len(whole) <= MAX_CHARS:
+            return whole
+        return f"{whole[: MAX_CHARS // 4]}\n[…]\n{whole[-MAX_CHARS * 3 // 4 :]}"
+
+
+def of_history(messages: Sequence[Mapping[str, Any]]) -> Transcript:
+    """From messages in OpenAI's format."""
+    lines = tuple(
+        (str(message.get("role")), text)
+        for message in messages
+        if message.get("role") in {"user", "assistant"} and (text := _text(message.get("content")))
+    )
+    return Transcript("history", lines) if lines else Transcript()
+
+
+def of_spans(store: Store, tenant: str, conversation_id: str) -> Transcript:
+    """From `gen_ai.input.messages` and `gen_ai.output.messages`: each trace's last question and last answer."""
+    ids = store.query(
+        queries.sql("traces_of_conversation"),
+        {"tenant": tenant, "conversation_id": conversation_id, "limit": MAX_SPANS},
+    )
+    rows = store.dicts(
+        queries.sql("conversation_content"),
+        {"tenant": tenant, "trace_ids": [row[0] for row in ids], "limit": MAX_SPANS},
+    )
+    lines: list[tuple[str, str]] = []
+    for trace_id in dict.fromkeys(row["trace_id"] for row in rows):
+        told = [row for row in rows if row["trace_id"] == trace_id]
+        asked = [text for row in told for role, text in _said(row["asked"]) if role == "user"]
+        answered = [text for row in told for _, text in _said(row["answered"])]
+        lines += [("user", text) for text in asked[-1:]] + [("assistant", text) for text in answered[-1:]]
+    return Transcript("spans", tuple(lines)) if lines else Transcript()
+
+
+def _said(value: str) -> list[tuple[str, str]]:
+    """Role and text of messages in the conventions' form; what is not in it says nothing."""
+    try:
+        messages = json.loads(value) if value else []
+    except ValueError:
+        return []
+    if not isinstance(messages, list):
+        return []
+    found = []
+    for message in messages:
+        if isinstance(message, dict):
+            parts = message.get("parts")
+            texts = [p.get("content") for p in parts if isinstance(p, dict)] if isinstance(parts, list) else []
+            text = " ".join(one for one in texts if isinstance(one, str))
+            if text:
+                found.append((str(message.get("role", "")), text))
+    return found
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping)).strip()
+    return ""

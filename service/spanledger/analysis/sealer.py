@@ -1,0 +1,194 @@
+"""Seals conversations: two stages (ask a model, then report), one statement, corrections as further versions.
+
+A conversation seals when nothing happened in it for `seal_after_s`. What was found is one span `seal conversation` and
+one event `spanledger.statement` in it; both are read back from ClickHouse like everything else. The span, and the
+model's call below it, belong to no conversation, so that sealing never changes what is sealed.
+"""
+
+import asyncio
+import logging
+import time
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+from opentelemetry import context as otel
+from opentelemetry import trace
+
+from spanledger.access import DEFAULT_TENANT
+from spanledger.analysis import analyst, content
+from spanledger.analysis.analyst import Completes, Findings
+from spanledger.analysis.content import Transcript
+from spanledger.analysis.statement import EVENT, attributes, drawn_up
+from spanledger.analysis.touched import Key, Touched
+from spanledger.errors import NotFound, SpanledgerError
+from spanledger.settings import Settings
+from spanledger.stats import conversations
+from spanledger.stats.statements import Statement, statements
+from spanledger.store.client import Store
+from spanledger.telemetry import Telemetry, ids
+
+QUIET_S = (
+    60.0  # the books must have been silent about a conversation for this long, or for seal_after_s if that is less
+)
+AT_ONCE = 4
+PER_LOOK = 200
+REMEMBERED = 10_000  # statements that may not be readable yet
+_log = logging.getLogger(__name__)
+
+
+class Remembers(Completes, Protocol):
+    """The part of the runner that is needed here."""
+
+    async def remembered(self, tenant: str, conversation_id: str) -> list[dict[str, Any]]: ...
+
+
+class Sealer:
+    """One per service; belongs to the event loop on which `start` is called."""
+
+    def __init__(self, settings: Settings, store: Store, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._store = store
+        self._telemetry = telemetry
+        self._runner: Remembers | None = None
+        self._touched: Touched | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._locks: weakref.WeakValueDictionary[Key, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._recent: OrderedDict[Key, Statement] = OrderedDict()
+        self.sealed = 0
+        self.failed = 0
+
+    async def start(self, runner: Remembers) -> None:
+        self._runner = runner
+        if self._settings.seal_after_s > 0:
+            self._task = asyncio.create_task(self._watch(), name="sealer")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def seal(self, tenant: str, conversation_id: str) -> Statement:
+        """The conversation's statement as of now: a new version if the books say something new. Raises NotFound."""
+        lock = self._locks.setdefault((tenant, conversation_id), asyncio.Lock())
+        async with lock:
+            found = await asyncio.to_thread(conversations.conversation, self._store, tenant, conversation_id)
+            before = await self._last(tenant, conversation_id)
+            version = drawn_up(found, before, time.time_ns())
+            if version is None:
+                assert before is not None
+                return before
+            sealed = await self._report(tenant, version, before)
+            self._recent[tenant, conversation_id] = sealed
+            while len(self._recent) > REMEMBERED:
+                self._recent.popitem(last=False)
+            self.sealed += 1
+            return sealed
+
+    async def _last(self, tenant: str, conversation_id: str) -> Statement | None:
+        """The newest version, also one that is on its way into the store."""
+        stored = await asyncio.to_thread(statements, self._store, tenant, conversation_id, 1)
+        known = [*stored, *filter(None, [self._recent.get((tenant, conversation_id))])]
+        return max(known, key=lambda one: one.version, default=None)
+
+    async def _report(self, tenant: str, version: Statement, before: Statement | None) -> Statement:
+        """Stage one and two."""
+        tracer = self._telemetry.tracer("spanledger.analysis")
+        named: dict[str, str | int] = {
+            "spanledger.analysis.conversation.id": version.conversation_id,
+            "spanledger.analysis.version": version.version,
+        }
+        own = "" if tenant == DEFAULT_TENANT else tenant
+        with (
+            _outside(),
+            ids.carry(tenant=own, source=analyst.SOURCE),
+            tracer.start_as_current_span("seal conversation", attributes=named) as span,
+        ):
+            state, findings, source = await self._analysed(tenant, version, before)
+            span.set_attribute("spanledger.analysis.state", state)
+            if findings is not None:
+                span.set_attributes({**findings.attributes(), "spanledger.analysis.content_source": source})
+            context = span.get_span_context()
+            trace_id = trace.format_trace_id(context.trace_id) if context.is_valid else ""
+            sealed = replace(version, analysis=state, trace_id=trace_id)
+            body = f"conversation sealed, version {sealed.version} ({sealed.cause})"
+            self._telemetry.event(EVENT, body, attributes(sealed), warning=sealed.cause == "late")
+        return sealed
+
+    async def _analysed(
+        self, tenant: str, version: Statement, before: Statement | None
+    ) -> tuple[str, Findings | None, str]:
+        """How the analysis went, what it found, and where the content was from."""
+        if before is not None and "message_count" not in version.difference and before.analysis in {"done", "reused"}:
+            return "reused", None, ""
+        transcript = await self._transcript(tenant, version.conversation_id)
+        if not transcript.lines:
+            return f"none: {content.NOTHING}", None, ""
+        model = self._settings.analysis_model
+        if model == analyst.RULES_ONLY:
+            return "done", analyst.by_rules(transcript), transcript.source
+        assert self._runner is not None
+        try:
+            return "done", await analyst.ask(self._runner, tenant, model, transcript), transcript.source
+        except SpanledgerError as exc:
+            _log.warning("a conversation is sealed without a model's analysis: %s", exc)
+            return "done", analyst.by_rules(transcript), transcript.source
+
+    async def _transcript(self, tenant: str, conversation_id: str) -> Transcript:
+        assert self._runner is not None
+        own = content.of_history(await self._runner.remembered(tenant, conversation_id))
+        if own.lines:
+            return own
+        return await asyncio.to_thread(content.of_spans, self._store, tenant, conversation_id)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.seal_scan_s)
+            try:
+                await self._look()
+            except Exception:  # noqa: BLE001 — the store may be away for a while; the next look sees the same
+                self.failed += 1
+                _log.exception("conversations could not be looked at for sealing")
+
+    async def _look(self) -> None:
+        if self._touched is None:
+            self._touched = Touched(self._store, self._settings.data_dir)
+        touched = self._touched
+        await asyncio.to_thread(touched.look)
+        after = self._settings.seal_after_s
+        due = touched.idle(after, min(QUIET_S, after), PER_LOOK)
+        at_once = asyncio.Semaphore(AT_ONCE)
+
+        async def one(key: Key, done: Callable[[], None]) -> None:
+            async with at_once:
+                if await self._sealed(key):
+                    done()
+
+        await asyncio.gather(*(one(key, lambda k=key, s=seen: touched.done(k, s)) for key, seen in due))  # type: ignore[misc]
+        await asyncio.to_thread(touched.remember)
+
+    async def _sealed(self, key: Key) -> bool:
+        """Whether it need not be looked at again."""
+        try:
+            await self.seal(*key)
+        except NotFound:
+            return True  # calls without a message, or a conversation that has moved
+        except Exception:  # noqa: BLE001 — one conversation must not hold up the others
+            self.failed += 1
+            _log.exception("a conversation could not be sealed")
+            return False
+        return True
+
+
+@contextmanager
+def _outside() -> Iterator[None]:
+    """Without the trace and the ids of a request for it: they name the conversation, and calls below would join it."""
+    token = otel.attach(otel.Context())
+    try:
+        yield
+    finally:
+        otel.detach(token)

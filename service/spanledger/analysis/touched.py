@@ -1,0 +1,90 @@
+"""Which conversations may have to be sealed: those about which something was posted, until they have been looked at.
+
+Only new postings of the ledger are read at each look. What must be known after a restart is one moment: nothing posted
+before it is still open. It stands in a small file; without it the whole ledger is read once.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+FILE = "sealing.json"
+OVERLAP_US = 60_000_000  # an entry is dated before it can be read
+
+Key = tuple[str, str]  # tenant, conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """`last_us`: when something last happened in it; `posted_us`: when the books last heard of it."""
+
+    last_us: int
+    posted_us: int
+
+
+class Touched:
+    """The open conversations. Not thread-safe: one look at a time."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._file = folder / FILE
+        self._read_until_us = self._since()
+        self._open: dict[Key, Activity] = {}
+        self._looked_at: dict[Key, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def look(self) -> None:
+        """Reads what was posted since the last look. Raises StoreError."""
+        rows = self._store.query(
+            queries.sql("conversations_touched"), {"since_us": max(self._read_until_us - OVERLAP_US, 0)}
+        )
+        for tenant, conversation_id, last_ns, posted_us in rows:
+            key = (tenant, conversation_id)
+            self._read_until_us = max(self._read_until_us, posted_us)
+            if self._looked_at.get(key, -1) >= posted_us:
+                continue  # read again because of the overlap
+            before = self._open.get(key, Activity(0, 0))
+            # A clock that runs ahead must not keep a conversation open for years.
+            last_us = min(last_ns // 1000, posted_us)
+            self._open[key] = Activity(max(before.last_us, last_us), max(before.posted_us, posted_us))
+        self._forget_old_looks()
+
+    def idle(self, seconds: float, quiet_s: float, limit: int) -> list[tuple[Key, Activity]]:
+        """Conversations in which nothing has happened for so long, and of which the books heard nothing for `quiet_s`:
+        an import that is under way is left to finish. The longest idle first."""
+        now_us = time.time_ns() // 1000
+        found = [
+            (key, seen)
+            for key, seen in self._open.items()
+            if seen.last_us <= now_us - seconds * 1e6 and seen.posted_us <= now_us - quiet_s * 1e6
+        ]
+        return sorted(found, key=lambda item: item[1].last_us)[:limit]
+
+    def done(self, key: Key, seen: Activity) -> None:
+        """It was looked at as it was then; what was posted since keeps it open."""
+        if self._open.get(key) == seen:
+            del self._open[key]
+        self._looked_at[key] = max(seen.posted_us, self._looked_at.get(key, 0))
+
+    def remember(self) -> None:
+        """Writes down from where a restart must read. Raises OSError."""
+        since_us = min((seen.posted_us for seen in self._open.values()), default=self._read_until_us)
+        draft = self._file.with_suffix(".new")
+        draft.write_text(json.dumps({"since_us": since_us}))
+        draft.replace(self._file)
+
+    def _since(self) -> int:
+        try:
+            return int(json.loads(self._file.read_text())["since_us"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
+    def _forget_old_looks(self) -> None:
+        edge = self._read_until_us - 2 * OVERLAP_US
+        self._looked_at = {key: posted for key, posted in self._looked_at.items() if posted >= edge}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from spanledger.access import DEFAULT_TENANT, access
 from spanledger.access.access import Access
 from spanledger.agents import Agents
+from spanledger.analysis import LivePass, Sealer
 from spanledger.ingest.service import Ingest
 from spanledger.jobs import JobBook, Jobs
 from spanledger.registry import Change, Registry
@@ -28,6 +29,8 @@ class Platform:
     registry: Registry
     access: Access
     jobs: Jobs
+    sealer: Sealer
+    live_pass: LivePass
     agents: Agents
     servers: McpServers
     toolbox: Toolbox
@@ -37,14 +40,18 @@ class Platform:
 
     async def start(self, runner: Runner) -> None:
         """Begins what works in the background, on the runner's event loop."""
+        self.live_pass.start()
+        await self.sealer.start(runner)
         await self.jobs.start(runner)
 
     async def stop(self) -> None:
         """Ends it, before the runner closes."""
         await self.servers.close()
         await self.jobs.stop()
+        await self.sealer.stop()
 
     def close(self) -> None:
+        self.live_pass.close()
         self.jobs.close()
         self.access.close()
         self.registry.close()
@@ -58,12 +65,23 @@ def build(
     registry.on_change(lambda change: _tell(telemetry, change))
     admitted = access.build(settings, registry, store, telemetry, ingest)
     jobs = Jobs(JobBook(settings.data_dir), telemetry, settings.job_workers)
+    sealer, live_pass = Sealer(settings, store, telemetry), LivePass(telemetry)
     agents = Agents(registry)
     servers = McpServers(registry, telemetry)
     toolbox = Toolbox(telemetry, genai, Grants(registry), servers)
     library = Library(store, telemetry, embedder, settings.embedding_model)
     return Platform(
-        registry, admitted, jobs, agents, servers, toolbox, library, steps=(agents.apply,), gates=(jobs.watch, admitted.gate)
+        registry,
+        admitted,
+        jobs,
+        sealer,
+        live_pass,
+        agents,
+        servers,
+        toolbox,
+        library,
+        steps=(agents.apply,),
+        gates=(jobs.watch, live_pass, admitted.gate),
     )
 
 

@@ -77,6 +77,7 @@ PLANS = {
     ),
     "evaluation": Plan(agent="judge"),
     "analysis": Plan(agent="analyst"),
+    "analysis": Plan(agent="analyst"),
 }
 
 

@@ -96,7 +96,7 @@ def talk(system: System) -> Talk:
 
 def test_conversation_counts_each_call_and_message_once(system: System, talk: Talk) -> None:
     found = system.get("conversations", talk.conversation)
-    assert (found["conversation_id"], found["user_id"], found["status"]) == (talk.conversation, talk.user, "error")
+    assert (found["conversation_id"], found["user_id"], found["status"]) == (talk.conversation, talk.user, "active")
     assert found["message_count"] == 5  # three questions, two answers
     usage = found["usage"]
     assert (usage["llm_calls"], usage["failed_calls"]) == (2, 1)

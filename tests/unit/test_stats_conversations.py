@@ -27,7 +27,7 @@ def talk(post: Post, tell: Post) -> None:
 @pytest.mark.usefixtures("talk")
 def test_conversation_adds_up_its_messages(store: Store, tenant: str) -> None:
     found = stats.conversation(store, tenant, "c")
-    assert (found.conversation_id, found.user_id, found.status) == ("c", "ann", "error")
+    assert (found.conversation_id, found.user_id, found.status) == ("c", "ann", "active")
     assert found.message_count == 5  # the failed exchange has no assistant message
     assert (found.first_at, found.last_at) == ("2026-11-21T12:00:00.000000Z", "2026-11-21T12:00:22.000000Z")
     assert found.models == ["model-0", "model-1", "model-2"]

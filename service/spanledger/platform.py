@@ -10,8 +10,11 @@ from spanledger.access import DEFAULT_TENANT, access
 from spanledger.access.access import Access
 from spanledger.agents import Agents
 from spanledger.analysis import LivePass, Sealer
+from spanledger.evaluations import Automatic, Evaluators, Recent
+from spanledger.experiments import Experiments
 from spanledger.ingest.service import Ingest
 from spanledger.jobs import JobBook, Jobs
+from spanledger.prompts import ModelRegistry, Profiles, Prompts
 from spanledger.registry import Change, Registry
 from spanledger.retrieval import Library
 from spanledger.settings import Settings
@@ -34,8 +37,16 @@ class Platform:
     agents: Agents
     servers: McpServers
     toolbox: Toolbox
+    embedder: Embedder
     library: Library
-    steps: tuple[Step, ...] = ()  # in this order: agent, experiment, profile, preferences, prompt
+    prompts: Prompts
+    profiles: Profiles
+    models: ModelRegistry
+    experiments: Experiments
+    evaluators: Evaluators
+    automatic: Automatic
+    recent: Recent
+    steps: tuple[Step, ...] = ()  # in this order: agent, experiment, profile, preferences, prompt, models
     gates: tuple[Gate, ...] = ()  # permissions, then limits
 
     async def start(self, runner: Runner) -> None:
@@ -43,11 +54,13 @@ class Platform:
         self.live_pass.start()
         await self.sealer.start(runner)
         await self.jobs.start(runner)
+        await self.automatic.start(runner)
 
     async def stop(self) -> None:
         """Ends it, before the runner closes."""
         await self.servers.close()
         await self.jobs.stop()
+        await self.automatic.stop()
         await self.sealer.stop()
 
     def close(self) -> None:
@@ -66,6 +79,10 @@ def build(
     admitted = access.build(settings, registry, store, telemetry, ingest)
     jobs = Jobs(JobBook(settings.data_dir), telemetry, settings.job_workers)
     sealer, live_pass = Sealer(settings, store, telemetry), LivePass(telemetry)
+    prompts, profiles, experiments = Prompts(registry), Profiles(registry), Experiments(registry)
+    models = ModelRegistry(registry, settings.default_model)
+    evaluators, recent = Evaluators(registry, telemetry, genai), Recent()
+    automatic = Automatic(evaluators)
     agents = Agents(registry)
     servers = McpServers(registry, telemetry)
     toolbox = Toolbox(telemetry, genai, Grants(registry), servers)
@@ -79,9 +96,24 @@ def build(
         agents,
         servers,
         toolbox,
+        embedder,
         library,
-        steps=(agents.apply,),
-        gates=(jobs.watch, live_pass, admitted.gate),
+        prompts,
+        profiles,
+        models,
+        experiments,
+        evaluators,
+        automatic,
+        recent,
+        steps=(
+            agents.apply,
+            experiments.decide,
+            profiles.decide_by_profile,
+            profiles.decide_by_preferences,
+            prompts.decide,
+            models.decide,
+        ),
+        gates=(jobs.watch, live_pass, admitted.gate, recent, automatic),
     )
 
 

@@ -29,6 +29,11 @@ class Ledger:
         self.settler = Settler(store, lambda: self._prices, settings.settle_interval_ms)
 
     @property
+    def book(self) -> PriceBook:
+        """The prices that hold for what starts now."""
+        return self._book
+
+    @property
     def prices(self) -> LedgerPrices:
         return self._prices
 

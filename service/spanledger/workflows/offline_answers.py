@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spanledger.workflows import tokens
+from spanledger.workflows import offline_structured, tokens
 
 CHAT_MODELS = ("small", "large", "reasoner")
 EMBEDDING_MODELS = ("embed",)
@@ -67,7 +67,8 @@ def answer(model: str, messages: Sequence[Mapping[str, Any]], parameters: Mappin
     """The answer of offline model `model` (without the `offline/`)."""
     tools = _tools(parameters)
     calls = _tool_calls(messages, tools, parameters)
-    content = "" if calls else _content(messages)
+    schema = offline_structured.wanted(parameters)
+    content = "" if calls else _content(messages) if schema is None else _fitting(messages, schema)
     reasoning = _prose(_seed(messages) + 1, 24 + len(content) // 40) if model == "reasoner" else ""
     reasoning_tokens = tokens.count(reasoning) if reasoning else 0
     spoken = tokens.count(content) + sum(4 + tokens.count(c["name"]) + tokens.count(c["arguments"]) for c in calls)
@@ -206,6 +207,10 @@ def _content(messages: Sequence[Mapping[str, Any]]) -> str:
     asked = _LENGTH.search(question)
     words = min(int(asked.group(1)), _MAX_WORDS) if asked else 18 + _seed(messages) % 40
     return _prose(_seed(messages), words)
+
+
+def _fitting(messages: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> str:
+    return offline_structured.answer(schema, _seed(messages))
 
 
 def _prose(seed: int, words: int) -> str:

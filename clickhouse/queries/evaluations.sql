@@ -1,0 +1,25 @@
+-- evaluations: everything that was said of a message, or of a trace, newest first
+-- grain:  evaluation result; superseded: the same evaluator (and person) said something newer
+-- source: evaluations
+-- units:  at_ns since 1970 UTC; an empty message finds by trace
+SELECT
+    message_id,
+    trace_id,
+    name,
+    evaluator,
+    user_id,
+    score,
+    label,
+    explanation,
+    tags,
+    error_type,
+    evaluation_trace_id,
+    toUnixTimestamp64Nano(evaluated_at) AS at_ns,
+    row_number() OVER (PARTITION BY message_id, name, evaluator, user_id ORDER BY evaluated_at DESC, digest DESC) > 1 AS superseded
+FROM evaluations FINAL
+WHERE
+    tenant = {tenant:String}
+    AND message_id = {message_id:String}
+    AND (message_id != '' OR trace_id = {trace_id:String})
+ORDER BY evaluated_at DESC, digest DESC
+LIMIT {limit:UInt64}

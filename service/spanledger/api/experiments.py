@@ -1,0 +1,132 @@
+"""A/B tests: `/v1/experiments`."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from spanledger.api.inputs import Fallbacks, Model, Parameters, Text, given
+from spanledger.api.names import Name, NamePath, Parts
+from spanledger.api.reader import Reads, only
+from spanledger.api.services import Caller
+from spanledger.experiments import Experiment, assigned
+from spanledger.stats import experiments as stats
+from spanledger.stats.times import window
+
+router = APIRouter(tags=["experiments"])
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewVariant(Body):
+    """What it decides of a run; nothing: the run as it would be anyway."""
+
+    name: Name
+    weight: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 1.0
+    workflow: Name | None = None
+    prompt: Annotated[Text, Field(max_length=256)] | None = None
+    model: Model | None = None
+    fallbacks: Fallbacks = []
+    profile: Name | None = None
+    parameters: Parameters | None = None
+
+
+class NewExperiment(Body):
+    """`workflow` empty: runs of all. The first variant is what the others are compared with. Another `salt` deals the
+    users anew."""
+
+    description: Annotated[Text, Field(max_length=2000)] = ""
+    workflow: Name | Literal[""] = ""
+    status: Literal["draft", "running", "paused", "ended"] = "draft"
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
+    salt: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    variants: Annotated[list[NewVariant], Field(min_length=2, max_length=20)]
+
+
+@router.get("/v1/experiments")
+def experiments(parts: Parts, principal: Caller) -> dict[str, Any]:
+    return {"items": [_told(found) for found in parts.experiments.listed(principal.tenant)]}
+
+
+@router.get("/v1/experiments/{name}")
+def experiment(name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
+    return _told(parts.experiments.get(principal.tenant, name))
+
+
+@router.put("/v1/experiments/{name}")
+def put_experiment(name: NamePath, body: NewExperiment, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """A new version, or the present one if nothing changed. Users stay in their variants as far as the weights let
+    them."""
+    document = body.model_dump(mode="json", exclude={"variants", "salt"})
+    document |= {"salt": body.salt} if body.salt else {}
+    document["variants"] = [
+        {"name": variant.name, "weight": variant.weight, "overrides": _overrides(variant)} for variant in body.variants
+    ]
+    return _told(parts.experiments.put(principal.tenant, name, document, principal.key_id))
+
+
+@router.delete("/v1/experiments/{name}", status_code=204)
+def delete_experiment(name: NamePath, parts: Parts, principal: Caller) -> Response:
+    """It takes in no more runs; those it had keep their variant on their spans."""
+    parts.experiments.remove(principal.tenant, name, principal.key_id)
+    return Response(status_code=204)
+
+
+@router.get("/v1/experiments/{name}/assignment")
+def assignment(request: Request, name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """Which variant `user_id` (or a conversation, for runs without a user) gets or would get."""
+    only(request, ("user_id",))
+    found = parts.experiments.get(principal.tenant, name)
+    unit = request.query_params.get("user_id", "")
+    return {
+        "experiment": name,
+        "user_id": unit,
+        "variant": assigned(found.salt, found.variants, unit).name,
+        "active": found.active(datetime.now(UTC)),
+    }
+
+
+@router.get("/v1/experiments/{name}/results")
+def results(request: Request, name: NamePath, parts: Parts, reads: Reads) -> stats.Results:
+    """Each variant's users, runs, failures, cost, latency, tokens and feedback in `[from, to)`, and what of the
+    differences is more than chance."""
+    only(request, ("from", "to"))
+    versions = parts.experiments.versions(reads.tenant, name)
+    found = parts.experiments.get(reads.tenant, name)
+    deals = {(v.salt, tuple((x.name, x.weight) for x in v.variants)) for v in versions if v.status == "running"}
+    asked = request.query_params
+    return stats.results(
+        reads.store,
+        reads.tenant,
+        name,
+        {variant.name: variant.weight for variant in found.variants},
+        len(deals) <= 1,
+        window(asked.get("from"), asked.get("to")),
+    )
+
+
+def _overrides(variant: NewVariant) -> dict[str, Any]:
+    found = variant.model_dump(exclude_none=True, exclude={"name", "weight", "parameters"})
+    parameters = given(variant.parameters)
+    return {name: value for name, value in found.items() if value} | ({"parameters": parameters} if parameters else {})
+
+
+def _told(found: Experiment) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "version": found.version,
+        "description": found.description,
+        "workflow": found.workflow,
+        "status": found.status,
+        "active": found.active(datetime.now(UTC)),
+        "starts_at": found.starts_at,
+        "ends_at": found.ends_at,
+        "salt": found.salt,
+        "variants": [{"name": v.name, "weight": v.weight, **v.overrides} for v in found.variants],
+        "created_at": found.created_at,
+        "created_by": found.created_by or None,
+    }

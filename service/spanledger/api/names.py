@@ -1,0 +1,22 @@
+"""Names of what people keep in the registry, and parts that their routes share."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Request
+from pydantic import Field
+
+from spanledger.api.services import services_of
+from spanledger.platform import Platform
+
+PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+Name = Annotated[str, Field(pattern=PATTERN)]
+NamePath = Annotated[str, Path(pattern=PATTERN)]
+
+
+def _platform(request: Request) -> Platform:
+    platform: Any = services_of(request).platform
+    assert isinstance(platform, Platform)
+    return platform
+
+
+Parts = Annotated[Platform, Depends(_platform)]

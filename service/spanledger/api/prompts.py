@@ -1,0 +1,225 @@
+"""Prompts, profiles, users' preferences and names for models."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from spanledger.api.inputs import Fallbacks, Id, Memory, Model, Parameters, Text, given
+from spanledger.api.names import Name, NamePath, Parts
+from spanledger.api.reader import Reads, only
+from spanledger.api.services import Caller, Services, services_of
+from spanledger.errors import NotFound
+from spanledger.pricing import PriceBook, canonical
+from spanledger.prompts import Prompt
+from spanledger.prompts.profiles import PREFERENCES, PROFILE
+from spanledger.prompts.template import NAME
+from spanledger.registry import Entry
+from spanledger.stats import effectiveness as stats
+from spanledger.stats.times import window
+
+router = APIRouter(tags=["prompts"])
+
+MAX_TEXT = 256 * 1024
+Variable = Annotated[str, Field(pattern=f"^{NAME}$")]
+Template = Annotated[Text, Field(min_length=1, max_length=MAX_TEXT)]
+Note = Annotated[Text, Field(max_length=2000)]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewPrompt(Body):
+    """`text` with `{{ variables }}`; `defaults` for those that a run may leave out."""
+
+    text: Template
+    description: Note = ""
+    defaults: dict[Variable, Text] = {}
+
+
+class Label(Body):
+    version: Annotated[int, Field(ge=1)]
+
+
+class NewProfile(Body):
+    description: Note = ""
+    model: Model | None = None
+    fallbacks: Fallbacks = []
+    parameters: Parameters | None = None
+    memory: Memory | None = None
+    cache: bool | None = None
+    instructions: Template | None = None
+
+
+class Preferences(Body):
+    """What a user wishes for. Language is a tag like `de` or `pt-BR`, tone a few plain words."""
+
+    profile: Name | None = None
+    model: Model | None = None
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")] | None = None
+    tone: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z -]{0,39}$")] | None = None
+    memory: Memory | None = None
+    cache: bool | None = None
+
+
+class KnownModel(Body):
+    """`model`: LiteLLM's name. A retired one is refused, or answered by what has `replaced_by` it."""
+
+    model: Model
+    state: Literal["enabled", "retired"] = "enabled"
+    replaced_by: Model | Literal[""] = ""
+    parameters: Parameters | None = None
+    fallbacks: Fallbacks = []
+
+
+class Models(Body):
+    """`models` by alias. `default` answers where nobody chose; `only_registered` refuses every other name."""
+
+    default: Model | Literal[""] = ""
+    only_registered: bool = False
+    models: Annotated[dict[Model, KnownModel], Field(max_length=1000)] = {}
+
+
+@router.get("/v1/prompts")
+def prompts(parts: Parts, principal: Caller) -> dict[str, Any]:
+    """The newest version of each."""
+    return {"items": [_told(prompt) for prompt in parts.prompts.listed(principal.tenant)]}
+
+
+@router.get("/v1/prompts/{name}")
+def prompt(name: Annotated[str, Path(max_length=256)], parts: Parts, principal: Caller) -> dict[str, Any]:
+    """One version: `name` is what runs by that name get, `name@3` the third, `name@latest` the newest, `name@label`."""
+    return _told(parts.prompts.get(principal.tenant, name))
+
+
+@router.put("/v1/prompts/{name}")
+def put_prompt(name: NamePath, body: NewPrompt, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """A new version, or the present one if nothing changed."""
+    found = parts.prompts.put(principal.tenant, name, body.text, body.description, body.defaults, principal.key_id)
+    return _told(found)
+
+
+@router.delete("/v1/prompts/{name}", status_code=204)
+def delete_prompt(name: NamePath, parts: Parts, principal: Caller) -> Response:
+    """Runs can use it no more; its versions stay readable."""
+    parts.prompts.remove(principal.tenant, name, principal.key_id)
+    return Response(status_code=204)
+
+
+@router.get("/v1/prompts/{name}/versions")
+def prompt_versions(name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """Newest first."""
+    return {"items": [_told(found) for found in parts.prompts.versions(principal.tenant, name)]}
+
+
+@router.put("/v1/prompts/{name}/labels/{label}")
+def put_label(name: NamePath, label: NamePath, body: Label, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """Pins a label to a version; `production` is what a bare name means."""
+    return _told(parts.prompts.label(principal.tenant, name, label, body.version, principal.key_id))
+
+
+@router.delete("/v1/prompts/{name}/labels/{label}", status_code=204)
+def delete_label(name: NamePath, label: NamePath, parts: Parts, principal: Caller) -> Response:
+    parts.prompts.label(principal.tenant, name, label, None, principal.key_id)
+    return Response(status_code=204)
+
+
+@router.get("/v1/prompts/{name}/effectiveness")
+def effectiveness(request: Request, name: NamePath, parts: Parts, reads: Reads) -> stats.Effectiveness:
+    """Cost, latency, failures, feedback and evaluations by version, of the runs that started in `[from, to)`."""
+    only(request, ("from", "to"))
+    parts.prompts.versions(reads.tenant, name)
+    asked = request.query_params
+    return stats.effectiveness(reads.store, reads.tenant, name, window(asked.get("from"), asked.get("to")))
+
+
+@router.get("/v1/profiles")
+def profiles(parts: Parts, principal: Caller) -> dict[str, Any]:
+    return {"items": [_kept(entry) for entry in parts.registry.names(principal.tenant, PROFILE)]}
+
+
+@router.get("/v1/profiles/{name}")
+def profile(name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
+    found = parts.registry.get(principal.tenant, PROFILE, name)
+    if found is None:
+        raise NotFound(f"there is no profile {name!r}")
+    return _kept(found)
+
+
+@router.put("/v1/profiles/{name}")
+def put_profile(name: NamePath, body: NewProfile, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """A new version, or the present one if nothing changed."""
+    return _kept(parts.registry.put(principal.tenant, PROFILE, name, given(body), principal.key_id))
+
+
+@router.delete("/v1/profiles/{name}", status_code=204)
+def delete_profile(name: NamePath, parts: Parts, principal: Caller) -> Response:
+    if not parts.registry.remove(principal.tenant, PROFILE, name, principal.key_id):
+        raise NotFound(f"there is no profile {name!r}")
+    return Response(status_code=204)
+
+
+@router.get("/v1/users/{user_id}/preferences")
+def preferences(user_id: Annotated[Id, Path()], parts: Parts, principal: Caller) -> dict[str, Any]:
+    """What the user wished for; nothing for a user who never did."""
+    return {"user_id": user_id, **parts.profiles.preferences(principal.tenant, user_id)}
+
+
+@router.put("/v1/users/{user_id}/preferences")
+def put_preferences(
+    user_id: Annotated[Id, Path()], body: Preferences, parts: Parts, principal: Caller
+) -> dict[str, Any]:
+    """Replaces them; `{}` takes them back."""
+    entry = parts.registry.put(principal.tenant, PREFERENCES, user_id, given(body), principal.key_id)
+    return {"user_id": user_id, **entry.body}
+
+
+@router.get("/v1/model-registry")
+def models(parts: Parts, principal: Caller, services: Annotated[Services, Depends(services_of)]) -> dict[str, Any]:
+    """Names for models, with what the price book says that they cost today."""
+    version, body = parts.models.get(principal.tenant)
+    book: PriceBook = services.ledger.book if services.ledger is not None else PriceBook([], "")
+    known = {alias: {**entry, "prices": _prices(book, entry["model"])} for alias, entry in body["models"].items()}
+    return {**body, "version": version, "models": known}
+
+
+@router.put("/v1/model-registry")
+def put_models(body: Models, parts: Parts, principal: Caller) -> dict[str, Any]:
+    """Replaces the whole registry of this tenant."""
+    known = {
+        alias: {**entry.model_dump(), "parameters": given(entry.parameters)} for alias, entry in body.models.items()
+    }
+    document = {"default": body.default, "only_registered": body.only_registered, "models": known}
+    return {**document, "version": parts.models.put(principal.tenant, document, principal.key_id)}
+
+
+def _told(found: Prompt) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "version": found.version,
+        "text": found.text,
+        "description": found.description,
+        "variables": found.variables,
+        "defaults": dict(found.defaults),
+        "labels": list(found.labels),
+        "created_at": found.created_at.isoformat(),
+        "created_by": found.created_by or None,
+    }
+
+
+def _kept(entry: Entry) -> dict[str, Any]:
+    return {"name": entry.name, "version": entry.version, **entry.body, "created_at": entry.created_at.isoformat()}
+
+
+def _prices(book: PriceBook, model: str) -> dict[str, str] | None:
+    """USD per million tokens; None: the book has no price."""
+    provider, _, bare = model.partition("/")
+    price = book.lookup(canonical(provider), bare, datetime.now(UTC))
+    if price is None:
+        return None
+    rates = price.rates()
+    named = (("input", rates.input), ("cache_read", rates.cache_read), ("output", rates.output))
+    return {f"{name}_usd_per_million": str(Decimal(rate) / 10**9) for name, rate in named if rate is not None}

@@ -1,0 +1,66 @@
+"""How the versions of a prompt do: cost, latency, failures, what people and evaluators thought."""
+
+from dataclasses import dataclass
+
+from spanledger.stats import arms
+from spanledger.stats.arms import Arm, Score
+from spanledger.stats.significance import Interval, interval
+from spanledger.stats.times import Window
+from spanledger.store.client import Store
+
+
+@dataclass(frozen=True)
+class VersionEffect:
+    """One version. `cost_per_run_usd`, `latency_ms`, `tokens_per_run` and `feedback` (0 bad to 1 good) are means over
+    users with their 95 % intervals; `total_cost_usd` is exact, `priced` says whether every call had a price."""
+
+    version: str
+    users: int
+    runs: int
+    failures: int
+    failure_share: float
+    total_cost_usd: str
+    priced: bool
+    cost_per_run_usd: Interval
+    latency_ms: Interval
+    latency_p50_ms: float
+    latency_p95_ms: float
+    tokens_per_run: Interval
+    rated_runs: int
+    feedback: Interval
+    evaluations: list[Score]
+
+
+@dataclass(frozen=True)
+class Effectiveness:
+    """Newest version first; only versions that were used."""
+
+    prompt: str
+    versions: list[VersionEffect]
+
+
+def effectiveness(store: Store, tenant: str, prompt: str, window: Window) -> Effectiveness:
+    """What the runs with `prompt` in `window` came to, by version."""
+    scored = arms.scores(store, tenant, "prompt", prompt, window)
+    found = [_effect(arm, scored.get(arm.name, [])) for arm in arms.arms(store, tenant, "prompt", prompt, window)]
+    return Effectiveness(prompt, sorted(found, key=lambda v: (len(v.version), v.version), reverse=True))
+
+
+def _effect(arm: Arm, scored: list[Score]) -> VersionEffect:
+    return VersionEffect(
+        version=arm.name,
+        users=arm.users,
+        runs=arm.runs,
+        failures=arm.failures,
+        failure_share=arm.failure_share,
+        total_cost_usd=arm.total_cost_usd,
+        priced=arm.unpriced_calls == 0,
+        cost_per_run_usd=interval(arm.cost_usd),
+        latency_ms=interval(arm.latency_ms),
+        latency_p50_ms=arm.latency_p50_ms,
+        latency_p95_ms=arm.latency_p95_ms,
+        tokens_per_run=interval(arm.tokens),
+        rated_runs=arm.rated_runs,
+        feedback=interval(arm.feedback),
+        evaluations=scored,
+    )

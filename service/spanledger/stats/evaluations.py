@@ -1,0 +1,47 @@
+"""What was said of messages: feedback of people, verdicts of evaluators."""
+
+from dataclasses import dataclass
+
+from spanledger.stats.times import format_time
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+MAX_LISTED = 1000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`superseded`: the same person or evaluator said something newer, which counts instead."""
+
+    name: str
+    evaluator: str
+    user_id: str | None
+    score: float | None
+    label: str
+    explanation: str
+    tags: list[str]
+    error_type: str
+    evaluation_trace_id: str | None
+    at: str
+    superseded: bool
+
+
+def evaluations(store: Store, tenant: str, message_id: str) -> list[Evaluation]:
+    """All that was said of a message, newest first."""
+    params = {"tenant": tenant, "message_id": message_id, "trace_id": "", "limit": MAX_LISTED}
+    return [
+        Evaluation(
+            row["name"],
+            row["evaluator"],
+            row["user_id"] or None,
+            row["score"],
+            row["label"],
+            row["explanation"],
+            row["tags"],
+            row["error_type"],
+            row["evaluation_trace_id"] or None,
+            format_time(row["at_ns"]),
+            bool(row["superseded"]),
+        )
+        for row in store.dicts(queries.sql("evaluations"), params)
+    ]

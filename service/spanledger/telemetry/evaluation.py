@@ -1,0 +1,84 @@
+"""`gen_ai.evaluation.result`: what somebody thought of an answer, as a log record in the answer's trace."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry import context as otel
+from opentelemetry import trace
+
+from spanledger.telemetry import ids, semconv
+from spanledger.telemetry.setup import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """`evaluator`: human | rule | judge. `score` None: none was given. `run_trace_id`: the evaluator's own run."""
+
+    name: str
+    evaluator: str
+    score: float | None = None
+    label: str = ""
+    explanation: str = ""
+    user_id: str = ""  # who gave it
+    tags: Sequence[str] = ()
+    error_type: str = ""
+    run_trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The message that is evaluated. `tenant` as on spans: empty for the default."""
+
+    tenant: str
+    message_id: str
+    trace_id: str
+    conversation_id: str = ""
+    user_id: str = ""
+
+
+def record(telemetry: Telemetry, evaluation: Evaluation, about: About) -> None:
+    """Writes the event, linked to the message's trace, whoever's trace we are in. Never raises."""
+    attributes: dict[str, Any] = {
+        semconv.EVALUATION_NAME: evaluation.name,
+        semconv.EVALUATION_EVALUATOR: evaluation.evaluator,
+        semconv.EVALUATION_LABEL: evaluation.label,
+        semconv.EVALUATION_EXPLANATION: evaluation.explanation,
+        semconv.EVALUATION_USER_ID: evaluation.user_id,
+        semconv.EVALUATION_TAGS: json.dumps(list(evaluation.tags)) if evaluation.tags else "",
+        semconv.EVALUATION_TRACE_ID: evaluation.run_trace_id,
+        semconv.ERROR_TYPE: evaluation.error_type,
+    }
+    told = {key: value for key, value in attributes.items() if value}
+    if evaluation.score is not None:
+        told[semconv.EVALUATION_SCORE] = evaluation.score
+    token = otel.attach(_within(about))
+    try:
+        telemetry.event(semconv.EVALUATION_RESULT, f"{evaluation.name}: {_said(evaluation)}", told)
+    finally:
+        otel.detach(token)
+
+
+def _within(about: About) -> otel.Context:
+    """A context in the message's trace, with the message's ids."""
+    with ids.carry(
+        tenant=about.tenant,
+        message_id=about.message_id,
+        conversation_id=about.conversation_id,
+        user_id=about.user_id,
+        correlation_id=ids.current().correlation_id,
+    ):
+        context = otel.get_current()
+    try:
+        trace_id = int(about.trace_id, 16)
+    except ValueError:
+        trace_id = 0
+    span = trace.NonRecordingSpan(trace.SpanContext(trace_id, 0, is_remote=True))
+    return trace.set_span_in_context(span, context)
+
+
+def _said(evaluation: Evaluation) -> str:
+    if evaluation.error_type:
+        return f"failed ({evaluation.error_type})"
+    return evaluation.label or str(evaluation.score)

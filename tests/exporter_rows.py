@@ -18,7 +18,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 Row = dict[str, Any]
 KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 STATUS = ("Unset", "Ok", "Error")
-MAX_TIME = 2**63 - 1
+MAX_TIME = 9_223_372_035_999_999_999  # just before the end of DateTime64(9)
 
 
 def text(value: AnyValue) -> str:

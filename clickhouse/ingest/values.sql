@@ -25,5 +25,6 @@ WITH
     (attributes -> CAST(arrayMap(a -> (a.key, value_text(a.value)), attributes), 'Map(LowCardinality(String), String)')) AS text_map,
     (v -> if(v.kind = 'as_int', toFloat64(v.as_int), v.as_double)) AS number,
     (id -> lower(hex(id))) AS id_text,
-    (ns -> fromUnixTimestamp64Nano(toInt64(least(ns, toUInt64(9223372036854775807))), 'UTC')) AS time_ns,
+    -- What comes later than DateTime64(9) can say is put just before its end, where windows still reach.
+    (ns -> fromUnixTimestamp64Nano(toInt64(least(ns, toUInt64(9223372035999999999))), 'UTC')) AS time_ns,
     ((tenant, resource) -> multiIf(tenant != '', tenant, resource['spanledger.tenant'] != '', resource['spanledger.tenant'], 'default')) AS tenant_name

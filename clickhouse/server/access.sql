@@ -36,6 +36,8 @@ GRANT SELECT ON spanledger.conversation_usage TO spanledger_reading;
 GRANT SELECT ON spanledger.user_usage_1h TO spanledger_reading;
 GRANT SELECT ON spanledger.usage_1m TO spanledger_reading;
 GRANT SELECT ON spanledger.messages TO spanledger_reading;
+GRANT SELECT ON spanledger.trace_anomalies TO spanledger_reading;
+GRANT SELECT ON spanledger.anomalies TO spanledger_reading;
 -- Who else reads these tables sees all rows:
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.otel_traces USING 1 TO ALL EXCEPT spanledger_reading;
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.otel_logs USING 1 TO ALL EXCEPT spanledger_reading;
@@ -51,6 +53,7 @@ CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.conversation_usa
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.user_usage_1h USING 1 TO ALL EXCEPT spanledger_reading;
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.usage_1m USING 1 TO ALL EXCEPT spanledger_reading;
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.messages USING 1 TO ALL EXCEPT spanledger_reading;
+CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.trace_anomalies USING 1 TO ALL EXCEPT spanledger_reading;
 -- One tenant's reader; repeat for every tenant.
 CREATE USER IF NOT EXISTS spanledger_reader_acme IDENTIFIED BY '…';
 GRANT spanledger_reading TO spanledger_reader_acme;
@@ -68,3 +71,4 @@ CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.conversation_usage USI
 CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.user_usage_1h USING tenant = 'acme' TO spanledger_reader_acme;
 CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.usage_1m USING tenant = 'acme' TO spanledger_reader_acme;
 CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.messages USING tenant = 'acme' TO spanledger_reader_acme;
+CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.trace_anomalies USING tenant = 'acme' TO spanledger_reader_acme;

@@ -35,7 +35,7 @@ SELECT
     span_facts AS facts, 1 AS arrived, empty(span_facts) AS normalised,
     arrayFilter(a -> a != '', [
         multiIf(Timestamp > ReceivedAt + INTERVAL 1 DAY, 'clock:future',
-            Timestamp < ReceivedAt - INTERVAL 10 YEAR, 'clock:past', ''),
+            Timestamp < ReceivedAt - INTERVAL 1 YEAR, 'clock:past', ''),
         if(is_endless, 'huge:duration', ''),
         if(TraceId = '', 'empty:trace_id', ''),
         if(SpanId = '', 'empty:span_id', '')]) AS anomalies,

@@ -17,6 +17,7 @@ examples:
   spanledger audit --repair              post what is missing, and say what was done
 """
 _SHOWN = 200
+_KINDS = 12
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +75,8 @@ def render(report: dict[str, Any]) -> str:
         lines.append(f"  {level:22} {compared:>12} {per_level.get(level, 0):>12}")
     if report["joined_calls"]:
         lines.append(f"{report['joined_calls']} calls were told of more than once and counted once")
+    if report["anomaly_count"]:
+        lines += _anomalies(report)
     lines += [_difference(d) for d in report["differences"][:_SHOWN]]
     if report["difference_count"] > _SHOWN:
         lines.append(f"… and {report['difference_count'] - _SHOWN} more; --json lists them")
@@ -83,6 +86,17 @@ def render(report: dict[str, Any]) -> str:
         lines.append(f"repaired {level}: {count} entries posted")
     lines.append(_verdict(report))
     return "\n".join(lines)
+
+
+def _anomalies(report: dict[str, Any]) -> list[str]:
+    """The most frequent ones; they are odd, not out of balance."""
+    shown = list(report["anomalies"].items())[:_KINDS]
+    more = len(report["anomalies"]) - len(shown)
+    named = ", ".join(f"{name} {count}" for name, count in shown) + (f" and {more} other kinds" if more else "")
+    return [
+        f"{report['anomaly_count']} anomalies in what was sent: {named}",
+        '  spanledger sql "SELECT * FROM anomalies" lists them with their reasons',
+    ]
 
 
 def _difference(difference: dict[str, Any]) -> str:

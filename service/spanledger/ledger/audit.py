@@ -13,9 +13,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from spanledger.ledger import posting, rollups, settler
-from spanledger.ledger.books import Books, Joined, Message, Prices, compute
+from spanledger.ledger import anomalies, posting, rollups, settler
+from spanledger.ledger.books import Books, Joined, compute
+from spanledger.ledger.costs import Prices
 from spanledger.ledger.entries import DIMS, MEASURES, Book, difference
+from spanledger.ledger.messages import Message
 from spanledger.ledger.raw import RawLevel
 from spanledger.store.client import Store
 
@@ -44,6 +46,7 @@ class Report:
     checked: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     joined: list[Joined] = field(default_factory=list)
+    anomalies: dict[str, int] = field(default_factory=dict)  # by kind:field; listed in view anomalies
     repaired: dict[str, int] = field(default_factory=dict)
     skipped_traces: int = 0
     wrong_entries: Book = field(default_factory=dict)  # what the ledger lacks or has too much, not repaired
@@ -75,6 +78,8 @@ class Report:
             "differences": [asdict(d) for d in self.differences[:LISTED]],
             "joined_calls": len(self.joined),
             "joined": [asdict(j) for j in self.joined[:LISTED]],
+            "anomaly_count": sum(self.anomalies.values()),
+            "anomalies": self.anomalies,
             "repaired": self.repaired,
             "skipped_traces": self.skipped_traces,
         }
@@ -109,6 +114,7 @@ def _audit(store: Store, prices: Prices, report: Report, repair: bool, say: Say)
     for rollup in rollups.all_rollups():
         say(f"comparing the ledger with {rollup.name}")
         _check_rollup(store, rollup, report, repair)
+    report.anomalies = anomalies.counts(store, report.start, report.end)
     return report
 
 
@@ -159,6 +165,12 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
             wrong_messages = _wrong_messages(store, run_id, books, skip | late)
             for message in wrong_messages:
                 report.add(message)
+            wrong_anomalies = _wrong_anomalies(store, run_id, books, skip | late)
+            for anomaly in wrong_anomalies:
+                report.add(anomaly)
+            if repair and wrong_anomalies:
+                anomalies.upsert(store, run_id, books.anomalies)
+                report.repaired["trace_anomalies"] = report.repaired.get("trace_anomalies", 0) + len(wrong_anomalies)
             if repair and (entries or wrong_messages):
                 posting.upsert_messages(store, books.messages.values(), posted, books.book)
                 posting.post(store, entries, reason="repair", run_id=run_id, shards=store.all_shards)
@@ -205,6 +217,16 @@ def _wrong_messages(store: Store, run_id: str, books: Books, skip: set[tuple[str
         names = {"tenant": key[0], "conversation_id": key[1], "message_id": key[2]}
         result.append(Difference("messages", names, _fields(should, found), "missing" if found is None else "wrong"))
     return result
+
+
+def _wrong_anomalies(store: Store, run_id: str, books: Books, skip: set[tuple[str, str]]) -> list[Difference]:
+    missing, gone = anomalies.differing(store, run_id, books.anomalies)
+    told = [*((anomaly, "missing") for anomaly in missing), *((anomaly, "too much") for anomaly in gone)]
+    return [
+        Difference("trace_anomalies", asdict(anomaly), {}, note)
+        for anomaly, note in told
+        if (anomaly.tenant, anomaly.trace_id) not in skip
+    ]
 
 
 def _fields(should: Message | None, found: Message | None) -> dict[str, Any]:

@@ -27,8 +27,8 @@ class Forest:
         parents = pc.binary_join_element_wise(trace, table["parent_span_id"], "\x1f")
         found = pc.index_in(parents, value_set=_one_chunk(keys)).fill_null(-1)
         parent = found.to_numpy().astype(np.int64)
-        parent[parent == np.arange(self.size)] = -1
-        self.parent = _without_cycles(parent)
+        self.parent = _without_cycles(np.where(parent == np.arange(self.size), -1, parent))
+        self.cut: Ints = np.flatnonzero((parent >= 0) & (self.parent < 0))  # spans that were their own ancestors
 
     def inherited(self, column: str, whole_trace: bool = True) -> Texts:
         """Per span the nearest non-empty value on the way up, itself included; then, with `whole_trace`, the value

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spanledger.ledger import audit, prices, reprice
+from spanledger.ledger import audit, posting, prices, reprice
 from spanledger.ledger.audit import Report
 from spanledger.ledger.prices import LedgerPrices
 from spanledger.ledger.reprice import Repricing
@@ -23,6 +23,7 @@ class Ledger:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
+        posting.resume(store)
         self._book = load_book([Path(settings.price_book)] if settings.price_book else [])
         self._prices = prices.open_prices(store, self._book)
         self._one_operation = threading.Lock()

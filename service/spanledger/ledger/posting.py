@@ -1,7 +1,5 @@
 """Reads what is posted and writes new entries: the ledger's only reader for settlement, and its only writer."""
 
-import threading
-import time
 from collections.abc import Iterable
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -9,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from spanledger.ledger.books import Message
 from spanledger.ledger.entries import DIMS, MEASURES, MONEY, Book
+from spanledger.ledger.messages import Message
 from spanledger.store.client import Store
 
 _KEY = ", ".join(d for d in DIMS if d != "started_at_ns")
@@ -61,22 +59,6 @@ def post(store: Store, entries: Book, reason: str, run_id: str, token: str = "",
     )
 
 
-class _Versions:
-    """Ever growing versions for table messages, also when the clock jumps back."""
-
-    def __init__(self) -> None:
-        self._last = 0
-        self._guard = threading.Lock()
-
-    def next(self, store: Store) -> int:
-        with self._guard:
-            if self._last == 0:
-                self._last = int(store.scalar("SELECT max(version) FROM messages") or 0)
-            self._last = max(self._last + 1, time.time_ns() // 1000)
-            return self._last
-
-
-_versions = _Versions()
 _LISTS = frozenset({"providers", "models", "tools"})
 
 
@@ -86,7 +68,7 @@ def upsert_messages(store: Store, messages: Iterable[Message], before: Book, aft
     rows += [_row(_tombstone(*key), deleted=1) for key in sorted(_keys(before) - _keys(after))]
     if not rows:
         return
-    version = _versions.next(store)
+    version = store.versions.next()
     columns: dict[str, pa.Array] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
@@ -147,3 +129,9 @@ def _row(message: Message, deleted: int = 0) -> dict[str, Any]:
     row["started_at"] = row.pop("started_at_ns")
     row["deleted"] = deleted
     return row
+
+
+def resume(store: Store) -> None:
+    """To be called before the first posting: what was written before, maybe by a clock that ran ahead, is older."""
+    for table in ("messages", "trace_anomalies"):
+        store.versions.at_least(int(store.scalar(f"SELECT max(version) FROM {table}") or 0))

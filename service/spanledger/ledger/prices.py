@@ -13,8 +13,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from spanledger.ledger.books import Cost
 from spanledger.ledger.calls import Call
+from spanledger.ledger.costs import Cost
 from spanledger.ledger.rollups import EARLIEST, LATEST
 from spanledger.pricing import PriceBook, Usage, book_of_files, settle
 from spanledger.store.client import Store
@@ -58,8 +58,8 @@ class LedgerPrices:
             claim_source=call.claim_source,
         )
         if priced.cost_usd is None:
-            return Cost("unpriced", _ZERO, version)
-        return Cost(priced.state, priced.cost_usd, version)
+            return Cost("unpriced", _ZERO, version, priced.flags)
+        return Cost(priced.state, priced.cost_usd, version, priced.flags)
 
     def _version(self, start_ns: int) -> str:
         for from_ns, to_ns, version in self._activations:

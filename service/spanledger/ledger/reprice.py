@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from spanledger.errors import NotFound
-from spanledger.ledger import audit, posting, prices, settler
-from spanledger.ledger.books import Prices, compute
+from spanledger.ledger import anomalies, audit, posting, prices, settler
+from spanledger.ledger.books import compute
+from spanledger.ledger.costs import Prices
 from spanledger.ledger.entries import DIMS, MEASURES, Book, difference
 from spanledger.pricing import PriceBook
 from spanledger.store.client import Store
@@ -87,10 +88,12 @@ def _post_window(
     for run_id in audit.chunks(store, start, end):
         try:
             spans, _ = settler.read_chunk(store, run_id, settler.work_of(store, run_id))
-            should = compute(spans, by).book
+            books = compute(spans, by)
+            should = books.book
             posted = posting.posted(store, run_id, store.all_shards)
             changes = difference(should, posted)
             if reason:
+                anomalies.upsert(store, run_id, books.anomalies)
                 posting.post(
                     store, changes, reason=reason, run_id=result.reprice_id, token=run_id, shards=store.all_shards
                 )

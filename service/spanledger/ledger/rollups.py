@@ -20,13 +20,14 @@ NAMES = ("message_usage", "conversation_usage", "user_usage_1h", "usage_1m")
 _TIME_COLUMN = {"user_usage_1h": ("hour", 3600), "usage_1m": ("minute", 60)}
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2262, 1, 1, tzinfo=UTC)
+_END = datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)  # of what 64 bits of nanoseconds can say
 
 Row = tuple[dict[str, Any], dict[str, Any]]  # key, amounts to add
 
 
 def window(start: datetime | None, end: datetime | None) -> dict[str, datetime]:
     """Bound parameters `start` and `end` of [start, end)."""
-    return {"start": start or EARLIEST, "end": end or LATEST}
+    return {"start": start or EARLIEST, "end": end or _END}
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from typing import Any
 import pyarrow as pa
 
 from spanledger.errors import SpanledgerError
-from spanledger.ledger import posting, spans
-from spanledger.ledger.books import Prices, compute
+from spanledger.ledger import anomalies, posting, spans
+from spanledger.ledger.books import compute
 from spanledger.ledger.calls import REUSED_ID, TOLERANCE_NS
+from spanledger.ledger.costs import Prices
 from spanledger.ledger.entries import difference
 from spanledger.store.client import Store
 
@@ -118,6 +119,7 @@ def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
         posted = posting.posted(store, batch.run_id, shards)
         entries = difference(books.book, posted)
         posting.upsert_messages(store, books.messages.values(), posted, books.book)
+        anomalies.upsert(store, batch.run_id, books.anomalies)
         posting.post(store, entries, reason="settle", run_id=batch.run_id, shards=shards)
         _mark_settled(store, batch.run_id)
         if entries and not batch.alone:

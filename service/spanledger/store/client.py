@@ -17,6 +17,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from spanledger.errors import StoreError
 from spanledger.store.running import lock_folder
+from spanledger.store.versions import Versions
 
 Params = Mapping[str, Any]
 Rows = list[tuple[Any, ...]]
@@ -36,6 +37,7 @@ class Store:
         self._clients_guard = threading.Lock()
         self.database = database
         self.embedded = embedded
+        self.versions = Versions()
         self._all_shards: str | None = None
 
     def _client(self) -> Any:

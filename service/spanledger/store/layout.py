@@ -15,6 +15,7 @@ from spanledger.store.client import Store
 _TABLE = re.compile(r"\bCREATE TABLE IF NOT EXISTS ([\w.]+)")
 _ALTER = re.compile(r"\bALTER TABLE (\w+)")
 _VIEW = re.compile(r"\bCREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+)")
+_PLAIN_VIEW = re.compile(r"\bCREATE VIEW IF NOT EXISTS (\w+)")
 _ENGINE = re.compile(r"\bENGINE = (\w*MergeTree)\b(?:\((.*)\))?")
 _REPLICA = "'/clickhouse/tables/{cluster}/{{shard}}/{{database}}/{{table}}', '{{replica}}'"
 _ALL = "_all"
@@ -62,6 +63,7 @@ def adapt(statement: str, layout: Layout) -> str:
     statement = _VIEW.sub(rf"CREATE MATERIALIZED VIEW IF NOT EXISTS \1{layout.on_cluster} TO \2{definer}", statement)
     if not layout.keeper:
         return statement
+    statement = _PLAIN_VIEW.sub(rf"CREATE VIEW IF NOT EXISTS \1{layout.on_cluster}", statement)
     statement = _TABLE.sub(rf"CREATE TABLE IF NOT EXISTS \1{layout.on_cluster}", statement)
     statement = _ALTER.sub(rf"ALTER TABLE \1{layout.on_cluster}", statement)
     statement = _ENGINE.sub(lambda found: _replicated(found, layout), statement)
@@ -74,8 +76,8 @@ def _replicated(engine: re.Match[str], layout: Layout) -> str:
 
 
 def distributed(statement: str, layout: Layout) -> list[str]:
-    """What puts the table of a file into the database over all shards; nothing without a cluster."""
-    found = _TABLE.search(statement)
+    """What puts the table or plain view of a file into the database over all shards; nothing without a cluster."""
+    found = _TABLE.search(statement) or _PLAIN_VIEW.search(statement)
     if layout.cluster and _ALTER.search(statement):
         return [_ALTER.sub(rf"ALTER TABLE {layout.all_database}.\1{layout.on_cluster}", statement)]
     if not layout.cluster or found is None or found[1] in _ONCE:

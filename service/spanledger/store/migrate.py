@@ -1,7 +1,7 @@
 """Applies the numbered SQL files once and in order, then (re)creates the views.
 
-`clickhouse/migrations/NNNN_name.sql` holds one statement each, append-only. `clickhouse/views/*.sql` holds the
-materialized views: they carry no data, so a changed definition replaces the old one.
+`clickhouse/migrations/NNNN_name.sql` holds one statement each, append-only. `clickhouse/views/*.sql` holds the views,
+materialized or not: they carry no data, so a changed definition replaces the old one.
 """
 
 import hashlib
@@ -127,7 +127,7 @@ def _stale_views(store: Store, base: Path | None) -> list[SqlFile]:
     existing = {
         row[0]
         for row in store.query(
-            "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'MaterializedView'"
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND endsWith(engine, 'View')"
         )
     }
     return [

@@ -7,7 +7,7 @@
 SELECT
     conversation_id,
     argMaxIf(user_id, started_at, user_id != '') AS last_user,
-    count() + countIf(status != 'error') AS message_count,
+    sum(m.counted) AS message_count,
     min(toUnixTimestamp64Nano(started_at)) AS first_ns,
     max(toUnixTimestamp64Nano(started_at) + duration_ns) AS last_ns,
     argMax(m.status, started_at) AS last_status,

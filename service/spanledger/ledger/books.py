@@ -152,7 +152,7 @@ def _post_tool(book: Book, span: Span, values: dict[str, str]) -> None:
 
 
 def _post_message(book: Book, message: Message) -> None:
-    """The user's message and, unless it failed, the assistant's."""
+    """The user's message and, unless it failed or stands alone, the assistant's."""
     key = dims(
         kind="message",
         tenant=message.tenant,
@@ -166,7 +166,7 @@ def _post_message(book: Book, message: Message) -> None:
         agent=message.agent,
         status=message.status,
     )
-    add(book, key, measures(messages=1 if message.status == "error" else 2))
+    add(book, key, measures(messages=message.counted))
 
 
 def _joined(call: Call, spans: dict[int, Span]) -> Joined:

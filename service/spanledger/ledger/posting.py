@@ -90,7 +90,7 @@ def upsert_messages(store: Store, messages: Iterable[Message], before: Book, aft
 _STORED = """
 SELECT tenant, conversation_id, message_id, trace_id, user_id, correlation_id, service, workflow, agent,
     toUnixTimestamp64Nano(started_at) AS started_at_ns, duration_ns, status, error_type, providers, models, tools,
-    prompt, prompt_version, variant
+    counted, prompt, prompt_version, variant
 FROM {shards:Identifier}.messages FINAL
 WHERE (tenant, conversation_id, message_id) IN
 (
@@ -120,7 +120,7 @@ def _keys(book: Book) -> set[tuple[str, str, str]]:
 def _tombstone(tenant: str, conversation_id: str, message_id: str) -> Message:
     texts: dict[str, Any] = {f.name: "" for f in fields(Message)}
     texts.update(tenant=tenant, conversation_id=conversation_id, message_id=message_id, started_at_ns=0, duration_ns=0)
-    texts.update(providers=(), models=(), tools=())
+    texts.update(providers=(), models=(), tools=(), counted=0)
     return Message(**texts)
 
 

@@ -24,6 +24,7 @@ from spanledger.access.keys import KeyRing
 from spanledger.api.app import create_app
 from spanledger.api.services import Services
 from spanledger.errors import SettingsError
+from spanledger.ingest import meters
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
 from spanledger.live.lost import instance_of, node_of
@@ -100,6 +101,7 @@ def _start(settings: Settings, stack: ExitStack, say: Say) -> Parts:
         if not clean:
             ledger.recover(say)
         ingest.on_loaded(lambda _: ledger.settler.wake())
+        ledger.settler.give_way_to(ingest.is_flooded)
         stack.callback(_settle_rest, ledger)
     if settings.plays("ingest"):
         stack.callback(ingest.stop, DRAIN_S)
@@ -131,6 +133,12 @@ def has_keys(data_dir: Path) -> bool:
         return False
     with closing(Registry(data_dir)) as found:
         return KeyRing(found).any()
+
+
+def outbox_of(settings: Settings) -> telemetry.Outbox | None:
+    """None: what the endpoint does not take is dropped."""
+    size = settings.telemetry_outbox_bytes
+    return telemetry.Outbox(settings.data_dir / "outbox", size) if size else None
 
 
 def check_roles(settings: Settings) -> None:
@@ -179,10 +187,13 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
             token=token,
             instance=instance,
             seal_secret=operator.seal_secret(settings.data_dir),
+            outbox=outbox_of(settings),
         )
         if endpoint
         else telemetry.off()
     )
+    if parts.ingest is not None:
+        meters.report(emission.meter("spanledger.ingest"), parts.ingest.health)
     book = load_book([Path(settings.price_book)] if settings.price_book else [])
     genai, model = GenAI(emission), LiteLLM(book, settings.model_timeout_s)
     embedder = Embedder(model, genai, book)

@@ -18,7 +18,9 @@ from spanledger.ingest.signals import SIGNALS
 from spanledger.store.client import Store
 
 _BATCH_BYTES = 32 * 1024 * 1024
-_MIN_INTERVAL_S = 0.05  # between the starts of two loads: many tiny parts cost more than they bring
+# Between the starts of two loads, for many tiny parts cost more than they bring; and the longest rest after one.
+_MIN_INTERVAL_S = 0.05
+_MAX_REST_S = 0.15
 _MAX_BACKOFF_S = 5.0
 
 log = logging.getLogger(__name__)
@@ -114,6 +116,10 @@ class Loader:
             oldest_ms=min(oldest, default=0),
         )
 
+    def is_flooded(self) -> bool:
+        """Whether more is waiting than one load takes."""
+        return self.waiting()["bytes"] > _BATCH_BYTES
+
     def _run(self, signal: str) -> None:
         lane = self._lanes[signal]
         journal = Journal(self._data_dir, signal, self._durable)
@@ -122,8 +128,13 @@ class Loader:
         while segments := self._take(signal, lane):
             started = time.monotonic()
             self._insist(lane, lambda: self._load(lane, journal, recovery, segments))
-            with self._changed:
-                self._changed.wait_for(lambda: self._stop, _MIN_INTERVAL_S - (time.monotonic() - started))
+            self._rest(lane, time.monotonic() - started)
+
+    def _rest(self, lane: _Lane, worked_s: float) -> None:
+        """As long as the load took, so that batches grow with the load of the machine; not when one is full already."""
+        pause = max(_MIN_INTERVAL_S - worked_s, min(worked_s, _MAX_REST_S))
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop or sum(s.size for s in lane.queue) >= _BATCH_BYTES, pause)
 
     def _take(self, signal: str, lane: _Lane) -> list[spool.Segment]:
         """The next batch; nothing when the loader stops."""

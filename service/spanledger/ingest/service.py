@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from spanledger.access import operator
-from spanledger.access import operator
 from spanledger.errors import SettingsError
 from spanledger.ingest import dead, salvage, spool
 from spanledger.ingest.answers import Answer
@@ -60,14 +59,13 @@ class Ingest:
         """What the door takes for the operator of this machine."""
         return operator.read(self._settings.data_dir)
 
-    @property
-    def token(self) -> str:
-        """What the door takes for the operator of this machine."""
-        return operator.read(self._settings.data_dir)
-
     def on_loaded(self, callback: Callable[[str], None]) -> None:
         """Calls back with the signal's name after every load, on the loading thread."""
         self._callbacks.append(callback)
+
+    def is_flooded(self) -> bool:
+        """Whether more is acknowledged than is being loaded."""
+        return self._loader.is_flooded()
 
     def start(self, listen: bool = True) -> None:
         """Returns when the listeners accept; what an earlier process left is being loaded meanwhile.

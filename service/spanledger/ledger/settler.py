@@ -27,6 +27,9 @@ from spanledger.store.client import Store
 log = logging.getLogger(__name__)
 
 BATCH_TRACES = 4_000
+_LITTLE_TRACES = 1_000  # of a batch while settlement gives way
+_GIVING_WAY = 8  # times as long as it worked
+_LONGEST_REST_S = 0.25
 MAX_ROUNDS = 8  # of looking for copies of copies; beyond it a run goes on with what it has, and says so
 
 
@@ -241,6 +244,7 @@ class Settler:
         self._stop = threading.Event()
         self._health = Health()
         self._listeners: list[Callable[[], None]] = []
+        self._is_flooded: Callable[[], bool] = lambda: False
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="settler-reads")
         self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
 
@@ -258,24 +262,38 @@ class Settler:
         """Calls back after entries were posted, on the settling thread: it must take no time."""
         self._listeners.append(listener)
 
+    def give_way_to(self, is_flooded: Callable[[], bool]) -> None:
+        """While `is_flooded` says so, only a little is settled now and then: storing what comes in goes first."""
+        self._is_flooded = is_flooded
+
     def wake(self) -> None:
         """Says that spans have landed."""
         self._wake.set()
 
     def settle_now(self) -> int:
         """Settles until nothing is pending; returns how many entries were posted. Raises StoreError."""
+        return self._settle_while(lambda: True)
+
+    def _settle_while(self, may_go_on: Callable[[], bool]) -> int:
         posted = 0
         with self.busy:
             batch = take(self._store, health=self._health)
-            while batch is not None and not self._stop.is_set():
+            while batch is not None and not self._stop.is_set() and may_go_on():
                 outcome, batch = self._settle_and_read_on(batch)
                 self._note(outcome)
                 posted += outcome.entries
             if batch is not None:
                 forget(self._store, batch.run_id)
-            self._health.lag_ms = 0
+            else:
+                self._health.lag_ms = 0
             self._health.last_error = ""
         return posted
+
+    def _settle_a_little(self) -> None:
+        with self.busy:
+            batch = take(self._store, _LITTLE_TRACES, self._health)
+            if batch is not None:
+                self._note(settle(self._store, self._prices(), batch))
 
     def _settle_and_read_on(self, batch: Batch) -> tuple[Outcome, Batch | None]:
         """Settles a batch; when more are waiting, reads the next one meanwhile: half of the work is ClickHouse's."""
@@ -304,13 +322,25 @@ class Settler:
         while not self._stop.is_set():
             self._wake.wait(self._interval_s)
             self._wake.clear()
+            started = time.monotonic()
             try:
-                self.settle_now()
+                if self._is_flooded():
+                    self._settle_a_little()
+                else:
+                    self._settle_while(lambda: not self._is_flooded())
             except SpanledgerError as exc:
                 self._failed(exc)
             except Exception as exc:
                 log.exception("settlement failed")
                 self._failed(exc)
+            self._rest(time.monotonic() - started)
+
+    def _rest(self, worked_s: float) -> None:
+        """A run for every few spans would cost more than it brings, and in a flood every run is in the way."""
+        self._stop.wait(min(worked_s, _LONGEST_REST_S))
+        until = time.monotonic() + _GIVING_WAY * worked_s
+        while time.monotonic() < until and self._is_flooded() and not self._stop.is_set():
+            self._stop.wait(0.1)
 
     def _note(self, outcome: Outcome) -> None:
         health = self._health

@@ -1,0 +1,48 @@
+"""In a flood storing goes first: settlement does a little now and then, and catches up afterwards."""
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spanledger.bench.traffic import Body
+from spanledger.ingest.service import Ingest
+from spanledger.ledger.ledger import Ledger
+from spanledger.settings import Settings
+from spanledger.store.client import Store
+
+TRACES = 1_200
+PENDING = "SELECT count() FROM (SELECT tenant, trace_id FROM settle_queue GROUP BY 1, 2 HAVING sum(pending) != 0)"
+
+
+@pytest.fixture
+def ledger(store: Store, tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(store, Settings(data_dir=tmp_path))
+    yield opened
+    opened.settler.stop()
+
+
+def test_settlement_gives_way_and_catches_up(store: Store, ledger: Ledger, tmp_path: Path) -> None:
+    ledger.settler.settle_now()
+    ingest = Ingest(Settings(data_dir=tmp_path), store)
+    ingest.start(listen=False)
+    body = Body(random.Random(1), TRACES)
+    assert ingest.submit("traces", body.fresh(), "application/x-protobuf").accepted == body.spans
+    assert ingest.flush(60)
+    assert not ingest.is_flooded()
+    ingest.stop()
+    assert store.scalar(PENDING) == TRACES
+
+    flooded, posted = True, threading.Event()
+    ledger.settler.give_way_to(lambda: flooded)
+    ledger.settler.on_posted(posted.set)
+    ledger.settler.start()
+    assert posted.wait(60)
+    left = store.scalar(PENDING)
+    assert 0 < left < TRACES
+
+    flooded = False
+    ledger.settler.settle_now()
+    assert store.scalar(PENDING) == 0

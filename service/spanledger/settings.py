@@ -25,6 +25,7 @@ class Settings:
     otlp_grpc_port: int = 4317  # 0 switches it off
     clickhouse_url: str = ""  # empty: the embedded engine in data_dir
     capture_content: bool = False  # prompts and answers on spans
+    telemetry_outbox_bytes: int = 64 * 1024**2  # of data_dir, for what the endpoint does not take; 0: it is dropped
     otlp_endpoint: str = ""  # where the chat service exports to; empty: the embedded endpoint
     default_model: str = "offline/small"
     embedding_model: str = "offline/embed"  # of documents and of what is looked up in them
@@ -99,6 +100,7 @@ def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
         "sender_bytes_per_s",
         "sender_concurrent_requests",
         "min_free_bytes",
+        "telemetry_outbox_bytes",
     ):
         if not 0 <= getattr(settings, name) < float("inf"):
             raise SettingsError(f"{name} must be 0 (no limit) or more, not {getattr(settings, name)}")

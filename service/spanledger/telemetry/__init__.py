@@ -10,6 +10,7 @@ telemetry.shutdown()
 
 from spanledger.telemetry.genai import Answered, Asked, GenAI, Inference, Saved
 from spanledger.telemetry.ids import Ids
+from spanledger.telemetry.outbox import Outbox
 from spanledger.telemetry.setup import Telemetry, off, start
 
-__all__ = ["Answered", "Asked", "GenAI", "Ids", "Inference", "Saved", "Telemetry", "off", "start"]
+__all__ = ["Answered", "Asked", "GenAI", "Ids", "Inference", "Outbox", "Saved", "Telemetry", "off", "start"]

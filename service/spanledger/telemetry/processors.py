@@ -51,10 +51,10 @@ class Tally:
             if not delivered:
                 self._dropped += count
 
-    def refuse(self) -> None:
-        """One item is lost that was never accepted."""
+    def lose(self, count: int = 1) -> None:
+        """Items are lost that do not count as waiting (any more)."""
         with self._guard:
-            self._dropped += 1
+            self._dropped += count
 
     def close(self) -> None:
         """Nothing will be delivered any more: what is still here is lost."""
@@ -176,7 +176,7 @@ class CountedMetrics(MetricExporter):
             result = self._inner.export(metrics_data, timeout_millis, **kwargs)
         finally:
             if result is not MetricExportResult.SUCCESS:
-                self._tally.refuse()
+                self._tally.lose()
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:

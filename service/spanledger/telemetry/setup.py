@@ -15,19 +15,23 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.metrics import Meter, NoOpMeterProvider
+from opentelemetry.metrics import CallbackOptions, Meter, NoOpMeterProvider, Observation
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import NoOpTracerProvider, Span, Tracer
 
 import spanledger
 from spanledger.telemetry import semconv
+from spanledger.telemetry.keeping import KeptLogs, KeptSpans
 from spanledger.telemetry.listening import Listener, ListeningToRecords, ListeningToSpans
 from spanledger.telemetry.logs import OtlpHandler
 from spanledger.telemetry.lost import LostSpan
+from spanledger.telemetry.outbox import Outbox, Resender
 from spanledger.telemetry.processors import (
     QUEUE_SIZE,
     CountedMetrics,
@@ -103,6 +107,11 @@ class Telemetry:
             return {"spans": 0, "logs": 0, "metric_exports": 0}
         return {name: tally.dropped for name, tally in self._providers.tallies.items()}
 
+    def waiting_bytes(self) -> int:
+        """What waits on disk for an endpoint that is away."""
+        resender = self._providers.resender if self._providers else None
+        return resender.waiting if resender is not None else 0
+
     def instrument_app(self, app: FastAPI) -> None:
         """A server span for every request of `app`. Call it before the first request."""
         if self._providers is None:
@@ -162,6 +171,8 @@ class Telemetry:
         logging.getLogger().removeHandler(self._providers.handler)
         if not _within(timeout_s, self._providers.shutdown):
             _log.warning("telemetry could not be delivered within %.1f s", timeout_s)
+        if self._providers.resender is not None:
+            self._providers.resender.close(timeout_s)
         for tally in self._providers.tallies.values():
             tally.close()
 
@@ -179,18 +190,22 @@ def start(
     instance: str = "",
     token: str = "",
     seal_secret: str = "",
+    outbox: Outbox | None = None,
 ) -> Telemetry:
     """Telemetry that exports to the OTLP/HTTP base URL `endpoint`, e.g. http://127.0.0.1:4318.
 
     `instance` names this process among all of its service, `service.instance.id`; `token` is what the endpoint wants as
-    `Authorization: Bearer`; `seal_secret` seals the entries of the audit trail.
+    `Authorization: Bearer`; `seal_secret` seals the entries of the audit trail; `outbox` is where spans and log records
+    wait that the endpoint does not take (metrics are cumulative: the next export repairs a lost one).
     """
-    providers = _Providers(endpoint.rstrip("/"), service_name, instance or uuid.uuid4().hex, token)
+    providers = _Providers(endpoint.rstrip("/"), service_name, instance or uuid.uuid4().hex, token, outbox)
     return Telemetry(providers, capture_content, seal_secret)
 
 
 class _Providers:
-    def __init__(self, endpoint: str, service_name: str, instance: str, token: str) -> None:
+    def __init__(
+        self, endpoint: str, service_name: str, instance: str, token: str, outbox: Outbox | None = None
+    ) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else None
         resource = Resource.create(
             {
@@ -202,6 +217,9 @@ class _Providers:
         self._listeners: list[ListeningToSpans] = []
         self.tallies = {name: Tally(QUEUE_SIZE) for name in ("spans", "logs", "metric_exports")}
         self.closed = False
+        self.resender: Resender | None = None
+        if outbox is not None:
+            self.resender = Resender(outbox, endpoint, headers or {}, EXPORT_TIMEOUT_S, self._lost)
 
         self.traces = TracerProvider(
             sampler=KeepUsage(),
@@ -210,13 +228,17 @@ class _Providers:
             span_limits=SpanLimits(max_attribute_length=MAX_ATTRIBUTE_CHARS),
         )
         self.traces.add_span_processor(IdsOnSpans())
-        spans = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", headers=headers, timeout=EXPORT_TIMEOUT_S)
+        spans: SpanExporter = OTLPSpanExporter(f"{endpoint}/v1/traces", headers=headers, timeout=EXPORT_TIMEOUT_S)
+        if self.resender is not None:
+            spans = KeptSpans(spans, self.resender)
         self._spans = SpanQueue(TenantSpans(spans), self.tallies["spans"])
         self.traces.add_span_processor(self._spans)
 
         self.logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
         self.logs.add_log_record_processor(IdsOnLogs())
-        records = OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", headers=headers, timeout=EXPORT_TIMEOUT_S)
+        records: LogRecordExporter = OTLPLogExporter(f"{endpoint}/v1/logs", headers=headers, timeout=EXPORT_TIMEOUT_S)
+        if self.resender is not None:
+            records = KeptLogs(records, self.resender)
         self.logs.add_log_record_processor(LogQueue(TenantLogs(records), self.tallies["logs"]))
         self.handler = OtlpHandler(self.logs)
         logging.getLogger().addHandler(self.handler)
@@ -227,6 +249,9 @@ class _Providers:
         counted = CountedMetrics(TenantMetrics(figures), self.tallies["metric_exports"])
         reader = PeriodicExportingMetricReader(counted, export_interval_millis=METRIC_INTERVAL_MS)
         self.metrics = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
+        self.metrics.get_meter("spanledger.telemetry", spanledger.__version__).create_observable_counter(
+            "spanledger.telemetry.dropped", [self._dropped], "{item}", "Lost on the way to the endpoint"
+        )
 
     def listen(self, listener: Listener) -> None:
         spans = ListeningToSpans(listener)
@@ -238,6 +263,13 @@ class _Providers:
         span = lost.readable(self.traces.resource)
         for processor in (self._spans, *self._listeners):
             processor.on_end(span)
+
+    def _dropped(self, _: CallbackOptions) -> list[Observation]:
+        return [Observation(tally.dropped, {"signal": name}) for name, tally in self.tallies.items()]
+
+    def _lost(self, signal: str, items: int) -> None:
+        """The endpoint refused for good what had waited on disk."""
+        self.tallies["spans" if signal == "traces" else signal].lose(items)
 
     def flush(self) -> None:
         self.traces.force_flush()

@@ -45,6 +45,7 @@ def ready(request: Request) -> Response:
         "ingest": ingest,
         "settlement": settlement,
         "telemetry_dropped": services.telemetry.dropped(),
+        "telemetry_waiting_bytes": services.telemetry.waiting_bytes(),
         "live": services.live.health() if services.live is not None else None,
     }
     if problems:

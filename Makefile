@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COLLECTOR_VERSION := v0.161.0
 
-.PHONY: dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean
+.PHONY: demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -27,6 +27,9 @@ run: $(STAMP)      ## the whole system with a demo, until Ctrl-C
 
 # With Go the tests of the Collector run too; without it they are skipped and say so.
 TEST_PARTS := $(if $(shell command -v go 2>/dev/null),build/collector/spanledger-collector)
+
+demo: $(STAMP)     ## everything the platform does, with proof, on a system started for it
+	$(BIN)/spanledger tour --fresh
 
 test: $(VENV)/.dev $(TEST_PARTS) ## everything this machine can run, but the slow lane
 	$(BIN)/python -m pytest -m 'not slow'

@@ -24,6 +24,7 @@ _COMMANDS = {
     "ingest": ("ingest", "", "load OTLP files through the same door as the network"),
     "replay": ("replay", "", "show dead letters and send them through the door again"),
     "doctor": ("doctor", "", "check that writing and reading work end to end"),
+    "tour": ("tour", "", "go through everything the platform does"),
     "bench": ("bench", "spanledger.bench", "the benchmarks"),
 }
 _DESCRIPTION = "OpenTelemetry-native observability for LLM applications whose books balance."

@@ -24,10 +24,11 @@ _TIMEOUT_S = 600.0  # an audit of much history takes its time
 class Api:
     """The API at `url`. Answers are parsed JSON; a problem becomes the error of the same meaning."""
 
-    def __init__(self, url: str, otlp_url: str = "", token: str = "") -> None:
+    def __init__(self, url: str, otlp_url: str = "", token: str = "", correlation_id: str = "") -> None:
         self.url = url
         self.otlp_url = otlp_url
         self.token = token
+        self.correlation_id = correlation_id  # of every request, if any
 
     def get(self, path: str, *segments: str, **params: Any) -> Any:
         """GET `path` + segments (escaped), with the params that are not None (`from_` is `from`)."""
@@ -43,19 +44,26 @@ class Api:
         self, method: str, target: str, body: bytes | None = None, content_type: str = "application/json"
     ) -> bytes:
         """The body of a successful answer."""
-        status, answer = exchange(self.url, method, target, body, content_type, self.token)
+        status, answer = exchange(self.url, method, target, body, content_type, self.token, self.correlation_id)
         if status >= 400:
             raise _ERRORS.get(status, StoreError)(_detail(status, answer))
         return answer
 
 
 def exchange(
-    url: str, method: str, target: str, body: bytes | None, content_type: str, token: str = ""
+    url: str,
+    method: str,
+    target: str,
+    body: bytes | None,
+    content_type: str,
+    token: str = "",
+    correlation_id: str = "",
 ) -> tuple[int, bytes]:
     """One request; status and body of the answer. Raises StoreError when nobody answers."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=_TIMEOUT_S)
     headers = {"Content-Type": content_type} | ({"Authorization": f"Bearer {token}"} if token else {})
+    headers |= {"X-Correlation-ID": correlation_id} if correlation_id else {}
     try:
         connection.request(method, target, body, headers)
         response = connection.getresponse()

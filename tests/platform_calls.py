@@ -46,14 +46,14 @@ def key(system: System, tenant: str, role: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {ok(system, 'POST', '/v1/keys', {'tenant': tenant, 'role': role})['key']}"}
 
 
-def events(system: System, name: str, tenant: str = "default") -> list[dict[str, str]]:
+def events(system: System, name: str, tenant: str = "default", **headers: str) -> list[dict[str, str]]:
     """The attributes of the log records with an event name, in their order."""
     system.post("/v1/flush", {})
     query = f"SELECT LogAttributes FROM otel_logs WHERE EventName = '{name}' AND Tenant = '{tenant}' ORDER BY Timestamp"
-    return [row["LogAttributes"] for row in rows(system, query)]
+    return [row["LogAttributes"] for row in rows(system, query, **headers)]
 
 
-def rows(system: System, query: str) -> list[dict[str, Any]]:
-    answer = ok(system, "POST", "/v1/sql", {"query": query})
+def rows(system: System, query: str, **headers: str) -> list[dict[str, Any]]:
+    answer = ok(system, "POST", "/v1/sql", {"query": query}, **headers)
     names = [column["name"] for column in answer["meta"]]
     return [dict(zip(names, row, strict=True)) for row in answer["data"]]

@@ -137,9 +137,9 @@ class McpConnection:
                 async with Client(
                     self._transport(), client_info=Implementation(name="spanledger", version=spanledger.__version__)
                 ) as client:
+                    self._client = client
                     await self._list(client)
                     scope.deadline = math.inf
-                    self._client = client
                     if not ready.done():
                         ready.set_result(None)
                     await self._over.wait()

@@ -131,4 +131,6 @@ def _connection_type() -> "type[McpConnection]":
     """Imports the mcp package: a second of CPU, off the event loop."""
     from spanledger.workflows.tools.mcp_connection import McpConnection
 
+    # It logs every line of a server that is not JSON, each with a stack; what matters of it comes as an exception.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
     return McpConnection

@@ -13,7 +13,10 @@ from spanledger.ledger.forest import Texts
 _Columns = dict[str, list[Any]]
 _Key = tuple[str, str, str]  # tenant, message, conversation
 Tool = tuple[int, Span, dict[str, str]]  # row, span, inherited values
-_MESSAGE_COLUMNS = ("tenant", "trace_id", "span_id", "service", "status", "error_type", "started_at_ns", "duration_ns")
+_MESSAGE_COLUMNS = (
+    *("tenant", "trace_id", "span_id", "service", "role", "status", "error_type", "started_at_ns", "duration_ns"),
+)
+SINGLE = "message"  # the role of a span that is one message, not an exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Message:
     providers: tuple[str, ...]
     models: tuple[str, ...]
     tools: tuple[str, ...]
+    counted: int  # 2 for an exchange; 1 for a question that failed, or a message among people
     prompt: str = ""
     prompt_version: str = ""
     variant: str = ""
@@ -118,6 +122,7 @@ def _message(
             sorted({c.model for c in calls if c.model and not c.failed} or {c.model for c in calls if c.model})
         ),
         tools=tools,
+        counted=1 if failed_message or columns["role"][top] == SINGLE else 2,
         prompt=values["prompt"],
         prompt_version=values["prompt_version"],
         variant=values["variant"],

@@ -29,6 +29,7 @@ class System:
         given = {"port": self.port, "otlp_http_port": self.otlp_port, "otlp_grpc_port": 0, **flags}
         self.flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         self.prefix: list[str] = []  # a command that runs ours
+        self.program = ["-m", "spanledger.cli", "up"]  # as Python's arguments
         self.timeout_s = 60.0  # of a request
         self.process: subprocess.Popen[str] | None = None
         self.printed: list[str] = []
@@ -44,15 +45,7 @@ class System:
         """Starts the process and does not wait for it."""
         with self._stderr.open("a") as errors:
             self.process = subprocess.Popen(
-                [
-                    *self.prefix,
-                    sys.executable,
-                    "-m",
-                    "spanledger.cli",
-                    "up",
-                    f"--data-dir={self.data_dir}",
-                    *self.flags,
-                ],
+                [*self.prefix, sys.executable, *self.program, f"--data-dir={self.data_dir}", *self.flags],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

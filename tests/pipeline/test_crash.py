@@ -6,8 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from crash import PROTOBUF, Node, Senders, cycles, expect_once
+from crash import Node, cycles, expect_once
 
+from acknowledged import PROTOBUF, Senders
 from otlp_make import trace_request
 from spanledger.ingest import records, spool
 

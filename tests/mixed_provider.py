@@ -12,6 +12,7 @@ hangs     sends three pieces and waits until its client goes away
 
 import asyncio
 import contextlib
+import functools
 import json
 import threading
 from collections.abc import AsyncIterator
@@ -80,9 +81,12 @@ class Providers:
     async def _serve(self, ready: threading.Event) -> None:
         self._done = asyncio.Event()
         app = web.Application()
-        app.router.add_post("/openai/chat/completions", lambda r: self._answer(r, OpenAI()))
-        app.router.add_post("/anthropic/v1/messages", lambda r: self._answer(r, Anthropic()))
-        app.router.add_post("/gemini/{path:.*}", lambda r: self._answer(r, Gemini()))
+        for path, speaks in (
+            ("/openai/chat/completions", OpenAI()),
+            ("/anthropic/v1/messages", Anthropic()),
+            ("/gemini/{path:.*}", Gemini()),
+        ):
+            app.router.add_post(path, functools.partial(self._answer, speaks))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -92,7 +96,7 @@ class Providers:
         await self._done.wait()
         await runner.cleanup()
 
-    async def _answer(self, request: web.Request, speaks: "OpenAI | Anthropic | Gemini") -> web.StreamResponse:
+    async def _answer(self, speaks: "OpenAI | Anthropic | Gemini", request: web.Request) -> web.StreamResponse:
         body = await request.json()
         model, stream = speaks.asked(request, body)
         behaviour, _, number = model.removeprefix("claude-").rpartition("-")

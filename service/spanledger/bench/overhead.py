@@ -1,9 +1,10 @@
-"""What emission costs the application: µs per LLM call with and without telemetry, paired.
+"""What emission costs the application: µs per message with and without telemetry, paired.
 
 Two child processes with everything loaded, one emitting to a local receiver and one not, answer blocks of the same
 messages in turn (on, off, off, on, …), so that what else happens on the machine meets both. One message of workflow
 `chat` with `offline/small` is one LLM call and four spans (invoke_workflow, run, node, chat), two log records, three
-measurements. Wall time is what a request waits; CPU time includes the exporter's threads.
+measurements, six events of the live stream. Wall time is what a request waits; `loop_cpu` is the CPU time of the event
+loop's thread, which other work on the machine does not stretch; `cpu` includes the exporter's threads.
 """
 
 import argparse
@@ -27,7 +28,7 @@ _WARM_UP = 50  # calls of each child before anything is measured
 
 def run(blocks: int = 20, calls: int = 50) -> dict[str, Any]:
     """JSON-ready figures of `blocks` pairs of blocks of `calls` calls each. Takes about 10 s, half of it loading."""
-    with _Receiver() as endpoint, _Child("on", endpoint) as on, _Child("off", endpoint) as off:
+    with Receiver() as endpoint, _Child("on", endpoint) as on, _Child("off", endpoint) as off:
         for child in (on, off):
             child.block(_WARM_UP)
         pairs = []
@@ -40,12 +41,14 @@ def run(blocks: int = 20, calls: int = 50) -> dict[str, Any]:
         "benchmark": "overhead",
         "calls": blocks * calls,
         "spans_per_call": SPANS_PER_CALL,
-        "with_telemetry_us": _figures([p[0] for p in pairs]),
-        "without_telemetry_us": _figures([p[1] for p in pairs]),
+        "with_telemetry_us": _figures([on for on, _ in pairs]),
+        "without_telemetry_us": _figures([off for _, off in pairs]),
         "overhead_us": {
-            "wall_p50": _difference(pairs, "wall_p50"),
-            "wall_mean": _difference(pairs, "wall_mean"),
-            "cpu_mean": _difference(pairs, "cpu_mean"),
+            "wall_p50": _difference(pairs, "wall", 0.5),
+            "wall_p99": _difference(pairs, "wall", 0.99),
+            "loop_cpu_p50": _difference(pairs, "loop_cpu", 0.5),
+            "loop_cpu_p99": _difference(pairs, "loop_cpu", 0.99),
+            "cpu_mean": round(statistics.median(on["cpu"][0] - off["cpu"][0] for on, off in pairs), 1),
         },
         "dropped": dropped,
         "machine": {
@@ -56,16 +59,25 @@ def run(blocks: int = 20, calls: int = 50) -> dict[str, Any]:
     }
 
 
-def _figures(blocks: list[dict[str, float]]) -> dict[str, float]:
-    """The median block."""
-    return {name: round(statistics.median(block[name] for block in blocks), 1) for name in blocks[0]}
+Block = dict[str, list[float]]  # µs of each call; `cpu`: the block's mean
 
 
-def _difference(pairs: list[tuple[dict[str, float], dict[str, float]]], name: str) -> dict[str, float]:
-    """Median of the paired differences, and their quartiles."""
-    differences = sorted(on[name] - off[name] for on, off in pairs)
-    low, middle, high = statistics.quantiles(differences, n=4) if len(differences) > 1 else differences * 3
-    return {"median": round(middle, 1), "p25": round(low, 1), "p75": round(high, 1)}
+def _figures(blocks: list[Block]) -> dict[str, float]:
+    shown = {f"{name}_p{q * 100:.0f}": _quantile(blocks, name, q) for name in ("wall", "loop_cpu") for q in (0.5, 0.99)}
+    return {**shown, "cpu_mean": round(statistics.fmean(block["cpu"][0] for block in blocks), 1)}
+
+
+def _quantile(blocks: list[Block], name: str, q: float) -> float:
+    """Over the calls of all blocks."""
+    values = sorted(value for block in blocks for value in block[name])
+    return round(values[min(len(values) - 1, int(len(values) * q))], 1)
+
+
+def _difference(pairs: list[tuple[Block, Block]], name: str, q: float) -> float:
+    """Of the quantiles with and without; the median of the blocks' own differences for p50, which drift meets less."""
+    if q == 0.5:
+        return round(statistics.median(_quantile([on], name, q) - _quantile([off], name, q) for on, off in pairs), 1)
+    return round(_quantile([on for on, _ in pairs], name, q) - _quantile([off for _, off in pairs], name, q), 1)
 
 
 class _Child:
@@ -84,9 +96,8 @@ class _Child:
         self._process.wait(30)
         _stream(self._process.stdout).close()
 
-    def block(self, calls: int) -> dict[str, float]:
-        """Wall µs per call (p50, mean) and CPU µs per call of one block."""
-        figures: dict[str, float] = self._ask(str(calls))
+    def block(self, calls: int) -> "Block":
+        figures: Block = self._ask(str(calls))
         return figures
 
     def dropped(self) -> dict[str, int]:
@@ -105,7 +116,7 @@ def _stream(stream: IO[str] | None) -> IO[str]:
     return stream
 
 
-class _Receiver:
+class Receiver:
     """Accepts every OTLP request and keeps nothing."""
 
     def __enter__(self) -> str:
@@ -133,11 +144,13 @@ class _Receiver:
 
 async def _serve_blocks(name: str, endpoint: str, data_dir: Path) -> None:
     from spanledger import telemetry
+    from spanledger.live import Live
     from spanledger.pricing import load_book
     from spanledger.settings import Settings
     from spanledger.workflows import Completion, Order, Runner
 
     emission = telemetry.start(endpoint) if name == "on" else telemetry.off()
+    emission.listen(Live("spanledger").hearing)
     runner = Runner(Settings(data_dir=data_dir), emission, load_book())
     await runner.warm()
     asked = Completion(Order(conversation_id="bench", user_id="bench"), [{"role": "user", "content": "hello"}])
@@ -146,20 +159,16 @@ async def _serve_blocks(name: str, endpoint: str, data_dir: Path) -> None:
             await asyncio.to_thread(emission.flush)
             print(json.dumps(emission.dropped()), flush=True)
             continue
-        walls = []
+        block: Block = {"wall": [], "loop_cpu": []}
         cpu = time.process_time_ns()
         for _ in range(int(line)):
-            started = time.perf_counter_ns()
+            started, on_loop = time.perf_counter_ns(), time.thread_time_ns()
             await runner.complete(asked)
-            walls.append((time.perf_counter_ns() - started) / 1000)
+            block["loop_cpu"].append((time.thread_time_ns() - on_loop) / 1000)
+            block["wall"].append((time.perf_counter_ns() - started) / 1000)
         await asyncio.to_thread(emission.flush)  # what this block emitted is paid for in this block
-        spent = (time.process_time_ns() - cpu) / 1000
-        figures = {
-            "wall_p50": statistics.median(walls),
-            "wall_mean": statistics.fmean(walls),
-            "cpu_mean": spent / len(walls),
-        }
-        print(json.dumps(figures), flush=True)
+        block["cpu"] = [(time.process_time_ns() - cpu) / 1000 / int(line)]
+        print(json.dumps(block), flush=True)
     await runner.close()
     emission.shutdown()
 

@@ -17,7 +17,7 @@ MAX_CHUNK = 512  # events that a reader is given at once
 BEAT_S = 5.0
 _CHUNKS_SHARED = 64
 _TICK_S = 0.002  # readers are woken this much after the first event that waits for them,
-_TICK_PER_READER_S = 0.0001  # and later the more they are, so that many share one wake
+_TICK_PER_READER_S = 0.00005  # and later the more they are, so that many share one wake
 
 
 class Missed(Exception):

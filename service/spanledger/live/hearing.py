@@ -11,7 +11,6 @@ from spanledger.telemetry import semconv
 from spanledger.telemetry.ids import Ids
 
 _MAX_OPEN = 50_000
-_KINDS = frozenset({semconv.OPERATION_NAME, semconv.NODE_NAME})  # a span without either makes no event
 
 
 class Hearing:
@@ -26,10 +25,15 @@ class Hearing:
 
     def started(self, span: Any, known: Ids) -> None:
         attributes = span.attributes
-        kinds = {key: value for key in _KINDS if (value := attributes.get(key)) is not None}
-        if not kinds:
+        operation, node = attributes.get(semconv.OPERATION_NAME), attributes.get(semconv.NODE_NAME)
+        if operation == semconv.INVOKE_WORKFLOW:
+            kind = {semconv.OPERATION_NAME: operation}
+        elif node and not operation:
+            kind = {semconv.NODE_NAME: node}
+        else:
             return
-        event = self._shapes.started(_view(span, {**known.attributes(), **kinds}, 0))
+        # Its attributes change later; what it says now are its ids and its kind.
+        event = self._shapes.started(_view(span, {**known.attributes(), **kind}, 0))
         if event is None:
             return
         with self._guard:
@@ -40,7 +44,7 @@ class Hearing:
 
     def ended(self, span: Any) -> None:
         attributes = span.attributes
-        if _KINDS.isdisjoint(attributes):
+        if attributes.get(semconv.OPERATION_NAME) is None and attributes.get(semconv.NODE_NAME) is None:
             return
         with self._guard:
             self._open.pop(span.context.span_id, None)

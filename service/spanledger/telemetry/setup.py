@@ -147,6 +147,7 @@ class Telemetry:
         tracer: Any = instrumentor._tracer
         tracer.__class__ = GraphTracer  # the instrumentor has no way to be given another
         tracer.content, tracer.plain = self.capture_content, self.tracer(GRAPH_SCOPE)
+        tracer._spans_by_run = {}  # the original takes a lock around what one instruction does
         self._undo.append(instrumentor.uninstrument)
         self._graph_span = get_current_span
 

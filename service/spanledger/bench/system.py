@@ -74,7 +74,7 @@ class System:
 
     def memory_mib(self) -> int:
         """What all its processes hold now."""
-        return sum(_resident_kib(pid) for pid in self.processes().values()) // 1024
+        return sum(resident_kib(pid) for pid in self.processes().values()) // 1024
 
 
 class Watch:
@@ -117,7 +117,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _resident_kib(pid: int) -> int:
+def resident_kib(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 

@@ -6,11 +6,14 @@ import importlib.util
 import json
 from typing import Any
 
+from spanledger.errors import SettingsError
+
 DESCRIPTION = "Measures this machine, on data of its own that is thrown away afterwards; your data is not touched."
 EXAMPLES = """\
 examples:
   spanledger bench overhead
   spanledger bench ledger --json > ledger.json
+  spanledger bench soak --minutes 5 --spans-per-s 5000
 """
 _BENCHMARKS = {
     "ingest": "spans per second from acknowledged to readable",
@@ -18,7 +21,10 @@ _BENCHMARKS = {
     "overhead": "what emission costs an LLM call",
     "live": "freshness: from an answer to its figures",
     "ledger": "settlement, its lag, history and re-pricing",
+    "soak": "memory of every process under an even load; exit code 1 when it is not flat",
 }
+
+_OF_SOAK = ("minutes", "spans_per_s")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,15 +33,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     meaning = "; ".join(f"{name}: {_BENCHMARKS[name]}" for name in names)
     parser.add_argument("benchmark", choices=names, metavar="|".join(names), help=meaning)
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
+    parser.add_argument("--minutes", type=float, metavar="N", help="how long `soak` runs (default 20)")
+    parser.add_argument("--spans-per-s", type=float, metavar="N", help="the load of `soak` (default 20000)")
 
 
 def run(options: argparse.Namespace) -> int:
-    figures: dict[str, Any] = importlib.import_module(f"spanledger.bench.{options.benchmark}").run()
+    given = {name: value for name in _OF_SOAK if (value := getattr(options, name)) is not None}
+    if given and options.benchmark != "soak":
+        raise SettingsError(f"bench {options.benchmark} takes neither --minutes nor --spans-per-s")
+    figures: dict[str, Any] = importlib.import_module(f"spanledger.bench.{options.benchmark}").run(**given)
     if options.json:
         print(json.dumps(figures))
     else:
         print("\n".join(_lines(figures)))
-    return 0
+    return 0 if figures.get("flat", True) else 1
 
 
 def _lines(figures: dict[str, Any], indent: str = "") -> list[str]:

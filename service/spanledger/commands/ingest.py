@@ -4,15 +4,13 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spanledger.client import Api, exchange
-from spanledger.commands.common import add_place, opened, place, running_api
-from spanledger.errors import BadRequest, StoreError
-from spanledger.settings import Settings
+from spanledger.commands.common import add_place, place
+from spanledger.commands.doors import Door, the_door
+from spanledger.errors import BadRequest
 
 DESCRIPTION = """\
 Loads OTLP files: .pb (one protobuf request body), .json (one JSON body), .jsonl (one JSON body a line).
@@ -26,20 +24,6 @@ examples:
 _SUFFIXES = {".pb": "application/x-protobuf", ".json": "application/json", ".jsonl": "application/json"}
 _TOP_LEVEL_KEYS = ("resourceSpans", "resourceLogs", "resourceMetrics", "resource_spans", "resource_logs")
 _ITEMS = {"traces": "spans", "logs": "log records", "metrics": "data points"}
-_SETTLE_TIMEOUT_S = 600.0
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the door said to one request body. `message` explains a refusal, whole or partial."""
-
-    accepted: int
-    rejected: int
-    message: str
-    ok: bool
-
-
-Door = Callable[[str, bytes, str], Reply]  # signal, body, content type
 
 
 @dataclass
@@ -60,9 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     files = list(_files(options.paths))
     chosen = place(options)
-    api = running_api(chosen)
     tally = Tally()
-    with _door_of(api) if api is not None else _own_door(chosen) as door:
+    with the_door(chosen) as door:
         for number, (path, explicit) in enumerate(files, 1):
             _load(path, explicit, door, tally)
             _progress(number, len(files))
@@ -118,76 +101,6 @@ def _looks_like_otlp(body: bytes) -> bool:
 def _refused(path: Path, message: str, tally: Tally) -> None:
     tally.refused += 1
     print(f"{path}: {message}", file=sys.stderr)
-
-
-@contextmanager
-def _door_of(api: Api) -> Iterator[Door]:
-    """The door of the running `up`; at the end waits until it has loaded and settled everything."""
-    from spanledger.ingest.signals import SIGNALS
-
-    def send(signal: str, body: bytes, content_type: str) -> Reply:
-        status, answer = exchange(api.otlp_url, "POST", SIGNALS[signal].path, body, content_type, api.token)
-        if status != 200:
-            return Reply(0, 0, _status_message(answer, content_type) or f"answered {status}", False)
-        return _counted(signal, body, content_type)
-
-    if not api.otlp_url:
-        raise StoreError(f"the spanledger at {api.url} says no OTLP address; restart it")
-    yield send
-    api.post("/v1/flush", {})
-
-
-@contextmanager
-def _own_door(chosen: Settings) -> Iterator[Door]:
-    """The same door without a network, over the data folder; at the end loads and settles everything."""
-    from spanledger.ingest.service import Ingest
-    from spanledger.ledger.ledger import Ledger
-
-    with opened(chosen, schema="migrate") as store:
-        ledger = Ledger(store, chosen)
-        ingest = Ingest(chosen, store)
-        ingest.start(listen=False)
-
-        def submit(signal: str, body: bytes, content_type: str) -> Reply:
-            answer = ingest.submit(signal, body, content_type)
-            return Reply(answer.accepted, answer.rejected, answer.message, answer.ok)
-
-        try:
-            yield submit
-            if not ingest.flush(_SETTLE_TIMEOUT_S):
-                raise StoreError(f"not everything was loaded: {ingest.health()['last_error'] or 'it takes too long'}")
-            ledger.settler.settle_now()
-        finally:
-            ingest.stop()
-
-
-def _counted(signal: str, body: bytes, content_type: str) -> Reply:
-    """What the door took of a body that it accepted; its answer only says what it did not take."""
-    from spanledger.ingest import otlp_json
-    from spanledger.ingest.canonical import canonical
-    from spanledger.ingest.signals import SIGNALS
-
-    kind = SIGNALS[signal]
-    plain = otlp_json.to_protobuf(kind, body) if content_type == "application/json" else body
-    clean = canonical(kind, plain)
-    if clean is None:
-        return Reply(0, 0, "", True)
-    return Reply(clean.items, clean.rejected, clean.reason, True)
-
-
-def _status_message(answer: bytes, content_type: str) -> str:
-    if content_type == "application/json":
-        try:
-            return str(json.loads(answer).get("message", ""))
-        except ValueError:
-            return ""
-    from google.protobuf.message import DecodeError
-    from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-
-    try:
-        return str(Status.FromString(answer).message)
-    except DecodeError:
-        return ""
 
 
 def _progress(number: int, of: int) -> None:

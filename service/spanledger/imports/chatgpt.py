@@ -1,0 +1,203 @@
+"""ChatGPT's data export: the zip, or its conversations.json. All branches count: what was regenerated was answered."""
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from spanledger.errors import BadRequest
+from spanledger.imports.history import Answer, Exchange, Items, Problem, ToolUse, Unusable, moment_ns, text_of
+from spanledger.imports.json_array import NotAnArray, elements
+
+SOURCE = "chatgpt"
+PROVIDER = "openai"
+MAX_USER_FILE = 1 << 20
+MAX_NODES = 1_000_000
+Node = Mapping[str, Any]
+
+
+def read(path: Path, user_id: str = "") -> Items:
+    """Raises BadRequest for a file that is no export."""
+    for name, file, user in _files(path):
+        try:
+            for number, conversation in enumerate(elements(file), 1):
+                yield from _conversation(f"{name}, conversation {number}", conversation, user_id or user)
+        except NotAnArray as exc:
+            yield Problem(name, f"is not a list of conversations: {exc}")
+        except (OSError, zipfile.BadZipFile, EOFError) as exc:
+            yield Problem(name, f"cannot be read to its end: {exc}")
+
+
+def _files(path: Path) -> Iterator[tuple[str, BinaryIO, str]]:
+    """Name and content of each file with conversations, and the user they belong to."""
+    try:
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                file.seek(0)
+                if file.read(2) == b"PK":
+                    raise BadRequest(f"{path} is a broken zip; download the export again")
+                file.seek(0)
+                yield path.name, file, ""
+                return
+            file.seek(0)
+            with zipfile.ZipFile(file) as archive:
+                names = sorted(n for n in archive.namelist() if _holds_conversations(n))
+                if not names:
+                    raise BadRequest(f"{path} has no conversations.json; is it ChatGPT's data export?")
+                user = _user(archive)
+                for name in names:
+                    with _member(archive, name) as member:
+                        yield name, member, user
+    except OSError as exc:
+        raise BadRequest(f"{path} cannot be read: {exc.strerror}") from exc
+    except zipfile.BadZipFile as exc:
+        raise BadRequest(f"{path} is a broken zip: {exc}") from exc
+
+
+def _holds_conversations(name: str) -> bool:
+    last = name.rsplit("/", 1)[-1]
+    return last.startswith("conversations") and last.endswith(".json")
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
+    try:
+        with archive.open(name) as member:
+            yield cast(BinaryIO, member)
+    except (RuntimeError, NotImplementedError) as exc:  # encrypted, or packed in a way that Python does not know
+        raise BadRequest(f"{name} in the zip cannot be read: {exc}") from exc
+
+
+def _user(archive: zipfile.ZipFile) -> str:
+    """Who made the export, as its user.json says."""
+    try:
+        with archive.open("user.json") as file:
+            known = json.loads(file.read(MAX_USER_FILE))
+        return str(known.get("id") or "")
+    except (KeyError, ValueError, AttributeError, OSError, zipfile.BadZipFile):
+        return ""
+
+
+def _conversation(where: str, value: Any, user_id: str) -> Items:
+    if not isinstance(value, dict) or not isinstance(value.get("mapping"), dict):
+        yield Problem(where, "has no mapping of messages")
+        return
+    conversation_id = str(value.get("conversation_id") or value.get("id") or "")
+    if not conversation_id:
+        yield Problem(where, "has no id")
+        return
+    tree = _Tree(value, conversation_id, user_id)
+    try:
+        yield from tree.exchanges()
+    except Unusable as exc:
+        yield Problem(where, str(exc))
+
+
+class _Tree:
+    """A conversation's messages, walked from the first one down; a message belongs to the nearest question above."""
+
+    def __init__(self, value: Mapping[str, Any], conversation_id: str, user_id: str) -> None:
+        self._nodes: Mapping[str, Any] = value["mapping"]
+        self._conversation_id = conversation_id
+        self._user_id = user_id
+        self._title = str(value.get("title") or "")
+        self._model = str(value.get("default_model_slug") or "")
+        self._began = value.get("create_time")
+
+    def exchanges(self) -> Iterator[Exchange]:
+        """In the order of the tree. Raises Unusable where nothing has a time."""
+        found: dict[str, Exchange] = {}
+        # node, its exchange, the answer it may go on with, when the node above was written
+        roots = [(i, None, None, None) for i, n in self._nodes.items() if not self._parent(n)]
+        stack: list[tuple[str, Exchange | None, int | None, int | None]] = [*reversed(roots)]
+        seen: set[str] = set()
+        while stack:
+            node_id, exchange, answer, above_ns = stack.pop()
+            if node_id in seen or len(seen) > MAX_NODES:
+                continue
+            seen.add(node_id)
+            node = self._nodes.get(node_id)
+            if not isinstance(node, dict):
+                continue
+            message = node.get("message")
+            if isinstance(message, dict) and not self._is_hidden(message):
+                at_ns = self._time(message, above_ns)
+                exchange, answer = self._take(node_id, message, at_ns, exchange, answer)
+                above_ns = at_ns
+                if exchange is not None:
+                    found[exchange.message_id] = exchange
+            children = node.get("children")
+            for child in reversed(children if isinstance(children, list) else []):
+                stack.append((str(child), exchange, answer, above_ns))
+        yield from found.values()
+
+    def _take(
+        self, node_id: str, message: Node, at_ns: int, exchange: Exchange | None, answer: int | None
+    ) -> tuple[Exchange | None, int | None]:
+        """The exchange to which the message belongs and, of an answer, its place there."""
+        role, message_id = _role(message), str(message.get("id") or node_id)
+        text = _text(message)
+        if role == "user" or exchange is None:
+            asked = role == "user"
+            exchange = Exchange(
+                SOURCE, self._conversation_id, message_id, at_ns, self._user_id, asked, text if asked else ""
+            )
+            exchange.title = self._title
+            answer = None
+            if asked:
+                return exchange, None
+        if role == "tool":
+            author = message.get("author")
+            name = str(author.get("name") or "tool") if isinstance(author, dict) else "tool"
+            exchange.tools.append(ToolUse(message_id, at_ns, name, text))
+            return exchange, None
+        if answer is not None:
+            # Thoughts, their recap and the text are messages of their own, and one answer.
+            exchange.answers[answer] = _longer(exchange.answers[answer], text, at_ns, self._slug(message))
+            return exchange, answer
+        model = self._slug(message) or self._model
+        exchange.answers.append(Answer(message_id, at_ns, at_ns, PROVIDER, model, text))
+        return exchange, len(exchange.answers) - 1
+
+    def _slug(self, message: Node) -> str:
+        metadata = message.get("metadata")
+        return str(metadata.get("model_slug") or "") if isinstance(metadata, dict) else ""
+
+    def _time(self, message: Node, above_ns: int | None) -> int:
+        """When it was written; where it does not say, when the one above was, or the conversation began."""
+        for value in (message.get("create_time"), None if above_ns is not None else self._began):
+            if value:
+                return moment_ns(value)
+        if above_ns is None:
+            raise Unusable("has no time")
+        return above_ns
+
+    @staticmethod
+    def _parent(node: Any) -> Any:
+        return node.get("parent") if isinstance(node, dict) else None
+
+    @staticmethod
+    def _is_hidden(message: Node) -> bool:
+        metadata = message.get("metadata")
+        hidden = isinstance(metadata, dict) and metadata.get("is_visually_hidden_from_conversation")
+        return bool(hidden) or _role(message) not in {"user", "assistant", "tool"}
+
+
+def _longer(answer: Answer, text: str, at_ns: int, model: str) -> Answer:
+    joined = "\n".join(part for part in (answer.text, text) if part)
+    return replace(answer, text=joined, end_ns=max(answer.end_ns, at_ns), model=model or answer.model)
+
+
+def _role(message: Node) -> str:
+    author = message.get("author")
+    return str(author.get("role") or "") if isinstance(author, dict) else ""
+
+
+def _text(message: Node) -> str:
+    content = message.get("content")
+    if not isinstance(content, dict):
+        return ""
+    return text_of(content.get("parts")) or text_of(content.get("text"))

@@ -1,6 +1,6 @@
 -- otel_traces: raw spans, exactly as they arrived.
 -- grain:  one received span (at-least-once: the same span may stand here several times)
--- key:    (Tenant, ServiceName, SpanName, second); a trace is found through genai_spans, which knows its time range
+-- key:    (Tenant, ServiceName, five minutes, TraceId); genai_spans knows a trace's services and time range
 -- source: the embedded loader, or the Collector's clickhouse exporter (create_schema: false); columns up to Links are the exporter's
 -- units:  Timestamp UTC in ns, Duration in ns
 -- TTL:    none here; retention is set per installation (docs/operations.md)
@@ -16,10 +16,10 @@ CREATE TABLE IF NOT EXISTS otel_traces
     SpanName LowCardinality(String) CODEC(ZSTD(1)),
     SpanKind LowCardinality(String) CODEC(ZSTD(1)),
     ServiceName LowCardinality(String) CODEC(ZSTD(1)),
-    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(3)),
     ScopeName String CODEC(ZSTD(1)),
     ScopeVersion String CODEC(ZSTD(1)),
-    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(3)),
     Duration UInt64 CODEC(T64, ZSTD(1)),
     StatusCode LowCardinality(String) CODEC(ZSTD(1)),
     StatusMessage String CODEC(ZSTD(1)),
@@ -33,5 +33,5 @@ CREATE TABLE IF NOT EXISTS otel_traces
 )
 ENGINE = MergeTree
 PARTITION BY toDate(ReceivedAt)
-ORDER BY (Tenant, ServiceName, SpanName, toDateTime(Timestamp))
+ORDER BY (Tenant, ServiceName, toStartOfFiveMinutes(Timestamp), TraceId)
 SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000

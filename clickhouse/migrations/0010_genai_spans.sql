@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS genai_spans
     trace_id String CODEC(ZSTD(1)),
     span_id String CODEC(ZSTD(1)),
     parent_span_id String CODEC(ZSTD(1)),
-    version UInt128 CODEC(ZSTD(1)),                   -- end time in ns, then a hash of the content
+    version UInt128 CODEC(ZSTD(1)),                   -- end time in ms, then a hash of the content, then whether it is interpreted
     started_at DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
     duration_ns Int64 CODEC(T64, ZSTD(1)),
     service LowCardinality(String),

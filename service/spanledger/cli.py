@@ -22,6 +22,7 @@ _COMMANDS = {
     "prices": ("prices", "spanledger.pricing.commands", "show and check the price book"),
     "keys": ("keys", "", "make, list and revoke keys"),
     "ingest": ("ingest", "", "load OTLP files through the same door as the network"),
+    "import": ("import_", "", "import history: JSON lines, ChatGPT's export, Messages' chat.db"),
     "replay": ("replay", "", "show dead letters and send them through the door again"),
     "doctor": ("doctor", "", "check that writing and reading work end to end"),
     "tour": ("tour", "", "go through everything the platform does"),

@@ -36,6 +36,7 @@ GRANT SELECT ON spanledger.conversation_usage TO spanledger_reading;
 GRANT SELECT ON spanledger.user_usage_1h TO spanledger_reading;
 GRANT SELECT ON spanledger.usage_1m TO spanledger_reading;
 GRANT SELECT ON spanledger.messages TO spanledger_reading;
+GRANT SELECT ON spanledger.evaluations TO spanledger_reading;
 GRANT SELECT ON spanledger.trace_anomalies TO spanledger_reading;
 GRANT SELECT ON spanledger.anomalies TO spanledger_reading;
 -- Who else reads these tables sees all rows:
@@ -53,6 +54,7 @@ CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.conversation_usa
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.user_usage_1h USING 1 TO ALL EXCEPT spanledger_reading;
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.usage_1m USING 1 TO ALL EXCEPT spanledger_reading;
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.messages USING 1 TO ALL EXCEPT spanledger_reading;
+CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.evaluations USING 1 TO ALL EXCEPT spanledger_reading;
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.trace_anomalies USING 1 TO ALL EXCEPT spanledger_reading;
 -- One tenant's reader; repeat for every tenant.
 CREATE USER IF NOT EXISTS spanledger_reader_acme IDENTIFIED BY '…';
@@ -71,4 +73,5 @@ CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.conversation_usage USI
 CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.user_usage_1h USING tenant = 'acme' TO spanledger_reader_acme;
 CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.usage_1m USING tenant = 'acme' TO spanledger_reader_acme;
 CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.messages USING tenant = 'acme' TO spanledger_reader_acme;
+CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.evaluations USING tenant = 'acme' TO spanledger_reader_acme;
 CREATE ROW POLICY IF NOT EXISTS tenant_acme ON spanledger.trace_anomalies USING tenant = 'acme' TO spanledger_reader_acme;

@@ -36,6 +36,7 @@ test: $(VENV)/.dev $(TEST_PARTS) ## everything this machine can run, but the slo
 
 soak: $(VENV)/.dev ## the slow lane: long property tests, crash and memory soaks
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/spanledger bench soak --json
 
 fmt: $(VENV)/.dev  ## format
 	$(BIN)/ruff format service tests dashboards

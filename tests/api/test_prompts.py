@@ -223,6 +223,8 @@ def test_names_for_models_defaults_and_retirement(system: System) -> None:
         told = tenant.get("model-registry")["models"]
         assert told["quick"]["prices"]["input_usd_per_million"] == "0.15"
 
+        offered = [model["id"] for model in tenant.get("models")["data"]]
+        assert ("quick" in offered, "deep" in offered, "gone" in offered) == (True, True, False)
         quick = ask(tenant, "c1")
         assert (quick["model"], quick["finish_reason"]) == ("small", "length")
         assert ask(tenant, "c2", model="deep")["model"] == "reasoner"

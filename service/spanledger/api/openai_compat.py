@@ -122,9 +122,11 @@ async def complete(
 
 
 @router.get("/v1/models")
-async def models(services: Annotated[Services, Depends(services_of)]) -> dict[str, Any]:
-    """The models that work here without further ado; any other LiteLLM name can be asked for too."""
-    names = dict.fromkeys((services.settings.default_model, *(f"offline/{name}" for name in CHAT_MODELS)))
+async def models(services: Annotated[Services, Depends(services_of)], principal: Caller) -> dict[str, Any]:
+    """The models that work here without further ado, the tenant's own names among them; any other LiteLLM name can be
+    asked for too."""
+    own = services.platform.models.enabled(principal.tenant) if services.platform is not None else ()
+    names = dict.fromkeys((services.settings.default_model, *own, *(f"offline/{name}" for name in CHAT_MODELS)))
     created = 1_767_225_600  # 2026-01-01, for clients that insist on a number
     return {
         "object": "list",

@@ -39,6 +39,10 @@ class ModelRegistry:
                 _resolved(body, name, refuse=False)
         return self._registry.put(tenant, KIND, NAME, body, by).version
 
+    def enabled(self, tenant: str) -> list[str]:
+        """The names that can be asked for, in their order."""
+        return [name for name, entry in self.get(tenant)[1]["models"].items() if entry["state"] == "enabled"]
+
     def decide(self, order: Order) -> Order:
         """The step, after all others: real names in place of aliases. Raises RetiredModel, UnknownModel."""
         _, body = self.get(order.principal.tenant)

@@ -297,7 +297,7 @@ def _cache_attributes(saved: Saved | None) -> dict[str, Any]:
     for key, count in (
         (semconv.CACHE_SAVED_INPUT_TOKENS, saved.usage.input_tokens),
         (semconv.CACHE_SAVED_OUTPUT_TOKENS, saved.usage.output_tokens),
-        (semconv.CACHE_SAVED_USD, None if saved.usd is None else str(saved.usd)),
+        (semconv.CACHE_SAVED_USD, None if saved.usd is None else format(saved.usd.normalize(), "f")),
     ):
         if count is not None:
             attributes[key] = count

@@ -31,6 +31,7 @@ _ROUTERS = {
         "prompts",
         "experiments",
         "analysis",
+        "behaviour",
     ),
 }
 

@@ -100,7 +100,7 @@ def _flood(system: System, protocol: str, seconds: float) -> dict[str, Any]:
         "refused_requests": sent.refused,
         "acknowledged_per_s": round(sent.spans / acked_s),
         "spans_per_s": round(sent.spans / loaded_s),
-        "ack_ms": _percentiles(sent.ack_ms),
+        "ack_ms": percentiles(sent.ack_ms),
         "loaded_behind_s": round(loaded_s - acked_s, 2),
         "settled_meanwhile_per_s": round(settled / loaded_s),
         "cpu_us_per_span": {role: round(spent / sent.spans * 1e6, 2) for role, spent in cpu.items()},
@@ -132,8 +132,8 @@ def _paced(system: System, spans_per_s: int, seconds: float) -> dict[str, Any]:
         "asked_per_s": spans_per_s,
         "spans_per_s": round(sent.spans / sent.seconds),
         "refused_requests": sent.refused,
-        "ack_ms": _percentiles(sent.ack_ms),
-        "visible_ms": _percentiles(visible),
+        "ack_ms": percentiles(sent.ack_ms),
+        "visible_ms": percentiles(visible),
         "settled_per_s": round((system.settled() - settled_before) / sent.seconds),
         "cores_used": round((sum(system.cpu_seconds().values()) - cpu_before) / sent.seconds, 2),
     }
@@ -150,7 +150,8 @@ def _until_visible(system: System, door: httpx.Client) -> float:
             return (time.perf_counter() - acknowledged) * 1000
 
 
-def _percentiles(values: list[float]) -> dict[str, float]:
+def percentiles(values: list[float]) -> dict[str, float]:
+    """p50, p99, the highest, and of how many."""
     if len(values) < 2:
         return {"count": len(values)}
     cuts = statistics.quantiles(values, n=100, method="inclusive")

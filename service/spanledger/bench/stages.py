@@ -24,7 +24,7 @@ from spanledger.store.client import Store, open_embedded
 _SPANS_PER_REQUEST = 1024
 _LIMIT_SPANS = 400_000
 _STAGE_SPANS = 150_000
-_SEGMENTS_PER_BATCH = 4
+_SEGMENTS_PER_BATCH = 2
 _TRACES = decode.TARGETS["traces"][0]
 
 

@@ -1,7 +1,9 @@
 """How fast the books are kept: settlement, its lag under load, its cost as history grows, audit and re-pricing.
 
 Data: synthetic traces of ten spans as a LangGraph chat service makes them (server, workflow, two nodes, one model call
-seen by two instrumentations, a second model call, a tool, two HTTP client spans), written to genai_spans by SQL.
+seen by two instrumentations, a second model call, a tool, two HTTP client spans). They land in otel_traces, as the
+loader puts them there, and the view carries them on; settlement reads them in their own words. History is written to
+genai_spans and ledger as settlement leaves them.
 """
 
 import shutil
@@ -21,43 +23,75 @@ from spanledger.store.client import Store, open_embedded
 from spanledger.store.migrate import migrate
 
 SPANS_PER_TRACE = 10
-_SPANS = """
-INSERT INTO genai_spans (tenant, trace_id, span_id, parent_span_id, version, started_at, duration_ns, service, scope,
-    span_name, role, operation, provider, request_model, response_model, conversation_id, user_id, workflow, tool,
-    status, input_tokens, output_tokens, response_id, received_at)
-SELECT
-    'default',
-    lower(hex(MD5(concat({seed:String}, toString(intDiv(number, 10)))))) AS trace,
-    lower(hex(cityHash64({seed:String}, number))),
-    if(number % 10 = 0, '', lower(hex(cityHash64({seed:String}, number - (number % 10) + parent)))),
-    toUInt128(number),
-    started,
-    2000000,
-    'chat-service',
-    ['http', 'app', 'app', 'app', 'langchain', 'openai', 'openai', 'app', 'http', 'http'][position],
-    ['POST', 'invoke_workflow chat', 'model', 'tools', 'ChatOpenAI', 'chat', 'chat', 'execute_tool', 'GET', 'GET']
-        [position],
-    ['', 'workflow', 'chain', 'chain', 'inference', 'inference', 'inference', 'tool', '', ''][position],
-    if(position IN (5, 6, 7), 'chat', ''),
-    if(position IN (5, 6, 7), 'openai', ''),
-    if(position IN (5, 6, 7), 'gpt-4o-mini', ''),
-    if(position IN (5, 6, 7), 'gpt-4o-mini-2024-07-18', ''),
-    if(position = 1, concat('conversation-', {seed:String}, toString(intDiv(number, 50))), ''),
-    if(position = 1, concat('user-', toString(intDiv(number, 10) % 5000)), ''),
-    if(position = 2, 'chat', ''),
-    if(position = 8, 'calculator', ''),
-    'ok',
-    if(position IN (5, 6, 7), toNullable(toInt64(50 + cityHash64(intDiv(number, 10), position = 7) % 3000)), NULL),
-    if(position IN (5, 6, 7), toNullable(toInt64(5 + cityHash64(intDiv(number, 10), position = 7) % 500)), NULL),
-    if(position IN (6, 7), concat('chatcmpl-', {seed:String}, toString(number)), ''),
-    now64(3)
-FROM
+_TRACES = """
 (
-    SELECT number, number % 10 + 1 AS position, [0, 0, 1, 1, 2, 4, 2, 3, 5, 6][number % 10 + 1] AS parent,
-        now64(9) - toIntervalMillisecond(cityHash64(intDiv(number, 10)) % {spread_ms:UInt64})
-            + toIntervalMillisecond(number % 10) AS started
+    SELECT number, number % 10 + 1 AS position, intDiv(number, 10) AS turn,
+        [0, 0, 1, 1, 2, 4, 2, 3, 5, 6][position] AS parent,
+        lower(hex(MD5(concat({seed:String}, toString(turn))))) AS trace,
+        lower(hex(cityHash64({seed:String}, number))) AS span,
+        if(position = 1, '', lower(hex(cityHash64({seed:String}, number - (number % 10) + parent)))) AS above,
+        ['http', 'app', 'app', 'app', 'openinference.instrumentation.langchain', 'opentelemetry.instrumentation.openai_v2',
+            'opentelemetry.instrumentation.openai_v2', 'app', 'http', 'http'][position] AS told_by,
+        ['POST', 'invoke_workflow chat', 'model', 'tools', 'ChatOpenAI', 'chat gpt-4o-mini', 'chat gpt-4o-mini',
+            'execute_tool calculator', 'POST', 'POST'][position] AS name,
+        now64(9) - toIntervalMillisecond(cityHash64(turn) % {spread_ms:UInt64}) + toIntervalMillisecond(position) AS started,
+        toInt64(50 + cityHash64(turn, position = 7) % 3000) AS tokens_in,
+        toInt64(5 + cityHash64(turn, position = 7) % 500) AS tokens_out,
+        concat('chatcmpl-', {seed:String}, toString(number)) AS answer,
+        concat('conversation-', {seed:String}, toString(intDiv(turn, 5))) AS conversation,
+        concat('user-', toString(turn % 5000)) AS person
     FROM numbers({first:UInt64}, {count:UInt64})
 )
+"""
+_LANDING = f"""
+INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ParentSpanId, SpanName, SpanKind, ServiceName, ScopeName, Duration,
+    StatusCode, SpanAttributes)
+SELECT started, trace, span, above, name, 'Internal', 'chat-service', told_by, 2000000, 'Ok',
+    CAST(multiIf(
+        position = 1, [('session.id', conversation), ('user.id', person), ('http.request.method', 'POST'),
+            ('http.response.status_code', '200'), ('url.path', '/v1/chat')],
+        position = 2, [('gen_ai.operation.name', 'invoke_workflow'), ('gen_ai.workflow.name', 'chat')],
+        position IN (3, 4), [('langgraph.node', name)],
+        position = 5, [('openinference.span.kind', 'LLM'), ('llm.model_name', 'gpt-4o-mini-2024-07-18'),
+            ('llm.provider', 'openai'), ('llm.system', 'openai'), ('llm.token_count.prompt', toString(tokens_in)),
+            ('llm.token_count.completion', toString(tokens_out)), ('llm.token_count.total', toString(tokens_in + tokens_out)),
+            ('llm.invocation_parameters', '{{"model": "gpt-4o-mini", "temperature": 0.2}}')],
+        position IN (6, 7), [('gen_ai.operation.name', 'chat'), ('gen_ai.provider.name', 'openai'),
+            ('gen_ai.request.model', 'gpt-4o-mini'), ('gen_ai.response.model', 'gpt-4o-mini-2024-07-18'),
+            ('gen_ai.response.id', answer), ('gen_ai.response.finish_reasons', '["stop"]'),
+            ('gen_ai.usage.input_tokens', toString(tokens_in)), ('gen_ai.usage.output_tokens', toString(tokens_out)),
+            ('gen_ai.request.temperature', '0.2'), ('server.address', 'api.openai.com'), ('server.port', '443')],
+        position = 8, [('gen_ai.operation.name', 'execute_tool'), ('gen_ai.tool.name', 'calculator')],
+        [('http.request.method', 'POST'), ('server.address', 'api.openai.com'), ('http.response.status_code', '200')]),
+        'Map(LowCardinality(String), String)')
+FROM {_TRACES}
+"""
+_SETTLED_SPANS = f"""
+INSERT INTO genai_spans (tenant, trace_id, span_id, parent_span_id, version, started_at, duration_ns, service, scope,
+    span_name, dialect, role, operation, provider, request_model, response_model, response_id, status, conversation_id,
+    user_id, workflow, tool, input_tokens, output_tokens, received_at)
+SELECT 'default', trace, span, above, toUInt128(number), started, 2000000, 'chat-service', told_by, name, '',
+    ['', 'workflow', 'other', 'other', 'inference', 'inference', 'inference', 'tool', '', ''][position],
+    if(position IN (5, 6, 7), 'chat', ''),
+    if(position IN (5, 6, 7), 'openai', ''), if(position IN (5, 6, 7), 'gpt-4o-mini', ''),
+    if(position IN (5, 6, 7), 'gpt-4o-mini-2024-07-18', ''), if(position IN (6, 7), answer, ''), 'ok',
+    if(position = 1, conversation, ''), if(position = 1, person, ''), if(position = 2, 'chat', ''),
+    if(position = 8, 'calculator', ''), if(position IN (5, 6, 7), toNullable(tokens_in), NULL),
+    if(position IN (5, 6, 7), toNullable(tokens_out), NULL), now64(3)
+FROM {_TRACES}
+"""
+_SETTLED_ENTRIES = f"""
+INSERT INTO ledger (posted_at, reason, kind, tenant, trace_id, span_id, started_at, conversation_id, message_id, user_id,
+    service, operation, provider, model, workflow, status, cost_state, llm_calls, computed_calls, input_tokens,
+    output_tokens, cost_usd, tool_calls, messages, duration_ns)
+SELECT now64(6), 'settle', ['message', 'call', 'call', 'tool'][indexOf([1, 6, 7, 8], position)], 'default', trace,
+    if(position = 1, '', span), started, conversation, trace, person, 'chat-service',
+    if(position IN (6, 7), 'chat', ''), if(position IN (6, 7), 'openai', ''),
+    if(position IN (6, 7), 'gpt-4o-mini-2024-07-18', ''), 'chat', 'ok', if(position IN (6, 7), 'computed', ''),
+    position IN (6, 7), position IN (6, 7), if(position IN (6, 7), tokens_in, 0), if(position IN (6, 7), tokens_out, 0),
+    toDecimal128(if(position IN (6, 7), tokens_in * 0.00000015, 0), 15), position = 8, if(position = 1, 2, 0), 2000000
+FROM {_TRACES}
+WHERE position IN (1, 6, 7, 8)
 """
 
 
@@ -85,19 +119,19 @@ def _system() -> Iterator[tuple[Store, Ledger]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make(store: Store, count: int, seed: str, spread_s: int = 3600, first: int = 0) -> None:
-    step = 2_000_000
-    for start in range(first, first + count, step):
-        size = min(step, first + count - start)
-        store.command(_SPANS, {"seed": seed, "first": start, "count": size, "spread_ms": spread_s * 1000})
+def _make(store: Store, sql: str, count: int, seed: str, spread_s: int = 3600) -> None:
+    step = 1_000_000
+    for start in range(0, count, step):
+        size = min(step, count - start)
+        store.command(sql, {"seed": seed, "first": start, "count": size, "spread_ms": spread_s * 1000})
 
 
 def settlement(spans: int) -> dict[str, Any]:
     """Spans per second from queue to ledger and all rollups."""
     with _system() as (store, ledger):
-        _make(store, 20_000, "warm")
+        _make(store, _LANDING, 20_000, "warm")
         ledger.settler.settle_now()
-        _make(store, spans, "s")
+        _make(store, _LANDING, spans, "s")
         began, cpu = time.perf_counter(), time.process_time()
         entries = ledger.settler.settle_now()
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
@@ -116,7 +150,7 @@ def lag(rate: int = 10_000, seconds: int = 20) -> dict[str, Any]:
     A sender thread inserts on its own clock; each insert's lag ends when the sum of messages has reached it.
     """
     with _system() as (store, ledger):
-        _make(store, 1000, "warm")
+        _make(store, _LANDING, 1000, "warm")
         ledger.settler.settle_now()
         landed: list[tuple[float, int]] = []  # when an insert returned, messages expected by then
         sender = threading.Thread(target=_send, args=(store, ledger, rate, seconds, landed))
@@ -150,7 +184,7 @@ def _send(store: Store, ledger: Ledger, rate: int, seconds: int, landed: list[tu
     began = time.perf_counter()
     for tick in range(seconds * 10):
         time.sleep(max(0.0, began + tick / 10 - time.perf_counter()))
-        _make(store, rate // 10, f"l{tick}-", spread_s=1)
+        _make(store, _LANDING, rate // 10, f"l{tick}-", spread_s=1)
         messages += 2 * (rate // 10) // SPANS_PER_TRACE
         landed.append((time.perf_counter(), messages))
         ledger.settler.wake()
@@ -159,16 +193,15 @@ def _send(store: Store, ledger: Ledger, rate: int, seconds: int, landed: list[tu
 def with_history(size: int) -> dict[str, Any]:
     """Time to settle 2,000 fresh spans when `size` settled spans lie in the books already."""
     with _system() as (store, ledger):
-        _make(store, size, "h", spread_s=20 * 86400)
-        # History counts as settled: what is measured is the cost of finding and reading the fresh traces in it.
-        store.command("TRUNCATE TABLE settle_queue")
+        for sql in (_SETTLED_SPANS, _SETTLED_ENTRIES):
+            _make(store, sql, size, "h", spread_s=20 * 86400)
         for _ in range(60):
             if not store.scalar("SELECT count() FROM system.merges"):
                 break
             time.sleep(1)
         times = []
         for turn in range(20):
-            _make(store, 2_000, f"fresh{turn}-", spread_s=1)
+            _make(store, _LANDING, 2_000, f"fresh{turn}-", spread_s=1)
             began = time.perf_counter()
             settle_once(store, ledger.prices)
             times.append((time.perf_counter() - began) * 1000)
@@ -179,7 +212,7 @@ def with_history(size: int) -> dict[str, Any]:
 def repricing(calls: int) -> dict[str, Any]:
     """Re-pricing of `calls` calls, its undoing, and whether the last digit came back."""
     with _system() as (store, ledger):
-        _make(store, calls // 2 * SPANS_PER_TRACE, "r")  # two calls a trace
+        _make(store, _LANDING, calls // 2 * SPANS_PER_TRACE, "r")  # two calls a trace
         ledger.settler.settle_now()
         before = store.scalar("SELECT sum(cost_usd) FROM ledger")
         folder = Path(tempfile.mkdtemp(prefix="spanledger-bench-"))

@@ -26,17 +26,9 @@ def read(attributes: dict[str, Any], status: str = "ok", duration_ns: int = SECO
     attributes = {"@scope": "app", "@name": "call"} | attributes
     scope, name = attributes.pop("@scope"), attributes.pop("@name")
     facts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in attributes.items()}
-    return interpreter().columns(
-        {
-            "facts": facts,
-            "scope": scope,
-            "span_name": name,
-            "status": status,
-            "started_at_ns": START,
-            "duration_ns": duration_ns,
-            "anomalies": [],
-        }
-    )
+    span = {"facts": facts, "scope": scope, "span_name": name, "status": status}
+    times = {"started_at_ns": START, "duration_ns": duration_ns}
+    return dict(interpreter().columns({**span, **times, "anomalies": []}))
 
 
 def said(columns: dict[str, Any], *names: str) -> dict[str, Any]:

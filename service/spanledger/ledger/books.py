@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanledger.ledger.anomalies import Anomaly, anomalies_of
-from spanledger.ledger.calls import CALL_ROLES, Call, Span, calls_in_traces, join_copies
-from spanledger.ledger.context import Context, as_mask, objects
+from spanledger.ledger.calls import CALL_ROLES, USAGE, Call, Span, calls_in_traces, join_copies
+from spanledger.ledger.context import Context, as_mask
 from spanledger.ledger.costs import Cost, Prices
 from spanledger.ledger.entries import Book, add, dims, measures
-from spanledger.ledger.forest import Bools
+from spanledger.ledger.forest import Bools, dicts, objects
 from spanledger.ledger.messages import Message, Tool, messages_of
 
 
@@ -38,6 +38,14 @@ class Books:
     messages: dict[tuple[str, str, str], Message]
     joined: list[Joined]
     anomalies: list[Anomaly] = field(default_factory=list)
+
+
+# What calls, tools and anomalies are made of.
+SPAN_COLUMNS = (
+    *("tenant", "trace_id", "span_id", "started_at_ns", "duration_ns", "service", "scope", "dialect", "role"),
+    *("operation", "provider", "request_model", "response_model", "response_id", "response_cache", "service_tier"),
+    *("finish_reason", "status", "tool", "usage_estimated", "cost_claim_usd", "cost_claim_source", *USAGE),
+)
 
 
 def compute(table: pa.Table, prices: Prices) -> Books:
@@ -74,7 +82,7 @@ def compute(table: pa.Table, prices: Prices) -> Books:
 
 def _spans(table: pa.Table, mask: Bools, context: Context) -> dict[int, Span]:
     rows = np.flatnonzero(mask)
-    taken = table.take(pa.array(rows)).to_pylist()
+    taken = dicts(table, pa.array(rows), SPAN_COLUMNS)
     conversations, users = context.values["conversation_id"], context.values["user_id"]
     for row, span in zip(rows, taken, strict=True):
         span["conversation_id"] = conversations[row]
@@ -129,9 +137,9 @@ def _tool_rows(table: pa.Table, context: Context) -> list[Tool]:
     if not mask.any():
         return []
     outer = context.forest.nearest_above(mask)
-    names = objects(table, "tool")
+    names = objects(table["tool"])
     rows = [r for r in np.flatnonzero(mask).tolist() if outer[r] < 0 or names[outer[r]] != names[r]]
-    spans = table.take(pa.array(rows, pa.int64())).to_pylist()
+    spans = dicts(table, pa.array(rows, pa.int64()), SPAN_COLUMNS)
     return [(row, span, context.at(row)) for row, span in zip(rows, spans, strict=True)]
 
 

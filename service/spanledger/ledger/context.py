@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from spanledger.ledger.forest import Bools, Forest, Texts
+from spanledger.ledger.forest import Bools, Forest, Texts, objects, one_chunk
 
 INHERITED = (
     "conversation_id",
@@ -30,7 +30,7 @@ class Context:
         # A tool's name reaches the calls made inside it, not its siblings.
         self.values["tool"] = self.forest.inherited("tool", whole_trace=False)
         explicit = self.values["message_id"]
-        traces = objects(table, "trace_id")
+        traces = objects(table["trace_id"])
         self.explicit_message: Bools = explicit != ""
         self.values["message_id"] = np.where(self.explicit_message, explicit, traces)
 
@@ -38,14 +38,7 @@ class Context:
         return {name: values[row] for name, values in self.values.items()}
 
 
-def as_mask(array: Any) -> Bools:
+def as_mask(column: Any) -> Bools:
     """An Arrow column of booleans as an array."""
-    combined = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    mask: Bools = combined.to_numpy(zero_copy_only=False).astype(bool)
+    mask: Bools = one_chunk(column).to_numpy(zero_copy_only=False).astype(bool)
     return mask
-
-
-def objects(table: pa.Table, name: str) -> Texts:
-    """A column as an array of Python values."""
-    values: Texts = np.array(table[name].to_pylist(), dtype=object)
-    return values

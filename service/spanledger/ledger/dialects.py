@@ -36,6 +36,7 @@ class Tables:
         self.providers: dict[str, Any] = files["providers"]
         self.dialects: dict[str, Any] = files["dialects"]
         self.common = frozenset(files["fields"]["common"])
+        self.idle = frozenset(files["fields"]["idle"])
         self.key_patterns: dict[str, str] = files["fields"]["key_patterns"]
         prefixes: Sequence[str] = files["fields"]["metadata_prefixes"]
         encoded = tuple(files["fields"]["json_encoded"])
@@ -101,6 +102,7 @@ def facts_sql(source: str) -> str:
     patterns = _quote("|".join(known.key_patterns))
     # Few keys begin like a pattern, and comparing beginnings is cheap.
     beginnings = " OR ".join(f"startsWith(k, {_quote(b)})" for b in sorted(set(map(_beginning, known.key_patterns))))
+    idle = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in known.idle and "*" not in key)
     of_resource = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in known.resource_fields)
     return f"""\
 WITH
@@ -124,7 +126,10 @@ WITH
         of_events,
         if(said_status = 'error' AND StatusMessage != '',
             [('{STATUS_MESSAGE}', substring(StatusMessage, 1, 300))], [])),
-        'Map(LowCardinality(String), String)') AS span_facts,
+        'Map(LowCardinality(String), String)') AS said_facts,
+    said_status != 'error' AND NOT startsWith(ScopeName, 'openlit')
+        AND arrayAll(k -> k IN ({idle}), mapKeys(said_facts)) AS is_idle,
+    if(is_idle, CAST(map(), 'Map(LowCardinality(String), String)'), said_facts) AS span_facts,
     Duration > 31622400000000000 AS is_endless
 SELECT
     Tenant AS tenant, TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id,

@@ -3,6 +3,7 @@
 Works on whole columns (NumPy), because settlement looks at tens of thousands of spans at a time.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class Forest:
         self.trace = _codes(trace)[0]
         keys = pc.binary_join_element_wise(trace, table["span_id"], "\x1f")
         parents = pc.binary_join_element_wise(trace, table["parent_span_id"], "\x1f")
-        found = pc.index_in(parents, value_set=_one_chunk(keys)).fill_null(-1)
+        found = pc.index_in(parents, value_set=one_chunk(keys)).fill_null(-1)
         parent = found.to_numpy().astype(np.int64)
         self.parent = _without_cycles(np.where(parent == np.arange(self.size), -1, parent))
         self.cut: Ints = np.flatnonzero((parent >= 0) & (self.parent < 0))  # spans that were their own ancestors
@@ -75,13 +76,37 @@ class Forest:
 
 def _codes(column: Any) -> tuple[Ints, list[str]]:
     """Dictionary codes and their values."""
-    array = _one_chunk(column)
+    array = one_chunk(column)
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     return array.indices.to_numpy(zero_copy_only=False).astype(np.int64), array.dictionary.to_pylist()
 
 
-def _one_chunk(column: Any) -> Any:
+def objects(column: Any) -> Texts:
+    """An Arrow column as an array of Python values."""
+    array = one_chunk(column)
+    if pa.types.is_dictionary(array.type):
+        words: Texts = objects(array.dictionary)[array.indices.to_numpy(zero_copy_only=False)]
+        return words
+    values: Texts = array.to_numpy(zero_copy_only=False).astype(object)
+    return values
+
+
+def dicts(table: pa.Table, rows: pa.Array, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Some rows with these columns as dictionaries."""
+    taken = table.select(names).take(rows)
+    columns = [values_of(column) for column in taken.itercolumns()]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def values_of(column: Any) -> list[Any]:
+    """An Arrow column as Python values; texts, of which there are most, the quick way."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    values: list[Any] = objects(column).tolist() if pa.types.is_string(kind) else column.to_pylist()
+    return values
+
+
+def one_chunk(column: Any) -> Any:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 

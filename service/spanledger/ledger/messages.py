@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from spanledger.ledger.calls import CALL_ROLES, Call, Span
-from spanledger.ledger.context import Context, objects
-from spanledger.ledger.forest import Texts
+from spanledger.ledger.context import Context
+from spanledger.ledger.forest import Texts, objects, values_of
 
 _Columns = dict[str, list[Any]]
 _Key = tuple[str, str, str]  # tenant, message, conversation
@@ -49,7 +49,7 @@ def messages_of(
     table: pa.Table, context: Context, calls: list[Call], tools: list[Tool]
 ) -> dict[tuple[str, str, str], Message]:
     """Messages: those that spans name, and every trace in which a model was asked for an answer."""
-    keys = _keys(objects(table, "tenant"), context, calls)
+    keys = _keys(objects(table["tenant"]), context, calls)
     wanted = {keys[row] for row in np.flatnonzero(context.explicit_message).tolist()}
     by_message: dict[_Key, list[Call]] = {}
     for call in calls:
@@ -65,7 +65,7 @@ def messages_of(
     for row, key in enumerate(keys):
         if key in rows_of:
             rows_of[key].append(row)
-    columns: _Columns = {name: table[name].to_pylist() for name in _MESSAGE_COLUMNS}
+    columns: _Columns = {name: values_of(table[name]) for name in _MESSAGE_COLUMNS}
     result = {}
     for key, rows in rows_of.items():
         message = _message(columns, context, rows, by_message.get(key, []), tuple(sorted(tools_of.get(key, ()))))

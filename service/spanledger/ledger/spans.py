@@ -8,9 +8,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spanledger.ledger.forest import objects, one_chunk, values_of
 from spanledger.ledger.interpret import interpreter
 from spanledger.store.client import Store
 
@@ -71,6 +73,7 @@ CANONICAL = (
     "time_to_first_chunk_ns",
     "anomalies",
 )
+_ASKED = ("scope", "span_name", "status", "started_at_ns", "duration_ns", "anomalies")  # by interpretation
 TIMES = (
     "toUnixTimestamp64Nano(started_at) AS started_at_ns",
     "toUnixTimestamp64Milli(received_at) AS received_at_ms",
@@ -106,27 +109,56 @@ def read(store: Store, run_id: str, from_round: int = 0) -> pa.Table:
 def interpreted(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The rows that were canonical already, and those interpreted now; same columns."""
     waiting = pc.equal(table["normalised"], 0)
-    plain = table.filter(pc.invert(waiting))
-    rows = table.filter(waiting).to_pylist()
-    for row in rows:
+    told = table.filter(waiting)
+    if told.num_rows == 0:
+        return table, told
+    rows = _read(told)
+    for name in CANONICAL:
+        told = _with(told, name, _column([row[name] for row in rows], told.schema.field(name).type))
+    told = _with(told, "facts", pa.array([[]] * len(rows), told.schema.field("facts").type))
+    told = _with(told, "normalised", pa.array([1] * len(rows), told.schema.field("normalised").type))
+    told = _with(told, "version", _marked(told["version"]))
+    return table.filter(pc.invert(waiting)), told
+
+
+def _read(told: pa.Table) -> list[Mapping[str, Any]]:
+    """The canonical columns of rows, each read from its facts."""
+    facts = one_chunk(told["facts"])
+    keys, values = objects(facts.keys).tolist(), objects(facts.items).tolist()
+    bounds = facts.offsets.to_pylist()
+    asked = {name: values_of(told[name]) for name in _ASKED}
+    read = interpreter().columns
+    rows: list[Mapping[str, Any]] = []
+    for index, said in enumerate(zip(*asked.values(), strict=True)):
+        span = dict(zip(_ASKED, said, strict=True))
+        first, last = bounds[index], bounds[index + 1]
+        span["facts"] = list(zip(keys[first:last], values[first:last], strict=True))
         try:
-            row.update(interpreter().columns(row))
+            rows.append(read(span))
         except Exception:  # one span that nobody foresaw must not hold up the books of all others
+            row = told.slice(index, 1).to_pylist()[0]
             log.exception("span %s of trace %s could not be interpreted", row["span_id"], row["trace_id"])
-            row["anomalies"] = [*row["anomalies"], "unreadable:span"]
-        row["facts"] = []
-        row["normalised"] = 1
-        row["version"] = bytes([row["version"][0] | 1]) + row["version"][1:]  # little-endian
-    columns = [_column(rows, field) for field in table.schema]
-    return plain, pa.Table.from_arrays(columns, schema=table.schema)
+            rows.append({**row, "anomalies": [*row["anomalies"], "unreadable:span"]})
+    return rows
 
 
-def _column(rows: list[dict[str, Any]], field: pa.Field) -> pa.Array:
-    values = [row[field.name] for row in rows]
+def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    position = table.schema.get_field_index(name)
+    return table.set_column(position, table.schema.field(position), values)
+
+
+def _marked(versions: pa.ChunkedArray) -> pa.Array:
+    """The same versions (16 bytes, the lowest first) but for their last bit."""
+    raw = np.frombuffer(b"".join(versions.to_pylist()), np.uint8).reshape(-1, 16).copy()
+    raw[:, 0] |= 1
+    return pa.Array.from_buffers(versions.type, len(versions), [None, pa.py_buffer(raw.tobytes())])
+
+
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
     try:
-        return pa.array(values, field.type)
+        return pa.array(values, kind)
     except pa.ArrowInvalid:  # lone surrogates and the like, which some sender's JSON may hold
-        return pa.array([_clean(value) for value in values], field.type)
+        return pa.array([_clean(value) for value in values], kind)
 
 
 def _clean(value: Any) -> Any:

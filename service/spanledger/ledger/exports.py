@@ -120,6 +120,10 @@ def _pages(text: str, name: str) -> list[Any]:
 
 
 def _bucket(bucket: object, place: Place) -> tuple[date, list[Any]]:
+    if isinstance(bucket, dict) and isinstance(failure := bucket.get("error"), dict):
+        raise place.wrong(f"the provider refused the export: {failure.get('message') or failure.get('type')}")
+    if isinstance(bucket, dict) and "aggregation_timestamp" in bucket:
+        raise place.wrong("OpenAI's old /v1/usage, which is not by UTC day; export /v1/organization/usage/completions")
     if not isinstance(bucket, dict) or not isinstance(bucket.get("results"), list):
         raise place.wrong("not a usage bucket: expected `results` beside `start_time` or `starting_at`")
     start, end = (

@@ -1,6 +1,7 @@
 """Whatever is falsified by hand, audit names exactly it and repair restores it."""
 
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -118,3 +119,45 @@ def test_two_settlers_at_once_do_no_harm(store: Store, ledger: Ledger, tenant: s
     (found,) = totals(store, tenant)
     assert (found[0], found[3]) == (200, 400), "the same spans five times over count once"
     assert [d for d in ledger.audit().differences if d.key["tenant"] == tenant] == []
+
+
+@pytest.mark.parametrize(("started_s_ago", "settled"), [(1, 0), (3600, 3)], ids=["at work", "died"])
+def test_traces_in_the_hands_of_another_settler_wait_until_it_is_given_up(
+    store: Store, ledger: Ledger, tenant: str, started_s_ago: int, settled: int
+) -> None:
+    tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
+    run_id = f"{int(time.time()) - started_s_ago}-other"
+    work = [[run_id, 0, tenant, f"{tenant}-{number}", 2] for number in range(3)]
+    store.insert("settle_work", ["run_id", "round", "tenant", "trace_id", "pending"], work)
+    land(store, tenant)
+    ledger.settler.settle_now()
+    assert totals(store, tenant).pop()[0] == settled
+    store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run_id})
+    ledger.settler.settle_now()
+    assert totals(store, tenant).pop()[0] == 3
+
+
+def test_lag_is_that_of_the_spans_that_came_not_of_the_traces_they_touch(
+    store: Store, ledger: Ledger, tenant: str
+) -> None:
+    def tell(number: int, seconds_ago: int) -> int:
+        store.command(
+            """
+            INSERT INTO otel_traces (Timestamp, TraceId, SpanId, SpanName, ServiceName, ScopeName, Duration,
+                SpanAttributes, Tenant, ReceivedAt)
+            SELECT now64(9), concat({tenant:String}, '-', {number:String}), 'a', 'call', 'shop', {number:String}, 1000,
+                map('gen_ai.operation.name', 'chat', 'gen_ai.request.model', 'gpt-4o-mini',
+                    'gen_ai.response.id', concat('chatcmpl-', {tenant:String})), {tenant:String},
+                now64(3) - toIntervalSecond({ago:UInt32})
+            """,
+            {"tenant": tenant, "number": str(number), "ago": seconds_ago},
+        )
+        settler = Settler(store, lambda: ledger.prices)
+        settler.settle_now()
+        worst: int = settler.health()["worst_lag_ms"]
+        return worst
+
+    tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
+    assert tell(1, seconds_ago=86_400) >= 86_400_000
+    assert 30_000 <= tell(2, seconds_ago=30) < 80_000_000, "the copy it joins came a day ago"
+    assert totals(store, tenant).pop()[0] == 1

@@ -6,14 +6,13 @@ A difference names the level, the key and what is missing (positive) or too much
 differences. A trace whose spans differ is not compared further down until its spans are right.
 """
 
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from spanledger.ledger import anomalies, posting, rollups, settler
+from spanledger.ledger import anomalies, posting, rollups, settler, work
 from spanledger.ledger.books import Books, Joined, compute
 from spanledger.ledger.costs import Prices
 from spanledger.ledger.entries import DIMS, MEASURES, Book, difference
@@ -145,7 +144,7 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
     for run_id in chunks(store, report.start, report.end):
         try:
             for _ in range(3):
-                spans, _ = settler.read_chunk(store, run_id, settler.work_of(store, run_id))
+                spans = work.read_chunk(store, run_id, work.work_of(store, run_id)).spans
                 books = compute(spans, prices)
                 posted = posting.posted(store, run_id, store.all_shards)
                 entries = _without(difference(books.book, posted), skip)
@@ -166,8 +165,7 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
             for message in wrong_messages:
                 report.add(message)
             wrong_anomalies = _wrong_anomalies(store, run_id, books, skip | late)
-            for anomaly in wrong_anomalies:
-                report.add(anomaly)
+            report.differences += wrong_anomalies
             if repair and wrong_anomalies:
                 anomalies.upsert(store, run_id, books.anomalies)
                 report.repaired["trace_anomalies"] = report.repaired.get("trace_anomalies", 0) + len(wrong_anomalies)
@@ -184,7 +182,7 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
             known = {(j.tenant, j.trace_id, j.span_id) for j in report.joined}
             report.joined += [j for j in books.joined if (j.tenant, j.trace_id, j.span_id) not in known]
         finally:
-            settler.forget(store, run_id)
+            work.forget(store, run_id)
     report.skipped_traces = len(skip)
 
 
@@ -277,7 +275,7 @@ def chunks(store: Store, start: datetime | None, end: datetime | None) -> Iterat
     while True:
         page = store.query(_PAGE, {"tenant": tenant, "trace": trace, "limit": CHUNK_TRACES, **window})
         last = page[-1] if len(page) == CHUNK_TRACES else _LAST
-        run_id = uuid.uuid4().hex
+        run_id = work.new_run()
         bounds = {"tenant": tenant, "trace": trace, "t2": last[0], "id2": last[1]}
         store.command(_FILL, {"run": run_id, **bounds, **window})
         yield run_id

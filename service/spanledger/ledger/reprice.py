@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from spanledger.errors import NotFound
-from spanledger.ledger import anomalies, audit, posting, prices, settler
+from spanledger.ledger import anomalies, audit, posting, prices, work
 from spanledger.ledger.books import compute
 from spanledger.ledger.costs import Prices
 from spanledger.ledger.entries import DIMS, MEASURES, Book, difference
@@ -87,7 +87,7 @@ def _post_window(
 ) -> None:
     for run_id in audit.chunks(store, start, end):
         try:
-            spans, _ = settler.read_chunk(store, run_id, settler.work_of(store, run_id))
+            spans = work.read_chunk(store, run_id, work.work_of(store, run_id)).spans
             books = compute(spans, by)
             should = books.book
             posted = posting.posted(store, run_id, store.all_shards)
@@ -101,7 +101,7 @@ def _post_window(
             result.traces += len(set(spans["trace_id"].to_pylist()))
             say(f"{result.traces} traces, {result.calls} calls re-priced")
         finally:
-            settler.forget(store, run_id)
+            work.forget(store, run_id)
 
 
 def _count(result: Repricing, changes: Book, should: Book) -> None:

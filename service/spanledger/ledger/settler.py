@@ -7,30 +7,25 @@ Doing it again posts nothing, so a crash, a second settler or a repeated batch d
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
 from spanledger.errors import SpanledgerError
-from spanledger.ledger import anomalies, posting, spans
+from spanledger.ledger import anomalies, posting
 from spanledger.ledger.books import compute
-from spanledger.ledger.calls import REUSED_ID, TOLERANCE_NS
 from spanledger.ledger.costs import Prices
 from spanledger.ledger.entries import difference
+from spanledger.ledger.work import BATCH_TRACES, Batch, forget, take
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
 
-BATCH_TRACES = 4_000
 _LITTLE_TRACES = 1_000  # of a batch while settlement gives way
 _GIVING_WAY = 8  # times as long as it worked
 _LONGEST_REST_S = 0.25
-MAX_ROUNDS = 8  # of looking for copies of copies; beyond it a run goes on with what it has, and says so
 
 
 @dataclass
@@ -51,74 +46,26 @@ class Health:
 
 @dataclass
 class Outcome:
-    """One settlement: traces from the queue, spans read, entries posted, and when the longest waiting span came."""
+    """One settlement: traces from the queue, spans read, entries posted, and when the longest waiting span came, if any
+    was read for the first time."""
 
     traces: int = 0
     spans: int = 0
     entries: int = 0
-    oldest_received_ms: int = 0
-    alone: bool = True  # no other trace took part
+    waiting_since_ms: int | None = None
 
 
-Trace = tuple[str, str]  # tenant, trace id
-
-
-@dataclass
-class Batch:
-    """Touched traces taken from the queue, with their spans and those of the traces that may hold copies.
-
-    On one shard of a cluster the queue's traces lie on this shard; those with copies may lie on any.
-    """
-
-    run_id: str
-    traces: int
-    spans: pa.Table
-    work: frozenset[Trace]
-
-    @property
-    def alone(self) -> bool:
-        """No other trace took part."""
-        return len(self.work) == self.traces
-
-
-def settle_once(store: Store, prices: Prices, limit: int = BATCH_TRACES, health: Health | None = None) -> Outcome:
+def settle_once(store: Store, prices: Prices, limit: int = BATCH_TRACES) -> Outcome:
     """Settles up to `limit` touched traces. Raises StoreError; nothing is lost then, the traces stay queued."""
-    batch = take(store, limit, health)
+    batch = take(store, limit)
     return settle(store, prices, batch) if batch else Outcome()
-
-
-def take(store: Store, limit: int = BATCH_TRACES, health: Health | None = None) -> Batch | None:
-    """Reads the next batch, leaving out traces that another batch in hand works on; None when nothing is pending."""
-    touched = store.query(_TOUCHED, {"limit": limit})
-    if not touched:
-        return None
-    run_id = uuid.uuid4().hex
-    try:
-        work = [[run_id, 0, tenant, trace_id, pending] for tenant, trace_id, pending in touched]
-        store.insert("settle_work", _WORK_COLUMNS, work)
-        spans, traces = read_chunk(store, run_id, {(tenant, trace_id) for tenant, trace_id, _ in touched}, health)
-    except SpanledgerError:
-        forget(store, run_id)
-        raise
-    return Batch(run_id, len(touched), spans, frozenset(traces))
-
-
-_WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id", "pending")
-_TOUCHED = """
-SELECT tenant, trace_id, sum(pending) AS open
-FROM settle_queue
-WHERE (tenant, trace_id) NOT IN (SELECT tenant, trace_id FROM settle_work)
-GROUP BY tenant, trace_id
-HAVING open != 0
-LIMIT {limit:UInt32}
-"""
 
 
 def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
     """Posts what the books of a batch should say beyond what is posted, and takes its traces off the queue."""
     shards = "" if batch.alone else store.all_shards
     try:
-        books = compute(batch.spans, prices)
+        books = compute(batch.chunk.spans, prices)
         posted = posting.posted(store, batch.run_id, shards)
         entries = difference(books.book, posted)
         posting.upsert_messages(store, books.messages.values(), posted, books.book)
@@ -129,15 +76,7 @@ def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
             _look_again(store, batch.run_id)
     finally:
         forget(store, batch.run_id)
-    # Late spans of an old trace were received late too: the newest of each trace tells since when it waits.
-    newest = batch.spans.group_by(["tenant", "trace_id"]).aggregate([("received_at_ms", "max")])["received_at_ms_max"]
-    oldest = min(newest.to_pylist(), default=0)
-    return Outcome(batch.traces, batch.spans.num_rows, len(entries), oldest, batch.alone)
-
-
-def forget(store: Store, run_id: str) -> None:
-    """Clears settle_work of a run."""
-    store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run_id})
+    return Outcome(batch.traces, batch.chunk.spans.num_rows, len(entries), batch.chunk.waiting_since_ms)
 
 
 def _mark_settled(store: Store, run_id: str) -> None:
@@ -160,73 +99,6 @@ def _look_again(store: Store, run_id: str) -> None:
         {"run": run_id},
         settings={"insert_deduplication_token": f"again-{run_id}"},
     )
-
-
-_SHARED_KEYS = """
-WITH frontier AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})
-SELECT tenant, key, max(surely) AS surely,
-    groupArray((trace_id, scope, toUnixTimestamp64Nano(started_at), toUnixTimestamp64Nano(ended_at))) AS tellings
-FROM {shards:Identifier}.call_keys
-WHERE (tenant, key) IN
-    (
-        SELECT tenant, arrayJoin(arrayConcat(same_keys, like_keys)) FROM {shards:Identifier}.genai_spans
-        WHERE (tenant, trace_id) IN frontier AND trace_id IN (SELECT trace_id FROM frontier)
-    )
-GROUP BY tenant, key
-HAVING uniqExact(trace_id) > 1 AND if(surely = 1, uniqExact(trace_id) <= {reused:UInt32}, uniqExact(scope) > 1)
-"""
-
-
-def _add_copies(store: Store, run_id: str, known: set[Trace], health: Health | None) -> bool:
-    """Adds to `known` and settle_work the traces that may hold copies of the calls at hand, and copies of those;
-    whether there were any."""
-    for round_ in range(MAX_ROUNDS):
-        parameters = {"run": run_id, "round": round_, "reused": REUSED_ID, "shards": store.all_shards}
-        shared = store.query(_SHARED_KEYS, parameters)
-        found = {
-            trace for tenant, _, surely, tellings in shared for trace in _copies(tenant, bool(surely), tellings, known)
-        } - known
-        if not found:
-            return round_ > 0
-        known |= found
-        work = [[run_id, round_ + 1, tenant, trace_id, 0] for tenant, trace_id in sorted(found)]
-        store.insert("settle_work", _WORK_COLUMNS, work)
-    if health is not None:
-        health.truncated += 1
-    log.warning("settlement stopped looking for copies of calls after %d rounds", MAX_ROUNDS)
-    return True
-
-
-def _copies(tenant: str, surely: bool, tellings: list[tuple[str, str, int, int]], known: set[Trace]) -> set[Trace]:
-    """The traces among those of one key that may tell of a call of a known trace."""
-    if surely:
-        return {(tenant, telling[0]) for telling in tellings}
-    ours = [t for t in tellings if (tenant, t[0]) in known]
-    return {
-        (tenant, trace_id)
-        for trace_id, scope, start, end in tellings
-        if any(
-            scope != our_scope and start <= our_end + TOLERANCE_NS and our_start <= end + TOLERANCE_NS
-            for _, our_scope, our_start, our_end in ours
-        )
-    }
-
-
-def work_of(store: Store, run_id: str) -> set[Trace]:
-    """The traces that stand in settle_work under a run."""
-    return set(store.query("SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String}", {"run": run_id}))
-
-
-def read_chunk(
-    store: Store, run_id: str, traces: set[Trace], health: Health | None = None
-) -> tuple[pa.Table, set[Trace]]:
-    """The spans of `traces` (which stand in settle_work) and of those that may hold copies of their calls, each span
-    once; and all these traces."""
-    table = spans.read(store, run_id)
-    known = set(traces)
-    if _add_copies(store, run_id, known, health):
-        table = pa.concat_tables([table, spans.read(store, run_id, from_round=1)]).sort_by(spans.ORDER)
-    return table, known
 
 
 class Settler:
@@ -277,7 +149,7 @@ class Settler:
     def _settle_while(self, may_go_on: Callable[[], bool]) -> int:
         posted = 0
         with self.busy:
-            batch = take(self._store, health=self._health)
+            batch = take(self._store, note=self._note_truncated)
             while batch is not None and not self._stop.is_set() and may_go_on():
                 outcome, batch = self._settle_and_read_on(batch)
                 self._note(outcome)
@@ -291,15 +163,15 @@ class Settler:
 
     def _settle_a_little(self) -> None:
         with self.busy:
-            batch = take(self._store, _LITTLE_TRACES, self._health)
+            batch = take(self._store, _LITTLE_TRACES, self._note_truncated)
             if batch is not None:
                 self._note(settle(self._store, self._prices(), batch))
 
     def _settle_and_read_on(self, batch: Batch) -> tuple[Outcome, Batch | None]:
         """Settles a batch; when more are waiting, reads the next one meanwhile: half of the work is ClickHouse's."""
         if batch.traces < BATCH_TRACES:
-            return settle(self._store, self._prices(), batch), take(self._store, health=self._health)
-        following = self._reader.submit(take, self._store, BATCH_TRACES, self._health)
+            return settle(self._store, self._prices(), batch), take(self._store, note=self._note_truncated)
+        following = self._reader.submit(take, self._store, BATCH_TRACES, self._note_truncated)
         try:
             outcome = settle(self._store, self._prices(), batch)
         except BaseException:
@@ -310,10 +182,10 @@ class Settler:
 
     def _independent(self, done: Batch, following: Batch | None) -> Batch | None:
         """`following`, read again if it was read while `done` wrote about one of its traces."""
-        if following is None or following.work.isdisjoint(done.work):
-            return following if following is not None else take(self._store, health=self._health)
+        if following is None or following.chunk.traces.isdisjoint(done.chunk.traces):
+            return following if following is not None else take(self._store, note=self._note_truncated)
         forget(self._store, following.run_id)
-        return take(self._store, health=self._health)
+        return take(self._store, note=self._note_truncated)
 
     def health(self) -> dict[str, Any]:
         return dict(vars(self._health))
@@ -348,13 +220,16 @@ class Settler:
         health.traces += outcome.traces
         health.spans += outcome.spans
         health.entries += outcome.entries
-        if outcome.alone:
-            health.lag_ms = max(0, int(time.time() * 1000) - outcome.oldest_received_ms)
+        if outcome.waiting_since_ms is not None:
+            health.lag_ms = max(0, int(time.time() * 1000) - outcome.waiting_since_ms)
             health.worst_lag_ms = max(health.worst_lag_ms, health.lag_ms)
         if outcome.entries:
             for listener in self._listeners:
                 listener()
         health.last_run_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+
+    def _note_truncated(self) -> None:
+        self._health.truncated += 1
 
     def _failed(self, exc: BaseException) -> None:
         self._health.failures += 1

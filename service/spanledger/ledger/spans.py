@@ -91,8 +91,9 @@ LIMIT 1 BY tenant, trace_id, span_id
 """
 
 
-def read(store: Store, run_id: str, from_round: int = 0) -> pa.Table:
-    """The spans of the traces in settle_work (rounds ≥ `from_round`), each once, by tenant, trace and span id.
+def read(store: Store, run_id: str, from_round: int = 0) -> tuple[pa.Table, int | None]:
+    """The spans of the traces in settle_work (rounds ≥ `from_round`), each once, by tenant, trace and span id; and when
+    (ms) the first of those came that nobody had read before, None when there was none of them.
 
     Those of round 0 lie on this store's shard, copies of their calls (later rounds) may lie on any. Those not yet
     interpreted are, and are written back. Raises StoreError.
@@ -101,9 +102,9 @@ def read(store: Store, run_id: str, from_round: int = 0) -> pa.Table:
     table = store.arrow(_READ, {"run": run_id, "round": from_round, "shards": shards})
     plain, told = interpreted(table)
     if told.num_rows == 0:
-        return plain
+        return plain, None
     write_back(store, told, shards)
-    return pa.concat_tables([plain, told]).sort_by(ORDER)
+    return pa.concat_tables([plain, told]).sort_by(ORDER), pc.min(told["received_at_ms"]).as_py()
 
 
 def interpreted(table: pa.Table) -> tuple[pa.Table, pa.Table]:

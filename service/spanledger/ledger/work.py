@@ -1,0 +1,165 @@
+"""What a settlement works on: touched traces from the queue, and the other traces that may hold copies of their calls.
+
+Table settle_work names the traces of every run in hand, so that two settlers on one server do not work on the same
+ones. If they do after all, because one is slow or both looked at once, it costs time and no figure (settler.py).
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from spanledger.errors import SpanledgerError
+from spanledger.ledger import spans
+from spanledger.ledger.calls import REUSED_ID, TOLERANCE_NS
+from spanledger.store.client import Store
+
+log = logging.getLogger(__name__)
+
+BATCH_TRACES = 4_000
+GIVEN_UP_S = 600  # a run that stands in settle_work longer belongs to a process that died
+MAX_ROUNDS = 8  # of looking for copies of copies; beyond it a run goes on with what it has, and says so
+
+Note = Callable[[], None]  # called when a run stopped looking for copies
+
+
+def _quiet() -> None:
+    """Nobody wants to know."""
+
+
+def new_run() -> str:
+    """A run's id; it begins with the second of its start."""
+    return f"{int(time.time())}-{uuid.uuid4().hex[:20]}"
+
+
+Trace = tuple[str, str]  # tenant, trace id
+
+
+@dataclass
+class Batch:
+    """Touched traces taken from the queue, with their spans and those of the traces that may hold copies.
+
+    On one shard of a cluster the queue's traces lie on this shard; those with copies may lie on any.
+    """
+
+    run_id: str
+    traces: int
+    chunk: "Chunk"
+
+    @property
+    def alone(self) -> bool:
+        """No other trace took part."""
+        return len(self.chunk.traces) == self.traces
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Spans of whole traces, each span once, and those traces; `waiting_since_ms`: when the first span came that was
+    read now for the first time, None when there was none."""
+
+    spans: pa.Table
+    traces: frozenset[Trace]
+    waiting_since_ms: int | None
+
+
+def take(store: Store, limit: int = BATCH_TRACES, note: Note = _quiet) -> Batch | None:
+    """Reads the next batch, leaving out traces that another batch in hand works on; None when nothing is pending."""
+    touched = store.query(_TOUCHED, {"limit": limit, "given_up": GIVEN_UP_S})
+    if not touched:
+        return None
+    run_id = new_run()
+    try:
+        work = [[run_id, 0, tenant, trace_id, pending] for tenant, trace_id, pending in touched]
+        store.insert("settle_work", _WORK_COLUMNS, work)
+        chunk = read_chunk(store, run_id, {(tenant, trace_id) for tenant, trace_id, _ in touched}, note)
+    except SpanledgerError:
+        forget(store, run_id)
+        raise
+    return Batch(run_id, len(touched), chunk)
+
+
+_WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id", "pending")
+_TOUCHED = """
+SELECT tenant, trace_id, sum(pending) AS open
+FROM settle_queue
+WHERE (tenant, trace_id) NOT IN
+    (
+        SELECT tenant, trace_id FROM settle_work
+        WHERE toUInt64OrZero(splitByChar('-', run_id)[1]) > toUnixTimestamp(now()) - {given_up:UInt32}
+    )
+GROUP BY tenant, trace_id
+HAVING open != 0
+LIMIT {limit:UInt32}
+"""
+
+
+def forget(store: Store, run_id: str) -> None:
+    """Clears settle_work of a run."""
+    store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run_id})
+
+
+_SHARED_KEYS = """
+WITH frontier AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})
+SELECT tenant, key, max(surely) AS surely,
+    groupArray((trace_id, scope, toUnixTimestamp64Nano(started_at), toUnixTimestamp64Nano(ended_at))) AS tellings
+FROM {shards:Identifier}.call_keys
+WHERE (tenant, key) IN
+    (
+        SELECT tenant, arrayJoin(arrayConcat(same_keys, like_keys)) FROM {shards:Identifier}.genai_spans
+        WHERE (tenant, trace_id) IN frontier AND trace_id IN (SELECT trace_id FROM frontier)
+    )
+GROUP BY tenant, key
+HAVING uniqExact(trace_id) > 1 AND if(surely = 1, uniqExact(trace_id) <= {reused:UInt32}, uniqExact(scope) > 1)
+"""
+
+
+def _add_copies(store: Store, run_id: str, known: set[Trace], note: Note) -> bool:
+    """Adds to `known` and settle_work the traces that may hold copies of the calls at hand, and copies of those;
+    whether there were any."""
+    for round_ in range(MAX_ROUNDS):
+        parameters = {"run": run_id, "round": round_, "reused": REUSED_ID, "shards": store.all_shards}
+        shared = store.query(_SHARED_KEYS, parameters)
+        found = {
+            trace for tenant, _, surely, tellings in shared for trace in _copies(tenant, bool(surely), tellings, known)
+        } - known
+        if not found:
+            return round_ > 0
+        known |= found
+        work = [[run_id, round_ + 1, tenant, trace_id, 0] for tenant, trace_id in sorted(found)]
+        store.insert("settle_work", _WORK_COLUMNS, work)
+    note()
+    log.warning("settlement stopped looking for copies of calls after %d rounds", MAX_ROUNDS)
+    return True
+
+
+def _copies(tenant: str, surely: bool, tellings: list[tuple[str, str, int, int]], known: set[Trace]) -> set[Trace]:
+    """The traces among those of one key that may tell of a call of a known trace."""
+    if surely:
+        return {(tenant, telling[0]) for telling in tellings}
+    ours = [t for t in tellings if (tenant, t[0]) in known]
+    return {
+        (tenant, trace_id)
+        for trace_id, scope, start, end in tellings
+        if any(
+            scope != our_scope and start <= our_end + TOLERANCE_NS and our_start <= end + TOLERANCE_NS
+            for _, our_scope, our_start, our_end in ours
+        )
+    }
+
+
+def work_of(store: Store, run_id: str) -> set[Trace]:
+    """The traces that stand in settle_work under a run."""
+    return set(store.query("SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String}", {"run": run_id}))
+
+
+def read_chunk(store: Store, run_id: str, traces: set[Trace], note: Note = _quiet) -> Chunk:
+    """The spans of `traces` (which stand in settle_work) and of those that may hold copies of their calls."""
+    table, since_ms = spans.read(store, run_id)
+    known = set(traces)
+    if _add_copies(store, run_id, known, note):
+        others, _ = spans.read(store, run_id, from_round=1)
+        table = pa.concat_tables([table, others]).sort_by(spans.ORDER)
+    return Chunk(table, frozenset(known), since_ms)

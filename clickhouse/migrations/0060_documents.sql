@@ -1,4 +1,4 @@
--- documents: what was uploaded, without its text; content, not a fact of the books (docs/decisions/0006-documents.md).
+-- documents: what was uploaded, without its text; content, not a fact of the books (docs/decisions/0008-documents-are-content.md).
 -- grain:  one document; an upload of the same content under the same embedding model changes nothing
 -- key:    (tenant, document_id); document_id follows from tenant and content
 -- source: retrieval/, which writes a document after its passages, so that one is seen whole or not at all

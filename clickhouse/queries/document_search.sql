@@ -2,16 +2,18 @@
 -- grain:  passage
 -- source: document_chunks of the revisions that documents has
 -- units:  score: cosine similarity, at most 1
--- Exact: every passage of the tenant is compared. Only vectors of the same embedding model and length are.
+-- Exact: every passage of the tenant is compared. Only vectors of the same embedding model and length are, which must be
+-- sorted out before (PREWHERE): lengths that differ are an error.
 -- An empty document_ids does not filter.
 SELECT document_id, chunk, text, 1 - cosineDistance(vector, {vector:Array(Float32)}) AS score
 FROM document_chunks
-WHERE
+PREWHERE
     tenant = {tenant:String}
     AND deleted = 0
     AND embedding_model = {embedding_model:String}
     AND length(vector) = length({vector:Array(Float32)})
-    AND (document_id, revision) IN (
+WHERE
+    (document_id, revision) IN (
         SELECT document_id, revision
         FROM documents FINAL
         WHERE

@@ -16,6 +16,7 @@ from spanledger.api.services import Caller, Services, services_of
 from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
 from spanledger.errors import TooLarge
 from spanledger.workflows import Order, Outcome, Turn
+from spanledger.workflows.retriever import Hit
 
 MAX_CONTENT_BYTES = 512 * 1024  # of one message, in UTF-8
 
@@ -103,7 +104,13 @@ def reply(outcome: Outcome) -> dict[str, Any]:
         "duration_ms": outcome.duration_ms,
         "cache_hit": any(call.cached for call in outcome.calls),
         "usage": asdict(usage_of_calls(outcome.calls)),
+        "sources": None if outcome.sources is None else [_source(hit) for hit in outcome.sources],
     }
+
+
+def _source(hit: Hit) -> dict[str, Any]:
+    """A passage that the model was given, without its text."""
+    return {"document_id": hit.document_id, "chunk": hit.chunk, "name": hit.name, "score": hit.score}
 
 
 async def _events(running: Running) -> AsyncIterator[str]:

@@ -16,9 +16,9 @@ _CUTS = (
     re.compile(r"(?<=\n)"),
     re.compile(r"(?<=[.!?] )"),
 )
-# Longer ones are cut: they are no words. Every run is bounded, so that no text takes more than linear time.
 # Longer ones are cut: they are no words. The space stands last: before the word, matching it would be quadratic.
 _WORDS = re.compile(r"\S{1,64}\s*")
+_BLANKS = re.compile(r"(\s{64})\s+")  # more of it means nothing, and a tokenizer takes seconds for a megabyte
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def split(text: str, limit: int = MAX_TOKENS, overlap: int = OVERLAP_TOKENS) -> 
     chunks: list[Chunk] = []
     pieces: list[Chunk] = []
     size = 0
-    for piece in _pieces(text.strip(), limit, 0):
+    for piece in _pieces(_BLANKS.sub(r"\1", text.strip()), limit, 0):
         starts_section = bool(_HEADING.match(piece.text)) and size > limit // 2
         if pieces and (size + piece.tokens > limit or starts_section):
             chunks += _joined(pieces)

@@ -58,10 +58,10 @@ class Platform:
 
     async def stop(self) -> None:
         """Ends it, before the runner closes."""
-        await self.servers.close()
         await self.jobs.stop()
         await self.automatic.stop()
         await self.sealer.stop()
+        await self.servers.close()
 
     def close(self) -> None:
         self.live_pass.close()

@@ -13,6 +13,9 @@ from spanledger.telemetry.genai import fail
 from spanledger.telemetry.setup import Telemetry
 
 
+MAX_OPTIONS = 50  # named in a decision: servers may have many tools, and each decision lists them
+
+
 class Operations:
     """Makes the spans. Each ends whatever happens inside, and says what failed."""
 
@@ -52,7 +55,7 @@ def decided(kind: str, choice: Sequence[str], reason: str, options: Sequence[str
         semconv.DECISION_KIND: kind,
         semconv.DECISION_CHOICE: list(choice),
         semconv.DECISION_REASON: reason,
-        semconv.DECISION_OPTIONS: list(options),
+        semconv.DECISION_OPTIONS: list(options[:MAX_OPTIONS]),
         **{f"{semconv.DECISION}.{name}": value for name, value in facts.items()},
     }
     trace.get_current_span().add_event(semconv.DECISION, attributes)

@@ -36,7 +36,7 @@ class Watch:
         self._settings, self._store = settings, store
         self._ledger, self._ingest, self._telemetry = ledger, ingest, telemetry
         self._instance = instance
-        self.live = Live(SERVICE, store, self._catch_up)
+        self.live = Live(SERVICE, store, self._catch_up, instance)
         telemetry.listen(self.live.hearing)
         ledger.settler.on_posted(self.live.wake)
         self.canaries = Canaries(ingest, store, telemetry, runner if settings.plays("chat") else None)

@@ -6,7 +6,12 @@ from typing import Annotated
 
 import anyio
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from starlette.types import Message, Receive, Scope, Send
 
 from spanledger.api.reader import checked_id, only
@@ -47,6 +52,23 @@ async def events(
     stream = live.stream(wanted, cursor)
     first = await anext(stream)  # what can go wrong goes wrong here, with a status of its own
     return _Stream(first, stream, live)
+
+
+@router.post("/v1/live/v1/traces", include_in_schema=False)
+async def fanned_out(
+    request: Request, principal: Caller, services: Annotated[Services, Depends(services_of)]
+) -> Response:
+    """OTLP of another process of this service, for the stream alone: it is stored elsewhere (collector/live.yaml)."""
+    if services.live is None:
+        raise Unavailable("this process has no live stream")
+    live: Live = services.live
+    try:
+        spans = ExportTraceServiceRequest.FromString(await request.body())
+    except DecodeError as exc:
+        raise BadRequest("the body is not an OTLP/protobuf traces request") from exc
+    for event in live.fanned.events(spans, "" if principal.operator else principal.tenant):
+        live.bus.publish(event)
+    return Response(ExportTraceServiceResponse().SerializeToString(), media_type="application/x-protobuf")
 
 
 def _types(request: Request) -> frozenset[str]:

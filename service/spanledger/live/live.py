@@ -9,6 +9,7 @@ import orjson
 from spanledger.errors import SpanledgerError
 from spanledger.live.bus import Bell, Bus, Missed
 from spanledger.live.event import Cursor, Event, Filter
+from spanledger.live.fanned import Fanned
 from spanledger.live.follower import Follower
 from spanledger.live.hearing import Hearing
 from spanledger.live.missed import Missed as MissedEvents
@@ -35,8 +36,15 @@ class Live:
     Without a store there is only what happens from now on.
     """
 
-    def __init__(self, service: str, store: Store | None = None, catch_up: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        service: str,
+        store: Store | None = None,
+        catch_up: Callable[[], None] = lambda: None,
+        instance: str = "",
+    ) -> None:
         self.bus = Bus()
+        self.fanned = Fanned(service, instance)
         self.hearing = Hearing(self.bus)
         self.follower: Follower | None = None
         self._missed: MissedEvents | None = None

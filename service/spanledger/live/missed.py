@@ -2,13 +2,13 @@
 
 import heapq
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from spanledger.live.event import Cursor, Event, Filter, Place
 from spanledger.live.postings import Postings
-from spanledger.live.shapes import RECORDS, Shapes, SpanView, recorded
+from spanledger.live.shapes import RECORDS, Shapes, SpanView, recorded, replayed
 from spanledger.store import queries
 from spanledger.store.client import Store
 from spanledger.telemetry import semconv
@@ -63,22 +63,7 @@ class Missed:
         records = self._store.dicts(
             queries.sql("live_records"), {**asked, **until, "names": list(RECORDS), "limit": self._page}
         )
-        return [*_replayed(spans), *_recorded(records)], until["until_ns"]
-
-
-def _replayed(spans: Sequence[SpanView]) -> list[Event]:
-    """The events of spans, as they happened one after the other."""
-    shapes = Shapes()
-    moments = [(span.start_ns, 0, span) for span in spans] + [(span.end_ns, 1, span) for span in spans]
-    # Of spans that share a moment the outer one starts first and ends last.
-    moments.sort(key=lambda m: (m[0], m[1], m[2].start_ns - m[2].end_ns if m[1] == 0 else m[2].end_ns - m[2].start_ns))
-    events: list[Event] = []
-    for _, is_end, span in moments:
-        if is_end:
-            events += shapes.ended(span)
-        elif (event := shapes.started(span)) is not None:
-            events.append(event)
-    return events
+        return [*replayed(spans, Shapes()), *_recorded(records)], until["until_ns"]
 
 
 def _recorded(rows: Iterable[Mapping[str, Any]]) -> list[Event]:

@@ -5,7 +5,7 @@ functions, so an event reads the same either way.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -130,6 +130,20 @@ class Shapes:
             if len(self._runs) > _MAX_RUNS:
                 self._runs.popitem(last=False)
         return sums
+
+
+def replayed(spans: Sequence[SpanView], shapes: Shapes) -> list[Event]:
+    """The events of spans that have ended, as they happened one after the other."""
+    moments = [(span.start_ns, 0, span) for span in spans] + [(span.end_ns, 1, span) for span in spans]
+    # Of spans that share a moment the outer one starts first and ends last.
+    moments.sort(key=lambda m: (m[0], m[1], m[2].start_ns - m[2].end_ns if m[1] == 0 else m[2].end_ns - m[2].start_ns))
+    events: list[Event] = []
+    for _, is_end, span in moments:
+        if is_end:
+            events += shapes.ended(span)
+        elif (event := shapes.started(span)) is not None:
+            events.append(event)
+    return events
 
 
 def recorded(name: str, at_ns: int, source: str, trace_id: str, body: str, attributes: Attributes) -> Event | None:

@@ -36,7 +36,7 @@ def mapped(error: Exception) -> SpanledgerError:
             status=502,
             retryable=False,
         )
-    if kind in {"Timeout", "APITimeoutError"} or status == 408:
+    if kind in {"Timeout", "APITimeoutError", "TimeoutError"} or status == 408:
         return ModelError(f"{provider} did not answer in time", error_type="timeout", status=504, retryable=True)
     if kind == "APIConnectionError" and status in {None, 500}:
         return ModelError(

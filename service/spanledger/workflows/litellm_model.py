@@ -37,6 +37,7 @@ class LiteLLM:
 
     def __init__(self, book: PriceBook, timeout_s: float = TIMEOUT_S) -> None:
         self._book = book
+        self._timeout_s = timeout_s
         self._one_attempt = {"timeout": timeout_s, **_ONE_ATTEMPT}
         self._guard = threading.Lock()
         self._litellm: Any = None
@@ -64,7 +65,8 @@ class LiteLLM:
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         try:
-            response = await self._litellm.acompletion(**self._arguments(request))
+            async with asyncio.timeout(self._timeout_s):  # not every provider's client keeps to what it is told
+                response = await self._litellm.acompletion(**self._arguments(request))
         except Exception as exc:
             raise mapped(exc) from exc
         usage = _reported(response)
@@ -72,12 +74,14 @@ class LiteLLM:
         return _reply(response.model_dump(exclude_none=True), usage, claim)
 
     async def stream(self, request: ModelRequest) -> "LiteLLMStream":
-        arguments = self._arguments(request)
+        arguments = {**self._arguments(request), "stream": True, "stream_options": {"include_usage": True}}
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
         try:
-            stream = await self._litellm.acompletion(**arguments, stream=True, stream_options={"include_usage": True})
+            async with asyncio.timeout_at(deadline):
+                stream = await self._litellm.acompletion(**arguments)
         except Exception as exc:
             raise mapped(exc) from exc
-        return LiteLLMStream(self, stream, request)
+        return LiteLLMStream(self, stream, request, deadline)
 
     async def embed(self, request: EmbeddingRequest) -> EmbeddingReply:
         arguments = {**request.parameters, "model": request.model, "input": list(request.texts), **self._one_attempt}
@@ -133,18 +137,23 @@ class LiteLLM:
 
 
 class LiteLLMStream:
-    """A `ModelStream` over LiteLLM's."""
+    """A `ModelStream` over LiteLLM's. `deadline`: of the event loop's clock, for the last byte."""
 
-    def __init__(self, owner: LiteLLM, stream: Any, request: ModelRequest) -> None:
+    def __init__(self, owner: LiteLLM, stream: Any, request: ModelRequest, deadline: float) -> None:
         self._owner = owner
         self._stream = stream
         self._request = request
+        self._deadline = deadline
         self._chunks: list[Chunk] = []
         self._served = ""
 
     async def __aiter__(self) -> AsyncIterator[Chunk]:
         try:
-            async for chunk in self._stream:
+            while True:
+                async with asyncio.timeout_at(self._deadline):
+                    chunk = await anext(self._stream, None)
+                if chunk is None:
+                    return
                 # LiteLLM puts the name that was asked for on the chunks; who was served is behind.
                 self._served = chunk._hidden_params.get("provider_response_model") or self._served
                 chunk.model = self._served or chunk.model

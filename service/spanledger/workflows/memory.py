@@ -57,11 +57,11 @@ def exchanges(messages: Sequence[Message]) -> tuple[list[Message], list[Exchange
 
 def of_message(messages: Sequence[Message], message_id: str) -> list[Message]:
     """The exchange of one message; empty if it is not among them."""
-    starts = [i for i, message in enumerate(messages) if message["role"] == "user"]
-    for start, end in zip(starts, [*starts[1:], len(messages)], strict=True):
-        if messages[start].get(MESSAGE_ID) == message_id:
-            return list(messages[start:end])
-    return []
+    ends = (i for i, message in enumerate(messages) if message["role"] == "user")
+    start = next((i for i, message in enumerate(messages) if message.get(MESSAGE_ID) == message_id), None)
+    if start is None:
+        return []
+    return list(messages[start : next((end for end in ends if end > start), len(messages))])
 
 
 def is_answered(exchange: Sequence[Message]) -> bool:

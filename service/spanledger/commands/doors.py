@@ -32,12 +32,12 @@ Door = Callable[[str, bytes, str], Reply]  # signal, body, content type
 def the_door(chosen: Settings) -> Iterator[Door]:
     """Where OTLP goes in; at the end everything that went in is loaded and settled. Raises StoreError."""
     api = running_api(chosen)
-    with _door_of(api) if api is not None else _own_door(chosen) as door:
+    with door_of(api) if api is not None else _own_door(chosen) as door:
         yield door
 
 
 @contextmanager
-def _door_of(api: Api) -> Iterator[Door]:
+def door_of(api: Api) -> Iterator[Door]:
     """The door of the running `up`; at the end waits until it has loaded and settled everything."""
     from spanledger.ingest.signals import SIGNALS
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from spanledger.client import Api
 from spanledger.commands.common import add_place, place, running_api
-from spanledger.commands.doors import Door, the_door
+from spanledger.commands.doors import Door, door_of, the_door
 from spanledger.errors import BadRequest, StoreError
 from spanledger.imports.history import Exchange, Item, Problem
 from spanledger.settings import Settings
@@ -82,15 +83,23 @@ def run(options: argparse.Namespace) -> int:
         _messages(options, chosen, tally)
     else:
         with the_door(chosen) as door:
-            _load(_items(options), door, chosen, tally)
+            _load(_items(options.kind, options.file, getattr(options, "user", "")), door, chosen.capture_content, tally)
     print(_summary(tally))
     return 1 if tally.problems else 0
 
 
-def _items(options: argparse.Namespace) -> Iterator[Item]:
+def submit(kind: str, file: Path, api: Api, content: bool = False) -> Tally:
+    """Imports a file of `jsonl` or `chatgpt` into the running system behind `api`."""
+    tally = Tally()
+    with door_of(api) as door:
+        _load(_items(kind, file), door, content, tally)
+    return tally
+
+
+def _items(kind: str, file: Path, user_id: str = "") -> Iterator[Item]:
     from spanledger.imports import chatgpt, jsonl
 
-    return jsonl.read(options.file) if options.kind == "jsonl" else chatgpt.read(options.file, options.user)
+    return jsonl.read(file) if kind == "jsonl" else chatgpt.read(file, user_id)
 
 
 def _messages(options: argparse.Namespace, chosen: Settings, tally: Tally) -> None:
@@ -100,11 +109,11 @@ def _messages(options: argparse.Namespace, chosen: Settings, tally: Tally) -> No
         raise BadRequest("--follow needs a running `spanledger up` on this data folder; start it first")
     db = ChatDb(options.file, _seconds(options.gap), options.me)
     with contextlib.closing(db), the_door(chosen) as door:
-        _load(db.messages(), door, chosen, tally)
+        _load(db.messages(), door, chosen.capture_content, tally)
         if options.follow:
             _say("following; Ctrl-C ends it")
             for _ in _changes(db.changes):
-                _load(db.messages(), door, chosen, tally)
+                _load(db.messages(), door, chosen.capture_content, tally)
 
 
 def _changes(version: Callable[[], int]) -> Iterator[None]:
@@ -120,12 +129,12 @@ def _changes(version: Callable[[], int]) -> Iterator[None]:
             yield
 
 
-def _load(items: Iterable[Item], door: Door, chosen: Settings, tally: Tally) -> None:
+def _load(items: Iterable[Item], door: Door, content: bool, tally: Tally) -> None:
     from spanledger.imports.spans import request
 
     usable = _usable(items, tally)
     while batch := list(islice(usable, BATCH)):
-        _send(request(batch, chosen.capture_content), door)
+        _send(request(batch, content), door)
         tally.exchanges += len(batch)
         tally.answers += sum(len(exchange.answers) for exchange in batch)
         tally.conversations.update(exchange.conversation_id for exchange in batch)

@@ -15,7 +15,7 @@ MAX_LINE = 64 * 1024 * 1024
 OPEN_CONVERSATIONS = 50_000  # whose last question may still be answered further down
 
 _CONVERSATION = ("conversation_id", "session_id", "thread_id", "chat_id")
-_TIME = ("created_at", "timestamp", "ts", "time", "date", "create_time")
+_TIME = ("created_at", "at", "timestamp", "ts", "time", "date", "create_time")
 _TEXT = ("content", "text", "message")
 _ID = ("id", "message_id", "uuid")
 _USER = ("user_id", "user", "sender")

@@ -1,7 +1,5 @@
 """Stops 10 to 14: what runs by itself, and what is kept."""
 
-import contextlib
-import io
 import json
 import tempfile
 from pathlib import Path
@@ -63,7 +61,7 @@ def _figures(statement: dict[str, object]) -> dict[str, object]:
 
 def history(tour: Tourist) -> None:
     """Import of history, twice"""
-    from spanledger.commands import import_
+    from spanledger.commands.import_ import submit
 
     lines = [
         {"conversation_id": tour.name, "role": "user", "content": "Is it balanced?", "at": "2026-03-01T09:00:00Z"},
@@ -73,8 +71,7 @@ def history(tour: Tourist) -> None:
         file = Path(folder) / "history.jsonl"
         file.write_text("".join(json.dumps(line) + "\n" for line in lines))
         for _ in range(2):
-            with contextlib.redirect_stdout(io.StringIO()):
-                import_.submit("jsonl", file, tour.api)
+            submit("jsonl", file, tour.api)
     tour.settle()
     found = tour.get(f"/v1/conversations/{tour.name}")
     tour.proof.add("GET /v1/conversations/{id}", messages=found["message_count"], first_at=found["first_at"])

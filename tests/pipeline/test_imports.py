@@ -1,0 +1,347 @@
+"""`spanledger import` as a user calls it, beside a running `up` and without one: what comes out of the API."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from system import System
+
+Json = dict[str, Any]
+APPLE = 978_307_200
+MINI = "gpt-4o-mini"
+BEGAN = int(datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp())
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    running = System(tmp_path_factory.mktemp("imports") / "data").start()
+    yield running
+    assert running.stop() == 0
+    assert "Traceback" not in running.stderr()
+
+
+def bring(data_dir: Path, *arguments: str | Path, code: int = 0, **environ: str) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run(
+        [sys.executable, "-m", "spanledger.cli", "import", *map(str, arguments), "--data-dir", str(data_dir)],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        env={**os.environ, **environ},
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def lines(path: Path, *values: Any) -> Path:
+    path.write_text("".join(f"{value if isinstance(value, str) else json.dumps(value)}\n" for value in values))
+    return path
+
+
+def chat_db(
+    path: Path, *messages: tuple[str, int, bool, str | None, bytes | None], chat: str = "iMessage;-;+4179"
+) -> Path:
+    """Messages' schema as far as it matters: (guid, seconds since BEGAN, from me, text, attributedBody)."""
+    new = not path.exists()
+    with sqlite3.connect(path) as db:
+        if new:
+            db.executescript(
+                "PRAGMA journal_mode=WAL;"
+                "CREATE TABLE handle (ROWID INTEGER PRIMARY KEY, id TEXT);"
+                "CREATE TABLE chat (ROWID INTEGER PRIMARY KEY, guid TEXT, display_name TEXT);"
+                "CREATE TABLE message (ROWID INTEGER PRIMARY KEY, guid TEXT, text TEXT, attributedBody BLOB,"
+                " date INTEGER, is_from_me INTEGER, handle_id INTEGER, item_type INTEGER,"
+                " associated_message_type INTEGER, service TEXT);"
+                "CREATE TABLE chat_message_join (chat_id INTEGER, message_id INTEGER);"
+                "INSERT INTO handle VALUES (1, '+4179');"
+            )
+            db.execute("INSERT INTO chat VALUES (1, ?, '')", (chat,))
+        for guid, after, mine, text, body in messages:
+            date = (BEGAN + after - APPLE) * 10**9
+            row = db.execute(
+                "INSERT INTO message (guid, text, attributedBody, date, is_from_me, handle_id, item_type,"
+                " associated_message_type) VALUES (?, ?, ?, ?, ?, 1, 0, 0)",
+                (guid, text, body, date, int(mine)),
+            ).lastrowid
+            db.execute("INSERT INTO chat_message_join VALUES (1, ?)", (row,))
+    db.close()
+    return path
+
+
+def attributed(text: str) -> bytes:
+    """An NSAttributedString as Messages archives it."""
+    raw = text.encode()
+    size = bytes([len(raw)]) if len(raw) < 0x80 else b"\x81" + len(raw).to_bytes(2, "little")
+    head = b"\x04\x0bstreamtyped\x81\xe8\x03\x84\x01@\x84\x84\x84\x12NSAttributedString\x00"
+    head += b"\x84\x84\x08NSObject\x00\x85\x92"
+    return (
+        head
+        + b"\x84\x84\x84\x08NSString\x01\x94\x84\x01+"
+        + size
+        + raw
+        + b"\x86\x84\x02iI\x01\x01\x92\x84\x84\x84\x0cNSDictionary"
+    )
+
+
+def test_jsonl_keeps_ids_times_users_and_what_is_not_known(up: System, tmp_path: Path) -> None:
+    file = lines(
+        tmp_path / "history.jsonl",
+        {"conversation_id": "j-1", "id": "m-1", "role": "user", "content": "hi", "created_at": "2024-05-01T10:00:00Z",
+         "user_id": "ann"},
+        {"conversation_id": "j-1", "role": "assistant", "content": "hello", "created_at": BEGAN + 2, "model": MINI,
+         "provider": "openai", "usage": {"prompt_tokens": 1000, "completion_tokens": 100}},
+        {"conversation_id": "j-1", "id": "m-2", "role": "user", "content": "and?", "created_at": (BEGAN + 60) * 1000},
+        {"conversation_id": "j-1", "role": "assistant", "content": "so", "created_at": BEGAN + 61.5, "model": MINI,
+         "provider": "openai"},
+        {"conversation_id": "j-2", "created_at": "2024-05-02", "user": "ben", "model": "gpt-4o-mini", "messages": [
+            {"role": "system", "content": "be nice"},
+            {"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]},
+        {"conversation_id": "j-3", "role": "user", "content": "nobody answered", "created_at": BEGAN},
+    )  # fmt: skip
+    done = bring(up.data_dir, "jsonl", file)
+    assert "3 conversations: 4 messages and exchanges, 3 answers of models" in done.stdout
+    talk = up.get("conversations", "j-1")
+    assert (talk["message_count"], talk["user_id"], talk["models"]) == (4, "ann", ["gpt-4o-mini"])
+    assert (talk["first_at"], talk["last_at"]) == ("2024-05-01T10:00:00.000000Z", "2024-05-01T10:01:01.500000Z")
+    assert (talk["usage"]["llm_calls"], talk["usage"]["input_tokens"], talk["usage"]["priced_share"]) == (2, 1000, 0.5)
+    first, second = up.get("conversations", "j-1", "messages")["items"]
+    assert (first["message_id"], first["usage"]["total_tokens"], first["service"]) == ("m-1", 1100, "jsonl")
+    assert (second["message_id"], second["usage"]["cost_state"]) == ("m-2", "unpriced")  # unknown is not zero
+    assert (up.get("conversations", "j-2")["message_count"], up.get("conversations", "j-3")["message_count"]) == (2, 1)
+    trace = up.get("traces", first["trace_id"])
+    assert {span["attributes"]["spanledger.source"] for span in trace["spans"]} == {"jsonl"}
+    assert "hello" not in json.dumps(trace)  # content only with the switch
+    listed = {one["conversation_id"] for one in up.get("conversations", from_="2024-05-01", to="2024-05-03")["items"]}
+    assert {"j-1", "j-2", "j-3"} <= listed
+
+
+def test_a_second_import_changes_nothing_and_a_grown_file_adds(up: System, tmp_path: Path) -> None:
+    asked = {"conversation_id": "twice", "role": "user", "content": "a", "created_at": BEGAN}
+    answered = {"conversation_id": "twice", "role": "assistant", "content": "b", "created_at": BEGAN + 1, "model": "m"}
+    file = lines(tmp_path / "a.jsonl", asked, answered)
+    bring(up.data_dir, "jsonl", file)
+    before = up.get("conversations", "twice")
+    bring(up.data_dir, "jsonl", file)
+    assert up.get("conversations", "twice") == before
+    lines(file, asked, answered, {**asked, "content": "c", "created_at": BEGAN + 9})
+    bring(up.data_dir, "jsonl", file)
+    assert up.get("conversations", "twice")["message_count"] == before["message_count"] + 1
+    assert up.get("audit")["balanced"]
+
+
+def test_bad_lines_are_listed_and_counted_and_the_rest_is_there(up: System, tmp_path: Path) -> None:
+    good = {"conversation_id": "rest", "role": "user", "content": "\ud83d half", "created_at": BEGAN}
+    file = lines(
+        tmp_path / "bad.jsonl",
+        "{broken",
+        "[1, 2]",
+        {"role": "user", "content": "x", "created_at": BEGAN},
+        {"conversation_id": "c", "role": "king", "content": "x", "created_at": BEGAN},
+        {"conversation_id": "c", "role": "user", "content": "x"},
+        {"conversation_id": "c", "role": "user", "content": "x", "created_at": "yesterday"},
+        {"conversation_id": "c", "role": "user", "content": "x", "created_at": 1e300},
+        "[" * 100_000,
+        good,
+    )
+    done = bring(up.data_dir, "jsonl", file, code=1)
+    for said in ("line 1: is not JSON", "line 2: is not a JSON object", "line 3: has no conversation_id",
+                 "role 'king'",
+                 "line 5: has no time", "line 6: the time='yesterday'", "line 7: has a time out of range",
+                 "line 8: "):  # fmt: skip
+        assert said in done.stderr
+    assert "unusable: 8, listed above" in done.stdout
+    assert up.get("conversations", "rest")["message_count"] == 1
+
+
+def _node(
+    node_id: str, parent: str | None, children: list[str], role: str = "", at: float | None = None, **more: Any
+) -> Json:
+    message = None
+    if role:
+        content = {"content_type": "text", "parts": [more.pop("text", role)]}
+        author = {"role": role, "name": more.pop("name", None)}
+        message = {"id": node_id, "author": author, "create_time": at, "content": content, "metadata": more}
+    return {"id": node_id, "parent": parent, "children": children, "message": message}
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return chatgpt_export(tmp_path_factory.mktemp("chatgpt") / "export.zip", "gpt-1")
+
+
+def chatgpt_export(path: Path, conversation_id: str) -> Path:
+    """A question with thoughts and an answer, regenerated by another model; then one with a tool."""
+    nodes = [
+        _node("root", None, ["sys"]),
+        _node("sys", "root", ["q1"], "system", None, is_visually_hidden_from_conversation=True),
+        _node("q1", "sys", ["t1", "a1b"], "user", BEGAN, text="secret question"),
+        _node("t1", "q1", ["a1"], "assistant", BEGAN + 2, model_slug="o3"),
+        _node("a1", "t1", ["q2"], "assistant", BEGAN + 5, model_slug="o3"),
+        _node("a1b", "q1", [], "assistant", BEGAN + 90, model_slug="gpt-4o"),
+        _node("q2", "a1", ["c2"], "user", BEGAN + 100),
+        _node("c2", "q2", ["r2"], "assistant", BEGAN + 101, model_slug="gpt-4o"),
+        _node("r2", "c2", ["a2"], "tool", BEGAN + 102, name="browser"),
+        _node("a2", "r2", [], "assistant", None, model_slug="gpt-4o"),
+    ]
+    talk = {
+        "conversation_id": conversation_id,
+        "title": "Secrets",
+        "create_time": BEGAN,
+        "mapping": {n["id"]: n for n in nodes},
+    }
+    lost = {"conversation_id": "gpt-2", "mapping": None}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("conversations.json", json.dumps([talk, lost]))
+        archive.writestr("user.json", json.dumps({"id": "user-me", "email": "me@example.org"}))
+    return path
+
+
+def test_chatgpts_export_keeps_models_branches_and_tools(up: System, export: Path) -> None:
+    done = bring(up.data_dir, "chatgpt", export, code=1)
+    assert "conversations.json, conversation 2: has no mapping of messages" in done.stderr
+    talk = up.get("conversations", "gpt-1")
+    assert (talk["message_count"], talk["user_id"], talk["models"]) == (4, "user-me", ["gpt-4o", "o3"])
+    assert talk["usage"]["llm_calls"] == 4  # o3, regenerated by gpt-4o, and before and after the tool
+    assert (talk["usage"]["priced_share"], talk["usage"]["cost_state"]) == (0.0, "unpriced")
+    first, second = up.get("conversations", "gpt-1", "messages")["items"]
+    assert (first["message_id"], first["started_at"], first["models"]) == (
+        "q1",
+        "2024-05-01T10:00:00.000000Z",
+        ["gpt-4o", "o3"],
+    )
+    assert (second["tools"], second["duration_ms"], second["service"]) == (["browser"], 2000.0, "chatgpt")
+    assert "secret question" not in json.dumps(up.get("traces", first["trace_id"]))
+    again = bring(up.data_dir, "chatgpt", export, code=1)
+    assert again.stdout == done.stdout
+    assert up.get("conversations", "gpt-1") == talk
+
+
+def test_with_the_switch_on_texts_come_too_and_can_be_analysed(up: System, tmp_path: Path) -> None:
+    bring(up.data_dir, "chatgpt", chatgpt_export(tmp_path / "export.zip", "gpt-3"), "--content", code=1)
+    first = up.get("conversations", "gpt-3", "messages")["items"][0]
+    assert first["usage"]["llm_calls"] == 2
+    assert "secret question" in json.dumps(up.get("traces", first["trace_id"]))
+    up.post("/v1/conversations/gpt-3/seal", {})
+    assert up.get("conversations", "gpt-3", "analysis")["analysis"]["content_source"] == "spans"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "says"),
+    [
+        ("empty.json", b"", 1, "does not begin with ["),
+        ("object.json", b'{"a": 1}', 1, "does not begin with ["),
+        ("cut.json", b'[{"id": "x", "mapping": {', 1, "the file is not complete"),
+        ("numbers.json", b"[1, 2]", 1, "conversation 1: has no mapping"),
+        ("broken.zip", b"PK\x03\x04 and then nothing", 2, "broken zip"),
+    ],
+)
+def test_what_is_no_export_says_what_is_wrong(tmp_path: Path, name: str, content: bytes, code: int, says: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert says in bring(tmp_path / "data", "chatgpt", tmp_path / name, code=code).stderr
+
+
+def test_imessages_are_messages_without_calls_in_conversations_split_by_pauses(up: System, tmp_path: Path) -> None:
+    long_text = "a rather long message " * 20
+    db = chat_db(
+        tmp_path / "chat.db",
+        ("g-1", 0, False, "lunch?", None),
+        ("g-2", 60, True, None, attributed("sure")),
+        ("g-3", 60 + 90 * 60, False, "on my way", None),  # exactly the gap: still the same
+        ("g-4", 61 + 3 * 90 * 60, True, None, attributed(long_text)),
+    )
+    done = bring(up.data_dir, "imessage", db, "--content")
+    assert "2 conversations: 4 messages and exchanges, 0 answers of models" in done.stdout
+    early, late = "iMessage;-;+4179/2024-05-01T10:00:00Z", "iMessage;-;+4179/2024-05-01T14:31:01Z"
+    talk = up.get("conversations", early)
+    assert (talk["message_count"], talk["usage"]["llm_calls"], talk["models"]) == (3, 0, [])
+    assert (talk["first_at"], talk["last_at"]) == ("2024-05-01T10:00:00.000000Z", "2024-05-01T11:31:00.000000Z")
+    items = up.get("conversations", early, "messages")["items"]
+    assert [(m["message_id"], m["user_id"], m["service"]) for m in items] == [
+        ("g-1", "+4179", "imessage"), ("g-2", "me", "imessage"), ("g-3", "+4179", "imessage")]  # fmt: skip
+    assert up.get("conversations", late)["message_count"] == 1
+    told = json.dumps(up.get("traces", up.get("messages", "g-4")["trace_id"]))
+    assert long_text.strip() in told
+    bring(up.data_dir, "imessage", db, "--content")
+    assert up.get("conversations", early) == talk
+    assert up.get("audit")["balanced"]
+
+
+def test_follow_brings_what_comes_until_it_is_stopped(up: System, tmp_path: Path) -> None:
+    db = chat_db(tmp_path / "live.db", ("f-1", 0, False, "hi", None), chat="live")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "spanledger.cli", "import", "imessage", str(db), "--follow", "--data-dir",
+         str(up.data_dir)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("following"):
+                break
+        chat_db(db, ("f-2", 30, True, "hello", None))
+        name = "live/2024-05-01T10:00:00Z"
+        until(lambda: counted(up, name) == 2)
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "1 conversations: 2 messages" in out
+
+
+def counted(system: System, conversation: str) -> int:
+    status, _, body = system.request("GET", f"/v1/conversations/{quote(conversation, safe='')}")
+    return int(body["message_count"]) if status == 200 else 0
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    pause, ends = threading.Event(), time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends
+        pause.wait(0.1)
+
+
+def test_follow_needs_a_running_system(tmp_path: Path) -> None:
+    db = chat_db(tmp_path / "chat.db", ("f-1", 0, False, "hi", None))
+    assert "needs a running" in bring(tmp_path / "data", "imessage", db, "--follow", code=2).stderr
+
+
+def test_databases_that_are_none_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("this is no database, but it is long enough to be looked at " * 10)
+    (tmp_path / "empty.db").write_bytes(b"")
+    rows = [(f"t-{n}", n, False, "x" * 500, None) for n in range(200)]
+    whole = chat_db(tmp_path / "whole.db", *rows).read_bytes()
+    (tmp_path / "cut.db").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "damaged.db").write_bytes(whole[:40_960] + b"\xff" * 40_960 + whole[81_920:])
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE message (guid TEXT)")
+    for name, says in (("text.db", "not a database"), ("empty.db", "no table"), ("other.db", "has no column date"),
+                       ("none.db", "no such file"), ("cut.db", "malformed")):  # fmt: skip
+        assert says in bring(tmp_path / "data", "imessage", tmp_path / name, code=2).stderr
+    damaged = bring(tmp_path / "data", "imessage", tmp_path / "damaged.db", code=1)
+    assert "cannot be read to its end" in damaged.stderr
+
+
+def test_without_a_running_system_the_data_folder_is_filled(tmp_path: Path) -> None:
+    values = [
+        {"conversation_id": f"c{n % 7}", "role": "user", "content": "x", "created_at": BEGAN + n} for n in range(1200)
+    ]
+    done = bring(tmp_path / "data", "jsonl", lines(tmp_path / "many.jsonl", *values))
+    assert "7 conversations: 1,200 messages" in done.stdout
+    counted = subprocess.run(
+        [sys.executable, "-m", "spanledger.cli", "sql",
+         "SELECT sum(messages), uniq(conversation_id) FROM conversation_usage",
+         "--format", "csv", "--data-dir", str(tmp_path / "data")],
+        capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert counted.stdout.splitlines()[1] == "1200,7"

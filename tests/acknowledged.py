@@ -35,13 +35,13 @@ class Senders:
         """Until so many more are acknowledged."""
         with self._news:
             wanted = len(self.acknowledged) + spans
-            assert self._news.wait_for(lambda: len(self.acknowledged) >= wanted, 60), self.refused
+            assert self._news.wait_for(lambda: len(self.acknowledged) >= wanted, 120), self.refused
 
     def wait_for_refusal(self, status: int) -> None:
         """Until a request is answered so from now on."""
         with self._news:
             before = self.refused[status]
-            assert self._news.wait_for(lambda: self.refused[status] > before, 60), self.refused
+            assert self._news.wait_for(lambda: self.refused[status] > before, 120), self.refused
 
     def stop(self) -> set[str]:
         self._stopped.set()
@@ -51,7 +51,7 @@ class Senders:
         return self.acknowledged
 
     def _send(self) -> None:
-        with httpx.Client(base_url=self._endpoint, timeout=5) as client:
+        with httpx.Client(base_url=self._endpoint, timeout=30) as client:
             while not self._stopped.is_set():
                 ids = [os.urandom(8) for _ in range(self._spans)]
                 attributes = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 1}

@@ -10,7 +10,7 @@ from acknowledged import Senders
 from real_server import Server, skip_without_engine
 from system import System
 
-SOON_S = 4.0  # an answer to a request, whether or not the server is there
+SOON_S = 10.0  # an answer to a request, whether or not the server is there
 
 
 @pytest.fixture

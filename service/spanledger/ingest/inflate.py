@@ -2,10 +2,14 @@
 
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import zstandard
 
-_CHUNK = 256 * 1024
+_ZLIB_PIECE = 16 * 1024
+_ZSTD_PIECE = 512  # its output cannot be bounded: at most 128 KiB for each 4 bytes of it, so 16 MiB
+_ZSTD_WINDOW = 64 * 1024 * 1024
+_MAX_MEMBERS = 10_000  # each costs some microseconds, whatever is in it
 
 
 class TooBig(ValueError):
@@ -27,39 +31,43 @@ def supported(encoding: str) -> bool:
     return encoding in {"", "identity"} or encoding in _DECODERS
 
 
-def _zlib(body: bytes, limit: int, wbits: int) -> bytes:
-    decoder = zlib.decompressobj(wbits)
-    try:
-        out = decoder.decompress(body, limit + 1)
-    except zlib.error as exc:
-        raise Damaged(str(exc)) from exc
-    if len(out) > limit:
-        raise TooBig
-    if not decoder.eof:
-        raise Damaged("the compressed body ends early")
-    if decoder.unused_data:
-        return _next_member(out, decoder.unused_data, limit, wbits)
-    return out
-
-
-def _next_member(out: bytes, rest: bytes, limit: int, wbits: int) -> bytes:
-    """gzip files may consist of several members; zero padding may follow."""
-    parts = [out]
-    size = len(out)
-    while rest.strip(b"\0"):
-        decoder = zlib.decompressobj(wbits)
+def _members(
+    body: bytes, limit: int, piece_size: int, new: Callable[[], Any], some: Callable[[Any, memoryview, int], bytes]
+) -> bytes:
+    """One compressed member after another; in small pieces, for what follows a member is copied each time one ends."""
+    view = memoryview(body)
+    parts: list[bytes] = []
+    decoder = new()
+    position = size = members = 0
+    while position < len(view):
+        piece = view[position : position + piece_size]
         try:
-            part = decoder.decompress(rest, limit - size + 1)
-        except zlib.error as exc:
+            part = some(decoder, piece, limit - size + 1)
+        except (zlib.error, zstandard.ZstdError) as exc:
             raise Damaged(str(exc)) from exc
         size += len(part)
         if size > limit:
             raise TooBig
-        if not decoder.eof:
-            raise Damaged("the compressed body ends early")
         parts.append(part)
-        rest = decoder.unused_data
+        position += len(piece) - len(decoder.unused_data)
+        if decoder.eof and position < len(view):
+            members += 1
+            if members == _MAX_MEMBERS:
+                raise Damaged(f"more than {_MAX_MEMBERS} parts")
+            decoder = new()
+    if not decoder.eof:
+        raise Damaged("the compressed body ends early")
     return b"".join(parts)
+
+
+def _zlib(body: bytes, limit: int, wbits: int) -> bytes:
+    return _members(
+        body,
+        limit,
+        _ZLIB_PIECE,
+        lambda: zlib.decompressobj(wbits),
+        lambda decoder, piece, at_most: decoder.decompress(piece, at_most),
+    )
 
 
 def _gzip(body: bytes, limit: int) -> bytes:
@@ -75,20 +83,10 @@ def _deflate(body: bytes, limit: int) -> bytes:
 
 
 def _zstd(body: bytes, limit: int) -> bytes:
-    reader = zstandard.ZstdDecompressor(max_window_size=64 * 1024 * 1024).stream_reader(body, read_across_frames=True)
-    parts: list[bytes] = []
-    size = 0
-    try:
-        while part := reader.read(min(_CHUNK, limit - size + 1)):
-            size += len(part)
-            if size > limit:
-                raise TooBig
-            parts.append(part)
-    except zstandard.ZstdError as exc:
-        raise Damaged(str(exc)) from exc
-    if not parts and body:
-        raise Damaged("not a complete zstd frame")
-    return b"".join(parts)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    return _members(
+        body, limit, _ZSTD_PIECE, decompressor.decompressobj, lambda decoder, piece, _: decoder.decompress(piece)
+    )
 
 
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {

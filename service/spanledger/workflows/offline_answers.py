@@ -106,7 +106,7 @@ def vector(text: str, dimensions: int) -> list[float]:
     words = _WORD.findall(text.lower())
     values = [0.0] * dimensions
     for word, times in Counter(words or [text]).items():
-        weight = min(len(word), 8) * (1 + math.log(times))
+        weight = min(len(word) + 1, 8) * (1 + math.log(times))
         for i, part in enumerate(_direction(word, dimensions)):
             values[i] += weight * part
     length = math.sqrt(sum(v * v for v in values))

@@ -2,7 +2,7 @@
 -- grain:  entry; one that stands for several equal happenings has their number in `count`
 -- source: otel_logs
 -- units:  at_ns since 1970 UTC
--- sealed: 1 if this installation wrote it; senders may write logs too. A copy of an entry, sealed or not, is that entry.
+-- sealed: 1 if this installation wrote it; senders may write logs too. A true copy of an entry is that entry.
 -- (before_ns, before_id): the last row of the page before; an empty filter does not filter; action 'key.*' is all of key.
 SELECT
     *,
@@ -10,7 +10,7 @@ SELECT
 FROM
 (
     SELECT
-        min(toUnixTimestamp64Nano(Timestamp)) AS at_ns,
+        toUnixTimestamp64Nano(Timestamp) AS at_ns,
         LogAttributes['spanledger.entry.id'] AS entry_id,
         EventName AS event,
         LogAttributes[concat(EventName, '.action')] AS action,
@@ -25,14 +25,14 @@ FROM
         any(TraceId) AS trace_id,
         any(LogAttributes) AS attributes,
         {secret:String} != '' AND seal = lower(hex(SHA256(arrayStringConcat(
-            [{secret:String}, entry_id, event, action, outcome, target, key_id, count_text, {secret:String}], char(31))))) AS sealed
+            [{secret:String}, entry_id, event, action, outcome, target, key_id, count_text, toString(at_ns), {secret:String}], char(31))))) AS sealed
     FROM otel_logs
     WHERE
         Tenant = {tenant:String}
         AND EventName IN ('spanledger.audit', 'spanledger.security', 'spanledger.limit_exceeded')
         AND Timestamp >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
         AND Timestamp <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-    GROUP BY entry_id, event, action, outcome, target, key_id, seal, count_text
+    GROUP BY entry_id, event, action, outcome, target, key_id, seal, count_text, at_ns
 )
 WHERE
     ({actor:String} = '' OR actor = {actor:String} OR user_id = {actor:String})

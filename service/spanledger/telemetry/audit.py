@@ -1,5 +1,6 @@
 """Events that are not spans: decisions, refusals and changes, as log records with an event name."""
 
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Final
@@ -22,9 +23,11 @@ def record(telemetry: Telemetry, event: str, action: str, outcome: str, **facts:
     `facts` become attributes `spanledger.<event's last word>.<name>`; ids of the request come by themselves.
     """
     prefix = event
-    entry_id = uuid.uuid4().hex
+    entry_id, at_ns = uuid.uuid4().hex, time.time_ns()
     target, count = str(facts.get("target", "")), str(facts.get("count", ""))
-    sealed = seal(telemetry.seal_secret, entry_id, event, action, outcome, target, ids.current().key_id, count)
+    sealed = seal(
+        telemetry.seal_secret, entry_id, event, action, outcome, target, ids.current().key_id, count, str(at_ns)
+    )
     attributes: Mapping[str, Value] = {
         f"{prefix}.action": action,
         f"{prefix}.outcome": outcome,
@@ -32,4 +35,4 @@ def record(telemetry: Telemetry, event: str, action: str, outcome: str, **facts:
         **({semconv.AUDIT_SEAL: sealed} if sealed else {}),
         **{f"{prefix}.{name}": value for name, value in facts.items()},
     }
-    telemetry.event(event, f"{action}: {outcome}", attributes, warning=outcome != "allowed")
+    telemetry.event(event, f"{action}: {outcome}", attributes, warning=outcome != "allowed", at_ns=at_ns)

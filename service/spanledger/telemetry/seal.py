@@ -9,7 +9,7 @@ SEPARATOR = "\x1f"
 
 
 def seal(secret: str, entry_id: str, *facts: str) -> str:
-    """Empty without a secret. `facts`: event, action, outcome, target, key id and count, as texts."""
+    """Empty without a secret. `facts`: event, action, outcome, target, key id, count and time in ns, as texts."""
     if not secret:
         return ""
     said = SEPARATOR.join((secret, entry_id, *facts, secret))

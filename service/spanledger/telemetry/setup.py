@@ -74,13 +74,15 @@ class Telemetry:
         provider = self._providers.metrics if self._providers else NoOpMeterProvider()
         return provider.get_meter(name, spanledger.__version__, schema_url=semconv.SCHEMA_URL)
 
-    def event(self, name: str, body: str, attributes: Mapping[str, Any], *, warning: bool = False) -> None:
-        """A log record with an event name, in the current trace. Never raises."""
+    def event(
+        self, name: str, body: str, attributes: Mapping[str, Any], *, warning: bool = False, at_ns: int = 0
+    ) -> None:
+        """A log record with an event name, in the current trace; `at_ns` 0: now. Never raises."""
         if self._providers is None:
             return
         self._providers.logs.get_logger("spanledger.events").emit(
             LogRecord(
-                timestamp=time.time_ns(),
+                timestamp=at_ns or time.time_ns(),
                 observed_timestamp=time.time_ns(),
                 context=otel.get_current(),
                 severity_number=SeverityNumber.WARN if warning else SeverityNumber.INFO,

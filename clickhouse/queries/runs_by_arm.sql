@@ -5,33 +5,6 @@
 --         user, or the conversation where no user is known. People are independent of each other, their runs are not.
 -- by:     'variant' (name = experiment) or 'prompt' (name = prompt)
 WITH
-    used AS
-    (
-        SELECT
-            message_id,
-            conversation_id,
-            sum(u.llm_calls) AS llm_calls,
-            sum(u.input_tokens) AS input_tokens,
-            sum(u.output_tokens) AS output_tokens,
-            sum(u.cost_usd) AS cost_usd,
-            sum(u.unpriced_calls) AS unpriced_calls
-        FROM message_usage AS u
-        WHERE tenant = {tenant:String}
-        GROUP BY message_id, conversation_id
-    ),
-    said AS
-    (
-        SELECT message_id, avg(latest) AS feedback
-        FROM
-        (
-            SELECT message_id, user_id, argMax(tuple(score), (evaluated_at, digest)).1 AS latest
-            FROM evaluations
-            WHERE tenant = {tenant:String} AND name = 'feedback' AND evaluator = 'human' AND message_id != ''
-            GROUP BY message_id, user_id
-        )
-        WHERE latest IS NOT NULL
-        GROUP BY message_id
-    ),
     runs AS
     (
         SELECT
@@ -47,6 +20,37 @@ WITH
             AND if({by:String} = 'variant', startsWith(variant, concat({name:String}, '/')), prompt = {name:String})
             AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
             AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+    ),
+    used AS
+    (
+        SELECT
+            message_id,
+            conversation_id,
+            sum(u.llm_calls) AS llm_calls,
+            sum(u.input_tokens) AS input_tokens,
+            sum(u.output_tokens) AS output_tokens,
+            sum(u.cost_usd) AS cost_usd,
+            sum(u.unpriced_calls) AS unpriced_calls
+        FROM message_usage AS u
+        WHERE tenant = {tenant:String} AND message_id IN (SELECT message_id FROM runs)
+        GROUP BY message_id, conversation_id
+    ),
+    said AS
+    (
+        SELECT message_id, avg(latest) AS feedback
+        FROM
+        (
+            SELECT message_id, user_id, argMax(tuple(score), (evaluated_at, digest)).1 AS latest
+            FROM evaluations
+            WHERE
+                tenant = {tenant:String}
+                AND message_id IN (SELECT message_id FROM runs)
+                AND name = 'feedback'
+                AND evaluator = 'human'
+            GROUP BY message_id, user_id
+        )
+        WHERE latest IS NOT NULL
+        GROUP BY message_id
     )
 SELECT
     arm,

@@ -19,7 +19,12 @@ FROM
         e.evaluator AS evaluator,
         argMax(tuple(e.score), (e.evaluated_at, e.digest)).1 AS score,
         argMax(e.error_type != '', (e.evaluated_at, e.digest)) AS failed
-    FROM evaluations AS e
+    FROM
+    (
+        SELECT *
+        FROM evaluations
+        WHERE tenant = {tenant:String} AND message_id != '' AND NOT (name = 'feedback' AND evaluator = 'human')
+    ) AS e
     INNER JOIN
     (
         SELECT
@@ -32,7 +37,6 @@ FROM
             AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
             AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
     ) AS r ON r.message_id = e.message_id
-    WHERE e.tenant = {tenant:String} AND e.message_id != '' AND NOT (e.name = 'feedback' AND e.evaluator = 'human')
     GROUP BY e.message_id, name, evaluator, e.user_id
 )
 GROUP BY arm, evaluation, evaluator

@@ -1,6 +1,7 @@
-"""How soon the books say what a reply said: reply received → the same figures from GET /v1/conversations/{id}.
+"""How soon the books say what a reply said (reply received → the same figures from GET /v1/conversations/{id}), and
+how soon 200 readers of the live stream have every event (streaming.py).
 
-A `spanledger up` of its own, one client, one message after the other, each in a conversation of its own.
+For the first a `spanledger up` of its own, one client, one message after the other, each in a conversation of its own.
 """
 
 import http.client
@@ -14,11 +15,17 @@ import tempfile
 import time
 from typing import Any
 
+from spanledger.bench import streaming
+
 POLL_S = 0.03
 
 
 def run(messages: int = 200) -> dict[str, Any]:
-    """Milliseconds from reply to equal figures: median, 99th percentile, worst."""
+    """`p50_ms` …: milliseconds from reply to equal figures; `bus` and `stream`: see streaming.py."""
+    return {**_freshness(messages), **streaming.run()}
+
+
+def _freshness(messages: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="spanledger-bench-") as folder:
         api, otlp = _free_port(), _free_port()
         command = [sys.executable, "-m", "spanledger.cli", "up", "--data-dir", folder, "--port", str(api)]

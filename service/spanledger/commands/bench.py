@@ -19,7 +19,7 @@ _BENCHMARKS = {
     "ingest": "spans per second from acknowledged to readable",
     "query": "latency of the API's questions over much history",
     "overhead": "what emission costs an LLM call",
-    "live": "freshness: from an answer to its figures",
+    "live": "freshness: from an answer to its figures, and from an event to 200 readers",
     "ledger": "settlement, its lag, history and re-pricing",
     "soak": "memory of every process under an even load; exit code 1 when it is not flat",
 }

@@ -17,7 +17,8 @@ INVOKE_WORKFLOW: Final = "invoke_workflow"
 INVOKE_AGENT: Final = "invoke_agent"
 RETRIEVAL: Final = "retrieval"
 
-WORKFLOW_STARTED: Final = "spanledger.workflow_started"  # a log record: the name of its event
+WORKFLOW_STARTED: Final = "spanledger.workflow_started"  # log records: the names of their events
+WORKFLOW_COMPLETED: Final = "spanledger.workflow_completed"
 
 # who and what
 OPERATION_NAME: Final = "gen_ai.operation.name"

@@ -231,7 +231,7 @@ class Runner:
                 except BaseException as exc:
                     _log.warning("workflow failed: %s", _reason(exc))
                     raise
-                _log.info("workflow completed")
+                self._telemetry.event(semconv.WORKFLOW_COMPLETED, "workflow completed", {})
                 context = span.get_span_context()
         return run, trace.format_trace_id(context.trace_id) if context.is_valid else ""
 

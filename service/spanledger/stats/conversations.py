@@ -1,13 +1,11 @@
 """Messages and conversations: what they are (table `messages`) and what they used (the rollups of the ledger)."""
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spanledger.errors import BadRequest, NotFound
+from spanledger.errors import NotFound
+from spanledger.stats.cursors import read_cursor, write_cursor
 from spanledger.stats.times import ALL_TIME, Window, format_time, milliseconds
 from spanledger.stats.usage import NONE, Usage, usage_of
 from spanledger.store import queries
@@ -82,7 +80,7 @@ def messages(
     store: Store, tenant: str, conversation_id: str, limit: int = 1000, cursor: str | None = None
 ) -> MessagePage:
     """The messages of a conversation in time order. Raises NotFound, BadRequest for a broken cursor."""
-    after_ns, after_id = _read_cursor(cursor) if cursor else _START
+    after_ns, after_id = read_cursor(cursor) if cursor else _START
     rows = store.dicts(
         queries.sql("conversation_messages"),
         {
@@ -96,7 +94,7 @@ def messages(
     if not rows and not cursor:
         raise NotFound(f"there is no conversation {conversation_id!r}")
     page = rows[:limit]
-    more = _write_cursor(page[-1]["started_ns"], page[-1]["message_id"]) if len(rows) > limit else None
+    more = write_cursor(page[-1]["started_ns"], page[-1]["message_id"]) if len(rows) > limit else None
     return MessagePage(_messages(store, tenant, page), more)
 
 
@@ -120,7 +118,7 @@ def conversations(
 
     Their figures are those of the whole conversation. Raises BadRequest for a broken cursor.
     """
-    before_ns, before_id = _read_cursor(cursor) if cursor else _END
+    before_ns, before_id = read_cursor(cursor) if cursor else _END
     rows = store.dicts(
         queries.sql("conversations"),
         {
@@ -134,7 +132,7 @@ def conversations(
         },
     )
     page = rows[:limit]
-    more = _write_cursor(page[-1]["last_ns"], page[-1]["conversation_id"]) if len(rows) > limit else None
+    more = write_cursor(page[-1]["last_ns"], page[-1]["conversation_id"]) if len(rows) > limit else None
     return ConversationPage(_conversations(store, tenant, page), more)
 
 
@@ -200,17 +198,3 @@ def _status(row: Mapping[str, Any], seal: tuple[int, int] | None) -> str:
         return "active"
     messages, last_ns = seal
     return "active" if row["message_count"] > messages and row["last_ns"] // 1000 > last_ns // 1000 else "sealed"
-
-
-def _write_cursor(position_ns: int, last_id: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([position_ns, last_id]).encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[int, str]:
-    try:
-        position, last_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if type(position) is not int or not isinstance(last_id, str) or abs(position) >= 2**63:
-            raise ValueError
-    except (ValueError, TypeError, binascii.Error) as exc:
-        raise BadRequest("cursor is not one that this API gave out; leave it away to start over") from exc
-    return position, last_id

@@ -462,6 +462,12 @@ def test_a_usage_of_nothing_is_no_usage() -> None:
     }
 
 
+def test_a_thread_of_the_operating_system_is_no_conversation() -> None:
+    call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
+    assert read(call | {"thread.id": "31", "thread.name": "main"})["conversation_id"] == ""
+    assert read(call | {"thread_id": "31"})["conversation_id"] == "31"
+
+
 def test_long_ids_are_cut_but_stay_apart() -> None:
     one, other = (read(CALL | {"session.id": "x" * 300 + end})["conversation_id"] for end in "ab")
     assert one != other

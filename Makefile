@@ -52,6 +52,8 @@ types: $(VENV)/.dev ## mypy, strict
 bench: $(STAMP)    ## the benchmarks, JSON on stdout
 	$(BIN)/spanledger bench overhead --json
 	$(BIN)/spanledger bench ledger --json
+	$(BIN)/spanledger bench ingest --json
+	$(BIN)/spanledger bench query --json
 
 clickhouse:        ## a real ClickHouse server on loopback, until Ctrl-C (needs npm, no Docker)
 	$(PYTHON) tools/clickhouse_server.py serve

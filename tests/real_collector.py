@@ -23,9 +23,9 @@ def skip_without_collector() -> None:
 
 
 class Collector:
-    """A gateway in front of a server. `start` returns when its health check says that it serves."""
+    """A gateway in front of a server, or of none. `start` returns when its health check says that it serves."""
 
-    def __init__(self, data_dir: Path, server: Server, **environ: str) -> None:
+    def __init__(self, data_dir: Path, server: Server | None, **environ: str) -> None:
         self.data_dir = data_dir
         self.http_port, self.grpc_port, self.metrics_port = free_port(), free_port(), free_port()
         self._health_port = free_port()
@@ -35,17 +35,19 @@ class Collector:
             "SPANLEDGER_COLLECTOR_GRPC": f"127.0.0.1:{self.grpc_port}",
             "SPANLEDGER_COLLECTOR_HEALTH": f"127.0.0.1:{self._health_port}",
             "SPANLEDGER_COLLECTOR_METRICS_PORT": str(self.metrics_port),
-            "SPANLEDGER_CLICKHOUSE_NATIVE": f"tcp://127.0.0.1:{server.tcp_port}",
-            "SPANLEDGER_CLICKHOUSE_INGEST_PASSWORD": server.password("ingest"),
+            # Without a server: a port on which nobody is, as when it is away.
+            "SPANLEDGER_CLICKHOUSE_NATIVE": f"tcp://127.0.0.1:{server.tcp_port if server else free_port()}",
+            "SPANLEDGER_CLICKHOUSE_INGEST_PASSWORD": server.password("ingest") if server else "none",
             **environ,
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.log = data_dir.parent / f"{data_dir.name}.log"
 
-    def start(self, config: str = "gateway.yaml") -> "Collector":
+    def start(self, *configs: str) -> "Collector":
+        """With these configurations laid over each other, or the gateway's alone."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [str(BINARY), "--config", str(ROOT / "collector" / config)],
+                [str(BINARY), *(f"--config={ROOT / 'collector' / name}" for name in configs or ("gateway.yaml",))],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.environ},

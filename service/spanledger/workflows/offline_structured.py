@@ -22,7 +22,8 @@ def wanted(parameters: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     if asked.get("type") == "json_object":
         return {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
-    schema = (asked.get("json_schema") or {}).get("schema") if asked.get("type") == "json_schema" else None
+    named = asked.get("json_schema") if asked.get("type") == "json_schema" else None
+    schema = named.get("schema") if isinstance(named, Mapping) else None
     return schema if isinstance(schema, Mapping) else None
 
 
@@ -40,7 +41,9 @@ def _value(schema: Mapping[str, Any], source: random.Random, depth: int) -> Any:
     kind = next((k for k in kind if k != "null"), "null") if isinstance(kind, list) else kind
     match kind:
         case "object":
-            properties = schema.get("properties") or {}
+            properties = schema.get("properties")
+            if not isinstance(properties, Mapping):
+                return {}
             known = {name: item for name, item in properties.items() if isinstance(item, Mapping) and depth < _DEPTH}
             return {name: _value(item, source, depth + 1) for name, item in known.items()}
         case "array":

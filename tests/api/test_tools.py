@@ -53,11 +53,15 @@ def test_several_tools_at_once_answer_in_their_order(system: System) -> None:
     assert answer["content"].splitlines() == ["2", "1 km = 1000 m", "4"]
 
 
-def test_an_unknown_tool_is_told_to_the_model(system: System) -> None:
-    answer = ask(system, "unknown", ("rm_rf", "{}"))
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("rm_rf", "rm_rf"), ("tell bob's diagnosis", "(no name)"), ("", "(no name)")]
+)
+def test_an_unknown_tool_is_told_to_the_model(system: System, asked: str, shown: str) -> None:
+    """What a model makes up may be content, which has no place in the name of a span."""
+    answer = ask(system, "unknown", (asked, "{}"))
 
-    assert answer["content"] == "error: there is no tool 'rm_rf'"
-    span = named(spans(system, answer["trace_id"]), "execute_tool rm_rf")
+    assert answer["content"] == f"error: there is no tool {asked!r}"
+    span = named(spans(system, answer["trace_id"]), f"execute_tool {shown}")
     assert (span["status"], span["error_type"]) == ("error", "unknown_tool")
 
 

@@ -5,6 +5,7 @@ import contextlib
 import contextvars
 import inspect
 import logging
+import re
 import threading
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol, cast
@@ -19,6 +20,7 @@ from spanledger.workflows.tools.tool import Tool, ToolError
 MAX_RESULT_CHARS = 65_536
 MAX_ABANDONED = 32  # runs of one tool that timed out and still hold a thread
 _ALLOWED = Verdict(True)
+_NAME = re.compile(r"[\w.-]{1,64}")
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +77,7 @@ class Toolbox:
         function = call.get("function") or {}
         asked, arguments = str(function.get("name") or ""), str(function.get("arguments") or "")
         tool = tools.get(asked)
-        name = tool.name if tool else asked[:200]
+        name = tool.name if tool else asked if _NAME.fullmatch(asked) else "(no name)"  # a model's words are content
         with self._genai.tool(name, str(call.get("id") or ""), tool.description if tool else "", arguments) as running:
             if tool is not None:
                 running.span.set_attributes({semconv.TOOL_TYPE: tool.kind, **tool.attributes})

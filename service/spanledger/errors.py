@@ -11,11 +11,11 @@ SpanledgerError
 ├── Refused            not allowed (HTTP 403)
 │   └── Unauthenticated    no key, or one that is not good (HTTP 401)
 ├── LimitExceeded      a limit (HTTP 429) or a budget (HTTP 402) is used up
+├── Elsewhere          a part that this process does not run (HTTP 503)
 └── UpstreamError      the model provider failed (HTTP 502)
 
 A message says what happened and what to do about it; it is safe to show to the caller.
 """
-
 
 from collections.abc import Mapping
 from typing import Any
@@ -88,6 +88,11 @@ class LimitExceeded(SpanledgerError):
         self.error_type = "rate_limit_exceeded" if status == 429 else "insufficient_quota"  # OpenAI's codes
         self.members = {"limit": limit, "reset_at": reset_at}
         self.headers = {"Retry-After": str(retry_after_s)}
+
+
+class Elsewhere(SpanledgerError):
+    title = "Not in this process"
+    status = 503
 
 
 class UpstreamError(SpanledgerError):

@@ -105,6 +105,9 @@ def test_sealing_does_not_change_what_is_sealed(up: System) -> None:
     spent = up.get("usage", group_by="workflow")["groups"]
     assert any(group["workflow"] == "analysis" and group["usage"]["llm_calls"] for group in spent)
     assert up.get("audit")["balanced"]
+    done = up.request("GET", "/readyz")[2]["analysis"]
+    assert done["sealed"] >= 1
+    assert (done["seals_failed"], done["messages_failed"], done["messages_dropped"]) == (0, 0, 0)
 
 
 def test_a_conversation_that_goes_on_is_active_again_and_then_resumed(up: System) -> None:

@@ -24,7 +24,7 @@ from spanledger.analysis.analyst import Completes, Findings
 from spanledger.analysis.content import Transcript
 from spanledger.analysis.statement import EVENT, attributes, drawn_up
 from spanledger.analysis.touched import Key, Touched
-from spanledger.errors import NotFound, SpanledgerError
+from spanledger.errors import Elsewhere, NotFound, SpanledgerError
 from spanledger.settings import Settings
 from spanledger.stats import conversations
 from spanledger.stats.statements import Statement, statements
@@ -74,6 +74,8 @@ class Sealer:
 
     async def seal(self, tenant: str, conversation_id: str) -> Statement:
         """The conversation's statement as of now: a new version if the books say something new. Raises NotFound."""
+        if self._runner is None:
+            raise Elsewhere("this process has not the chat role, whose part sealing is; ask one that has")
         lock = self._locks.setdefault((tenant, conversation_id), asyncio.Lock())
         async with lock:
             found = await asyncio.to_thread(conversations.conversation, self._store, tenant, conversation_id)

@@ -45,6 +45,7 @@ def ready(request: Request) -> Response:
         "ingest": ingest,
         "settlement": settlement,
         "telemetry_dropped": services.telemetry.dropped(),
+        "analysis": _analysis(services),
         "telemetry_waiting_bytes": services.telemetry.waiting_bytes(),
         "live": services.live.health() if services.live is not None else None,
     }
@@ -77,6 +78,19 @@ async def send_canary(request: Request) -> dict[str, Any]:
     """Sends a span through the door and reads it back, and runs a small workflow; says how long both took."""
     canaries: Canaries = request.app.state.services.canaries
     return await canaries.sing()
+
+
+def _analysis(services: Any) -> dict[str, int]:
+    """What the live pass and the sealing did since the start, and what they could not."""
+    if services.platform is None:
+        return {}
+    live, sealer = services.platform.live_pass, services.platform.sealer
+    return {
+        "messages_dropped": live.dropped,
+        "messages_failed": live.failed,
+        "sealed": sealer.sealed,
+        "seals_failed": sealer.failed,
+    }
 
 
 def _store(services: Any) -> str:

@@ -16,18 +16,12 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from spanledger.access import Principal
-from spanledger.errors import BadRequest, NotFound, SpanledgerError
+from spanledger.errors import BadRequest, Elsewhere, NotFound, SpanledgerError
 from spanledger.jobs import book
 from spanledger.jobs.book import Attempt, Job, JobBook, Spec
 from spanledger.jobs.execution import Progress, Runs, Watch, execute, is_final, tell_abandoned
 from spanledger.telemetry import Telemetry, audit
 from spanledger.telemetry.genai import error_type
-
-
-class NotRunning(SpanledgerError):
-    title = "Jobs do not run here"
-    status = 503
-
 
 MAX_DELAY_S = 3600.0  # between two attempts
 _log = logging.getLogger(__name__)
@@ -163,7 +157,7 @@ class Jobs:
 
     def _needs_to_run(self) -> None:
         if self._scheduler is None:
-            raise NotRunning("this process has not the chat role; ask one that has")
+            raise Elsewhere("this process has not the chat role; ask one that has")
 
     def _known(self, tenant: str, job_id: str) -> Job:
         job = self._book.job(tenant, job_id)

@@ -26,7 +26,7 @@ from spanledger.store.client import Store, open_embedded
 
 _PACE = 20_000  # spans/s of the test of freshness
 _PACED_REQUEST = 512  # spans, as an SDK's batch
-_LOAD_TIMEOUT_S = 120.0
+_LOAD_TIMEOUT_S = 600.0
 
 
 def run(seconds: float = 60.0, paced_seconds: float = 25.0, other_seconds: float = 10.0) -> dict[str, Any]:

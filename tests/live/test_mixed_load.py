@@ -16,7 +16,7 @@ def test_the_books_equal_the_providers_log(tmp_path: Path, count: int) -> None:
     sent = plan(count)
     with Providers() as providers:
         system = System(tmp_path / "data").start(
-            SPANLEDGER_CANARY_INTERVAL_S="0", SPANLEDGER_MODEL_TIMEOUT_S="4", **providers.environ
+            SPANLEDGER_CANARY_INTERVAL_S="0", SPANLEDGER_MODEL_TIMEOUT_S="12", **providers.environ
         )
         try:
             statuses = asyncio.run(send_all(system, sent))

@@ -41,7 +41,7 @@ def test_the_books_equal_the_providers_log(tmp_path: Path, count: int) -> None:
     assert sum(call.input_tokens or 0 for call in said) == wire["input_tokens"]
     assert sum(call.output_tokens or 0 for call in said) == wire["output_tokens"]
     assert usage["cost_usd"] == f"{wire['billed_usd'].normalize():f}"
-    assert {group["provider"] for group in statements["groups"]} == {"openai", "anthropic", "gemini"}
+    assert {group["provider"] for group in statements["groups"]} == {"openai", "anthropic", "gcp.gemini"}
     assert audit["balanced"], audit["differences"]
     assert in_flight == 0
     assert dropped == {"spans": 0, "logs": 0, "metric_exports": 0}

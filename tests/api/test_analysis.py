@@ -34,7 +34,7 @@ def say(system: System, conversation: str, content: str, **more: Any) -> Json:
     return answer
 
 
-def until(system: System, *path: str, holds: Callable[[Json], bool], seconds: float = 60) -> Json:
+def until(system: System, *path: str, holds: Callable[[Json], bool], seconds: float = 180) -> Json:
     pause, ends = threading.Event(), time.monotonic() + seconds
     while True:
         target = "/v1/" + "/".join(path)

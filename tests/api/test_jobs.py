@@ -31,7 +31,7 @@ def order(system: System, status: int = 202, **job: Any) -> Json:
     return answer
 
 
-def until(system: System, job_id: str, holds: Callable[[Json], bool], seconds: float = 60) -> Json:
+def until(system: System, job_id: str, holds: Callable[[Json], bool], seconds: float = 180) -> Json:
     """The job once it is as wanted; the API is asked again and again, as a caller would."""
     pause, ends = threading.Event(), time.monotonic() + seconds
     while True:

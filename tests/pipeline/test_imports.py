@@ -305,7 +305,7 @@ def counted(system: System, conversation: str) -> int:
     return int(body["message_count"]) if status == 200 else 0
 
 
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def until(holds: Callable[[], bool], seconds: float = 180) -> None:
     pause, ends = threading.Event(), time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < ends

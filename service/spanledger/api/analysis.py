@@ -13,7 +13,7 @@ from spanledger.errors import NotFound, StoreError
 from spanledger.stats import conversations
 from spanledger.stats.statements import Statement, analysis, message_analyses, statements
 
-_FLUSH_S = 30.0
+_FLUSH_S = 120.0
 router = APIRouter(tags=["analysis"])
 ConversationId = Annotated[Id, Path()]
 

@@ -95,6 +95,12 @@ class LimitGate:
             account = self._accounts[key] = Account(*key)
         return account
 
+    def unsettled(self, tenant: str, scope: str) -> list[str]:
+        """Subjects of which the books may not know yet."""
+        return [
+            one.subject for one in self._accounts.values() if (one.tenant, one.scope) == (tenant, scope) and one.holds
+        ]
+
     async def used(self, account: Account) -> tuple[Used, int, Period]:
         """What an account has used, its requests of the last minute, and in which period."""
         now = await account.look(self._store, self.now)

@@ -103,7 +103,8 @@ async def _subjects(access: Access, reads: Reads, limit: Limit) -> list[str]:
         month = period(access.gate.now()).month
         since = Window(start=int(month.timestamp()) * SECOND)
         found = await asyncio.to_thread(breakdown, reads.store, reads.tenant, since, group_by=[limit.scope], limit=1000)
-        names = (group[limit.scope] for group in found.groups)
+        booked = (group[limit.scope] for group in found.groups)
+        names = dict.fromkeys([*booked, *access.gate.unsettled(reads.tenant, limit.scope)])
     return [name for name in names if limit.subject_fits(name)][:MAX_SUBJECTS]
 
 

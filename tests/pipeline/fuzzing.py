@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from google.protobuf import json_format
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE
 
 import otlp_mutate
 from otlp_make import log_request, trace_request
@@ -34,12 +36,32 @@ def seeds() -> list[tuple[str, bytes, str]]:
     span.links.add(trace_id=os.urandom(16), span_id=os.urandom(8))
     logs = log_request({"message": "hi", "n": [1, None]}, os.urandom(16), severity_number=9)
     found: list[tuple[str, bytes, str]] = []
-    for signal, request in (("traces", traces), ("logs", logs)):
+    for signal, request in (("traces", traces), ("logs", logs), ("metrics", metric_request())):
         found.append((signal, request.SerializeToString(), PROTOBUF))
         document = json_format.MessageToDict(request)
         _hex_ids(document)
         found.append((signal, json.dumps(document).encode(), JSON))
     return found
+
+
+def metric_request() -> ExportMetricsServiceRequest:
+    """One point of every kind, with an exemplar."""
+    request = ExportMetricsServiceRequest()
+    scope = request.resource_metrics.add().scope_metrics.add()
+    when = {"start_time_unix_nano": 1, "time_unix_nano": 2}
+    gauge = scope.metrics.add(name="gauge", unit="s").gauge.data_points.add(as_double=0.5, **when)
+    gauge.attributes.add(key="k").value.array_value.values.add().string_value = "v"
+    gauge.exemplars.add(as_int=3, trace_id=os.urandom(16), span_id=os.urandom(8))
+    total = scope.metrics.add(name="sum").sum
+    total.is_monotonic, total.aggregation_temporality = True, AGGREGATION_TEMPORALITY_CUMULATIVE
+    total.data_points.add(as_int=7, **when)
+    buckets = {"bucket_counts": [1, 2], "explicit_bounds": [0.1]}
+    scope.metrics.add(name="histogram").histogram.data_points.add(count=3, sum=1.5, **buckets, **when)
+    wide = scope.metrics.add(name="exponential").exponential_histogram.data_points.add(count=3, scale=2, **when)
+    wide.positive.bucket_counts.extend([1, 0, 2])
+    quantiles = scope.metrics.add(name="summary").summary.data_points.add(count=2, sum=3.0, **when).quantile_values
+    quantiles.add(quantile=0.5, value=1.0)
+    return request
 
 
 def _hex_ids(node: Any) -> None:

@@ -20,6 +20,7 @@ from otlp_make import fill, log_request, trace_request
 from spanledger.ingest import otlp_json
 from spanledger.ingest.canonical import as_string, canonical
 from spanledger.ingest.probe import probe
+from spanledger.ingest.records import varint
 from spanledger.ingest.service import Ingest
 from spanledger.ingest.signals import TRACES
 from spanledger.settings import Settings
@@ -159,6 +160,25 @@ def test_hostile_numbers_do_not_stop_a_span(ingest: Ingest, store: Store) -> Non
     fill(request.resource_spans[0].scope_spans[0].spans[0].attributes.add(key="twice").value, 2)
     (row,) = stored(ingest, store, request, trace_id)
     assert (row["Duration"], row["SpanKind"], row["StatusCode"]) == (0, "", "")
+
+
+def test_an_exponential_histogram_is_the_same_in_json_and_a_scale_beyond_32_bits_stops_nobody(
+    ingest: Ingest, store: Store
+) -> None:
+    point = {"timeUnixNano": "2", "count": "3", "scale": -4, "positive": {"offset": 1, "bucketCounts": ["1", "2"]}}
+    metric = {"name": "exponential-json", "exponentialHistogram": {"dataPoints": [point]}}
+    document = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).encode()
+    assert ingest.submit("metrics", document, "application/json").accepted == 1
+    scale = b"\x30" + b"\xff" * 9 + b"\x01"  # field 6, a varint of 64 bits
+    body = scale
+    for tag in (b"\x0a", b"\x52", b"\x12", b"\x12", b"\x0a"):  # data_points, of a metric, of a scope, of a resource
+        body = tag + varint(len(body)) + body
+    assert ingest.submit("metrics", body, "application/x-protobuf").accepted == 1
+    assert ingest.flush(30)
+    query = "SELECT Scale, PositiveOffset, PositiveBucketCounts FROM otel_metrics_exponential_histogram"
+    assert store.query(f"{query} WHERE MetricName = 'exponential-json'") == [(-4, 1, [1, 2])]
+    health = ingest.health()
+    assert (health["dead_letters"], health["retries"]) == (0, 0), health["last_error"]
 
 
 def test_text_that_is_not_utf8_is_repaired(ingest: Ingest, store: Store) -> None:

@@ -39,20 +39,20 @@ _EXEMPLARS = (
 _POINT = f"start_time_unix_nano UInt64, time_unix_nano UInt64, attributes {_ATTRIBUTES}, flags UInt32"
 _SAMPLED = f"{_POINT}, exemplars {_EXEMPLARS}"
 _TOTALS = "count UInt64, sum Float64, min Float64, max Float64"
-_BUCKETS = "Tuple(offset Int32, bucket_counts Array(UInt64))"
+_BUCKETS = "Tuple(offset Int64, bucket_counts Array(UInt64))"
 _METRIC_KINDS = {
     "gauge": f"data_points Array(Tuple({_SAMPLED}, {_NUMBER.format(double=4)}))",
     "sum": (
         f"data_points Array(Tuple({_SAMPLED}, {_NUMBER.format(double=4)})), "
-        "aggregation_temporality Int32, is_monotonic Bool"
+        "aggregation_temporality Int64, is_monotonic Bool"
     ),
     "histogram": (
         f"data_points Array(Tuple({_SAMPLED}, {_TOTALS}, bucket_counts Array(UInt64), "
-        "explicit_bounds Array(Float64))), aggregation_temporality Int32"
+        "explicit_bounds Array(Float64))), aggregation_temporality Int64"
     ),
     "exponential_histogram": (
-        f"data_points Array(Tuple({_SAMPLED}, {_TOTALS}, scale Int32, zero_count UInt64, "
-        f"positive {_BUCKETS}, negative {_BUCKETS})), aggregation_temporality Int32"
+        f"data_points Array(Tuple({_SAMPLED}, {_TOTALS}, scale Int64, zero_count UInt64, "
+        f"positive {_BUCKETS}, negative {_BUCKETS})), aggregation_temporality Int64"
     ),
     "summary": (
         f"data_points Array(Tuple({_POINT}, count UInt64, sum Float64, "

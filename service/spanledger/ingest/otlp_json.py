@@ -187,6 +187,7 @@ _SCALARS: dict[int, tuple[int, Callable[[Any], bytes]]] = {
     FieldDescriptor.TYPE_INT32: (0, _varint_signed),
     FieldDescriptor.TYPE_INT64: (0, _varint_signed),
     FieldDescriptor.TYPE_UINT32: (0, _varint_unsigned),
+    FieldDescriptor.TYPE_UINT64: (0, _varint_unsigned),
     FieldDescriptor.TYPE_SINT32: (0, _zigzag),
     FieldDescriptor.TYPE_DOUBLE: (1, _double),
     FieldDescriptor.TYPE_FIXED64: (1, lambda value: Struct("<Q").pack(_integer(value, 0, _U64 - 1))),

@@ -89,7 +89,7 @@ def test_an_upload_is_tracked_and_its_tokens_are_in_the_books(system: System) ->
     assert (added["spanledger.document.chunks"], added["spanledger.document.new"]) == ("1", "true")
     embedding = named(found, "embeddings embed")
     assert embedding["role"] == "embedding"
-    assert embedding["attributes"]["gen_ai.embeddings.dimension.count"] == "64"
+    assert embedding["attributes"]["gen_ai.embeddings.dimension.count"] == "256"
     usage = ok(system, "GET", "/v1/users/payer/usage")["usage"]
     assert (usage["llm_calls"], usage["input_tokens"]) == (1, tokens.count(text))
     assert Decimal(usage["cost_usd"]) == tokens.count(text) * Decimal("0.00000002")
@@ -325,7 +325,7 @@ def test_embeddings_in_many_forms(system: System) -> None:
     assert embed(input=[1, 2, 3])["usage"]["prompt_tokens"] == 3
     assert [item["index"] for item in embed(input=[[1, 2], [3]])["data"]] == [0, 1]
     packed = embed(input="hello", encoding_format="base64")["data"][0]["embedding"]
-    assert struct.unpack("<64f", base64.b64decode(packed)) == pytest.approx(
+    assert struct.unpack("<256f", base64.b64decode(packed)) == pytest.approx(
         embed(input="hello")["data"][0]["embedding"]
     )
 

@@ -22,7 +22,7 @@ from spanledger.workflows import offline_answers, tokens
 from spanledger.workflows.offline_answers import Answer
 
 PROVIDER = "offline"
-_EMBEDDING_DIMENSIONS = 64
+_EMBEDDING_DIMENSIONS = 256
 _SLOW_CHUNK_S = 0.02
 _CUT_AFTER_CHUNKS = 5
 _FLAKY_MEMORY = 4096

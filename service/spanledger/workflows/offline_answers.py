@@ -101,12 +101,13 @@ def fingerprint(messages: Sequence[Mapping[str, Any]]) -> str:
 def vector(text: str, dimensions: int) -> list[float]:
     """A unit vector that depends on the text alone; texts that share words are near each other.
 
-    The sum of one random direction per word, long words weighing more, and the whole text for what has no words.
+    The sum of one random direction per word's beginning (a poor man's stem), long words weighing more; the whole text
+    where there are no words.
     """
-    words = _WORD.findall(text.lower())
+    words = [word[:4] for word in _WORD.findall(text.lower())]
     values = [0.0] * dimensions
     for word, times in Counter(words or [text]).items():
-        weight = min(len(word) + 1, 8) * (1 + math.log(times))
+        weight = max(len(word), 1) ** 2 * (1 + math.log(times))
         for i, part in enumerate(_direction(word, dimensions)):
             values[i] += weight * part
     length = math.sqrt(sum(v * v for v in values))

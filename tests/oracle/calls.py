@@ -256,8 +256,7 @@ class Call:
         trace.span(parent, layer.voice, "call", self._times(1), attributes, self.said, failed=error)
         amounts = served(self.model.answers, self.usage, state, seen.billed_usd)
         trace.entries.append(Entry(amounts, self.said.under(self.above), self.model.answers))
-        # Whether a sum of guesses is a guess, only its sender knows: no step above repeats them.
-        return [None if state == "estimated" else self._sum()]
+        return [self._sum()]
 
     # Copies that no parent joins
 

@@ -130,6 +130,17 @@ def test_a_sum_above_tells_what_the_one_silent_call_used(prices: LedgerPrices) -
     assert [(c["input_tokens"], c["output_tokens"]) for c in lines(result)] == [(100, 10), (200, 20)]
 
 
+def test_a_sum_over_a_guess_is_a_guess(prices: LedgerPrices) -> None:
+    agent = span("a", role="agent", input_tokens=100, output_tokens=10)
+    (alone,) = lines(books(prices, agent, llm("b", "a", usage_estimated=1)))
+    assert (alone["estimated_calls"], alone["computed_calls"]) == (1, 0), "an agent repeats what was guessed below it"
+    (known,) = lines(books(prices, agent, llm("b", "a", (90, 9), usage_estimated=1)))
+    assert (known["computed_calls"], known["input_tokens"]) == (1, 100), "an agent that knows better was told"
+    agent = span("a", role="agent", input_tokens=300, output_tokens=30)
+    rest = lines(books(prices, agent, llm("b", "a", usage_estimated=1), llm("c", "a", None, at=20)))
+    assert [(c["input_tokens"], c["estimated_calls"]) for c in rest] == [(100, 1), (200, 1)]
+
+
 def test_usage_that_no_call_below_carries_counts(prices: LedgerPrices) -> None:
     result = books(prices, span("a", role="agent", input_tokens=300, output_tokens=30, request_model="gpt-4o-mini"))
     assert (sums(result)["llm_calls"], sums(result)["input_tokens"]) == (1, 300)

@@ -157,7 +157,7 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
         rest = _rest(outer, [c for c in served if c.measured])
         if rest is not None and (len(unknown) == 1 or len(unknown) == len(served)):
             unknown[-1].usage = rest
-            unknown[-1].estimated |= outer.estimated
+            unknown[-1].estimated |= outer.estimated or any(c.estimated for c in served)  # a sum of guesses is a guess
     return below
 
 
@@ -178,7 +178,7 @@ def _absorb(call: Call, other: Call) -> None:
     if not call.measured and other.measured:
         call.usage = dict(other.usage)
         call.estimated = other.estimated
-    elif call.estimated and other.measured and not other.estimated:
+    elif call.estimated and other.measured and not other.estimated and not _repeats(call, other):
         call.usage = {n: v if v is not None else call.usage[n] for n, v in other.usage.items()}
         call.estimated = False
     elif call.measured and other.measured and _same_counts(call, other):
@@ -207,6 +207,11 @@ def _absorb(call: Call, other: Call) -> None:
     call.models |= other.models
     call.start_ns = min(call.start_ns, other.start_ns)
     call.end_ns = max(call.end_ns, other.end_ns)
+
+
+def _repeats(call: Call, outer: Call) -> bool:
+    """Whether an agent or step merely sums up the guess below it, which makes it no better known."""
+    return outer.role not in CALL_ROLES and _same_counts(call, outer)
 
 
 def _same_counts(a: Call, b: Call) -> bool:

@@ -194,3 +194,8 @@ class TestCommands:
         assert "input 0.15, cache_read 0.075" in out.getvalue()
         assert prices_show(book, "nope", NOW, out) == 1
         assert "its calls are unpriced" in out.getvalue()
+
+    def test_show_names_what_may_have_been_meant(self, book: PriceBook) -> None:
+        out = io.StringIO()
+        assert prices_show(book, "gpt4o-mini", NOW, out, provider="openai") == 1
+        assert "gpt-4o-mini" in out.getvalue()

@@ -4,12 +4,13 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from spanledger import settings
 from spanledger.client import Api, running_api_of
-from spanledger.errors import SchemaError
+from spanledger.errors import BadRequest, SchemaError
 from spanledger.settings import Settings
 from spanledger.store import running
 
@@ -79,3 +80,14 @@ def existing(chosen: Settings) -> None:
     """Refuses a data folder that holds nothing, so that a typing error does not create one. Raises SchemaError."""
     if not chosen.clickhouse_url and not (chosen.data_dir / "clickhouse").is_dir():
         raise SchemaError(f"there is no data in {chosen.data_dir}; start `spanledger up`, or give another --data-dir")
+
+
+def share(text: str, flag: str) -> Decimal:
+    """`0.01` or `1%` as a share of one. Raises BadRequest."""
+    try:
+        found = Decimal(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        if 0 <= found <= 1:
+            return found
+    except InvalidOperation:
+        pass
+    raise BadRequest(f"{flag} {text!r} is not a share; write 0.01 or 1%")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spanledger import settings
+from spanledger.commands.common import share
 from spanledger.stats import times
 
 DESCRIPTION = "Shows what a model costs by the price book (`show`), or where genai-prices disagrees with it (`check`)."
@@ -24,6 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("model")
     show.add_argument("--provider", default="", help="only this seller")
     check = commands.add_parser("check", help="compare with genai-prices")
+    check.add_argument(
+        "--over", default="1%", metavar="SHARE", help="list what is further apart: 0.05 or 5%% (default 1%%)"
+    )
     for command in (show, check):
         command.add_argument("--at", metavar="T", help="prices of that time (default: now)")
         command.add_argument("--price-book", type=Path, metavar="FILE", help="YAML of prices that go first")
@@ -38,4 +42,4 @@ def run(options: argparse.Namespace) -> int:
     when = at or datetime.now(UTC)
     if options.what == "show":
         return commands.prices_show(book, options.model, when, sys.stdout, options.provider)
-    return commands.prices_check(book, when, sys.stdout)
+    return commands.prices_check(book, when, sys.stdout, share(options.over, "--over"))

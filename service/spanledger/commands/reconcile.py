@@ -5,12 +5,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spanledger.commands.common import TENANT, add_place, existing, opened, place, running_api
-from spanledger.errors import BadRequest
+from spanledger.commands.common import TENANT, add_place, existing, opened, place, running_api, share
 
 if TYPE_CHECKING:
     from spanledger.ledger.usage_rows import UsageRow
@@ -38,23 +37,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from spanledger.ledger import reconcile
 
-    tolerance = _share(options.tolerance)
+    tolerance = share(options.tolerance, "--tolerance")
     export = reconcile.read_export(options.file)
     with _groups(options) as groups:
         ours = list(_rows(export.days, groups))
     report = reconcile.compare(export, ours, tolerance)
     print(json.dumps(reconcile.to_json(report)) if options.json else reconcile.render(report))
     return 0 if report.within_tolerance else 1
-
-
-def _share(text: str) -> Decimal:
-    try:
-        share = Decimal(text.rstrip("%")) / (100 if text.endswith("%") else 1)
-    except InvalidOperation:
-        share = Decimal(-1)
-    if not 0 <= share <= 1:
-        raise BadRequest(f"--tolerance {text!r} is not a share; write 0.01 or 1%")
-    return share
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import TextIO
 
 from spanledger.pricing.book import PriceBook
 from spanledger.pricing.check import compare
 from spanledger.pricing.price import RATE_NAMES, Price, usd
+from spanledger.pricing.providers import canonical
 
 
 def prices_check(book: PriceBook, at: datetime, out: TextIO, over: Decimal = Decimal("0.01")) -> int:
@@ -39,7 +41,17 @@ def prices_show(book: PriceBook, model: str, at: datetime, out: TextIO, provider
     if not shown:
         where = f" at provider {provider}" if provider else ""
         out.write(f"no price for {model!r}{where} in price book {book.version}: its calls are unpriced\n")
+        if similar := _similar(book, model, provider):
+            out.write(f"similar names: {', '.join(similar)}\n")
     return 0 if shown else 1
+
+
+def _similar(book: PriceBook, model: str, provider: str) -> list[str]:
+    """At most five models whose names contain the given one, or are spelled nearly so."""
+    name = model.lower()
+    known = sorted({price.model for price in book.prices() if not provider or price.provider == canonical(provider)})
+    containing = [one for one in known if name in one.lower()]
+    return sorted(containing, key=len)[:5] or get_close_matches(name, known, n=5)
 
 
 def _sheet(price: Price) -> str:

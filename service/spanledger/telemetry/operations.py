@@ -12,7 +12,6 @@ from spanledger.telemetry import semconv
 from spanledger.telemetry.genai import fail
 from spanledger.telemetry.setup import Telemetry
 
-
 MAX_OPTIONS = 50  # named in a decision: servers may have many tools, and each decision lists them
 
 

@@ -5,7 +5,7 @@ SELECT
     LogAttributes['spanledger.statement.conversation_id'] AS conversation_id,
     toUInt32OrZero(LogAttributes['spanledger.statement.version']) AS version,
     LogAttributes['spanledger.statement.cause'] AS cause,
-    Timestamp AS sealed_at,
+    fromUnixTimestamp64Nano(toInt64OrZero(LogAttributes['spanledger.statement.sealed_ns']), 'UTC') AS sealed_at,
     fromUnixTimestamp64Nano(toInt64OrZero(LogAttributes['spanledger.statement.first_ns']), 'UTC') AS first_at,
     fromUnixTimestamp64Nano(toInt64OrZero(LogAttributes['spanledger.statement.last_ns']), 'UTC') AS last_at,
     LogAttributes['spanledger.statement.user_id'] AS user_id,

@@ -45,6 +45,7 @@ def attributes(statement: Statement) -> dict[str, str | int | float]:
         "conversation_id": statement.conversation_id,
         "version": statement.version,
         "cause": statement.cause,
+        "sealed_ns": parse_time(statement.sealed_at),
         "first_ns": statement.first_ns,
         "last_ns": statement.last_ns,
         "user_id": statement.user_id,

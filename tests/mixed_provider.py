@@ -29,6 +29,7 @@ PIECES = 3  # before a stream breaks off
 class Call:
     """One request as this side saw it. `whole`: the answer was sent to its end, usage included where it has any."""
 
+    number: int  # among all, which makes the answer's id its own
     model: str
     provider: str
     stream: bool
@@ -100,7 +101,14 @@ class Providers:
         body = await request.json()
         model, stream = speaks.asked(request, body)
         behaviour, _, number = model.removeprefix("claude-").rpartition("-")
-        call = Call(model, speaks.name, stream, input_tokens=20 + int(number) % 50, output_tokens=5 + int(number) % 7)
+        call = Call(
+            len(self.log),
+            model,
+            speaks.name,
+            stream,
+            input_tokens=20 + int(number) % 50,
+            output_tokens=5 + int(number) % 7,
+        )
         call.said_usage = behaviour != "no-usage"
         call.cost = "0.00125" if behaviour == "dear" else ""
         before = len(self.of(model))
@@ -146,11 +154,17 @@ class OpenAI:
 
     def whole(self, call: Call) -> dict[str, Any]:
         choice = {"index": 0, "message": {"role": "assistant", "content": "".join(WORDS)}, "finish_reason": "stop"}
-        body = {"id": "chatcmpl-x", "object": "chat.completion", "created": 1, "model": call.model, "choices": [choice]}
+        body = {
+            "id": f"chatcmpl-{call.number}",
+            "object": "chat.completion",
+            "created": 1,
+            "model": call.model,
+            "choices": [choice],
+        }
         return body | ({"usage": self._usage(call)} if call.said_usage else {})
 
     async def pieces(self, call: Call, broken_off: bool) -> AsyncIterator[bytes]:
-        head = {"id": "chatcmpl-x", "object": "chat.completion.chunk", "created": 1, "model": call.model}
+        head = {"id": f"chatcmpl-{call.number}", "object": "chat.completion.chunk", "created": 1, "model": call.model}
         for word in WORDS[: PIECES if broken_off else None]:
             delta = {"role": "assistant", "content": word}
             yield _data(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
@@ -197,7 +211,7 @@ class Anthropic:
 
     def _message(self, call: Call) -> dict[str, Any]:
         return {
-            "id": "msg_x",
+            "id": f"msg_{call.number}",
             "type": "message",
             "role": "assistant",
             "model": call.model,
@@ -235,7 +249,7 @@ class Gemini:
             "candidatesTokenCount": call.output_tokens,
             "totalTokenCount": call.input_tokens + call.output_tokens,
         }
-        body = {"candidates": [candidate], "modelVersion": call.model, "responseId": "resp-x"}
+        body = {"candidates": [candidate], "modelVersion": call.model, "responseId": f"resp-{call.number}"}
         return body | ({"usageMetadata": used} if usage and call.said_usage else {})
 
 

@@ -1,5 +1,6 @@
 """A process that dies in the middle of runs: what the next one makes of them."""
 
+import contextlib
 import http.client
 import json
 from pathlib import Path
@@ -20,8 +21,8 @@ from system import System, free_port
 CONVERSATION = "conv-lost"
 
 
-def hang(system: System, conversation: str) -> http.client.HTTPResponse:
-    """A message whose provider never finishes; returns the response once it has begun."""
+def hang(system: System, conversation: str) -> contextlib.ExitStack:
+    """A message whose provider never finishes, once its answer has begun; close it to leave."""
     connection = http.client.HTTPConnection("127.0.0.1", system.port, timeout=60)
     body = {"content": "count to five", "model": "openai/hangs", "stream": True, "user_id": "user-lost"}
     connection.request(
@@ -33,8 +34,10 @@ def hang(system: System, conversation: str) -> http.client.HTTPResponse:
     response = connection.getresponse()
     while "three" not in response.readline().decode():
         pass
-    connection.close()  # the response keeps the socket
-    return response
+    client = contextlib.ExitStack()
+    client.callback(connection.close)
+    client.callback(response.close)
+    return client
 
 
 def test_runs_that_a_killed_process_left_end_as_abandoned(tmp_path: Path) -> None:

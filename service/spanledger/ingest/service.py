@@ -84,7 +84,11 @@ class Ingest:
         if listen:
             Registry(data_dir).close()  # the workers find it made, with the keys in it
             self._supervisor = Supervisor(self._settings, _worker_count(), self._loader.offer)
-            self._supervisor.start()
+            try:
+                self._supervisor.start()
+            except SettingsError:
+                self._release()
+                raise
         self._loader.start()
 
     def submit(self, signal: str, body: bytes, content_type: str, tenant: str = "") -> Answer:
@@ -129,6 +133,10 @@ class Ingest:
         if self._started and not self._loader.drain(max(0.0, deadline - time.monotonic())):
             log.warning("the spool is not empty; the next start loads the rest")
         self._loader.stop(max(1.0, deadline - time.monotonic()))
+        self._release()
+
+    def _release(self) -> None:
+        """Another process may load this spool from now on."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None

@@ -18,6 +18,7 @@ A message says what happened and what to do about it; it is safe to show to the 
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 
@@ -30,7 +31,7 @@ class SpanledgerError(Exception):
     title = "Internal error"
     status = 500
     members: Mapping[str, Any] = {}
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class SettingsError(SpanledgerError):
@@ -74,7 +75,7 @@ class Unauthenticated(Refused):
     title = "Key needed"
     status = 401
     error_type = "unauthenticated"
-    headers = {"WWW-Authenticate": 'Bearer realm="spanledger"'}
+    headers: Mapping[str, str] = MappingProxyType({"WWW-Authenticate": 'Bearer realm="spanledger"'})
 
 
 class LimitExceeded(SpanledgerError):

@@ -77,7 +77,6 @@ PLANS = {
     ),
     "evaluation": Plan(agent="judge"),
     "analysis": Plan(agent="analyst"),
-    "analysis": Plan(agent="analyst"),
 }
 
 

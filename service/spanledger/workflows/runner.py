@@ -222,15 +222,16 @@ class Runner:
         run = Run(order, asked=messages, stream=stream, emit=emit)
         async with self._gated(run):
             agent = self._operations.agent(order.agent) if order.agent_id else contextlib.nullcontext()
-            with self._genai.workflow(order.workflow) as span, agent:
+            with self._genai.workflow(order.workflow) as span:
                 # A span is exported at its end: of a run that ends with the process, this is what remains.
                 self._telemetry.event(semconv.WORKFLOW_STARTED, "workflow started", {})
-                run.context = otel.get_current()
-                try:
-                    await engine.run(order.workflow, run, messages, thread)
-                except BaseException as exc:
-                    _log.warning("workflow failed: %s", _reason(exc))
-                    raise
+                with agent:
+                    run.context = otel.get_current()
+                    try:
+                        await engine.run(order.workflow, run, messages, thread)
+                    except BaseException as exc:
+                        _log.warning("workflow failed: %s", _reason(exc))
+                        raise
                 self._telemetry.event(semconv.WORKFLOW_COMPLETED, "workflow completed", {})
                 context = span.get_span_context()
         return run, trace.format_trace_id(context.trace_id) if context.is_valid else ""

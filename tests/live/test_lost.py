@@ -46,7 +46,7 @@ def test_runs_that_a_killed_process_left_end_as_abandoned(tmp_path: Path) -> Non
         system = System(tmp_path / "data").start(SPANLEDGER_CANARY_INTERVAL_S="0", **provider)
         with Reader(system.port, "/v1/events?user_id=user-lost") as reader:
             streaming = hang(system, CONVERSATION)
-            started = reader.until_type("workflow_started")[-1]
+            started = next(event for event in reader.until_type("workflow_started") if event.type == "workflow_started")
             assert system.get("realtime")["in_flight_workflows"] == 1
             system.post("/v1/flush", {})
             system.kill()
@@ -68,6 +68,7 @@ def test_runs_that_a_killed_process_left_end_as_abandoned(tmp_path: Path) -> Non
     assert failed["error"]["type"] == "abandoned"
     assert failed["priority"] == "high"
     assert failed["trace_id"] == started.data["trace_id"]
+    assert failed["span_id"] == started.data["span_id"]  # what had happened inside finds its parent
     assert in_flight == 0
     assert message["status"] == "abandoned"
     assert message["conversation_id"] == CONVERSATION

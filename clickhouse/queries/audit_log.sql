@@ -2,7 +2,8 @@
 -- grain:  entry; one that stands for several equal happenings has their number in `count`
 -- source: otel_logs
 -- units:  at_ns since 1970 UTC
--- sealed: 1 if this installation wrote it; senders may write logs too. A true copy of an entry is that entry.
+-- sealed: 1 if this installation wrote it; senders may write logs too. A true copy of an entry is that entry, and what the
+-- seal does not cover is told as it came first: nobody can copy an entry before it is there.
 -- (before_ns, before_id): the last row of the page before; an empty filter does not filter; action 'key.*' is all of key.
 SELECT
     *,
@@ -20,10 +21,10 @@ FROM
         LogAttributes['spanledger.entry.seal'] AS seal,
         LogAttributes[concat(EventName, '.count')] AS count_text,
         greatest(1, toInt64OrZero(count_text)) AS count,
-        any(LogAttributes['user.id']) AS user_id,
-        any(LogAttributes['spanledger.correlation.id']) AS correlation_id,
-        any(TraceId) AS trace_id,
-        any(LogAttributes) AS attributes,
+        argMin(LogAttributes['user.id'], ReceivedAt) AS user_id,
+        argMin(LogAttributes['spanledger.correlation.id'], ReceivedAt) AS correlation_id,
+        argMin(TraceId, ReceivedAt) AS trace_id,
+        argMin(LogAttributes, ReceivedAt) AS attributes,
         {secret:String} != '' AND seal = lower(hex(SHA256(arrayStringConcat(
             [{secret:String}, entry_id, event, action, outcome, target, key_id, count_text, toString(at_ns), {secret:String}], char(31))))) AS sealed
     FROM otel_logs

@@ -74,12 +74,18 @@ def history(tour: Tourist) -> None:
             submit("jsonl", file, tour.api)
     tour.settle()
     found = tour.get(f"/v1/conversations/{tour.name}")
+    messages = tour.get(f"/v1/conversations/{tour.name}/messages")["items"]
+    tour.proof.traces += [message["trace_id"] for message in messages]
     tour.proof.add("GET /v1/conversations/{id}", messages=found["message_count"], first_at=found["first_at"])
     tour.proof.check(found["message_count"] == 2, "the second import was not idempotent")
 
 
 def behaviour(tour: Tourist) -> None:
     """Behaviour and health"""
+    tour.say("hello")
+    tour.status(f"/v1/conversations/{tour.name}/messages", {"content": "hello", "model": "offline/error-500"})
+    tour.post("/v1/canary", {})
+    tour.settle()
     for what in ("users", "workflows", "errors"):
         found = tour.get(f"/v1/behaviour/{what}")
         tour.proof.add(f"GET /v1/behaviour/{what}", **found)

@@ -1,4 +1,4 @@
-"""One ClickHouse server for the lane; every test has a database of its own."""
+"""One ClickHouse server for the lane; every module of tests has a database of its own."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server_url(request: pytest.FixtureRequest) -> str:
     """A new, empty database: on the server of SPANLEDGER_TEST_CLICKHOUSE_URL where that is set."""
     if GIVEN_URL:
@@ -29,7 +29,7 @@ def server_url(request: pytest.FixtureRequest) -> str:
     return fresh_database(request.getfixturevalue("server").url())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def remote(server_url: str) -> Iterator[Store]:
     """That database, migrated."""
     opened = open_server(server_url)

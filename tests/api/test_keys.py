@@ -167,7 +167,7 @@ FORGERIES = {
     "the right id, another secret": lambda key: key[:-43] + "A" * 43,
     "one character more": lambda key: key + "A",
     "one character less": lambda key: key[:-1],
-    "the id alone": lambda key: key.rsplit("_", 1)[0],
+    "the id alone": lambda key: "_".join(key.split("_", 2)[:2]),
     "another scheme": lambda key: key.replace("sl_", "sk-"),
     "not ASCII": lambda key: "schlüssel",
     "empty": lambda key: "",
@@ -356,7 +356,7 @@ def test_no_key_is_ever_written_down(guarded: System, keys: dict[str, str], red:
     red.say("written-down", "hello")
     red.call("GET", "/v1/usage", Authorization="Bearer " + keys["admin"][:-1])
     red.flush()
-    secret = keys["admin"].rsplit("_", 1)[1][:-1]
+    secret = keys["admin"].split("_", 2)[2][:-1]
     texts = spanledger(
         "sql",
         f"SELECT (SELECT count() FROM otel_logs WHERE position(concat(Body, toString(LogAttributes)), '{secret}') > 0)"

@@ -8,6 +8,7 @@ dear      says what it charges too (OpenAI)        flaky     429 with Retry-Afte
 limited   429 with Retry-After: 60                 broken    500, always
 mute      takes the request and never answers      cut       breaks the connection off after three pieces
 hangs     sends three pieces and waits until its client goes away
+withheld  says that the prompt was blocked, and nothing of usage (Gemini)
 """
 
 import asyncio
@@ -190,23 +191,24 @@ class Anthropic:
         return {"type": "error", "error": {"type": "api_error", "message": f"status {status} as asked"}}
 
     def whole(self, call: Call) -> dict[str, Any]:
-        usage = {"input_tokens": call.input_tokens, "output_tokens": call.output_tokens} if call.said_usage else {}
+        used = {"input_tokens": call.input_tokens, "output_tokens": call.output_tokens}
+        usage = {"usage": used} if call.said_usage else {}
         return self._message(call) | {
             "content": [{"type": "text", "text": "".join(WORDS)}],
             "stop_reason": "end_turn",
-            "usage": {"input_tokens": 0, "output_tokens": 0} | usage,
+            **usage,
         }
 
     async def pieces(self, call: Call, broken_off: bool) -> AsyncIterator[bytes]:
-        began = {"input_tokens": call.input_tokens if call.said_usage else 0, "output_tokens": 0}
-        yield _event("message_start", {"message": self._message(call) | {"usage": began}})
+        began = {"usage": {"input_tokens": call.input_tokens, "output_tokens": 0}} if call.said_usage else {}
+        yield _event("message_start", {"message": self._message(call) | began})
         yield _event("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}})
         for word in WORDS[: PIECES if broken_off else None]:
             yield _event("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": word}})
         if not broken_off:
             yield _event("content_block_stop", {"index": 0})
-            used = {"output_tokens": call.output_tokens if call.said_usage else 0}
-            yield _event("message_delta", {"delta": {"stop_reason": "end_turn"}, "usage": used})
+            used = {"usage": {"output_tokens": call.output_tokens}} if call.said_usage else {}
+            yield _event("message_delta", {"delta": {"stop_reason": "end_turn"}, **used})
             yield _event("message_stop", {})
 
     def _message(self, call: Call) -> dict[str, Any]:
@@ -232,6 +234,8 @@ class Gemini:
         return {"error": {"code": status, "message": f"status {status} as asked", "status": "UNAVAILABLE"}}
 
     def whole(self, call: Call) -> dict[str, Any]:
+        if call.model.startswith("withheld"):
+            return {"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": call.model}
         return self._piece(call, "".join(WORDS), "STOP")
 
     async def pieces(self, call: Call, broken_off: bool) -> AsyncIterator[bytes]:

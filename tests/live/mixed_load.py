@@ -53,11 +53,10 @@ class Sent:
 
 
 def plan(count: int, seed: int = 6) -> list[Sent]:
-    """`count` messages in a fixed mixture. Only OpenAI's format can say a price, and LiteLLM takes no answer of Gemini
-    without usage."""
+    """`count` messages in a fixed mixture. Only OpenAI's format can say a price."""
     kinds = random.Random(seed).choices(list(_KINDS), weights=list(_KINDS.values()), k=count)
     return [
-        Sent(number, _PROVIDERS[number % 3] if behaviour not in {"dear", "no-usage"} else "openai", behaviour, stream)
+        Sent(number, _PROVIDERS[number % 3] if behaviour != "dear" else "openai", behaviour, stream)
         for number, (behaviour, stream) in enumerate(kinds)
     ]
 

@@ -106,10 +106,11 @@ class LiteLLM:
             os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
             import litellm
 
-            from spanledger.workflows import offline
+            from spanledger.workflows import litellm_silence, offline
 
             litellm.telemetry = False
             litellm.suppress_debug_info = True  # or it prints advice to stdout on every error
+            litellm_silence.accept()
             offline.register(self._book)
             tokens.load()
             # The first calls import another second's worth, with tools the most.

@@ -36,6 +36,7 @@ test: $(VENV)/.dev $(TEST_PARTS) ## everything this machine can run, but the slo
 
 soak: $(VENV)/.dev ## the slow lane: long property tests, crash and memory soaks
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python tests/pipeline/soak.py --cycles 200
 	$(BIN)/spanledger bench soak --json
 
 fmt: $(VENV)/.dev  ## format

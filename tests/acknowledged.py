@@ -59,8 +59,12 @@ class Senders:
                 started = time.monotonic()
                 try:
                     answer = client.post("/v1/traces", content=request.SerializeToString(), headers=PROTOBUF)
-                except httpx.TransportError:
+                except httpx.ConnectError:  # nobody is there any more
                     return
+                except (
+                    httpx.TransportError
+                ):  # not acknowledged; another process may take the place of the one that died
+                    continue
                 self._note(answer.status_code, ids, time.monotonic() - started)
                 self._stopped.wait(self._pause_s if answer.status_code == 200 else 0.05)
 

@@ -31,14 +31,16 @@ class System:
         self.prefix: list[str] = []  # a command that runs ours
         self.program = ["-m", "spanledger.cli", "up"]  # as Python's arguments
         self.timeout_s = 60.0  # of a request
+        self.start_s = 60.0  # until it is ready
         self.process: subprocess.Popen[str] | None = None
-        self.printed: list[str] = []
+        self.printed: list[str] = []  # by the latest process
 
     def start(self, **environ: str) -> "System":
         self.launch(**environ)
         assert self.process is not None
-        self.wait_ready(60)
-        assert self.process.poll() is None, f"it ended with {self.process.wait()}: {self.stderr()}"
+        told = self.wait_ready(self.start_s)
+        assert told, f"not ready after {self.start_s:.0f} s, last said {self.printed[-1:]}: {self.stderr()}"
+        assert self.is_ready, f"it ended with {self.process.wait(30)}: {self.stderr()}"
         return self
 
     def launch(self, **environ: str) -> None:
@@ -51,23 +53,17 @@ class System:
                 text=True,
                 env={**os.environ, **environ},
             )
-        self._ready = threading.Event()
-        self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self._told, self.printed = threading.Event(), []
+        self._reader = threading.Thread(target=_read, args=(self.process, self.printed, self._told), daemon=True)
         self._reader.start()
 
     def wait_ready(self, timeout: float) -> bool:
         """Whether it printed `ready`, or ended, in time."""
-        return self._ready.wait(timeout)
+        return self._told.wait(timeout)
 
-    def _read(self, process: "subprocess.Popen[str]") -> None:
-        """Collects what is printed, to its end."""
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                self.printed.append(line.rstrip())
-                if line.startswith("ready"):
-                    self._ready.set()
-        self._ready.set()
+    @property
+    def is_ready(self) -> bool:
+        return any(line.startswith("ready") for line in self.printed)
 
     def stop(self) -> int:
         """SIGTERM, then the exit code."""
@@ -122,3 +118,14 @@ class System:
         status, _, answer = self.request("POST", f"/v1/{signal_name}", body, self.otlp_port, Content_Type=content_type)
         assert status == 200, answer
         self.post("/v1/flush", {})
+
+
+def _read(process: "subprocess.Popen[str]", lines: list[str], told: threading.Event) -> None:
+    """Collects what one process prints, to its end."""
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if line.startswith("ready"):
+                told.set()
+    told.set()

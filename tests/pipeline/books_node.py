@@ -1,6 +1,7 @@
 """`spanledger up` below its API: door, loader, engine, settlement, put together as there; quick to start and to kill.
 
-`python books_node.py --data-dir=DIR --otlp-http-port=PORT` prints `ready` and serves until SIGTERM.
+`python books_node.py --data-dir=DIR --otlp-http-port=PORT` says how it starts, prints `ready` and serves until
+SIGTERM.
 """
 
 import argparse
@@ -27,21 +28,25 @@ def main() -> None:
     settings = Settings(data_dir=options.data_dir, otlp_http_port=options.otlp_http_port, otlp_grpc_port=0)
     store = open_embedded(settings.data_dir)
     clean = running.begin(settings.data_dir)
-    migrate.migrate(store)
+    migrate.migrate(store, say)
     ledger, ingest = Ledger(store, settings), Ingest(settings, store)
     operator.renew(settings.data_dir)
     if not clean:
-        ledger.recover()
+        ledger.recover(say)
     ingest.on_loaded(lambda _: ledger.settler.wake())
     ingest.start()
     ledger.settler.start()
-    print("ready", flush=True)
+    say("ready")
     stop.wait()
     ingest.stop()
     ledger.settler.stop()
     ledger.settler.settle_now()
     store.close()
     running.finish(settings.data_dir)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 Killed is now the whole `spanledger up`, now the part of it below the API, which starts faster; the last life of every
 data folder is a whole one, and what it leaves is compared level by level.
 
-`python tests/pipeline/soak.py --cycles 200 [--folder DIR] [--seed N]` prints the figures as JSON; exit code 1 if bad.
+`python tests/pipeline/soak.py --cycles 200 [--folder DIR] [--seed N]` tells on stderr how it goes and prints the
+figures as JSON; exit code 1 if bad; from the first bad one on the data folders are left where they are.
 """
 
 import argparse
 import json
-import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,12 +22,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # when run as a program
 
-from acknowledged import Senders
+import lives
+from lives import End
+
 from system import System
 
-CYCLES_PER_FOLDER = 20  # then a new one, so that migrations are killed too
-PHASES = {"write": 4, "load": 4, "merge": 4, "start": 3, "stop": 2, "door": 2}  # kill where, how often
-WHOLE, BELOW_API = ["-m", "spanledger.cli", "up"], [str(Path(__file__).with_name("books_node.py"))]
+CYCLES_PER_FOLDER = 20  # then a new one, so that
+MIGRATIONS_PER_FOLDER = 3  # are killed in each
+MOMENTS = {"write": 4, "load": 4, "merge": 4, "start": 3, "stop": 2, "door": 2}  # the others are killed in, how often
 READ_BOOKS = Path(__file__).parents[1] / "read_books.py"
 _QUERIES = {
     "raw": "SELECT count(), uniqExact(TraceId, SpanId) FROM otel_traces WHERE ServiceName = 'test'",
@@ -36,6 +39,7 @@ _QUERIES = {
     "minutes": "SELECT sum(llm_calls), sum(input_tokens) FROM usage_1m WHERE tenant = 'default'",
     "waiting": "SELECT count() FROM (SELECT 1 FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0)",
 }
+Say = Callable[[str], None]
 
 
 @dataclass
@@ -62,140 +66,109 @@ class Figures:
 
 
 class Soak:
-    """`run` kills a system some times in each of several data folders."""
+    """`run` kills a system some times in each of several data folders, which it makes in `folder`.
 
-    def __init__(self, folder: Path, seed: int, whole_share: float = 0.1) -> None:
+    `whole_share`: how many of the lives have an API; 0: not even the last of a folder.
+    """
+
+    def __init__(self, folder: Path, seed: int, whole_share: float = 0.1, say: Say = lambda _: None) -> None:
         self._folder = folder
         self._rng = random.Random(seed)
         self._whole_share = whole_share
+        self._say = say
+        self._started = time.monotonic()
         self.figures = Figures(seed)
 
-    def run(self, cycles: int, told: Callable[[Figures], None] = lambda _: None) -> Figures:
-        started = time.monotonic()
+    def run(self, cycles: int) -> Figures:
         number = 0
         while self.figures.cycles < cycles:
-            wanted = min(CYCLES_PER_FOLDER, cycles - self.figures.cycles)
-            self._one_folder(self._folder / f"books-{number}", wanted)
-            self.figures.seconds = round(time.monotonic() - started, 1)
-            told(self.figures)
+            self._one_folder(self._folder / f"books-{number}", min(CYCLES_PER_FOLDER, cycles - self.figures.cycles))
             number += 1
         return self.figures
 
     def _one_folder(self, data_dir: Path, cycles: int) -> None:
-        system = System(data_dir)
-        system.timeout_s = 900.0  # the last flush settles what many lives left, on a machine that may have other work
+        """Whatever goes wrong is written down, and the next folder begins."""
+        acknowledged: set[str] = set()
+        planned = self.figures.cycles + cycles
         try:
-            acknowledged = self._lives(system, cycles)
+            for number in range(cycles):
+                end = self._one_life(data_dir, number)
+                acknowledged |= end.acknowledged
+                self._note(end)
+            self._last_life(data_dir)
+            self._compare(data_dir, acknowledged)
+        except (AssertionError, OSError, RuntimeError, subprocess.SubprocessError) as exc:
+            self._fault(data_dir, repr(exc))
+            self.figures.cycles = planned
+        self.figures.seconds = round(time.monotonic() - self._started, 1)
+        self._say(f"{data_dir.name}: {json.dumps(asdict(self.figures))}")
+        if self.figures.good:
+            shutil.rmtree(data_dir)
+
+    def _one_life(self, data_dir: Path, number: int) -> End:
+        whole = self._rng.random() < self._whole_share
+        system = lives.born(data_dir, lives.WHOLE if whole else lives.BELOW_API)
+        self.figures.killed_whole += whole
+        try:
+            if number < MIGRATIONS_PER_FOLDER:
+                return lives.kill_in_migration(system, self._rng)
+            (moment,) = self._rng.choices(list(MOMENTS), list(MOMENTS.values()))
+            if moment == "start":
+                return lives.kill_in_start(system, self._rng)
+            return lives.kill_under_load(system, self._rng, moment)
         finally:
             system.kill()
-        self._compare(data_dir, acknowledged)
+
+    def _last_life(self, data_dir: Path) -> None:
+        """Settles everything, and stops as it should."""
+        system = lives.born(data_dir, lives.WHOLE if self._whole_share else lives.BELOW_API)
+        try:
+            system.start()
+            if self._whole_share:
+                system.post("/v1/flush", {})
+            code = system.stop()
+        finally:
+            system.kill()
+        if code:
+            self._fault(data_dir, f"the last stop ended with {code}")
         if "Traceback" in system.stderr():
-            self.figures.faults.append(f"{data_dir.name}: {_first_traceback(system.stderr())}")
+            self._fault(data_dir, _first_traceback(system))
 
-    def _lives(self, system: System, cycles: int) -> set[str]:
-        """All but the last are killed; that one settles everything and stops. Returns what was acknowledged."""
-        acknowledged: set[str] = set()
-        system.program = BELOW_API
-        self._kill_a_start(system, "migration")
-        for _ in range(cycles - 1):
-            system.program = WHOLE if self._rng.random() < self._whole_share else BELOW_API
-            self.figures.killed_whole += system.program is WHOLE
-            (phase,) = self._rng.choices(list(PHASES), list(PHASES.values()))
-            if phase == "start":
-                self._kill_a_start(system, phase)
-            else:
-                acknowledged |= self._kill_under_load(system, phase)
-        system.program = WHOLE
-        self._start(system)
-        system.post("/v1/flush", {})
-        if system.stop() != 0:
-            self.figures.faults.append(f"{system.data_dir.name}: the last stop failed")
-        return acknowledged
+    def _note(self, end: End) -> None:
+        figures = self.figures
+        figures.cycles += 1
+        figures.killed_in[end.moment] = figures.killed_in.get(end.moment, 0) + 1
+        figures.slowest_start_s = max(figures.slowest_start_s, round(end.start_s, 1))
+        elapsed = time.monotonic() - self._started
+        self._say(f"{elapsed:.0f} s, kill {figures.cycles}: {end.moment}, {len(end.acknowledged)} spans acknowledged")
 
-    def _start(self, system: System) -> None:
-        started = time.monotonic()
-        system.start()
-        self.figures.slowest_start_s = max(self.figures.slowest_start_s, round(time.monotonic() - started, 1))
-
-    def _kill_a_start(self, system: System, phase: str) -> None:
-        """Somewhere before `ready`."""
-        system.launch()
-        ready = system.wait_ready(self._rng.uniform(0.3, 3.0))
-        system.kill()
-        self._count("ready" if ready else phase)
-
-    def _kill_under_load(self, system: System, phase: str) -> set[str]:
-        self._start(system)
-        senders = Senders(f"http://127.0.0.1:{system.otlp_port}", pause_s=0.01)
-        time.sleep(self._rng.uniform(0.05, 0.6))
-        if phase in _SIGNS:
-            phase = phase if _await(_SIGNS[phase], system.data_dir) else "write"
-        elif phase == "door":
-            self._kill_the_door(system)
-        elif phase == "stop":
-            assert system.process is not None
-            system.process.terminate()
-            time.sleep(self._rng.uniform(0.0, 1.0))
-        system.kill()
-        self._count(phase)
-        return senders.stop()
-
-    def _kill_the_door(self, system: System) -> None:
-        """The process that acknowledges alone; the system replaces it, and is killed around then."""
-        assert system.process is not None
-        children = Path(f"/proc/{system.process.pid}/task").glob("*/children")
-        for pid in {int(pid) for listing in children for pid in listing.read_text().split()}:
-            os.kill(pid, 9)
-        time.sleep(self._rng.uniform(0.0, 1.5))
-
-    def _count(self, phase: str) -> None:
-        self.figures.cycles += 1
-        self.figures.killed_in[phase] = self.figures.killed_in.get(phase, 0) + 1
+    def _fault(self, data_dir: Path, text: str) -> None:
+        self.figures.faults.append(f"{data_dir}: {text}")
 
     def _compare(self, data_dir: Path, acknowledged: set[str]) -> None:
         """Level by level: every acknowledged span is there, no span is there or counted twice."""
         answer = _read(data_dir)
-        rows = answer["rows"]
+        rows, figures = answer["rows"], self.figures
         ((stored, distinct),) = rows["raw"]
-        self.figures.acknowledged += len(acknowledged)
-        self.figures.stored += distinct
-        self.figures.lost += len(acknowledged - {row[0] for row in rows["ids"]})
-        self.figures.stored_twice += stored - distinct
+        figures.acknowledged += len(acknowledged)
+        figures.stored += distinct
+        figures.lost += len(acknowledged - {row[0] for row in rows["ids"]})
+        figures.stored_twice += stored - distinct
         for level in ("ledger", "minutes"):
             for amount in rows[level][0]:
-                self.figures.counted_twice += abs(int(amount) - distinct)
+                figures.counted_twice += abs(int(amount) - distinct)
         if rows["facts"] != [[distinct]]:
-            self.figures.faults.append(f"{data_dir.name}: {rows['facts']} facts of {distinct} spans")
+            self._fault(data_dir, f"{rows['facts']} facts of {distinct} spans")
         if rows["waiting"] != [[0]]:
-            self.figures.faults.append(f"{data_dir.name}: {rows['waiting']} traces wait for ever")
+            self._fault(data_dir, f"{rows['waiting']} traces wait for ever")
         if not answer["audit"]["balanced"]:
-            self.figures.faults.append(f"{data_dir.name}: {answer['audit']['differences'][:3]}")
-        self.figures.torn_records += len(list((data_dir / "spool" / "dead").glob("*.bin")))
+            self._fault(data_dir, str(answer["audit"]["differences"][:3]))
+        figures.torn_records += len(list((data_dir / "spool" / "dead").glob("*.bin")))
 
 
-def _first_traceback(text: str) -> str:
+def _first_traceback(system: System) -> str:
+    text = system.stderr()
     return text[text.index("Traceback") :][:2000]
-
-
-def _loading(data_dir: Path) -> bool:
-    return any((data_dir / "spool").glob("*/inflight.json"))
-
-
-def _merging(data_dir: Path) -> bool:
-    return any((data_dir / "clickhouse" / "store").glob("*/*/tmp_merge_*"))
-
-
-_SIGNS = {"load": _loading, "merge": _merging}
-
-
-def _await(sign: Callable[[Path], bool], data_dir: Path) -> bool:
-    """Whether it was seen within some seconds of load."""
-    deadline = time.monotonic() + 4
-    while time.monotonic() < deadline:
-        if sign(data_dir):
-            return True
-        time.sleep(0.002)
-    return False
 
 
 def _read(data_dir: Path) -> dict[str, Any]:
@@ -207,18 +180,17 @@ def _read(data_dir: Path) -> dict[str, Any]:
     return answer
 
 
-def _tell(figures: Figures) -> None:
-    print(json.dumps(asdict(figures)), file=sys.stderr, flush=True)
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=200)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--folder", type=Path, help="for the data folders; a temporary one if not given")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="spanledger-soak-") as temporary:
-        figures = Soak(options.folder or Path(temporary), options.seed).run(options.cycles, _tell)
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="spanledger-soak-"))
+    soak = Soak(folder, options.seed, say=lambda text: print(text, file=sys.stderr, flush=True))
+    figures = soak.run(options.cycles)
+    if figures.good and not options.folder:
+        shutil.rmtree(folder)
     print(json.dumps(asdict(figures), indent=2))
     return 0 if figures.good else 1
 

@@ -1,12 +1,12 @@
 """What was acknowledged is there once, whatever happened to the process."""
 
 import os
-import random
 from pathlib import Path
 
 import httpx
 import pytest
-from crash import Node, cycles, expect_once
+from node import Node, expect_once
+from soak import MIGRATIONS_PER_FOLDER, Soak
 
 from acknowledged import PROTOBUF, Senders
 from otlp_make import trace_request
@@ -14,21 +14,10 @@ from spanledger.ingest import records, spool
 
 
 def test_kill_at_random_moments_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    kill_often(tmp_path, 10, random.Random(int(os.environ.get("CRASH_SEED", "7"))))
-
-
-@pytest.mark.slow
-def test_two_hundred_kills(tmp_path: Path) -> None:
-    rng = random.Random()
-    for number in range(10):  # each folder begins with a kill in a migration, sooner or later
-        kill_often(tmp_path / str(number), 20, rng)
-
-
-def kill_often(folder: Path, times: int, rng: random.Random) -> None:
-    acknowledged = set().union(*cycles(folder, times, rng))
-    assert acknowledged
-    with Node(folder) as node:
-        expect_once(node, acknowledged)
+    """Two hundred times: `python tests/pipeline/soak.py`, which `make soak` runs."""
+    figures = Soak(tmp_path, seed=int(os.environ.get("CRASH_SEED", "7")), whole_share=0.0).run(10)
+    assert figures.good, figures
+    assert figures.killed_in["migration"] == MIGRATIONS_PER_FOLDER
 
 
 def test_one_acknowledged_span_survives_an_immediate_kill(tmp_path: Path) -> None:

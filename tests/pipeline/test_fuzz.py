@@ -6,8 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from crash import Node
 from fuzzing import seeds, storm
+from node import Node
 
 
 def rss_kb(pid: int) -> int:

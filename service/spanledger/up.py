@@ -42,7 +42,7 @@ from spanledger.workflows.litellm_model import LiteLLM
 
 log = logging.getLogger(__name__)
 
-DRAIN_S = 10.0  # for requests that run, and again for what is spooled
+DRAIN_S = 10.0  # for requests that run, again for what is spooled, and again for what is not settled
 Say = Callable[[str], None]
 AfterReady = Callable[[str, Say], None]  # gets the API's URL, on a thread of its own
 
@@ -113,7 +113,7 @@ def _start(settings: Settings, stack: ExitStack, say: Say) -> Parts:
 
 def _settle_rest(ledger: Ledger) -> None:
     ledger.settler.stop()
-    ledger.settler.settle_now()
+    ledger.settler.settle_now(DRAIN_S)
 
 
 def refuse_open_host(settings: Settings) -> None:

@@ -46,3 +46,19 @@ def test_settlement_gives_way_and_catches_up(store: Store, ledger: Ledger, tmp_p
     flooded = False
     ledger.settler.settle_now()
     assert store.scalar(PENDING) == 0
+
+
+def test_what_comes_after_settlement_stopped_is_settled_by_whoever_asks(
+    store: Store, ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.settler.start()
+    ledger.settler.stop()  # as at the end of a system, which loads the rest of the spool then
+    ingest = Ingest(Settings(data_dir=tmp_path), store)
+    ingest.start(listen=False)
+    assert ingest.submit("traces", Body(random.Random(2), 3).fresh(), "application/x-protobuf").ok
+    assert ingest.flush(60)
+    ingest.stop()
+    assert ledger.settler.settle_now(within_s=0) == 0
+    assert store.scalar(PENDING) == 3
+    assert ledger.settler.settle_now() > 0
+    assert store.scalar(PENDING) == 0

@@ -5,6 +5,7 @@ Doing it again posts nothing, so a crash, a second settler or a repeated batch d
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -142,15 +143,19 @@ class Settler:
         """Says that spans have landed."""
         self._wake.set()
 
-    def settle_now(self) -> int:
-        """Settles until nothing is pending; returns how many entries were posted. Raises StoreError."""
-        return self._settle_while(lambda: True)
+    def settle_now(self, within_s: float = math.inf) -> int:
+        """Settles until nothing is pending or time is over, also when stopped; returns how many entries were posted.
+
+        Raises StoreError.
+        """
+        deadline = time.monotonic() + within_s
+        return self._settle_while(lambda: time.monotonic() < deadline)
 
     def _settle_while(self, may_go_on: Callable[[], bool]) -> int:
         posted = 0
         with self.busy:
             batch = take(self._store, note=self._note_truncated)
-            while batch is not None and not self._stop.is_set() and may_go_on():
+            while batch is not None and may_go_on():
                 outcome, batch = self._settle_and_read_on(batch)
                 self._note(outcome)
                 posted += outcome.entries
@@ -199,7 +204,7 @@ class Settler:
                 if self._is_flooded():
                     self._settle_a_little()
                 else:
-                    self._settle_while(lambda: not self._is_flooded())
+                    self._settle_while(lambda: not (self._stop.is_set() or self._is_flooded()))
             except SpanledgerError as exc:
                 self._failed(exc)
             except Exception as exc:

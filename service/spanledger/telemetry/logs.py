@@ -9,7 +9,7 @@ from opentelemetry import context as otel
 from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumber
 
 # Who logs about exporting must not be exported, or one failed export would feed the next.
-_NOT_OURS = ("opentelemetry", "urllib3", "requests")
+_NOT_OURS = ("opentelemetry", "urllib3", "requests", "httpx", "httpcore", "spanledger.telemetry.otlp")
 _SEVERITY = (
     (logging.CRITICAL, SeverityNumber.FATAL, "FATAL"),
     (logging.ERROR, SeverityNumber.ERROR, "ERROR"),
@@ -28,7 +28,7 @@ class OtlpHandler(logging.Handler):
         self._loggers: dict[str, Logger] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.split(".", 1)[0] in _NOT_OURS:
+        if record.name in _NOT_OURS or record.name.split(".", 1)[0] in _NOT_OURS:
             return
         try:
             self._logger(record.name).emit(_translated(record))

@@ -14,7 +14,7 @@ import httpx
 
 SUFFIX = ".pb"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
-_AGAIN = frozenset({408, 429, 502, 503, 504})  # of OTLP: to be repeated; any other refusal is final
+AGAIN = frozenset({408, 429, 502, 503, 504})  # of OTLP: to be repeated; any other refusal is final
 
 _log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class Resender:
             _log.warning("kept telemetry cannot be read: %s", exc)
             self._done(path, signal, int(items))
             return True
-        if answer.status_code in _AGAIN:
+        if answer.status_code in AGAIN:
             return False
         self._done(path, signal, 0 if answer.is_success else int(items))
         return True

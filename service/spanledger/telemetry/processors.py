@@ -16,6 +16,7 @@ from spanledger.telemetry import ids
 QUEUE_SIZE = 8192  # spans, and as many log records: some 10 s of heavy traffic, ~20 MB
 BATCH_SIZE = 512
 SCHEDULE_DELAY_MS = 100  # a reply's spans leave at most this much after it
+LOG_DELAY_MS = 500  # nobody waits for them as for figures, and every request costs
 
 
 class Tally:
@@ -117,7 +118,7 @@ class LogQueue(BatchLogRecordProcessor):
         super().__init__(
             _CountedLogs(exporter, tally),
             max_queue_size=QUEUE_SIZE,
-            schedule_delay_millis=SCHEDULE_DELAY_MS,
+            schedule_delay_millis=LOG_DELAY_MS,
             max_export_batch_size=BATCH_SIZE,
         )
 

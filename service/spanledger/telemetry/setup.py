@@ -12,25 +12,21 @@ from typing import Any
 from fastapi import FastAPI
 from opentelemetry import context as otel
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import CallbackOptions, Meter, NoOpMeterProvider, Observation
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import NoOpTracerProvider, Span, Tracer
 
 import spanledger
 from spanledger.telemetry import semconv
-from spanledger.telemetry.keeping import KeptLogs, KeptSpans
 from spanledger.telemetry.listening import Listener, ListeningToRecords, ListeningToSpans
 from spanledger.telemetry.logs import OtlpHandler
 from spanledger.telemetry.lost import LostSpan
+from spanledger.telemetry.otlp import Door, OtlpLogs, OtlpSpans
 from spanledger.telemetry.outbox import Outbox, Resender
 from spanledger.telemetry.processors import (
     QUEUE_SIZE,
@@ -224,6 +220,9 @@ class _Providers:
         if outbox is not None:
             self.resender = Resender(outbox, endpoint, headers or {}, EXPORT_TIMEOUT_S, self._lost)
 
+        def door() -> Door:
+            return Door(endpoint, headers or {}, EXPORT_TIMEOUT_S, self.resender)
+
         self.traces = TracerProvider(
             sampler=KeepUsage(),
             resource=resource,
@@ -231,18 +230,12 @@ class _Providers:
             span_limits=SpanLimits(max_attribute_length=MAX_ATTRIBUTE_CHARS),
         )
         self.traces.add_span_processor(IdsOnSpans())
-        spans: SpanExporter = OTLPSpanExporter(f"{endpoint}/v1/traces", headers=headers, timeout=EXPORT_TIMEOUT_S)
-        if self.resender is not None:
-            spans = KeptSpans(spans, self.resender)
-        self._spans = SpanQueue(TenantSpans(spans), self.tallies["spans"])
+        self._spans = SpanQueue(TenantSpans(OtlpSpans(door())), self.tallies["spans"])
         self.traces.add_span_processor(self._spans)
 
         self.logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
         self.logs.add_log_record_processor(IdsOnLogs())
-        records: LogRecordExporter = OTLPLogExporter(f"{endpoint}/v1/logs", headers=headers, timeout=EXPORT_TIMEOUT_S)
-        if self.resender is not None:
-            records = KeptLogs(records, self.resender)
-        self.logs.add_log_record_processor(LogQueue(TenantLogs(records), self.tallies["logs"]))
+        self.logs.add_log_record_processor(LogQueue(TenantLogs(OtlpLogs(door())), self.tallies["logs"]))
         self.handler = OtlpHandler(self.logs)
         logging.getLogger().addHandler(self.handler)
         if logging.getLogger("spanledger").level == logging.NOTSET:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from spanledger.ingest.answers import CONTENT_TYPES, Answer, Encoding
+from spanledger.ingest.crowd import BoundedServer
 from spanledger.ingest.door import Door, encoding_of
 from spanledger.ingest.limits import Allowance, Limited, Limits
 from spanledger.ingest.senders import Sender, Senders, TurnedAway
@@ -45,7 +46,7 @@ class Bounds:
     body_timeout_s: float = 30.0  # for a whole body
     idle_timeout_s: float = 75.0  # for a whole header, and between requests of a connection
     max_buffered_bytes: int = 192 * 1024 * 1024  # request bodies in memory at a time
-    max_connections: int = 2000
+    max_connections: int = 2000  # beyond it the silent are closed, and where all are busy the next is refused
 
 
 class HttpDoor:
@@ -67,8 +68,9 @@ class HttpDoor:
         self._bounds = bounds
         self._cors_origin = cors_origin
         self._buffered = 0
-        self.server = web.Server(
+        self.server = BoundedServer(
             self._handle,
+            bounds.max_connections,
             keepalive_timeout=bounds.idle_timeout_s,
             auto_decompress=False,
             access_log=None,
@@ -76,7 +78,7 @@ class HttpDoor:
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if len(self.server.connections) > self._bounds.max_connections:
+        if self.server.overfull:
             response = self._respond(Answer(503, "too many connections", retry_after=5), None, "json")
             response.force_close()
             return response

@@ -22,6 +22,10 @@ async def serve(door: Door, sync: Sync | None, limits: Limits, senders: Senders,
         ("grpc.so_reuseport", 1),
         ("grpc.max_concurrent_streams", 128),
         ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.keepalive_time_ms", 60_000),  # who is gone without a word is noticed
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.max_connection_idle_ms", 300_000),  # clients connect again by themselves
+        ("grpc.server_handshake_timeout_ms", 30_000),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=_MAX_CONCURRENT)

@@ -15,6 +15,7 @@ import ctypes
 import json
 import logging
 import os
+import resource
 import signal as os_signal
 import socket
 import sys
@@ -37,6 +38,7 @@ from spanledger.registry import Registry
 _LINGER_S = 0.004  # what arrives within it after the first record goes into the same batch
 _MAX_AGE_S = 1.0  # an open segment is completed after it, whether or not the loader asked
 _STATS_EVERY_S = 0.5
+_OPEN_FILES = 8192
 _PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger(__name__)
@@ -189,6 +191,13 @@ def _sync_and_close(fd: int) -> None:
         os.close(fd)
 
 
+def _allow_many_connections() -> None:
+    """The usual 1024 open files are fewer than the connections that the door keeps."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES if hard < 0 else min(_OPEN_FILES, hard), hard))
+
+
 def _die_with_parent(parent_pid: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, os_signal.SIGKILL)
     if os.getppid() != parent_pid:  # it was gone before the line above
@@ -198,6 +207,7 @@ def _die_with_parent(parent_pid: int) -> None:
 def main() -> None:
     config = Config(**json.loads(sys.argv[1]))
     _die_with_parent(config.parent_pid)
+    _allow_many_connections()
     # Ctrl-C in a terminal reaches the whole group; the parent decides when the door closes.
     os_signal.signal(os_signal.SIGINT, os_signal.SIG_IGN)
     os_signal.signal(os_signal.SIGTERM, os_signal.SIG_IGN)

@@ -11,7 +11,8 @@ import pytest
 
 from ledger_rows import write_rows
 from spanledger.ledger.ledger import Ledger
-from spanledger.ledger.settler import Settler
+from spanledger.ledger.settler import Settler, settle
+from spanledger.ledger.work import forget, take
 from spanledger.settings import Settings
 from spanledger.store.client import Store
 
@@ -118,6 +119,25 @@ def test_two_settlers_at_once_do_no_harm(store: Store, ledger: Ledger, tenant: s
     ledger.settler.settle_now()
     (found,) = totals(store, tenant)
     assert (found[0], found[3]) == (200, 400), "the same spans five times over count once"
+    assert [d for d in ledger.audit().differences if d.key["tenant"] == tenant] == []
+
+
+def test_what_comes_after_two_settlers_took_the_same_trace_is_read(store: Store, ledger: Ledger, tenant: str) -> None:
+    """As many spans as both of them settled, so that counts would say that nothing is left."""
+    tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
+    land(store, tenant)
+    first = take(store)
+    assert first is not None
+    hidden = store.query("SELECT * FROM settle_work WHERE run_id = {run:String}", {"run": first.run_id})
+    forget(store, first.run_id)  # as if the second had looked before the first wrote down what it works on
+    second = take(store)
+    store.insert("settle_work", ["run_id", "round", "tenant", "trace_id", "pending"], hidden)
+    assert second is not None
+    for batch in (first, second):
+        settle(store, ledger.prices, batch)
+    land(store, tenant)  # the same spans again
+    ledger.settler.settle_now()
+    assert {found[0] for found in totals(store, tenant)} == {3}
     assert [d for d in ledger.audit().differences if d.key["tenant"] == tenant] == []
 
 

@@ -1,37 +1,104 @@
 """One system as several processes over one server: door and settlement, chat, API, each with its role."""
 
+import os
+import threading
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
+from otlp_make import trace_request
 from spanledger import settings
 from spanledger.errors import SettingsError
 from spanledger.store.client import Store
 from spanledger.up import check_roles
 from system import System
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
+TRACES, GROWN = 40, 25
+CALL = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.usage.input_tokens": 8,
+    "gen_ai.usage.output_tokens": 2,
+    "gen_ai.conversation.id": "growing",
+    "user.id": "grower",
+}
 
 
-def test_parts_that_run_apart_make_one_system(server_url: str, remote: Store, tmp_path: Path) -> None:
-    door = System(tmp_path / "door", clickhouse_url=server_url, roles="ingest,settle").start()
-    chat = System(tmp_path / "chat", clickhouse_url=server_url, roles="chat")
-    api = System(tmp_path / "api", clickhouse_url=server_url, roles="api")
+@dataclass(frozen=True)
+class Apart:
+    """Parts in processes of their own; both that settle have an API, to ask them."""
+
+    door: System
+    chat: System
+    api: System
+
+
+@pytest.fixture(scope="module")
+def apart(server_url: str, remote: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    folder = tmp_path_factory.mktemp("apart")
+    made = Apart(
+        System(folder / "door", clickhouse_url=server_url, roles="ingest,settle,api"),
+        System(folder / "chat", clickhouse_url=server_url, roles="chat"),
+        System(folder / "api", clickhouse_url=server_url, roles="settle,api"),
+    )
+    all_ = (made.door, made.chat, made.api)
+    often = {"SPANLEDGER_SETTLE_INTERVAL_MS": "20"}
     try:
-        chat.start(SPANLEDGER_OTLP_ENDPOINT=f"http://127.0.0.1:{door.otlp_port}")
-        api.start()
-        said = chat.post("/v1/conversations/apart/messages", {"content": "hello", "user_id": "ada"})
-        booked = _booked(api, said["message_id"])
-        assert booked["usage"]["total_tokens"] == said["usage"]["total_tokens"] > 0
-        assert booked["usage"]["cost_usd"] == said["usage"]["cost_usd"]
-        assert api.get("audit")["balanced"]
-        assert api.request("POST", "/v1/conversations/apart/messages", b"{}")[0] in (404, 405)
-        assert chat.request("GET", "/v1/usage")[0] == 404
-        assert {each.request("GET", "/readyz")[0] for each in (chat, api)} == {200}
+        made.door.start(**often)
+        made.chat.start(SPANLEDGER_OTLP_ENDPOINT=f"http://127.0.0.1:{made.door.otlp_port}")
+        made.api.start(**often)
+        yield made
     finally:
-        codes = [each.stop() for each in (api, chat, door) if each.process is not None]
+        codes = [each.stop() for each in reversed(all_) if each.process is not None]
     assert codes == [0, 0, 0]
+    assert not any("Traceback" in each.stderr() for each in all_)
+
+
+def test_parts_that_run_apart_make_one_system(apart: Apart) -> None:
+    said = apart.chat.post("/v1/conversations/apart/messages", {"content": "hello", "user_id": "ada"})
+    booked = _booked(apart.api, said["message_id"])
+    assert booked["usage"]["total_tokens"] == said["usage"]["total_tokens"] > 0
+    assert booked["usage"]["cost_usd"] == said["usage"]["cost_usd"]
+    assert apart.api.get("audit")["balanced"]
+    assert apart.api.request("POST", "/v1/conversations/apart/messages", b"{}")[0] in (404, 405)
+    assert apart.chat.request("GET", "/v1/usage")[0] == 404
+    assert {each.request("GET", "/readyz")[0] for each in (apart.chat, apart.api)} == {200}
+
+
+def test_two_processes_that_settle_one_server_count_every_call_once(apart: Apart, remote: Store) -> None:
+    """Traces that grow call by call while both look at them."""
+    traces = [os.urandom(16) for _ in range(TRACES)]
+    for number in range(GROWN):
+        request = trace_request()
+        for trace in traces:
+            told = {**CALL, "gen_ai.response.id": f"{trace.hex()}-{number}"}
+            request.MergeFrom(trace_request({"attributes": told}, trace_id=trace))
+        body, port = request.SerializeToString(), apart.door.otlp_port
+        assert apart.door.request("POST", "/v1/traces", body, port, Content_Type="application/x-protobuf")[0] == 200
+    apart.door.post("/v1/flush", {})
+    _until_settled(remote)
+    calls = TRACES * GROWN
+    for table in ("ledger", "message_usage", "conversation_usage", "user_usage_1h"):
+        sums = f"SELECT sum(llm_calls), sum(input_tokens), sum(output_tokens) FROM {table} WHERE user_id = 'grower'"
+        assert remote.query(sums) == [(calls, 8 * calls, 2 * calls)], table
+    assert remote.scalar("SELECT sum(llm_calls) FROM usage_1m WHERE service = 'test'") == calls
+    assert apart.api.get("audit")["balanced"]
+    for each in (apart.door, apart.api):
+        settlement = each.request("GET", "/readyz")[2]["settlement"]
+        assert settlement["runs"] > 0
+        assert settlement["failures"] == 0
+
+
+def _until_settled(store: Store) -> None:
+    """Both settlers' work: whichever of them does it."""
+    pause, ends = threading.Event(), time.monotonic() + TIMEOUT_S
+    while store.query("SELECT trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0 LIMIT 1"):
+        assert time.monotonic() < ends, "traces are left in the queue"
+        pause.wait(0.05)
 
 
 def _booked(api: System, message_id: str) -> dict[str, dict[str, object]]:

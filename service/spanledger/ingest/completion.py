@@ -35,8 +35,8 @@ class Completion:
             self._insert(_query(view.statement), "1", 0)
         token = f"SETTINGS insert_deduplication_token = {quoted(secrets.token_hex(8))}"
         self._store.command(
-            f"INSERT INTO settle_queue (tenant, trace_id, pending) {token} "
-            f"SELECT DISTINCT Tenant, TraceId, 1 FROM otel_traces WHERE Batch = {self._batch}"
+            f"INSERT INTO settle_queue (tenant, trace_id) {token} "
+            f"SELECT DISTINCT Tenant, TraceId FROM otel_traces WHERE Batch = {self._batch}"
         )
         return self.refused
 

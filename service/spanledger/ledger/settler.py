@@ -95,8 +95,8 @@ def _look_again(store: Store, run_id: str) -> None:
     """Queues the traces beside the queue's own that took part in a run that posted, each on its shard, so that a second
     settler that worked on them at the same moment cannot leave both postings standing."""
     store.command(
-        f"INSERT INTO {store.all_shards}.settle_queue (tenant, trace_id, pending) "
-        "SELECT tenant, trace_id, 1 AS pending FROM settle_work WHERE run_id = {run:String} AND round > 0",
+        f"INSERT INTO {store.all_shards}.settle_queue (tenant, trace_id) "
+        "SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round > 0",
         {"run": run_id},
         settings={"insert_deduplication_token": f"again-{run_id}"},
     )

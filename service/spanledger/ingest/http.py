@@ -79,7 +79,7 @@ class HttpDoor:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self.server.overfull:
-            response = self._respond(Answer(503, "too many connections", retry_after=5), None, "json")
+            response = self._respond(Answer(503, "too many connections", retry_after=1), None, "json")
             response.force_close()
             return response
         signal = BY_PATH.get(request.path)

@@ -40,12 +40,12 @@ soak: $(VENV)/.dev ## the slow lane: long property tests, crash and memory soaks
 	$(BIN)/spanledger bench soak --json
 
 fmt: $(VENV)/.dev  ## format
-	$(BIN)/ruff format service tests dashboards
-	$(BIN)/ruff check --fix service tests dashboards
+	$(BIN)/ruff format service tests dashboards tools
+	$(BIN)/ruff check --fix service tests dashboards tools
 
 lint: $(VENV)/.dev ## style and likely bugs
-	$(BIN)/ruff format --check service tests dashboards
-	$(BIN)/ruff check service tests dashboards
+	$(BIN)/ruff format --check service tests dashboards tools
+	$(BIN)/ruff check service tests dashboards tools
 
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy

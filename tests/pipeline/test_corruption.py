@@ -141,7 +141,11 @@ def test_what_comes_after_two_settlers_took_the_same_trace_is_read(store: Store,
     assert [d for d in ledger.audit().differences if d.key["tenant"] == tenant] == []
 
 
-@pytest.mark.parametrize(("started_s_ago", "settled"), [(1, 0), (3600, 3)], ids=["at work", "died"])
+@pytest.mark.parametrize(
+    ("started_s_ago", "settled"),
+    [(1, 0), (3600, 3), (-3600, 3)],
+    ids=["at work", "died", "died before the clock jumped back"],
+)
 def test_traces_in_the_hands_of_another_settler_wait_until_it_is_given_up(
     store: Store, ledger: Ledger, tenant: str, started_s_ago: int, settled: int
 ) -> None:

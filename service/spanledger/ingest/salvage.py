@@ -38,7 +38,7 @@ def clear_drafts(data_dir: Path) -> None:
 def intact(data_dir: Path, segment: Segment) -> bool:
     """Sees to it that a segment holds nothing damaged; False when nothing is left to load. Raises OSError."""
     age_s = time.time() - segment.oldest_ms / 1000
-    if not segment.inherited and age_s < _TRUSTED_S:
+    if not segment.inherited and 0 <= age_s < _TRUSTED_S:
         return True
     return mend(data_dir, segment.signal, segment.path)
 

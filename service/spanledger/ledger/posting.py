@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import fields
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -36,7 +35,7 @@ def post(store: Store, entries: Book, reason: str, run_id: str, token: str = "",
     one run posts several times; `shards` as in `posted`."""
     if not entries:
         return
-    when = datetime.now(UTC)
+    when = store.versions.next()  # not the clock: whoever follows the ledger by posted_at must find every entry
     count = len(entries)
     columns: dict[str, pa.Array] = {
         "posted_at": pa.array([when] * count, pa.timestamp("us", "UTC")),
@@ -133,5 +132,6 @@ def _row(message: Message, deleted: int = 0) -> dict[str, Any]:
 
 def resume(store: Store) -> None:
     """To be called before the first posting: what was written before, maybe by a clock that ran ahead, is older."""
+    store.versions.at_least(int(store.scalar("SELECT toUnixTimestamp64Micro(max(posted_at)) FROM ledger") or 0))
     for table in ("messages", "trace_anomalies"):
         store.versions.at_least(int(store.scalar(f"SELECT max(version) FROM {table}") or 0))

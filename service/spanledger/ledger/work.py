@@ -20,7 +20,7 @@ from spanledger.store.client import Store
 log = logging.getLogger(__name__)
 
 BATCH_TRACES = 4_000
-GIVEN_UP_S = 600  # a run that stands in settle_work longer belongs to a process that died
+GIVEN_UP_S = 600  # a run that stands in settle_work longer, or is from the future, belongs to a process that died
 MAX_ROUNDS = 8  # of looking for copies of copies; beyond it a run goes on with what it has, and says so
 
 Note = Callable[[], None]  # called when a run stopped looking for copies
@@ -88,7 +88,7 @@ FROM settle_queue
 WHERE (tenant, trace_id) NOT IN
     (
         SELECT tenant, trace_id FROM settle_work
-        WHERE toUInt64OrZero(splitByChar('-', run_id)[1]) > toUnixTimestamp(now()) - {given_up:UInt32}
+        WHERE abs(toInt64OrZero(splitByChar('-', run_id)[1]) - toUnixTimestamp(now())) < {given_up:UInt32}
     )
 GROUP BY tenant, trace_id
 HAVING open != 0

@@ -102,12 +102,14 @@ def test_a_log_record_in_json(client: httpx.Client, ingest: Ingest, store: Store
     assert arrived(ingest, store, trace_id, "otel_logs") == 1
 
 
-@pytest.mark.parametrize("exporter", ["http", "http+gzip", "grpc"])
+@pytest.mark.parametrize("exporter", ["http", "http+gzip", "grpc", "grpc+gzip"])
 def test_the_real_exporters(exporter: str, ingest: Ingest, options: Settings, store: Store) -> None:
+    grpc_endpoint = f"127.0.0.1:{options.otlp_grpc_port}"
     built: dict[str, SpanExporter] = {
         "http": HttpExporter(f"{ingest.endpoint}/v1/traces"),
         "http+gzip": HttpExporter(f"{ingest.endpoint}/v1/traces", compression=Compression.Gzip),
-        "grpc": GrpcExporter(f"127.0.0.1:{options.otlp_grpc_port}", insecure=True),
+        "grpc": GrpcExporter(grpc_endpoint, insecure=True),
+        "grpc+gzip": GrpcExporter(grpc_endpoint, insecure=True, compression=grpc.Compression.Gzip),
     }
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(built[exporter]))

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import uvicorn
 
 import spanledger
-from spanledger import platform, telemetry
+from spanledger import memory, platform, telemetry
 from spanledger.access import operator
 from spanledger.access.keys import KeyRing
 from spanledger.api.app import create_app
@@ -212,6 +212,7 @@ async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady
     watch = Watch(settings, parts.store, parts.ledger, parts.ingest, emission, runner, instance)
     warming = loop.create_task(runner.warm() if settings.plays("chat") else asyncio.sleep(0))
     warming.add_done_callback(_note_failure)
+    warming.add_done_callback(lambda _: memory.collect_less())
     try:
         if settings.plays("chat"):
             await parts_on_top.start(runner)

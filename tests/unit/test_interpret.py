@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from spanledger.ledger.dialects import EVENT, RESOURCE, STATUS_MESSAGE, tables
 from spanledger.ledger.figures import MAX_COUNT
-from spanledger.ledger.interpret import interpreter
+from spanledger.ledger.interpret import Interpreter, interpreter
+from spanledger.ledger.reading import lexicon
 
 START = 1_795_000_000_000_000_000
 SECOND = 10**9
@@ -552,3 +553,27 @@ def test_nothing_that_a_sender_invents_raises_or_makes_a_figure(
     claim = columns["cost_claim_usd"]
     assert claim is None or 0 <= claim < MAX_COUNT
     assert all(len(columns[name]) <= 256 for name in ("conversation_id", "user_id", "message_id", "correlation_id"))
+
+
+VALUES = st.one_of(st.sampled_from(NASTY), st.integers(0, 5000).map(str), st.text(max_size=8))
+
+
+@given(
+    facts=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=10),
+    others=st.lists(VALUES, min_size=10, max_size=10),
+    changed=st.lists(st.booleans(), min_size=10, max_size=10),
+    scope=st.sampled_from(["", "openlit.instrumentation.openai", "litellm", "openinference.instrumentation.openai"]),
+    name=st.sampled_from(["chat x", "raw_gen_ai_request", "ai.streamText.doStream"]),
+)
+def test_what_was_read_before_does_not_change_what_a_span_says(
+    facts: dict[str, str], others: list[str], changed: list[bool], scope: str, name: str
+) -> None:
+    span = {"scope": scope, "span_name": name, "status": "unset", "anomalies": []}
+    span |= {"started_at_ns": START, "duration_ns": SECOND}
+    second = {
+        key: other if is_changed else value
+        for (key, value), other, is_changed in zip(facts.items(), others, changed, strict=False)
+    }
+    experienced = Interpreter(lexicon())
+    experienced.columns(span | {"facts": facts})
+    assert experienced.columns(span | {"facts": second}) == Interpreter(lexicon()).columns(span | {"facts": second})

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from spanledger import memory
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.settler import settle_once
 from spanledger.settings import Settings
@@ -117,6 +118,7 @@ def _system() -> Iterator[tuple[Store, Ledger]]:
     store = open_embedded(folder)
     try:
         migrate(store)
+        memory.collect_less()  # as `up` does
         yield store, Ledger(store, Settings(data_dir=folder))
     finally:
         store.close()

@@ -37,6 +37,8 @@ class Tables:
         self.dialects: dict[str, Any] = files["dialects"]
         self.common = frozenset(files["fields"]["common"])
         self.idle = frozenset(files["fields"]["idle"])
+        self.moving = {*files["fields"]["moving"]}
+        self.telling = frozenset(files["fields"]["telling"])
         self.key_patterns: dict[str, str] = files["fields"]["key_patterns"]
         prefixes: Sequence[str] = files["fields"]["metadata_prefixes"]
         encoded = tuple(files["fields"]["json_encoded"])
@@ -46,6 +48,7 @@ class Tables:
         self.resource_fields = frozenset(name for name, field in self.fields.items() if field.get("resource"))
         self.json_encoded = encoded  # values under these prefixes may be JSON texts themselves: they arrive in quotes
         self.counts = [n for n in self.fields if n.endswith("_tokens") or n == "cache_write_5m"]
+        self.moving |= set(self.counts)
         self.inside = {
             name: [_place(p) for p in field["inside"]] for name, field in self.fields.items() if "inside" in field
         }
@@ -133,10 +136,9 @@ WITH
     Duration > 31622400000000000 AS is_endless
 SELECT
     Tenant AS tenant, TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id,
-    bitOr(bitShiftLeft(intDiv(
-            toUInt128(greatest(toUnixTimestamp64Nano(Timestamp), 0)) + if(is_endless, 0, Duration), 1000000), 64),
-        toUInt128(bitAnd(cityHash64(ParentSpanId, Duration, ServiceName, ScopeName, SpanName, said_status, span_facts),
-            16777214))) AS version,
+    bitOr(bitShiftLeft(toUInt64(intDiv(if(is_endless, 0, Duration), 1000000)), 16),
+        bitAnd(cityHash64(ParentSpanId, Timestamp, Duration, ServiceName, ScopeName, SpanName, said_status, span_facts),
+            65534)) AS version,
     Timestamp AS started_at, if(is_endless, 0, toInt64(Duration)) AS duration_ns,
     ServiceName AS service, ScopeName AS scope, SpanName AS span_name, said_status AS status,
     span_facts AS facts, 1 AS arrived, empty(span_facts) AS normalised,

@@ -12,6 +12,7 @@ from spanledger.ledger.naming import Ending
 from spanledger.ledger.reading import Reading
 from spanledger.ledger.values import number, scaled, since_ns
 
+_SURELY_A_COUNT = 13  # digits
 MAX_COUNT = 10**12  # no call has more tokens; a sum of a million such calls still fits an Int64
 COLUMNS = (
     "input_tokens",
@@ -41,6 +42,8 @@ def _count(span: Reading, name: str, anomalies: list[str]) -> int | None:
     text = span.x(name)
     if not text:
         return None
+    if text.isdecimal() and len(text) < _SURELY_A_COUNT:
+        return int(text)
     figure = number(text)
     if figure is None:
         reason = "text"

@@ -29,7 +29,6 @@ class Names(NamedTuple):
     provider: str
     request_model: str
     response_model: str
-    response_id: str
 
 
 def ending(span: Reading, said_status: str) -> Ending:
@@ -97,7 +96,6 @@ def names(span: Reading, status: str) -> Names:
         provider=provider,
         request_model=request_model,
         response_model=_bare(span, served, provider),
-        response_id=_response_id(span, provider) if span.is_call else "",
     )
 
 
@@ -135,8 +133,8 @@ def _bare(span: Reading, model: str, provider: str) -> str:
     return rest if slash and span.by.aliases.get(prefix.lower(), " ") == provider else model
 
 
-def _response_id(span: Reading, provider: str) -> str:
-    """The provider's own id; those that libraries make up are none."""
+def response_id(span: Reading, provider: str) -> str:
+    """The provider's own id of a call; those that libraries make up are none."""
     said = span.x("response_id")
     if not said and "output" in span.present:
         identity = span.fact("output", "id")

@@ -13,16 +13,17 @@ import pyarrow as pa
 
 from spanledger.ledger import spans
 from spanledger.ledger.dialects import facts_sql
+from spanledger.ledger.interpret import CANONICAL
 from spanledger.ledger.rollups import window
 from spanledger.store.client import Store
 
 SLICE_SPANS = 100_000
 _KEY = ("tenant", "trace_id", "span_id")
-_COMPARED = ("parent_span_id", "started_at_ns", "duration_ns", "service", "scope", "span_name", *spans.CANONICAL)
+_COMPARED = ("parent_span_id", "started_at_ns", "duration_ns", "service", "scope", "span_name", *CANONICAL)
 _WITHIN = "{0} >= {{start:DateTime64(9)}} AND {0} < {{end:DateTime64(9)}}"
 
 # What the view leaves to the table's defaults.
-_COUNTS = (*(c for c in spans.CANONICAL if c.endswith("_tokens")), "time_to_first_chunk_ns")
+_COUNTS = (*(c for c in CANONICAL if c.endswith("_tokens")), "time_to_first_chunk_ns")
 _EMPTY = ", ".join(
     "CAST(NULL, 'Nullable(Int64)') AS " + name
     if name in _COUNTS
@@ -33,7 +34,7 @@ _EMPTY = ", ".join(
         "stream": "toUInt8(0) AS stream",
         "usage_estimated": "toUInt8(0) AS usage_estimated",
     }.get(name, f"'' AS {name}")
-    for name in spans.CANONICAL
+    for name in CANONICAL
     if name not in ("status", "anomalies")
 )
 

@@ -5,9 +5,10 @@ distinct set of keys, because an instrumentation writes the same keys for every 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from spanledger.ledger.dialects import EVENT, RESOURCE, STATUS_MESSAGE, Tables, tables
 from spanledger.ledger.values import as_object, at, host, member, quoted_member, unquoted
@@ -17,8 +18,13 @@ _OPENLIT_NAME = re.compile(r"(chat|text_completion|embeddings) .")
 _LAST = 1_000_000
 
 
-class Shape(NamedTuple):
-    """What a set of keys comes down to: positions of the values that count, a field's best key first come."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What a set of keys comes down to: positions of the values that count, a field's best key first come.
+
+    `still`: positions of values that spans of one kind share; `moving`: fields and events of which every span has its
+    own, and nothing but a figure or id hangs on them. `is_shared`: nothing else is in these keys.
+    """
 
     fields: tuple[tuple[str, int], ...]
     quoted: tuple[str, ...]
@@ -29,6 +35,10 @@ class Shape(NamedTuple):
     objects: frozenset[str]
     counts: tuple[str, ...]
     is_genai: bool
+    still: tuple[int, ...]
+    moving: tuple[tuple[str, int], ...]
+    moving_events: tuple[tuple[str, int], ...]
+    is_shared: bool
 
 
 class Lexicon:
@@ -98,18 +108,29 @@ class Lexicon:
                 own.add(key)
                 if field == "tool_requested":
                     tools.append(position)
+        fields = [(field, position) for field, (_, position) in best.items()]
+        resource = [(field, position) for field, (_, position) in shared.items() if field not in best]
         present = {*best, *shared}
+        quoted = tuple(field for field, position in fields if self._is_quoted(field, keys[position]))
+        moving = [(field, position) for field, position in (*fields, *resource) if field in self.tables.moving]
+        moving_events = [(key, position) for key, position in events if key == EVENT + "first_token_ns"]
+        its_own = {position for _, position in (*moving, *moving_events)}
+        positions = [*tools, *(position for _, position in (*fields, *resource, *events))]
         objects = frozenset(name for name, text in self.objects.items() if text in present)
         return Shape(
-            fields=tuple((field, position) for field, (_, position) in best.items()),
-            quoted=tuple(field for field, (_, position) in best.items() if self._is_quoted(field, keys[position])),
-            resource=tuple((field, position) for field, (_, position) in shared.items() if field not in best),
+            fields=tuple(fields),
+            quoted=quoted,
+            resource=tuple(resource),
             events=tuple(events),
             tools=tuple(tools),
             keys=frozenset(own),
             objects=objects,
             counts=tuple(name for name in self.tables.counts if objects or name in present),
             is_genai=any(field not in self.tables.common for field in present),
+            still=tuple(position for position in positions if position not in its_own),
+            moving=tuple(moving),
+            moving_events=tuple(moving_events),
+            is_shared=self.tables.telling.isdisjoint(present) and not any(f in self.tables.moving for f in quoted),
         )
 
     def _is_quoted(self, field: str, key: str) -> bool:
@@ -125,23 +146,22 @@ def lexicon() -> Lexicon:
 class Reading:
     """The facts of one span by field, and what kind of span it is."""
 
-    def __init__(self, by: Lexicon, span: Mapping[str, Any]) -> None:
+    def __init__(self, by: Lexicon, shape: Shape, scope: str, name: str, values: Sequence[str]) -> None:
         self.by = by
-        self.scope: str = span["scope"]
-        self.name: str = span["span_name"]
-        facts: Mapping[str, str] | Iterable[tuple[str, str]] = span["facts"]
-        pairs = list(facts.items()) if isinstance(facts, Mapping) else list(facts)
-        shape = by.shape(tuple([key for key, _ in pairs]))
-        self.raw = {field: pairs[position][1] for field, position in shape.fields}
+        self.shape = shape
+        self.scope = scope
+        self.name = name
+        self.raw = {field: values[position] for field, position in shape.fields}
         for field in shape.quoted:
             self.raw[field] = unquoted(self.raw[field])
         for field, position in shape.resource:
-            self.raw[field] = pairs[position][1]
-        self.events = {key: pairs[position][1] for key, position in shape.events}
-        self.tools_asked = [pairs[position][1] for position in shape.tools]
+            self.raw[field] = values[position]
+        self.events = {key: values[position] for key, position in shape.events}
+        self.tools_asked = [values[position] for position in shape.tools]
         self.present = shape.objects
         self.counts = shape.counts  # those that can be there
         self._read: dict[str, dict[str, Any] | None] = {}
+        self._cases: dict[tuple[str, str], bool] = {}
         self.is_genai = shape.is_genai or self.scope.startswith("openlit.")
         if not self.is_genai:
             self.dialect, self.is_named, self.role, self.operation, self.is_call = "", False, "", "", False
@@ -151,6 +171,16 @@ class Reading:
         self.is_named = not shape.keys and bool(_OPENLIT_NAME.match(self.name))
         self.role, self.operation = self._kind()
         self.is_call = self.role in CALL_ROLES
+
+    def again(self, values: Sequence[str]) -> "Reading":
+        """The same for a span that differs in nothing but its moving values, none of which is empty."""
+        shape = self.shape
+        other = object.__new__(Reading)
+        other.__dict__.update(self.__dict__)
+        other.raw = self.raw | {field: values[position] for field, position in shape.moving}
+        if shape.moving_events:
+            other.events = self.events | {key: values[position] for key, position in shape.moving_events}
+        return other
 
     def _kind(self) -> tuple[str, str]:
         for field, words, any_word in self.by.kinds:
@@ -217,11 +247,16 @@ class Reading:
 
     def case(self, rule: str, provider: str = "") -> bool:
         """Whether one of the cases of a rule in dialects.yaml holds."""
-        return any(
+        known = self._cases.get((rule, provider))
+        if known is None:
+            known = self._cases[rule, provider] = any(self._holds(c, provider) for c in self.by.tables.dialects[rule])
+        return known
+
+    def _holds(self, case: dict[str, Any], provider: str) -> bool:
+        return (
             ("dialect" not in case or self.dialect in case["dialect"])
             and ("provider" not in case or provider in case["provider"])
             and ("scope" not in case or self.scope.startswith(tuple(case["scope"])))
             and ("with" not in case or self.x(case["with"]) != "")
             and ("without" not in case or self.x(case["without"]) == "")
-            for case in self.by.tables.dialects[rule]
         )

@@ -5,15 +5,14 @@ SQL sees what settlement saw. The row written back has the same version but for 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanledger.ledger.forest import objects, one_chunk, values_of
-from spanledger.ledger.interpret import interpreter
+from spanledger.ledger.interpret import CANONICAL, Said, interpreter
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
@@ -30,50 +29,6 @@ _PLAIN = (
     "span_name",
     "batch",
 )
-CANONICAL = (
-    "dialect",
-    "role",
-    "operation",
-    "provider",
-    "request_model",
-    "response_model",
-    "response_id",
-    "server_address",
-    "service_tier",
-    "stream",
-    "finish_reason",
-    "status",
-    "error_type",
-    "conversation_id",
-    "message_id",
-    "user_id",
-    "correlation_id",
-    "workflow",
-    "agent",
-    "tool",
-    "tools_requested",
-    "prompt",
-    "prompt_version",
-    "variant",
-    "input_tokens",
-    "cache_read_input_tokens",
-    "cache_write_input_tokens",
-    "cache_write_1h_input_tokens",
-    "output_tokens",
-    "reasoning_output_tokens",
-    "audio_input_tokens",
-    "audio_output_tokens",
-    "image_input_tokens",
-    "image_output_tokens",
-    "usage_estimated",
-    "cost_claim_usd",
-    "cost_claim_source",
-    "response_cache",
-    "saved_usd",
-    "time_to_first_chunk_ns",
-    "anomalies",
-)
-_ASKED = ("scope", "span_name", "status", "started_at_ns", "duration_ns", "anomalies")  # by interpretation
 TIMES = (
     "toUnixTimestamp64Nano(started_at) AS started_at_ns",
     "toUnixTimestamp64Milli(received_at) AS received_at_ms",
@@ -113,33 +68,34 @@ def interpreted(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     told = table.filter(waiting)
     if told.num_rows == 0:
         return table, told
-    rows = _read(told)
-    for name in CANONICAL:
-        told = _with(told, name, _column([row[name] for row in rows], told.schema.field(name).type))
-    told = _with(told, "facts", pa.array([[]] * len(rows), told.schema.field("facts").type))
-    told = _with(told, "normalised", pa.array([1] * len(rows), told.schema.field("normalised").type))
+    columns = zip(*_read(told), strict=True)
+    for name, values in zip(CANONICAL, columns, strict=True):
+        told = _with(told, name, _column(values, told.schema.field(name).type))
+    count = told.num_rows
+    told = _with(told, "facts", pa.array([[]] * count, told.schema.field("facts").type))
+    told = _with(told, "normalised", pa.array([1] * count, told.schema.field("normalised").type))
     told = _with(told, "version", _marked(told["version"]))
     return table.filter(pc.invert(waiting)), told
 
 
-def _read(told: pa.Table) -> list[Mapping[str, Any]]:
+def _read(told: pa.Table) -> list[tuple[Any, ...]]:
     """The canonical columns of rows, each read from its facts."""
     facts = one_chunk(told["facts"])
     keys, values = objects(facts.keys).tolist(), objects(facts.items).tolist()
     bounds = facts.offsets.to_pylist()
-    asked = {name: values_of(told[name]) for name in _ASKED}
-    read = interpreter().columns
-    rows: list[Mapping[str, Any]] = []
-    for index, said in enumerate(zip(*asked.values(), strict=True)):
-        span = dict(zip(_ASKED, said, strict=True))
-        first, last = bounds[index], bounds[index + 1]
-        span["facts"] = list(zip(keys[first:last], values[first:last], strict=True))
+    asked = (values_of(told[name]) for name in Said._fields[:6])
+    read = interpreter().row
+    rows: list[tuple[Any, ...]] = []
+    for index, words in enumerate(zip(*asked, strict=True)):
+        here = slice(bounds[index], bounds[index + 1])
+        said = Said._make((*words, tuple(keys[here]), values[here]))
         try:
-            rows.append(read(span))
+            rows.append(read(said))
         except Exception:  # one span that nobody foresaw must not hold up the books of all others
             row = told.slice(index, 1).to_pylist()[0]
             log.exception("span %s of trace %s could not be interpreted", row["span_id"], row["trace_id"])
-            rows.append({**row, "anomalies": [*row["anomalies"], "unreadable:span"]})
+            row["anomalies"] = [*row["anomalies"], "unreadable:span"]
+            rows.append(tuple(row[name] for name in CANONICAL))
     return rows
 
 
@@ -148,14 +104,12 @@ def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
     return table.set_column(position, table.schema.field(position), values)
 
 
-def _marked(versions: pa.ChunkedArray) -> pa.Array:
-    """The same versions (16 bytes, the lowest first) but for their last bit."""
-    raw = np.frombuffer(b"".join(versions.to_pylist()), np.uint8).reshape(-1, 16).copy()
-    raw[:, 0] |= 1
-    return pa.Array.from_buffers(versions.type, len(versions), [None, pa.py_buffer(raw.tobytes())])
+def _marked(versions: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same versions but for their last bit."""
+    return pc.bit_wise_or(versions, pa.scalar(1, pa.uint64()))
 
 
-def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     try:
         return pa.array(values, kind)
     except pa.ArrowInvalid:  # lone surrogates and the like, which some sender's JSON may hold

@@ -5,6 +5,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from spanledger.bench.system import System, resident_kib
 
 _WITHIN = 0.10  # of the second quarter the last one may differ; the first is for warming up
 _EVERY_S = 1.0
+_TELL_EVERY_S = 30.0
 
 Samples = dict[str, list[float]]  # MiB, by process
 
 
 def run(minutes: float = 20.0, spans_per_s: float = 20_000.0) -> dict[str, Any]:
-    """Figures, `flat` among them."""
+    """Figures, `flat` among them. `load_share`: of the load that was asked for, what was sent and acknowledged."""
     folder = Path(tempfile.mkdtemp(prefix="spanledger-soak-"))
     try:
         with System(folder / "data") as system:
@@ -27,15 +29,17 @@ def run(minutes: float = 20.0, spans_per_s: float = 20_000.0) -> dict[str, Any]:
             with sending(plan) as process:
                 samples = _sample(system, minutes * 60)
                 sent = sender.report(process)
-            settled_s = system.settle()
-            state = system.health()
+            state = system.health()  # as the load left it: settling the rest may take long, and is not what is measured
         return {
             "minutes": minutes,
             "spans": sent.spans,
             "spans_per_s": round(sent.spans / sent.seconds),
+            "load_share": round(sent.spans / (minutes * 60 * spans_per_s), 3),
             "refused_requests": sent.refused,
-            "settled_after_s": round(settled_s, 1),
+            "loaded_at_the_end": state["ingest"]["loaded"]["traces"],
+            "settled_at_the_end": state["settlement"]["spans"],
             "spool_bytes_at_the_end": state["ingest"]["spool_bytes"],
+            "worker_restarts": state["ingest"]["worker_restarts"],
             "memory_mib": {name: _told(values) for name, values in samples.items()},
             "flat": all(_told(values)["flat"] for values in samples.values()),
         }
@@ -45,15 +49,17 @@ def run(minutes: float = 20.0, spans_per_s: float = 20_000.0) -> dict[str, Any]:
 
 def _sample(system: System, seconds: float) -> Samples:
     """One value a second and process, and their sum."""
-    processes = system.processes()
-    samples: Samples = {name: [] for name in (*processes, "total")}
+    samples: Samples = defaultdict(list)
     started = time.monotonic()
+    tell_at = 0.0
     while (elapsed := time.monotonic() - started) < seconds:
-        now = {name: resident_kib(pid) / 1024 for name, pid in processes.items()}
+        now = {name: resident_kib(pid) / 1024 for name, pid in system.processes().items()}
         for name, value in (now | {"total": sum(now.values())}).items():
             samples[name].append(value)
-        if len(samples["total"]) % 60 == 0:
-            print(f"bench soak: {elapsed / 60:.0f} min, {sum(now.values()):.0f} MiB", file=sys.stderr, flush=True)
+        if elapsed >= tell_at:
+            tell_at += _TELL_EVERY_S
+            shown = ", ".join(f"{name} {value:.0f}" for name, value in now.items())
+            print(f"bench soak: {elapsed / 60:.1f} of {seconds / 60:g} min, MiB: {shown}", file=sys.stderr, flush=True)
         time.sleep(_EVERY_S)
     return samples
 

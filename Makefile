@@ -31,8 +31,10 @@ TEST_PARTS := $(if $(shell command -v go 2>/dev/null),build/collector/spanledger
 demo: $(STAMP)     ## everything the platform does, with proof, on a system started for it
 	$(BIN)/spanledger tour --fresh
 
+# Each worker of the tests starts systems of its own, of about 1 GiB.
+WORKERS ?= 2
 test: $(VENV)/.dev $(TEST_PARTS) ## everything this machine can run, but the slow lane
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n $(WORKERS) --dist loadfile
 
 soak: $(VENV)/.dev ## the slow lane: long property tests, crash and memory soaks
 	$(BIN)/python -m pytest -m slow

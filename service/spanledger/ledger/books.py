@@ -83,7 +83,7 @@ def compute(table: pa.Table, prices: Prices) -> Books:
 def _spans(table: pa.Table, mask: Bools, context: Context) -> dict[int, Span]:
     rows = np.flatnonzero(mask)
     taken = dicts(table, pa.array(rows), SPAN_COLUMNS)
-    conversations, users = context.values["conversation_id"], context.values["user_id"]
+    conversations, users = context.values["conversation_id"].tolist(), context.values["user_id"].tolist()
     for row, span in zip(rows, taken, strict=True):
         span["conversation_id"] = conversations[row]
         span["user_id"] = users[row]

@@ -1,5 +1,6 @@
 """What spans say together: whose parent is whose, and what each inherits from those above it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,19 @@ class Context:
         traces = objects(table["trace_id"])
         self.explicit_message: Bools = explicit != ""
         self.values["message_id"] = np.where(self.explicit_message, explicit, traces)
+        # The same as lists, quicker to look into row by row, of those that any row has; the others are empty everywhere.
+        self._said = {name: values.tolist() for name, values in self.values.items() if (values != "").any()}
+        self._empty = dict.fromkeys(self.values, "")
 
     def at(self, row: int) -> dict[str, str]:
-        return {name: values[row] for name, values in self.values.items()}
+        """What a row says or inherits."""
+        return self._empty | {name: values[row] for name, values in self._said.items()}
+
+    def first(self, rows: Sequence[int]) -> dict[str, str]:
+        """The first of each that one of these rows says or inherits."""
+        return self._empty | {
+            name: next((value for row in rows if (value := values[row])), "") for name, values in self._said.items()
+        }
 
 
 def as_mask(column: Any) -> Bools:

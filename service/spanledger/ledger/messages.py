@@ -102,7 +102,7 @@ def _message(
     failed_message = bool(failed) or (bool(calls) and all(c.error for c in calls))
     errors = (columns["error_type"][r] for r in (*failed, *rows))
     start = starts[rows[0]]
-    values = {name: next((v for r in rows if (v := column[r])), "") for name, column in context.values.items()}
+    values = context.first(rows)
     return Message(
         tenant=columns["tenant"][top],
         conversation_id=values["conversation_id"] or next((c.conversation for c in calls if c.conversation), ""),

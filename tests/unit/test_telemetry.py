@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from otlp_sink import Sink
 from spanledger import telemetry
 from spanledger.pricing import Usage
-from spanledger.telemetry import Answered, Asked, GenAI, Telemetry, ids, processors
+from spanledger.telemetry import Answered, Asked, GenAI, Telemetry, ids, processors, setup
 
 
 @pytest.fixture
@@ -244,6 +244,18 @@ def test_long_attribute_values_are_cut(sink: Sink, emission: Telemetry) -> None:
     emission.flush()
 
     assert len(sink.one("big").attributes["big"]) == 65_536
+
+
+def test_whoever_invents_names_of_models_does_not_swell_the_metrics(sink: Sink, emission: Telemetry) -> None:
+    genai = GenAI(emission)
+    for number in range(setup.MAX_SERIES + 50):
+        with genai.inference(Asked(provider="openai", model=f"invented-{number}")):
+            pass
+    emission.flush()
+
+    told = sink.metrics["gen_ai.client.operation.duration"]
+    assert len(told) <= setup.MAX_SERIES + 1  # and the overflow
+    assert sum(point.count for _, point in told) == setup.MAX_SERIES + 50
 
 
 def test_switched_off_it_does_nothing() -> None:

@@ -82,7 +82,7 @@ def _view(span: Any, attributes: Any, end_ns: int) -> SpanView:
         parent_id=f"{parent.span_id:016x}" if parent is not None else "",
         start_ns=span.start_time,
         end_ns=end_ns,
-        failed=status.status_code.value == 2,
+        failed=not status.is_ok,
         message=status.description or "",
         attributes=attributes,
     )

@@ -116,7 +116,7 @@ class OtlpLogs(LogRecordExporter):
 
 def _encoded(batch: Sequence[T], encode: Callable[[Sequence[T]], Any]) -> bytes:
     """An OTLP request body: the bodies of its slices one after the other, as protobuf has it for repeated fields."""
-    parts = []
+    parts: list[bytes] = []
     for start in range(0, len(batch), SLICE):
         if parts and len(batch) < FULL_BATCH:
             time.sleep(PAUSE_S)

@@ -15,7 +15,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import CallbackOptions, Meter, NoOpMeterProvider, Observation
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -42,6 +42,9 @@ from spanledger.telemetry.tenants import TenantLogs, TenantMetrics, TenantSpans
 
 EXPORT_TIMEOUT_S = 5.0  # of one batch with its retries; then it counts as dropped
 METRIC_INTERVAL_MS = 15_000
+# Combinations of labels of one histogram; beyond it they are one, `otel.metric.overflow`. Callers choose names of
+# models, and each series is sent again every 15 s for good: the SDK's 2,000 would cost a second of every 15.
+MAX_SERIES = 300
 GRAPH_SCOPE = "openinference.instrumentation.langchain"
 MAX_ATTRIBUTE_CHARS = 65_536  # longer attribute values are cut
 
@@ -243,7 +246,9 @@ class _Providers:
 
         figures = OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics", headers=headers, timeout=EXPORT_TIMEOUT_S)
         counted = CountedMetrics(TenantMetrics(figures), self.tallies["metric_exports"])
-        reader = PeriodicExportingMetricReader(counted, export_interval_millis=METRIC_INTERVAL_MS)
+        reader = PeriodicExportingMetricReader(
+            counted, export_interval_millis=METRIC_INTERVAL_MS, cardinality_limits={Histogram: MAX_SERIES}
+        )
         self.metrics = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
         self.metrics.get_meter("spanledger.telemetry", spanledger.__version__).create_observable_counter(
             "spanledger.telemetry.dropped", [self._dropped], "{item}", "Lost on the way to the endpoint"

@@ -14,6 +14,7 @@ GRANT SELECT ON system.macros TO spanledger_admin;
 GRANT SELECT, INSERT ON spanledger.* TO spanledger_app;
 GRANT ALTER DELETE ON spanledger.settle_work TO spanledger_app;
 GRANT SELECT ON system.processes TO spanledger_app;
+GRANT SELECT ON system.macros TO spanledger_app;
 GRANT KILL QUERY ON *.* TO spanledger_app;
 GRANT SELECT, INSERT ON spanledger.otel_traces TO spanledger_ingest;
 GRANT SELECT, INSERT ON spanledger.otel_logs TO spanledger_ingest;

@@ -14,14 +14,17 @@ import books_dump
 from captures import all_captures
 from otlp_make import trace_request
 from real_server import Server, skip_without_engine
+from spanledger.errors import SchemaError
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
 from spanledger.settings import Settings
 from spanledger.store import layout, migrate
 from spanledger.store.client import Store
 from spanledger.store.layout import Layout, adapt
+from system import System
 
 TRACES = 200
+ANIMALS = ("cat", "dog", "seal", "owl", "bee", "fox")
 CALL = {
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "openai",
@@ -150,6 +153,64 @@ def test_two_shards_come_to_the_totals_of_a_single_node(
         assert 0 < shard.scalar("SELECT count() FROM otel_traces") < len(found["otel_traces"])
         shard.close()
     everything.close()
+
+
+@pytest.mark.slow
+def test_one_up_serves_over_all_shards(shards: tuple[Server, Server], tmp_path: Path) -> None:
+    """Messages, statements, documents and anomalies, wherever they lie."""
+    empty(shards)
+    up = System(tmp_path / "up", clickhouse_url=shards[0].url("app", "spanledger_all"))
+    try:
+        up.start()
+        for number in range(4):
+            up.post(f"/v1/conversations/talk-{number % 2}/messages", {"content": f"hello {number}", "user_id": "ann"})
+        up.post("/v1/flush", {})
+        for conversation in ("talk-0", "talk-1"):
+            sealed = up.post(f"/v1/conversations/{conversation}/seal", {})
+            assert (sealed["version"], sealed["usage"]["llm_calls"]) == (1, 2)
+        up.post("/v1/conversations/talk-1/messages", {"content": "one more thing", "user_id": "ann"})
+        up.post("/v1/flush", {})
+        again = up.post("/v1/conversations/talk-1/seal", {})
+        assert (again["version"], again["cause"]) == (2, "resumed")
+        assert [one["version"] for one in up.get("conversations", "talk-1", "statement")["versions"]] == [2, 1]
+        for animal in ANIMALS:
+            status, _, told = up.request(
+                "POST", "/v1/documents", f"A {animal} sleeps.".encode(), Content_Type="text/plain"
+            )
+            assert status == 201, told
+        found = up.post("/v1/retrieval/search", {"query": "A seal sleeps.", "top_k": 1})["items"]
+        assert [hit["text"] for hit in found] == ["A seal sleeps."]
+        first = up.get("documents")["items"][0]["document_id"]
+        assert up.request("DELETE", f"/v1/documents/{first}")[0] == 200
+        assert len(up.get("documents")["items"]) == len(ANIMALS) - 1
+        for _ in range(6):
+            odd = {**CALL, "gen_ai.request.model": "nobody-knows-it", "gen_ai.usage.input_tokens": -5}
+            up.export(trace_request({"attributes": odd}).SerializeToString())
+        assert up.get("audit")["balanced"]
+    finally:
+        code = up.stop()
+    assert code == 0
+    assert "Traceback" not in up.stderr()
+    everything = shards[0].open("app", "spanledger_all")
+    kinds = "SELECT kind, uniqExact(trace_id) FROM anomalies WHERE service = 'test' GROUP BY kind ORDER BY kind"
+    assert everything.query(kinds) == [("negative", 6), ("unpriced", 6)]
+    assert everything.scalar("SELECT uniqExact(_shard_num) FROM ledger") == len(shards)
+    everything.close()
+
+
+def test_a_shard_that_is_behind_is_named_before_anything_starts(shards: tuple[Server, Server]) -> None:
+    everything, behind = shards[0].open("app", "spanledger_all"), shards[1].open()
+    assert migrate.migrate(everything) == 0
+    row = behind.query("SELECT name, checksum, state FROM schema_migrations WHERE name = '0025_messages'")
+    behind.command("DELETE FROM schema_migrations WHERE name = '0025_messages'")
+    try:
+        with pytest.raises(SchemaError, match="0025_messages is not applied on every shard; run `spanledger migrate"):
+            migrate.migrate(everything)
+    finally:
+        behind.insert("schema_migrations", ["name", "checksum", "state"], row)
+    assert migrate.migrate(everything) == 0
+    everything.close()
+    behind.close()
 
 
 def test_with_a_keeper_every_table_replicates_and_every_statement_runs_on_the_cluster() -> None:

@@ -1,4 +1,4 @@
-"""A migration that adds columns, on a cluster."""
+"""Statements of the schema on a cluster."""
 
 from spanledger.store.layout import Layout, adapt, distributed
 
@@ -15,3 +15,16 @@ def test_without_a_cluster_the_file_is_taken_as_it_stands() -> None:
     assert adapt(ADD, Layout("books")) == ADD
     assert adapt(ADD, Layout("books", server=True)) == ADD
     assert distributed(ADD, Layout("books", server=True)) == []
+
+
+def test_a_plain_view_is_read_over_all_shards() -> None:
+    (_, made) = distributed("CREATE VIEW IF NOT EXISTS odd AS\nSELECT tenant FROM spans", CLUSTER)
+    assert made == (
+        "CREATE TABLE IF NOT EXISTS books_all.odd ON CLUSTER 'two' AS books.odd "
+        "ENGINE = Distributed('two', 'books', 'odd', rand())"
+    )
+
+
+def test_what_is_applied_is_read_over_all_shards_too() -> None:
+    (_, made) = distributed("CREATE TABLE IF NOT EXISTS schema_migrations\n(\n    name String\n)", CLUSTER)
+    assert "ENGINE = Distributed('two', 'books', 'schema_migrations'" in made

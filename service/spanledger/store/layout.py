@@ -19,7 +19,7 @@ _PLAIN_VIEW = re.compile(r"\bCREATE VIEW IF NOT EXISTS (\w+)")
 _ENGINE = re.compile(r"\bENGINE = (\w*MergeTree)\b(?:\((.*)\))?")
 _REPLICA = "'/clickhouse/tables/{cluster}/{{shard}}/{{database}}/{{table}}', '{{replica}}'"
 _ALL = "_all"
-_ONCE = frozenset({"schema_migrations"})  # says what this server's own database holds
+_READ = frozenset({"schema_migrations"})  # says what a shard's own database holds; over all of them it is only read
 # A newer row must meet the one it replaces.
 _KEYS = {
     "messages": "cityHash64(tenant, conversation_id, message_id)",
@@ -55,6 +55,16 @@ def layout_of(store: Store) -> Layout:
     return Layout(store.database, server=True, cluster=str(cluster), keeper=bool(cluster and keeper))
 
 
+def is_over_all(store: Store) -> bool:
+    """Whether this is the database over all shards: it has no schema of its own, theirs is what counts."""
+    return not store.embedded and bool(
+        store.scalar(
+            "SELECT count() FROM system.tables "
+            "WHERE database = currentDatabase() AND name = 'ledger' AND engine = 'Distributed'"
+        )
+    )
+
+
 def adapt(statement: str, layout: Layout) -> str:
     """The statement of one file for this layout; on the embedded engine the file as it stands."""
     if not layout.server:
@@ -77,14 +87,16 @@ def _replicated(engine: re.Match[str], layout: Layout) -> str:
 
 def distributed(statement: str, layout: Layout) -> list[str]:
     """What puts the table or plain view of a file into the database over all shards; nothing without a cluster."""
-    found = _TABLE.search(statement) or _PLAIN_VIEW.search(statement)
+    view = _PLAIN_VIEW.search(statement)
+    found = _TABLE.search(statement) or view
     if layout.cluster and _ALTER.search(statement):
         return [_ALTER.sub(rf"ALTER TABLE {layout.all_database}.\1{layout.on_cluster}", statement)]
-    if not layout.cluster or found is None or found[1] in _ONCE:
+    if not layout.cluster or found is None:
         return []
     database = f"CREATE DATABASE IF NOT EXISTS {layout.all_database}{layout.on_cluster}"
     table = found[1]
-    if not re.search(r"^\s*tenant ", statement, re.MULTILINE | re.IGNORECASE) or "ENGINE = Memory" in statement:
+    of_a_tenant = view or re.search(r"^\s*tenant ", statement, re.MULTILINE | re.IGNORECASE)
+    if table not in _READ and (not of_a_tenant or "ENGINE = Memory" in statement):
         own = _TABLE.sub(rf"CREATE TABLE IF NOT EXISTS {layout.all_database}.\1", statement)
         return [database, adapt(own, layout)]
     target = f"'{layout.cluster}', '{layout.database}', '{table}', {_KEYS.get(table) or _sharding_key(statement)}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from spanledger import resources
 from spanledger.errors import SchemaError, StoreError
 from spanledger.store import layout
-from spanledger.store.client import Store
+from spanledger.store.client import Rows, Store
 from spanledger.store.layout import Layout
 
 _BOOKKEEPING = """
@@ -26,6 +26,11 @@ CREATE TABLE IF NOT EXISTS schema_migrations
 ENGINE = ReplacingMergeTree(applied_at)
 ORDER BY (name, state)
 """
+
+_ON_EVERY_SHARD = "run `spanledger migrate --clickhouse-url …` as the administrator on every shard's own database"
+_KNOWN = "SELECT name, argMax(checksum, applied_at), groupArray(state) FROM schema_migrations GROUP BY name"
+# What every shard knows. (With a Keeper one of them keeps these books for all.)
+_KNOWN_EVERYWHERE = f"{_KNOWN} HAVING uniqExact(_shard_num) = (SELECT uniqExact(_shard_num) FROM schema_migrations)"
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,7 @@ def files(kind: str, base: Path | None = None) -> list[SqlFile]:
 
 def status(store: Store, base: Path | None = None) -> list[SqlFile]:
     """All migrations with what is applied; raises SchemaError when the schema does not fit this program."""
-    _keep_books(store)
-    rows = store.query(
-        "SELECT name, argMax(checksum, applied_at), groupArray(state) FROM schema_migrations GROUP BY name"
-    )
-    known = {name: (checksum, set(states)) for name, checksum, states in rows}
+    known = {name: (checksum, set(states)) for name, checksum, states in _known(store)}
     migrations = files("migrations", base)
     names = {m.name for m in migrations}
     newer = sorted(n for n in known if not n.startswith("view:") and n not in names)
@@ -73,11 +74,26 @@ def status(store: Store, base: Path | None = None) -> list[SqlFile]:
     return result
 
 
+def _known(store: Store) -> Rows:
+    """Name, checksum and states of whatever is applied."""
+    if not layout.is_over_all(store):
+        _keep_books(store)
+        return store.query(_KNOWN)
+    try:
+        return store.query(_KNOWN_EVERYWHERE)
+    except StoreError as exc:
+        if "UNKNOWN_TABLE" not in str(exc):
+            raise
+        raise SchemaError(f"a shard has no schema; {_ON_EVERY_SHARD} ({exc})") from exc
+
+
 def _keep_books(store: Store) -> None:
     """Who may not create tables can still see that there is nothing to create."""
-    known = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
-    if not store.scalar(known):
-        _apply(store, _BOOKKEEPING, layout.layout_of(store))
+    wanted = layout.layout_of(store)
+    places = [wanted.database, *([wanted.all_database] if wanted.cluster else [])]
+    kept = "SELECT count() FROM system.tables WHERE database IN {places:Array(String)} AND name = 'schema_migrations'"
+    if store.scalar(kept, {"places": places}) < len(places):
+        _apply(store, _BOOKKEEPING, wanted)
 
 
 def _apply(store: Store, statement: str, wanted: Layout) -> None:
@@ -97,10 +113,14 @@ def _apply(store: Store, statement: str, wanted: Layout) -> None:
 def migrate(store: Store, say: Callable[[str], None] = lambda _: None, base: Path | None = None) -> int:
     """Brings the schema up to date; returns how many files were applied.
 
-    A statement that was interrupted runs again: each file is written so that it can (IF NOT EXISTS).
-    Raises SchemaError, StoreError.
+    A statement that was interrupted runs again: each file is written so that it can (IF NOT EXISTS). Over all shards
+    of a cluster nothing is applied: the schema is that of each shard. Raises SchemaError, StoreError.
     """
     pending = [migration for migration in status(store, base) if not migration.applied]
+    if layout.is_over_all(store):
+        if lacking := pending + _unknown_views(store, base):
+            raise SchemaError(f"{lacking[0].name} is not applied on every shard; {_ON_EVERY_SHARD}")
+        return 0
     views = _stale_views(store, base)
     if not pending and not views:
         return 0
@@ -118,12 +138,15 @@ def migrate(store: Store, say: Callable[[str], None] = lambda _: None, base: Pat
     return len(pending) + len(views)
 
 
+def _unknown_views(store: Store, base: Path | None) -> list[SqlFile]:
+    """The views that were never made as they are now."""
+    known = {name: checksum for name, checksum, _ in _known(store)}
+    return [view for view in files("views", base) if known.get("view:" + view.name) != view.checksum]
+
+
 def _stale_views(store: Store, base: Path | None) -> list[SqlFile]:
     """The views that are missing or have changed; `applied` where an older one stands in the way."""
-    rows = store.query(
-        "SELECT name, argMax(checksum, applied_at) FROM schema_migrations WHERE startsWith(name, 'view:') GROUP BY name"
-    )
-    known: dict[str, str] = dict(rows)
+    unknown = {view.name for view in _unknown_views(store, base)}
     existing = {
         row[0]
         for row in store.query(
@@ -133,7 +156,7 @@ def _stale_views(store: Store, base: Path | None) -> list[SqlFile]:
     return [
         SqlFile(view.name, view.statement, applied=view.name in existing)
         for view in files("views", base)
-        if known.get("view:" + view.name) != view.checksum or view.name not in existing
+        if view.name in unknown or view.name not in existing
     ]
 
 

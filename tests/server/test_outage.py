@@ -24,6 +24,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def system(server: Server, tmp_path: Path) -> Iterator[System]:
     made = System(tmp_path / "data", clickhouse_url=server.url())
+    made.timeout_s = 600.0  # a flush, of all that came in two minutes, on a machine that may have other work
     yield made
     if made.process is not None:
         made.kill()

@@ -35,24 +35,28 @@ def skip_without_engine() -> None:
 class Server:
     """One server process on ports and a data folder of its own. `start` returns when it answers."""
 
-    def __init__(self, data_dir: Path, shards: tuple[int, ...] = (), shard_password: str = "") -> None:
+    def __init__(self, data_dir: Path, *configs: Path, shards: tuple[int, ...] = (), shard_password: str = "") -> None:
         self.data_dir = data_dir
+        self.configs = configs  # further files for config.d
         self.http_port = free_port()
         self.tcp_port = free_port()
         self.shards = shards
         self.shard_password = shard_password
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self) -> "Server":
+    def start(self, **environ: str) -> "Server":
         command = [sys.executable, str(TOOL), "serve", "--data-dir", str(self.data_dir)]
         command += [f"--http-port={self.http_port}", f"--tcp-port={self.tcp_port}"]
+        command += [f"--config={path}" for path in self.configs]
         if self.shards:
             command += [
                 f"--shards={','.join(map(str, self.shards))}",
                 f"--shard-password={self.shard_password}",
             ]
         with (self.data_dir.parent / f"{self.data_dir.name}.stderr").open("a") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **environ}
+            )
         assert self.process.stdout is not None
         seen = []
         for line in self.process.stdout:

@@ -62,6 +62,8 @@ def write_config(options: argparse.Namespace) -> Path:
         shutil.copytree(SHIPPED / part, data / part)
     (data / "users.xml").write_text(_USERS)
     (data / "config.d" / "cluster.xml").write_text(_cluster(options))
+    for part in options.config:
+        shutil.copy(part, data / "config.d" / part.name)
     config = data / "config.xml"
     config.write_text(
         f"""<clickhouse>
@@ -212,6 +214,7 @@ def main() -> int:
     serving.add_argument("--data-dir", type=Path, default=BUILD / "server")
     serving.add_argument("--http-port", type=int, default=8123)
     serving.add_argument("--tcp-port", type=int, default=9000)
+    serving.add_argument("--config", type=Path, action="append", default=[], help="a further file for config.d")
     serving.add_argument("--shards", type=lambda text: [int(p) for p in text.split(",")], help="native ports of all")
     serving.add_argument("--shard-password", default="", help="of the administrator, the same on all shards")
     options = parser.parse_args()

@@ -1,11 +1,12 @@
 -- Users, profiles, quotas and row policies as SQL, as an administrator with access management; database spanledger.
 -- Replace every '…' first. On a cluster add ON CLUSTER to each statement and repeat the grants for spanledger_all.
-CREATE SETTINGS PROFILE IF NOT EXISTS spanledger_app SETTINGS max_memory_usage = 8000000000, distributed_product_mode = 'global', prefer_global_in_and_join = 1, parallel_distributed_insert_select = 0, distributed_foreground_insert = 1;
-CREATE SETTINGS PROFILE IF NOT EXISTS spanledger_ingest SETTINGS max_memory_usage = 4000000000, async_insert = 0, distributed_foreground_insert = 1;
-CREATE SETTINGS PROFILE IF NOT EXISTS spanledger_reader SETTINGS readonly = 2 CONST, max_execution_time = 30 MAX 30, max_memory_usage = 4000000000 MAX 4000000000, max_rows_to_read = 2000000000 MAX 2000000000, max_result_rows = 1000000 MAX 1000000;
-CREATE QUOTA IF NOT EXISTS spanledger_reader KEYED BY user_name FOR INTERVAL 1 minute MAX queries = 6000, execution_time = 1200;
+CREATE SETTINGS PROFILE IF NOT EXISTS spanledger_admin SETTINGS log_queries = 1, max_partitions_per_insert_block = 1000, distributed_product_mode = 'global', prefer_global_in_and_join = 1, parallel_distributed_insert_select = 0, distributed_foreground_insert = 1;
+CREATE SETTINGS PROFILE IF NOT EXISTS spanledger_app SETTINGS log_queries = 1, max_memory_usage = 8000000000, distributed_product_mode = 'global', prefer_global_in_and_join = 1, parallel_distributed_insert_select = 0, distributed_foreground_insert = 1;
+CREATE SETTINGS PROFILE IF NOT EXISTS spanledger_ingest SETTINGS log_queries = 1, max_memory_usage = 4000000000, async_insert = 0, wait_for_async_insert = 1, distributed_foreground_insert = 1;
+CREATE SETTINGS PROFILE IF NOT EXISTS spanledger_reader SETTINGS log_queries = 1, readonly = 2 CONST, max_execution_time = 30 MAX 30, max_memory_usage = 4000000000 MAX 4000000000, max_rows_to_read = 2000000000 MAX 2000000000, max_result_rows = 1000000 MAX 1000000, distributed_product_mode = 'global', prefer_global_in_and_join = 1;
 CREATE ROLE IF NOT EXISTS spanledger_reading SETTINGS PROFILE 'spanledger_reader';
-CREATE USER IF NOT EXISTS spanledger_admin IDENTIFIED BY '…';
+CREATE QUOTA IF NOT EXISTS spanledger_reader KEYED BY user_name FOR INTERVAL 1 minute MAX queries = 6000, execution_time = 1200 TO spanledger_reading;
+CREATE USER IF NOT EXISTS spanledger_admin IDENTIFIED BY '…' SETTINGS PROFILE 'spanledger_admin';
 CREATE USER IF NOT EXISTS spanledger_app IDENTIFIED BY '…' SETTINGS PROFILE 'spanledger_app';
 CREATE USER IF NOT EXISTS spanledger_ingest IDENTIFIED BY '…' SETTINGS PROFILE 'spanledger_ingest';
 GRANT ALL ON spanledger.* TO spanledger_admin;
@@ -16,6 +17,7 @@ GRANT ALTER DELETE ON spanledger.settle_work TO spanledger_app;
 GRANT SELECT ON system.processes TO spanledger_app;
 GRANT SELECT ON system.macros TO spanledger_app;
 GRANT KILL QUERY ON *.* TO spanledger_app;
+GRANT CREATE TEMPORARY TABLE ON *.* TO spanledger_app;
 GRANT SELECT, INSERT ON spanledger.otel_traces TO spanledger_ingest;
 GRANT SELECT, INSERT ON spanledger.otel_logs TO spanledger_ingest;
 GRANT SELECT, INSERT ON spanledger.otel_metrics_gauge TO spanledger_ingest;

@@ -113,6 +113,37 @@ def test_a_reader_sees_one_tenant_and_changes_nothing(server: Server) -> None:
     reader.close()
 
 
+def test_the_collectors_user_writes_raw_tables_and_reads_no_books(server: Server) -> None:
+    ingest = server.open("ingest")
+    ingest.insert("otel_traces", ["TraceId", "SpanId"], [["by-ingest", "1"]])
+    for forbidden in (
+        "SELECT * FROM ledger",
+        "SELECT * FROM genai_spans",
+        "SELECT * FROM messages",
+        "INSERT INTO ledger (tenant) VALUES ('default')",
+        "TRUNCATE TABLE otel_traces",
+        "ALTER TABLE otel_traces DELETE WHERE 1",
+        "CREATE TABLE mine (a Int8) ENGINE = Memory",
+    ):
+        with pytest.raises(StoreError, match=r"(?i)privileges"):
+            ingest.command(forbidden)
+    ingest.close()
+    admin = server.open()
+    assert admin.scalar("SELECT count() FROM genai_spans WHERE trace_id = 'by-ingest'") == 1, "the views write on"
+    for table, column in (("otel_traces", "TraceId"), ("genai_spans", "trace_id"), ("settle_queue", "trace_id")):
+        admin.command(f"ALTER TABLE {table} DELETE WHERE {column} = 'by-ingest'")
+    admin.close()
+
+
+def test_readers_have_a_quota(server: Server) -> None:
+    reader = server.open("reader")
+    reader.query("SELECT 1")
+    name, queries, most = reader.query("SELECT quota_name, queries, max_queries FROM system.quota_usage")[0]
+    assert (name, most) == ("spanledger_reader", 6000)
+    assert queries > 0
+    reader.close()
+
+
 def test_every_table_with_a_tenant_is_filtered_for_readers(server: Server) -> None:
     admin = server.open()
     told = set(
@@ -168,23 +199,26 @@ def test_backup_and_restore_bring_the_books_back(server: Server) -> None:
     insert = "INSERT INTO {0}.otel_traces (Timestamp, TraceId, SpanId) VALUES (now(), '{1}', '{1}')"
     store.command(insert.format(store.database, "before"))
     admin = server.open("admin", "default")
-    admin.command(f"BACKUP DATABASE {store.database} TO File('{store.database}')")
+    whole, since = f"File('{store.database}')", f"File('{store.database}-since')"
+    admin.command(f"BACKUP DATABASE {store.database} TO {whole}")
+    store.command(insert.format(store.database, "between"))
+    admin.command(f"BACKUP DATABASE {store.database} TO {since} SETTINGS base_backup = {whole}")
     admin.command(f"DROP DATABASE {store.database} SYNC")
-    admin.command(f"RESTORE DATABASE {store.database} FROM File('{store.database}')")
+    admin.command(f"RESTORE DATABASE {store.database} FROM {since}")
     admin.close()
     assert migrate.migrate(store) == 0
     store.command(insert.format(store.database, "after"))  # the views are back as well
-    assert store.query("SELECT trace_id FROM genai_spans ORDER BY trace_id") == [("after",), ("before",)]
+    found = store.query("SELECT trace_id FROM genai_spans ORDER BY trace_id")
+    assert found == [("after",), ("before",), ("between",)]
     store.close()
 
 
 def test_retention_can_be_set(remote: Store) -> None:
+    limited = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine_full LIKE '%TTL%'"
+    before = remote.query(limited)
     for statement in _statements("retention.sql"):
         remote.command(statement)
-    kept = remote.query(
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine_full LIKE '%TTL%'"
-    )
-    assert {name for (name,) in kept} == {*books_dump.RAW}
+    assert {name for (name,) in remote.query(limited) if (name,) not in before} == {*books_dump.RAW}
 
 
 def test_the_access_statements_are_ones_that_a_server_reads(remote: Store) -> None:

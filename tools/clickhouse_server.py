@@ -128,6 +128,8 @@ def serve(options: argparse.Namespace) -> int:
     for user, password in known.items():
         os.environ[f"SPANLEDGER_CLICKHOUSE_{user.upper()}_PASSWORD"] = password
     config = write_config(options)
+    # This engine forgets its log tables when it stops, and cannot make them again beside their old files.
+    shutil.rmtree(options.data_dir / "data" / "data" / "system", ignore_errors=True)
     os.chdir(options.data_dir)  # the engine keeps decoded schemas below its working folder
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

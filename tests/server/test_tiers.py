@@ -92,6 +92,8 @@ def test_old_raw_spans_move_to_s3_and_are_read_from_there(tiered: Server, bucket
     assert store.query("SELECT SpanAttributes['k'] FROM otel_traces ORDER BY 1") == before
     tiered.stop()
     tiered.start(**environ(bucket))
+    store.command("SYSTEM FLUSH LOGS")
+    assert store.scalar("SELECT count() FROM system.query_log") > 0, "it logs after a restart too"
     assert store.query("SELECT SpanAttributes['k'] FROM otel_traces ORDER BY 1") == before
     store.close()
 

@@ -7,11 +7,11 @@
 CREATE TABLE IF NOT EXISTS messages
 (
     tenant LowCardinality(String),
-    conversation_id String CODEC(ZSTD(1)),
-    message_id String CODEC(ZSTD(1)),
-    trace_id String CODEC(ZSTD(1)),
-    user_id String CODEC(ZSTD(1)),
-    correlation_id String CODEC(ZSTD(1)),
+    conversation_id String,
+    message_id String,
+    trace_id String,
+    user_id String,
+    correlation_id String,
     service LowCardinality(String),
     workflow LowCardinality(String),
     agent LowCardinality(String),
@@ -32,4 +32,5 @@ CREATE TABLE IF NOT EXISTS messages
 )
 ENGINE = ReplacingMergeTree(version, deleted)
 ORDER BY (tenant, conversation_id, message_id)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
+    default_compression_codec = 'ZSTD(1)', string_serialization_version = 'single_stream'

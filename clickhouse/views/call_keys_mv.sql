@@ -1,15 +1,14 @@
 -- call_keys_mv: the keys of every span that may be a copy of a call told elsewhere.
 -- What surely is the same counts once a trace, whoever says it and when.
 CREATE MATERIALIZED VIEW IF NOT EXISTS call_keys_mv TO call_keys AS
-SELECT DISTINCT
-    s.tenant AS tenant,
-    k.1 AS key,
-    s.trace_id AS trace_id,
-    if(k.2 = 1, '', s.span_id) AS span_id,
-    k.2 AS surely,
-    if(k.2 = 1, '', s.scope) AS scope,
-    if(k.2 = 1, toDateTime64(0, 9, 'UTC'), s.started_at) AS started_at,
-    if(k.2 = 1, toDateTime64(0, 9, 'UTC'),
-        fromUnixTimestamp64Nano(toUnixTimestamp64Nano(s.started_at) + s.duration_ns, 'UTC')) AS ended_at
+WITH
+    toUInt32(bitAnd(cityHash64(s.trace_id), 0xffffffff)) AS this,
+    toUInt64(greatest(toUnixTimestamp64Milli(s.started_at), 0)) AS at_ms,
+    toUInt32(least(intDiv(s.duration_ns, 1000000) + 2, 0xffffffff)) AS lasted_ms
+SELECT DISTINCT s.tenant AS tenant, k.1 AS key, k.2 AS trace, k.3 AS trace_id, k.4 AS scope, k.5 AS start_ms, k.6 AS duration_ms
 FROM genai_spans AS s
-ARRAY JOIN arrayConcat(arrayMap(x -> (x, toUInt8(1)), s.same_keys), arrayMap(x -> (x, toUInt8(0)), s.like_keys)) AS k
+ARRAY JOIN arrayConcat(
+    arrayMap(key -> (key, this, '', '', toUInt16(0), toUInt32(0)), s.same_keys),
+    if(s.likeness = 0, [], [(bitOr(bitShiftLeft(intDiv(at_ms, 60000), 36), s.likeness), this, '', s.scope::String, toUInt16(at_ms % 60000), lasted_ms)]),
+    if(s.likeness = 0 AND empty(s.same_keys), [], [(bitOr(bitShiftLeft(toUInt64(3), 62), toUInt64(this)), this, s.trace_id, '', toUInt16(0), toUInt32(0))])
+) AS k

@@ -30,10 +30,9 @@ WITH
     Duration > 31622400000000000 AS is_endless
 SELECT
     Tenant AS tenant, TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id,
-    bitOr(bitShiftLeft(intDiv(
-            toUInt128(greatest(toUnixTimestamp64Nano(Timestamp), 0)) + if(is_endless, 0, Duration), 1000000), 64),
-        toUInt128(bitAnd(cityHash64(ParentSpanId, Duration, ServiceName, ScopeName, SpanName, said_status, span_facts),
-            16777214))) AS version,
+    bitOr(bitShiftLeft(toUInt64(intDiv(if(is_endless, 0, Duration), 1000000)), 16),
+        bitAnd(cityHash64(ParentSpanId, Timestamp, Duration, ServiceName, ScopeName, SpanName, said_status, span_facts),
+            65534)) AS version,
     Timestamp AS started_at, if(is_endless, 0, toInt64(Duration)) AS duration_ns,
     ServiceName AS service, ScopeName AS scope, SpanName AS span_name, said_status AS status,
     span_facts AS facts, 1 AS arrived, empty(span_facts) AS normalised,

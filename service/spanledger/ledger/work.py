@@ -7,7 +7,7 @@ ones. If they do after all, because one is slow or both looked at once, it costs
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 BATCH_TRACES = 4_000
 GIVEN_UP_S = 600  # a run that stands in settle_work longer, or is from the future, belongs to a process that died
+_TOLERANCE_MS = TOLERANCE_NS // 1_000_000
 MAX_ROUNDS = 8  # of looking for copies of copies; beyond it a run goes on with what it has, and says so
 
 Note = Callable[[], None]  # called when a run stopped looking for copies
@@ -101,30 +102,39 @@ def forget(store: Store, run_id: str) -> None:
     store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run_id})
 
 
+# Keys are made up as 0011_call_keys.sql says. A start less than half a minute away lies in one of the two minutes.
 _SHARED_KEYS = """
 WITH frontier AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})
-SELECT tenant, key, max(surely) AS surely,
-    groupArray((trace_id, scope, toUnixTimestamp64Nano(started_at), toUnixTimestamp64Nano(ended_at))) AS tellings
+SELECT tenant, bitShiftRight(key, 63) AS surely,
+    groupArray((trace, scope, bitShiftRight(key, 36) * 60000 + start_ms AS since, since + duration_ms)) AS tellings
 FROM {shards:Identifier}.call_keys
 WHERE (tenant, key) IN
     (
-        SELECT tenant, arrayJoin(arrayConcat(same_keys, like_keys)) FROM {shards:Identifier}.genai_spans
+        WITH
+            arrayMap(s -> greatest(toUnixTimestamp64Second(started_at) + s, 0), if(likeness = 0, [], [-30, 30])) AS near
+        SELECT tenant, arrayJoin(arrayConcat(
+            same_keys, arrayMap(s -> bitOr(bitShiftLeft(toUInt64(s) DIV 60, 36), likeness), near)))
+        FROM {shards:Identifier}.genai_spans
         WHERE (tenant, trace_id) IN frontier AND trace_id IN (SELECT trace_id FROM frontier)
     )
-GROUP BY tenant, key
-HAVING uniqExact(trace_id) > 1 AND if(surely = 1, uniqExact(trace_id) <= {reused:UInt32}, uniqExact(scope) > 1)
+GROUP BY tenant, surely, if(surely = 1, key, bitAnd(key, 0xfffffffff))
+HAVING uniqExact(trace) > 1 AND if(surely = 1, uniqExact(trace) <= {reused:UInt32}, uniqExact(scope) > 1)
 """
+_NAMES = """
+SELECT tenant, trace, trace_id FROM {shards:Identifier}.call_keys
+WHERE tenant IN {tenants:Array(String)} AND key IN {keys:Array(UInt64)}
+"""
+_NAME_OF_TRACE = 3 << 62
+
+Telling = tuple[int, str, int, int]  # a trace by its hash, scope, start and end in ms
+Names = Mapping[tuple[str, int], Collection[Trace]]  # by tenant and hash; seldom more than one
 
 
 def _add_copies(store: Store, run_id: str, known: set[Trace], note: Note) -> bool:
     """Adds to `known` and settle_work the traces that may hold copies of the calls at hand, and copies of those;
     whether there were any."""
     for round_ in range(MAX_ROUNDS):
-        parameters = {"run": run_id, "round": round_, "reused": REUSED_ID, "shards": store.all_shards}
-        shared = store.query(_SHARED_KEYS, parameters)
-        found = {
-            trace for tenant, _, surely, tellings in shared for trace in _copies(tenant, bool(surely), tellings, known)
-        } - known
+        found = _found(store, run_id, round_, known) - known
         if not found:
             return round_ > 0
         known |= found
@@ -135,19 +145,44 @@ def _add_copies(store: Store, run_id: str, known: set[Trace], note: Note) -> boo
     return True
 
 
-def _copies(tenant: str, surely: bool, tellings: list[tuple[str, str, int, int]], known: set[Trace]) -> set[Trace]:
-    """The traces among those of one key that may tell of a call of a known trace."""
-    if surely:
-        return {(tenant, telling[0]) for telling in tellings}
-    ours = [t for t in tellings if (tenant, t[0]) in known]
-    return {
-        (tenant, trace_id)
-        for trace_id, scope, start, end in tellings
-        if any(
-            scope != our_scope and start <= our_end + TOLERANCE_NS and our_start <= end + TOLERANCE_NS
-            for _, our_scope, our_start, our_end in ours
-        )
+def _found(store: Store, run_id: str, round_: int, known: set[Trace]) -> set[Trace]:
+    """The traces that may hold copies of the calls in traces of this round."""
+    parameters = {"run": run_id, "round": round_, "reused": REUSED_ID, "shards": store.all_shards}
+    shared = store.query(_SHARED_KEYS, parameters)
+    names = _names(store, {(tenant, telling[0]) for tenant, _, tellings in shared for telling in tellings})
+    found: set[Trace] = set()
+    for tenant, surely, tellings in shared:
+        told = tellings if surely else _at_once(tenant, tellings, names, known)
+        found.update(trace for telling in told for trace in names.get((tenant, telling[0]), ()))
+    return found
+
+
+def _names(store: Store, hashes: set[tuple[str, int]]) -> Names:
+    """The traces whose ids have these hashes."""
+    if not hashes:
+        return {}
+    parameters = {
+        "shards": store.all_shards,
+        "tenants": sorted({tenant for tenant, _ in hashes}),
+        "keys": sorted({_NAME_OF_TRACE | trace for _, trace in hashes}),
     }
+    names: dict[tuple[str, int], set[Trace]] = {}
+    for tenant, trace, trace_id in store.query(_NAMES, parameters):
+        names.setdefault((tenant, trace), set()).add((tenant, trace_id))
+    return names
+
+
+def _at_once(tenant: str, tellings: Iterable[Telling], names: Names, known: set[Trace]) -> list[Telling]:
+    """Those that may tell of a call of a known trace: by another instrumentation, at the same time."""
+    ours = [t for t in tellings if not known.isdisjoint(names.get((tenant, t[0]), ()))]
+    return [
+        telling
+        for telling in tellings
+        if any(
+            telling[1] != our[1] and telling[2] <= our[3] + _TOLERANCE_MS and our[2] <= telling[3] + _TOLERANCE_MS
+            for our in ours
+        )
+    ]
 
 
 def work_of(store: Store, run_id: str) -> set[Trace]:

@@ -6,6 +6,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from google.protobuf import json_format
@@ -16,6 +17,7 @@ import otlp_mutate
 from otlp_make import log_request, trace_request
 
 Send = Callable[[str, bytes, str], int]  # signal, body, content type → HTTP status
+_LANES = 4
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 _ATTRIBUTES = {
@@ -86,3 +88,11 @@ def storm(send: Send, count: int, rng: random.Random) -> tuple[set[str], Counter
             assert send("traces", trace_request({"span_id": span_id}).SerializeToString(), PROTOBUF) == 200
             good.add(span_id.hex())
     return good, statuses
+
+
+def storms(send: Send, count: int, rng: random.Random) -> tuple[set[str], Counter[int]]:
+    """`storm` from several threads at once, `count` in all."""
+    seeds_of_lanes = [rng.getrandbits(64) for _ in range(_LANES)]
+    with ThreadPoolExecutor(_LANES) as pool:
+        lanes = list(pool.map(lambda seed: storm(send, count // _LANES, random.Random(seed)), seeds_of_lanes))
+    return set().union(*(good for good, _ in lanes)), sum((statuses for _, statuses in lanes), Counter())

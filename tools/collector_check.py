@@ -4,6 +4,7 @@ The exporter itself only finds out with the first batch and then tries for ever.
 SPANLEDGER_CLICKHOUSE_HTTP (default http://127.0.0.1:8123). Standard library only; exit 0 or 1.
 """
 
+import http.client
 import os
 import sys
 import urllib.error
@@ -71,13 +72,15 @@ def main() -> int:
     problems = []
     for table, wanted in EXPECTED.items():
         sql = f"SELECT name FROM system.columns WHERE database = '{database}' AND table = '{table}'"
-        request = urllib.request.Request(address, sql.encode(), headers)
         try:
+            request = urllib.request.Request(address, sql.encode(), headers)
             with urllib.request.urlopen(request, timeout=10) as answer:
                 found = set(answer.read().decode().split())
         except urllib.error.HTTPError as exc:
             return _fail([_refused(exc, user)])
-        except OSError as exc:
+        except ValueError:
+            return _fail([f"SPANLEDGER_CLICKHOUSE_HTTP must look like http://host:8123, not {address!r}"])
+        except (OSError, http.client.HTTPException) as exc:
             return _fail([f"ClickHouse at {address} cannot be reached ({exc}); is it running, is the address right?"])
         problems += _compare(table, set(wanted), found, database)
     if problems:
@@ -107,6 +110,8 @@ def _refused(exc: urllib.error.HTTPError, user: str) -> str:
             f"user {user} was refused: wrong password; set SPANLEDGER_CLICKHOUSE_INGEST_PASSWORD to the same value "
             f"for the Collector and for the server (clickhouse/server/users.d/spanledger.xml) ({text})"
         )
+    if "is for clickhouse-client program" in text:
+        return f"give the server's HTTP port (8123) in SPANLEDGER_CLICKHOUSE_HTTP, not its native one ({text})"
     return f"ClickHouse refused: {text}"
 
 

@@ -34,6 +34,16 @@ def test_a_server_that_is_away_is_named(server: Server) -> None:
     assert "cannot be reached" in done.stderr
 
 
+def test_an_address_that_is_none_and_the_wrong_port_are_named(server: Server) -> None:
+    for address, why in (
+        ("nonsense", "SPANLEDGER_CLICKHOUSE_HTTP must look like http://host:8123"),
+        (f"http://127.0.0.1:{server.tcp_port}", "give the server's HTTP port (8123) in SPANLEDGER_CLICKHOUSE_HTTP"),
+    ):
+        done = check(server, SPANLEDGER_CLICKHOUSE_HTTP=address)
+        assert done.returncode == 1
+        assert why in done.stderr
+
+
 def test_missing_tables_are_named_with_the_command(server: Server) -> None:
     done = check(server, SPANLEDGER_CLICKHOUSE_DATABASE="nowhere")
     assert done.returncode == 1

@@ -67,9 +67,34 @@ def test_up_serves_from_a_server(server_url: str, remote: Store, tmp_path: Path)
         assert running.stop() == 0
 
 
-def test_a_wrong_password_says_so(server: Server) -> None:
-    with pytest.raises(StoreError, match=r"(?i)authentication failed|password"):
-        open_server(f"http://spanledger_admin:wrong@127.0.0.1:{server.http_port}/spanledger")
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://spanledger_admin:wrong@127.0.0.1:{http}/spanledger", "mend user or password in --clickhouse-url"),
+        ("http://spanledger_admin:{admin}@127.0.0.1:{http}/nowhere", "mend the name at the end of --clickhouse-url"),
+        ("http://spanledger_admin:{admin}@127.0.0.1:{tcp}/spanledger", r"give the server's HTTP port \(8123\)"),
+        ("http://spanledger_admin:{admin}@127.0.0.1:1/spanledger", "is the server running, are host and port"),
+        ("http://spanledger_reader:{reader}@127.0.0.1:{http}/spanledger", "`up` needs the rights of spanledger_app"),
+    ],
+)
+def test_a_url_that_does_not_work_says_what_to_mend(server: Server, url: str, said: str) -> None:
+    secrets = {user: server.password(user) for user in ("admin", "reader")}
+    with pytest.raises(StoreError, match=said):
+        migrate.migrate(open_server(url.format(http=server.http_port, tcp=server.tcp_port, **secrets)))
+
+
+def test_a_password_may_have_any_character_when_the_url_quotes_it(server: Server) -> None:
+    quoted = "".join(f"%{ord(char):02X}" for char in server.password("app"))
+    open_server(f"http://spanledger_app:{quoted}@127.0.0.1:{server.http_port}/spanledger").close()
+
+
+def test_a_table_that_was_dropped_is_named_before_anything_starts(server: Server) -> None:
+    store = open_server(fresh_database(server.url()))
+    migrate.migrate(store)
+    store.command("DROP TABLE evaluations SYNC")
+    with pytest.raises(SchemaError, match=r"table evaluations is missing.*restore it from a backup"):
+        migrate.migrate(store)
+    store.close()
 
 
 def test_the_service_user_needs_no_rights_on_the_schema(server: Server) -> None:

@@ -41,5 +41,6 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{'applied' if file.applied else 'MISSING':8} {file.name}")
             return 0 if all(file.applied for file in found) else 1
         applied = migrate.migrate(store, say=print)
-        print(f"{applied} files applied" if applied else "up to date")
+        where = "" if store.embedded else f" in database {store.database}"
+        print((f"{applied} files applied" if applied else "up to date") + where)
         return 0

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from spanledger.errors import StoreError
+from spanledger.store.refusals import with_fix
 from spanledger.store.running import lock_folder
 from spanledger.store.versions import Versions
 
@@ -46,7 +47,7 @@ class Store:
             try:
                 client = clickhouse_connect.get_client(**self._connect)
             except (ClickHouseError, OSError) as exc:
-                raise StoreError(f"ClickHouse cannot be reached: {_first_line(exc)}") from exc
+                raise StoreError(with_fix(f"ClickHouse cannot be reached: {_first_line(exc)}")) from exc
             self._local.client = client
             with self._clients_guard:
                 self._clients.append(client)
@@ -178,8 +179,8 @@ def open_server(url: str) -> Store:
     connect = {
         "host": parts.hostname,
         "port": parts.port or (8443 if parts.scheme == "https" else 8123),
-        "username": parts.username or "default",
-        "password": parts.password or "",
+        "username": unquote(parts.username or "default"),
+        "password": unquote(parts.password or ""),
         "database": database,
         "secure": parts.scheme == "https",
         "autogenerate_session_id": False,

@@ -55,6 +55,12 @@ def layout_of(store: Store) -> Layout:
     return Layout(store.database, server=True, cluster=str(cluster), keeper=bool(cluster and keeper))
 
 
+def table_of(statement: str) -> str:
+    """The table that a file creates; '' for others."""
+    found = _TABLE.search(statement)
+    return found[1] if found else ""
+
+
 def is_over_all(store: Store) -> bool:
     """Whether this is the database over all shards: it has no schema of its own, theirs is what counts."""
     return not store.embedded and bool(

@@ -14,6 +14,7 @@ from spanledger.errors import SchemaError, StoreError
 from spanledger.store import layout
 from spanledger.store.client import Rows, Store
 from spanledger.store.layout import Layout
+from spanledger.store.refusals import with_fix
 
 _BOOKKEEPING = """
 CREATE TABLE IF NOT EXISTS schema_migrations
@@ -76,15 +77,17 @@ def status(store: Store, base: Path | None = None) -> list[SqlFile]:
 
 def _known(store: Store) -> Rows:
     """Name, checksum and states of whatever is applied."""
-    if not layout.is_over_all(store):
-        _keep_books(store)
-        return store.query(_KNOWN)
     try:
+        if not layout.is_over_all(store):
+            _keep_books(store)
+            return store.query(_KNOWN)
         return store.query(_KNOWN_EVERYWHERE)
     except StoreError as exc:
-        if "UNKNOWN_TABLE" not in str(exc):
-            raise
-        raise SchemaError(f"a shard has no schema; {_ON_EVERY_SHARD} ({exc})") from exc
+        if "UNKNOWN_TABLE" in str(exc):
+            raise SchemaError(f"a shard has no schema; {_ON_EVERY_SHARD} ({exc})") from exc
+        if "ACCESS_DENIED" in str(exc) and not isinstance(exc, SchemaError):
+            raise SchemaError(with_fix(str(exc))) from exc
+        raise
 
 
 def _keep_books(store: Store) -> None:
@@ -116,11 +119,13 @@ def migrate(store: Store, say: Callable[[str], None] = lambda _: None, base: Pat
     A statement that was interrupted runs again: each file is written so that it can (IF NOT EXISTS). Over all shards
     of a cluster nothing is applied: the schema is that of each shard. Raises SchemaError, StoreError.
     """
-    pending = [migration for migration in status(store, base) if not migration.applied]
+    found = status(store, base)
+    pending = [migration for migration in found if not migration.applied]
     if layout.is_over_all(store):
         if lacking := pending + _unknown_views(store, base):
             raise SchemaError(f"{lacking[0].name} is not applied on every shard; {_ON_EVERY_SHARD}")
         return 0
+    _expect_tables(store, found)
     views = _stale_views(store, base)
     if not pending and not views:
         return 0
@@ -136,6 +141,20 @@ def migrate(store: Store, say: Callable[[str], None] = lambda _: None, base: Pat
         _apply(store, view.statement, wanted)
         _record(store, "view:" + view.name, view.checksum)
     return len(pending) + len(views)
+
+
+def _expect_tables(store: Store, migrations: list[SqlFile]) -> None:
+    """What was applied is there. Raises SchemaError: nobody but a person can have dropped it."""
+    rows = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
+    there = {name for (name,) in rows}
+    for migration in migrations:
+        table = layout.table_of(migration.statement)
+        if migration.applied and table and table not in there:
+            raise SchemaError(
+                f"table {table} is missing, which {migration.name} had made: restore it from a backup "
+                f"(docs/operations.md); or, to go on with an empty one, as the administrator: DELETE FROM "
+                f"schema_migrations WHERE name IN (every migration that names {table}), then `spanledger migrate`"
+            )
 
 
 def _unknown_views(store: Store, base: Path | None) -> list[SqlFile]:

@@ -56,6 +56,41 @@ def test_an_agent_is_made_changed_and_removed(system: System) -> None:
     assert actions == ["agent.put", "agent.put", "agent.remove", "agent.put"]
 
 
+@pytest.mark.parametrize(
+    ("named_by", "headers"),
+    [
+        ({"model": "agent/terse one"}, {}),
+        ({"metadata": {"agent": "terse one"}}, {}),
+        ({}, {"x_agent": "terse one"}),
+    ],
+)
+def test_an_openai_client_can_name_an_agent(
+    system: System, provider: CallingProvider, named_by: dict[str, Any], headers: dict[str, str]
+) -> None:
+    put(system, "terse%20one", workflow="chat", model=MODEL, instructions="Be terse.")
+    body = {"messages": [{"role": "user", "content": "hello"}], **named_by}
+    before = system.get("agents", "terse one", "performance")["runs"]
+    provider.prompts.clear()
+    status, _, answer = system.request(
+        "POST", "/v1/chat/completions", json.dumps(body).encode(), Content_Type="application/json", **headers
+    )
+
+    assert status == 200, answer
+    assert answer["model"] == "caller"
+    assert provider.prompts[-1]["messages"][0]["content"] == "Be terse."
+    assert "agent/terse one" in [model["id"] for model in system.get("models")["data"]]
+    system.post("/v1/flush", {})
+    assert system.get("agents", "terse one", "performance")["runs"] == before + 1
+
+
+def test_an_openai_client_is_told_of_an_agent_that_is_none(system: System) -> None:
+    body = {"model": "agent/nobody", "messages": [{"role": "user", "content": "hello"}]}
+    status, answer = call(system, "POST", "/v1/chat/completions", body)[:2]
+
+    assert status == 422
+    assert "nobody" in json.dumps(answer)
+
+
 def test_an_agents_run_carries_it_on_every_span(system: System, provider: CallingProvider) -> None:
     agent = put(
         system, "teller", workflow="assistant", model=MODEL, instructions="Tell.", tools=["clock"], description="tells"

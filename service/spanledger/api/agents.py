@@ -2,16 +2,16 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import Field
 
 from spanledger.agents import Agent, NewAgent
 from spanledger.agents.agent import UnknownAgent
 from spanledger.api.inputs import Parameters, given
+from spanledger.api.names import Parts
 from spanledger.api.reader import Reads, checked_id, only, whole_number
-from spanledger.api.services import Caller, Services, services_of
+from spanledger.api.services import Caller
 from spanledger.errors import BadRequest, NotFound
-from spanledger.platform import Platform
 from spanledger.stats import agents as stats
 from spanledger.stats.times import window
 
@@ -22,14 +22,6 @@ class AgentBody(NewAgent):
     """`parameters` are those that every model may be given; where and with whose key it is asked is not for agents."""
 
     parameters: Annotated[Parameters, Field(default_factory=Parameters)]  # type: ignore[assignment]
-
-
-def _platform(services: Annotated[Services, Depends(services_of)]) -> Platform:
-    platform: Platform = services.platform  # type: ignore[assignment]
-    return platform
-
-
-Parts = Annotated[Platform, Depends(_platform)]
 
 
 @router.get("/v1/agents")

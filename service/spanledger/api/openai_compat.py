@@ -1,7 +1,8 @@
 """OpenAI's API, as far as its clients need it to be measured here: chat completions and the list of models.
 
 The conversation is `X-Conversation-ID`, `X-Session-ID` or `metadata.conversation_id` / `session_id`; the user is
-`user`, `safety_identifier` or `metadata.user_id`. Clients bring their own history, so none is kept for them.
+`user`, `safety_identifier` or `metadata.user_id`. An agent is a model `agent/<name>`, `X-Agent` or `metadata.agent`.
+Clients bring their own history, so none is kept for them.
 """
 
 import json
@@ -23,6 +24,7 @@ from spanledger.workflows import Completion, Order, Outcome
 from spanledger.workflows.offline_answers import CHAT_MODELS
 
 MAX_MESSAGES = 10_000
+_AGENT = "agent/"  # what a model's name begins with that is an agent's
 # OpenAI's parameters, passed on as they are. The others are not the caller's business: api_base, api_key, timeout …
 PASSED_ON = (
     "audio",
@@ -98,6 +100,8 @@ async def complete(
     _refuse_broken_text(asked)
     metadata = asked.metadata or {}
     headers = request.headers
+    model = asked.model or ""
+    agent = _first(model.removeprefix(_AGENT)) if model.startswith(_AGENT) else ""
     order = Order(
         principal=principal,
         conversation_id=_first(
@@ -107,7 +111,8 @@ async def complete(
             metadata.get("session_id"),
         ),
         user_id=_first(asked.user, asked.safety_identifier, metadata.get("user_id")),
-        model=asked.model or "",
+        agent=agent or _first(headers.get("x-agent"), metadata.get("agent")),
+        model="" if agent else model,
         fallbacks=tuple(asked.fallbacks),
         parameters=asked.parameters(),
     )
@@ -123,9 +128,12 @@ async def complete(
 
 @router.get("/v1/models")
 async def models(services: Annotated[Services, Depends(services_of)], principal: Caller) -> dict[str, Any]:
-    """The models that work here without further ado, the tenant's own names among them; any other LiteLLM name can be
-    asked for too."""
-    own = services.platform.models.enabled(principal.tenant) if services.platform is not None else ()
+    """The models that work here without further ado, the tenant's own names and its agents among them; any other
+    LiteLLM name can be asked for too."""
+    own: list[str] = []
+    if services.platform is not None:
+        own += services.platform.models.enabled(principal.tenant)
+        own += (f"{_AGENT}{agent.name}" for agent in services.platform.agents.all(principal.tenant))
     names = dict.fromkeys((services.settings.default_model, *own, *(f"offline/{name}" for name in CHAT_MODELS)))
     created = 1_767_225_600  # 2026-01-01, for clients that insist on a number
     return {

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 
 from spanledger.access import Principal
+from spanledger.api.names import Parts
 from spanledger.api.reader import Reads, checked_id, only
 from spanledger.api.services import Caller, Services, services_of
 from spanledger.errors import BadRequest, NotFound, Refused
@@ -22,14 +23,6 @@ from spanledger.workflows.tools.mcp_config import McpServer
 
 router = APIRouter(tags=["tools"])
 _GRANT_NAME = re.compile(r"\*|[^\s*]{1,200}(\.\*)?")
-
-
-def _platform(services: Annotated[Services, Depends(services_of)]) -> Platform:
-    platform: Platform = services.platform  # type: ignore[assignment]
-    return platform
-
-
-Parts = Annotated[Platform, Depends(_platform)]
 
 
 @router.get("/v1/tools")

@@ -100,10 +100,10 @@ def test_a_failed_attempt_is_retried_as_often_as_was_asked_and_each_has_its_trac
 
 
 def test_what_cannot_be_better_the_next_time_is_not_retried(up: System) -> None:
-    accepted = order(up, content="hi", workflow="no-such-workflow", retries=5, retry_delay_s=0)
+    accepted = order(up, content="hi", model="offline/error-400", retries=5, retry_delay_s=0)
     failed = until(up, accepted["job_id"], ended)
     assert (failed["state"], len(failed["attempts"])) == ("failed", 1)
-    assert "no-such-workflow" in failed["error"]
+    assert failed["attempts"][0]["error_type"] == "400"
 
 
 def test_an_ended_job_runs_again_on_retry(up: System) -> None:
@@ -150,6 +150,10 @@ def test_a_schedule_says_when_it_comes_next_and_ends_with_delete(up: System) -> 
         ({"content": "x", "retries": -1}, 422, "retries"),
         ({"content": "\ud800"}, 422, "surrogate"),
         ({"content": "x", "colour": "red"}, 422, "colour"),
+        ({"content": "x", "workflow": "no-such-workflow"}, 422, "no-such-workflow"),
+        ({"content": "x", "schedule": "0 7 * * *", "agent": "nobody"}, 422, "nobody"),
+        ({"content": "x", "prompt": "unwritten"}, 422, "unwritten"),
+        ({"content": "x", "profile": "nobodys"}, 422, "nobodys"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused(up: System, job: Json, status: int, says: str) -> None:

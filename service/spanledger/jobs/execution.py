@@ -42,6 +42,8 @@ class Abandoned(SpanledgerError):
 class Runs(Protocol):
     """The part of the runner that jobs need."""
 
+    async def check(self, order: Order) -> None: ...
+
     async def answer(self, turn: Turn) -> Outcome: ...
 
     async def complete(self, asked: Completion) -> Outcome: ...
@@ -142,7 +144,7 @@ def is_final(error: BaseException) -> bool:
 
 
 async def _run(runs: Runs, job: Job, attempt: Attempt) -> Outcome:
-    order, spec = _order(job, attempt), job.spec
+    order, spec = order_of(job, attempt.message_id), job.spec
     if spec.messages:
         return await runs.complete(Completion(order, spec.messages))
     if spec.conversation_id:
@@ -150,12 +152,12 @@ async def _run(runs: Runs, job: Job, attempt: Attempt) -> Outcome:
     return await runs.complete(Completion(order, [{"role": "user", "content": spec.content}]))
 
 
-def _order(job: Job, attempt: Attempt) -> Order:
+def order_of(job: Job, message_id: str = "") -> Order:
     spec: Spec = job.spec
     return Order(
         principal=Principal(job.tenant, job.key_id, cast(Role, job.role)),
         conversation_id=spec.conversation_id,
-        message_id=attempt.message_id,
+        message_id=message_id,
         user_id=spec.user_id,
         source=SOURCE,
         workflow=spec.workflow,
@@ -169,7 +171,7 @@ def _order(job: Job, attempt: Attempt) -> Order:
 
 
 def _ids(job: Job, attempt: Attempt) -> dict[str, str]:
-    order = _order(job, attempt).ids()
+    order = order_of(job).ids()
     return {
         **{name: order[name] for name in ("tenant", "key_id", "conversation_id", "user_id", "source", "workflow")},
         "job_id": job.job_id,

@@ -19,7 +19,7 @@ from spanledger.access import Principal
 from spanledger.errors import BadRequest, Elsewhere, NotFound, SpanledgerError
 from spanledger.jobs import book
 from spanledger.jobs.book import Attempt, Job, JobBook, Spec
-from spanledger.jobs.execution import Progress, Runs, Watch, execute, is_final, tell_abandoned
+from spanledger.jobs.execution import Progress, Runs, Watch, execute, is_final, order_of, tell_abandoned
 from spanledger.telemetry import Telemetry, audit
 from spanledger.telemetry.genai import error_type
 
@@ -96,12 +96,13 @@ class Jobs:
         self._book.close()
 
     async def create(self, new: NewJob) -> JobView:
-        """Raises BadRequest for a schedule that is none."""
-        self._needs_to_run()
+        """Raises BadRequest for a schedule that is none, and what its runs would fail with before they began."""
+        runs = self._needs_to_run()
         now = _now()
         principal = new.principal
         next_at = _next_fire(new.spec.schedule, now) if new.spec.schedule else None
         job = Job(uuid.uuid4().hex, principal.tenant, principal.key_id, principal.role, new.spec, now, next_at)
+        await runs.check(order_of(job))
         if job.next_at is None:
             first = _attempt(job, 1, 1, now, new.correlation_id)
             self._book.write(first, job=job)
@@ -155,9 +156,10 @@ class Jobs:
         """Newest first."""
         return [self._view(job, attempts=1) for job in self._book.jobs(tenant, limit, before)]
 
-    def _needs_to_run(self) -> None:
-        if self._scheduler is None:
+    def _needs_to_run(self) -> Runs:
+        if self._scheduler is None or self._runs is None:
             raise Elsewhere("this process has not the chat role; ask one that has")
+        return self._runs
 
     def _known(self, tenant: str, job_id: str) -> Job:
         job = self._book.job(tenant, job_id)

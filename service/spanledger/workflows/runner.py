@@ -144,6 +144,10 @@ class Runner:
         """Answers a request that brings its own history. Raises as `answer` does."""
         return await self._run(asked.order, list(asked.messages), asked.stream, emit, "")
 
+    async def check(self, order: Order) -> None:
+        """Raises what a run of it would be refused for: unknown workflow, agent, profile or prompt. Loads nothing."""
+        await self._completed(order)
+
     @contextlib.asynccontextmanager
     async def admitted(self, order: Order) -> AsyncIterator[Run]:
         """Around work that is no workflow (embeddings, documents): the same gates, the same ids on everything.
@@ -201,19 +205,22 @@ class Runner:
 
     async def _decided(self, asked: Order, engine: "_Engine") -> Order:
         """The order with everything decided: by its caller, by the steps, by our defaults."""
-        order = replace(asked, message_id=asked.message_id or str(uuid.uuid4()))
+        order = await self._completed(replace(asked, message_id=asked.message_id or str(uuid.uuid4())))
+        return replace(
+            order,
+            agent=order.agent or engine.agent(order.workflow),
+            model=order.model or self._settings.default_model,
+        )
+
+    async def _completed(self, order: Order) -> Order:
+        """By the steps, and with a workflow that there is."""
         for step in self._steps:
             decided = step(order)
             order = decided if isinstance(decided, Order) else await decided
         workflow = order.workflow or "chat"
         if workflow not in WORKFLOWS:
             raise UnknownWorkflow(f"there is no workflow {workflow[:100]!r}; there are {', '.join(WORKFLOWS)}")
-        return replace(
-            order,
-            workflow=workflow,
-            agent=order.agent or engine.agent(workflow),
-            model=order.model or self._settings.default_model,
-        )
+        return replace(order, workflow=workflow)
 
     async def _admitted(
         self, engine: "_Engine", order: Order, messages: list[Message], stream: bool, emit: Emit, thread: str

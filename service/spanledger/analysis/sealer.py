@@ -152,7 +152,10 @@ class Sealer:
             await asyncio.sleep(self._settings.seal_scan_s)
             try:
                 await self._look()
-            except Exception:  # noqa: BLE001 — the store may be away for a while; the next look sees the same
+            except (SpanledgerError, OSError) as exc:  # no store or no disk for a while; the next look sees the same
+                self.failed += 1
+                _log.warning("conversations could not be looked at for sealing: %s", exc)
+            except Exception:  # noqa: BLE001 — and what nobody foresaw must not end all sealing
                 self.failed += 1
                 _log.exception("conversations could not be looked at for sealing")
 
@@ -179,6 +182,10 @@ class Sealer:
             await self.seal(*key)
         except NotFound:
             return True  # calls without a message, or a conversation that has moved
+        except SpanledgerError as exc:
+            self.failed += 1
+            _log.warning("a conversation could not be sealed: %s", exc)
+            return False
         except Exception:  # noqa: BLE001 — one conversation must not hold up the others
             self.failed += 1
             _log.exception("a conversation could not be sealed")

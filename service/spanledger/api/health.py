@@ -81,7 +81,7 @@ async def send_canary(request: Request) -> dict[str, Any]:
 
 
 def _analysis(services: Any) -> dict[str, int]:
-    """What the live pass and the sealing did since the start, and what they could not."""
+    """What the live pass, the sealing and the evaluations did since the start, and what they could not."""
     if services.platform is None:
         return {}
     live, sealer = services.platform.live_pass, services.platform.sealer
@@ -90,6 +90,7 @@ def _analysis(services: Any) -> dict[str, int]:
         "messages_failed": live.failed,
         "sealed": sealer.sealed,
         "seals_failed": sealer.failed,
+        "evaluations_dropped": services.platform.automatic.dropped,
     }
 
 

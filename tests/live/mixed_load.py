@@ -65,7 +65,7 @@ async def send_all(system: System, messages: Iterable[Sent], at_once: int = 16) 
     """The statuses of the answers; 0: left in the middle."""
     statuses: Counter[int] = Counter()
     waiting = iter(messages)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{system.port}", timeout=120) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{system.port}", timeout=600) as client:
 
         async def worker() -> None:
             for message in waiting:

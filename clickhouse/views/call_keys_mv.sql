@@ -3,7 +3,7 @@
 CREATE MATERIALIZED VIEW IF NOT EXISTS call_keys_mv TO call_keys AS
 WITH
     toUInt32(bitAnd(cityHash64(s.trace_id), 0xffffffff)) AS this,
-    toUInt64(greatest(toUnixTimestamp64Milli(s.started_at), 0)) AS at_ms,
+    toUInt64(greatest(toUnixTimestamp64Milli(s.started_at), 60000)) AS at_ms,
     toUInt32(least(intDiv(s.duration_ns, 1000000) + 2, 0xffffffff)) AS lasted_ms
 SELECT DISTINCT s.tenant AS tenant, k.1 AS key, k.2 AS trace, k.3 AS trace_id, k.4 AS scope, k.5 AS start_ms, k.6 AS duration_ms
 FROM genai_spans AS s

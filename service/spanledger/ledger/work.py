@@ -102,7 +102,8 @@ def forget(store: Store, run_id: str) -> None:
     store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run_id})
 
 
-# Keys are made up as 0011_call_keys.sql says. A start less than half a minute away lies in one of the two minutes.
+# Keys are made up as 0011_call_keys.sql says. Who looks for copies finds those that
+# would find him: in his own minute and in those beside it.
 _SHARED_KEYS = """
 WITH frontier AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})
 SELECT tenant, bitShiftRight(key, 63) AS surely,
@@ -110,10 +111,10 @@ SELECT tenant, bitShiftRight(key, 63) AS surely,
 FROM {shards:Identifier}.call_keys
 WHERE (tenant, key) IN
     (
-        WITH
-            arrayMap(s -> greatest(toUnixTimestamp64Second(started_at) + s, 0), if(likeness = 0, [], [-30, 30])) AS near
-        SELECT tenant, arrayJoin(arrayConcat(
-            same_keys, arrayMap(s -> bitOr(bitShiftLeft(toUInt64(s) DIV 60, 36), likeness), near)))
+        WITH toUInt64(greatest(toUnixTimestamp64Second(started_at), 60)) DIV 60 AS minute
+        SELECT tenant, arrayJoin(arrayConcat(same_keys, arrayMap(
+            away -> bitOr(bitShiftLeft(toUInt64(minute + away), 36), likeness),
+            if(likeness = 0, [], [-1, 0, 1]))))
         FROM {shards:Identifier}.genai_spans
         WHERE (tenant, trace_id) IN frontier AND trace_id IN (SELECT trace_id FROM frontier)
     )

@@ -1,0 +1,110 @@
+"""Copies of one call in different traces are found whichever comes first: each is settled before the other is there."""
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otlp_rows import COLUMNS
+from spanledger.ledger.ledger import Ledger
+from spanledger.settings import Settings
+from spanledger.store.client import Store
+
+SECOND = 10**9
+START = 1_790_000_015 * SECOND
+TOKENS = {"gen_ai.usage.input_tokens": "812", "gen_ai.usage.output_tokens": "77"}
+NO_TOKENS: dict[str, str] = {}
+
+Arrive = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def ledger(store: Store, data_dir: Path) -> Ledger:
+    return Ledger(store, Settings(data_dir=data_dir))
+
+
+@pytest.fixture
+def arrive(store: Store, tenant: str, ledger: Ledger) -> Arrive:
+    """A trace of one call arrives and is settled."""
+
+    def _arrive(scope: str, start: float, seconds: float, attributes: dict[str, str]) -> None:
+        row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
+            "Timestamp": START + int(start * SECOND),
+            "TraceId": uuid.uuid4().hex,
+            "SpanId": uuid.uuid4().hex[:16],
+            "SpanName": "chat gpt-4o-mini",
+            "ServiceName": "shop",
+            "ResourceAttributes": {"service.name": "shop"},
+            "ScopeName": scope,
+            "SpanAttributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"} | attributes,
+            "Duration": int(seconds * SECOND),
+            "StatusCode": "Unset",
+            "Events.Timestamp": [],
+            "Events.Name": [],
+            "Events.Attributes": [],
+            "Tenant": tenant,
+        }
+        store.insert("otel_traces", COLUMNS, [[row[name] for name in COLUMNS]])
+        ledger.settler.settle_now()
+
+    return _arrive
+
+
+def calls(store: Store, tenant: str) -> int:
+    return int(store.scalar("SELECT sum(llm_calls) FROM ledger WHERE tenant = {tenant:String}", {"tenant": tenant}))
+
+
+@pytest.mark.parametrize("apart", [0, 20, 44.5, 60])
+@pytest.mark.parametrize("attributes", [TOKENS, {"gen_ai.conversation.id": "c1"}], ids=["tokens", "conversation"])
+@pytest.mark.parametrize("inner_first", [True, False])
+def test_alike_within_a_minute(
+    store: Store, tenant: str, arrive: Arrive, apart: float, attributes: dict[str, str], inner_first: bool
+) -> None:
+    told = [("acme.proxy", 0, 90, attributes), ("acme.client", apart, 5, attributes)]
+    for span in reversed(told) if inner_first else told:
+        arrive(*span)
+    assert calls(store, tenant) == 1
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_an_answer_is_known_by_its_id(store: Store, tenant: str, arrive: Arrive, answer: bool) -> None:
+    named = {"gen_ai.response.id": f"resp-{tenant}"} if answer else NO_TOKENS
+    arrive("acme.proxy", 0, 2, TOKENS | named)
+    arrive("acme.client", 200, 2, named)
+    assert calls(store, tenant) == (1 if answer else 2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("acme.client", 3, 2, TOKENS),  # not at the same time
+        ("acme.proxy", 1, 2, TOKENS),  # the same instrumentation
+        ("acme.client", 1, 1, TOKENS | {"gen_ai.usage.output_tokens": "78"}),
+    ],
+    ids=["later", "same teller", "other counts"],
+)
+def test_strangers_stay_apart(
+    store: Store, tenant: str, arrive: Arrive, other: tuple[str, float, float, dict[str, str]]
+) -> None:
+    arrive("acme.proxy", 0, 2, TOKENS)
+    arrive(*other)
+    assert calls(store, tenant) == 2
+
+
+def test_three_copies_find_each_other_one_after_the_other(store: Store, tenant: str, arrive: Arrive) -> None:
+    arrive("acme.proxy", 0, 2, TOKENS | {"gen_ai.response.id": f"resp-{tenant}"})
+    arrive("acme.http", 0.2, 1, TOKENS)
+    arrive("acme.client", 0.1, 1.5, {"gen_ai.response.id": f"resp-{tenant}"})
+    assert calls(store, tenant) == 1
+
+
+def test_two_traces_of_one_message_are_one_message(store: Store, tenant: str, arrive: Arrive) -> None:
+    message = {"spanledger.message.id": "m1", "gen_ai.conversation.id": "c1"}
+    arrive("acme.client", 0, 2, TOKENS | message)
+    arrive("acme.client", 86_400, 2, TOKENS | message)
+    found = store.query(
+        "SELECT sum(messages), sum(llm_calls) FROM ledger WHERE tenant = {tenant:String}", {"tenant": tenant}
+    )
+    assert found == [(2, 2)]

@@ -12,6 +12,10 @@ from typing import Any
 
 import httpx
 
+_UNSETTLED = (
+    "SELECT count() FROM (SELECT trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0)"
+)
+
 
 class System:
     """Context manager; ready inside the block. If not `patient`, it is killed at the end instead of drained."""
@@ -23,7 +27,7 @@ class System:
         flags = [text for name, port in zip(names, self._ports, strict=True) for text in (name, str(port))]
         command = [sys.executable, "-m", "spanledger.cli", "up", "--data-dir", str(data_dir), *flags]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self._ports[0]}", timeout=900)
+        self.client = self.new_client()
 
     def __enter__(self) -> "System":
         assert self._process.stdout is not None
@@ -42,6 +46,10 @@ class System:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
+    def new_client(self) -> httpx.Client:
+        """A connection of its own to the API."""
+        return httpx.Client(base_url=f"http://127.0.0.1:{self._ports[0]}", timeout=900)
+
     def endpoint(self, protocol: str) -> str:
         return f"127.0.0.1:{self._ports[2]}" if protocol == "grpc" else f"http://127.0.0.1:{self._ports[1]}"
 
@@ -57,11 +65,10 @@ class System:
         """Spans that settlement has looked at."""
         return int(self.health()["settlement"]["spans"])
 
-    def settle(self) -> float:
-        """Waits until everything is loaded and settled; seconds."""
-        started = time.monotonic()
-        self.client.post("/v1/flush").raise_for_status()
-        return time.monotonic() - started
+    def unsettled(self) -> int:
+        """Traces that wait for settlement; what the loader has not taken yet counts as one."""
+        answer = self.client.post("/v1/sql", json={"query": _UNSETTLED}).raise_for_status()
+        return int(answer.json()["rows"][0][0]) + int(self.health()["ingest"]["lag_ms"] > 0)
 
     def processes(self) -> dict[str, int]:
         """Process ids by role."""

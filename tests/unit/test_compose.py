@@ -1,13 +1,14 @@
 """docker-compose.yml as far as it can be checked without an engine: it parses, and everything it names is there."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from spanledger.settings import ROLES
+from spanledger.settings import ROLES, Settings
 
 ROOT = Path(__file__).parents[2]
 BASE = "docker-compose.yml"
@@ -79,6 +80,35 @@ def test_each_way_to_run_the_service_has_every_role_once() -> None:
         flags = [flag for s in services.values() if profile in s.get("profiles", []) for flag in s["command"]]
         roles = [role for flag in flags if flag.startswith("--roles=") for role in flag.split("=")[1].split(",")]
         assert sorted(roles) == sorted(set(ROLES) - {"ingest"})
+
+
+def test_on_a_cluster_everything_but_migrations_works_over_all_shards() -> None:
+    """And waits for both shards' migrations: by itself, or behind the check of the Collector."""
+    base, overlay = parsed(BASE)["services"], parsed(OVERLAY)["services"]
+    named = ("SPANLEDGER_CLICKHOUSE_URL", "SPANLEDGER_CLICKHOUSE_DATABASE")
+    for name, service in base.items():
+        uses = {**service.get("environment", {}), **overlay.get(name, {}).get("environment", {})}
+        databases = [uses[key].rsplit("/", 1)[-1] for key in named if key in uses]
+        waits = {**service.get("depends_on", {}), **overlay.get(name, {}).get("depends_on", {})}
+        if databases and name != "migrate":
+            assert databases == ["spanledger_all"], name
+            assert {"migrate-2", "collector-check"} & set(waits), name
+    assert parsed(OVERLAY)["services"]["migrate-2"]["environment"]["SPANLEDGER_CLICKHOUSE_URL"].endswith("/spanledger")
+
+
+def test_every_service_that_stays_up_says_how_its_health_is_known_and_comes_back() -> None:
+    for name, service in parsed(BASE)["services"].items():
+        if service["restart"] == "no":
+            continue
+        assert service["restart"] == "unless-stopped", name
+        assert "healthcheck" in service, name
+
+
+def test_settings_of_services_are_ones_that_exist() -> None:
+    known = {f"SPANLEDGER_{field.name.upper()}" for field in fields(Settings)}
+    for name in ("spanledger", "settler", "api", "chat", "demo"):
+        given = parsed(BASE)["services"][name]["environment"]
+        assert set(given) <= known, name
 
 
 def test_listeners_stay_on_this_machine_unless_told_otherwise() -> None:

@@ -88,12 +88,27 @@ def test_a_password_may_have_any_character_when_the_url_quotes_it(server: Server
     open_server(f"http://spanledger_app:{quoted}@127.0.0.1:{server.http_port}/spanledger").close()
 
 
-def test_a_table_that_was_dropped_is_named_before_anything_starts(server: Server) -> None:
+def test_a_rollup_that_was_dropped_is_named_before_anything_starts_and_can_be_made_again(
+    server: Server, tmp_path: Path
+) -> None:
     store = open_server(fresh_database(server.url()))
     migrate.migrate(store)
-    store.command("DROP TABLE evaluations SYNC")
-    with pytest.raises(SchemaError, match=r"table evaluations is missing.*restore it from a backup"):
+    settings = Settings(data_dir=tmp_path, otlp_http_port=0, otlp_grpc_port=0)
+    ingest = Ingest(settings, store)
+    ingest.start(listen=False)
+    assert ingest.submit("traces", call(1), "application/x-protobuf").accepted
+    assert ingest.flush(60)
+    ingest.stop()
+    ledger = Ledger(store, settings)
+    ledger.settler.settle_now()
+    store.command("DROP TABLE message_usage SYNC")
+    with pytest.raises(SchemaError, match=r"table message_usage is missing.*restore it from a backup"):
         migrate.migrate(store)
+    store.command("DELETE FROM schema_migrations WHERE name LIKE '%_message_usage'")
+    assert migrate.migrate(store) == 1
+    ledger.audit(repair=True)
+    assert ledger.audit().balanced
+    assert store.query("SELECT message_id != '', sum(llm_calls) FROM message_usage GROUP BY 1") == [(True, 1)]
     store.close()
 
 

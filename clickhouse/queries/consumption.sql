@@ -1,6 +1,6 @@
--- consumption: what a tenant, one of its users or one of its workflows has used since the starts of day and month
+-- consumption: what a tenant, one of its users, workflows or keys has used since the starts of day and month
 -- grain:  message in `apart`; all others together ('')
--- source: ledger (one table, one look: an entry is in exactly one row)
+-- source: ledger (one table, one look: an entry is in exactly one row); key_calls says what came through a key
 -- units:  tokens, USD, calls
 SELECT
     if(has({apart:Array(String)}, message_id), message_id, '') AS message,
@@ -14,5 +14,18 @@ FROM ledger
 WHERE
     tenant = {tenant:String}
     AND started_at >= {month:DateTime64(9, 'UTC')}
-    AND multiIf({scope:String} = 'user', user_id, {scope:String} = 'workflow', workflow, tenant) = {subject:String}
+    AND multiIf(
+        {scope:String} = 'user', user_id = {subject:String},
+        {scope:String} = 'workflow', workflow = {subject:String},
+        {scope:String} = 'tenant', tenant = {subject:String},
+        (trace_id, span_id) IN
+        (
+            SELECT trace_id, span_id
+            FROM key_calls
+            WHERE
+                {scope:String} = 'key'
+                AND tenant = {tenant:String}
+                AND key_id = {subject:String}
+                AND started_at >= {month:DateTime64(9, 'UTC')}
+        ))
 GROUP BY message

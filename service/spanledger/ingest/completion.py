@@ -1,4 +1,4 @@
-"""Gives genai_spans the spans of a batch that it lacks, by the query of its view."""
+"""Gives genai_spans and key_calls what they lack of a batch, by the queries of their views."""
 
 import logging
 import re
@@ -10,7 +10,7 @@ from spanledger.ingest.decode import quoted
 from spanledger.store import migrate
 from spanledger.store.client import Store
 
-_VIEW = "genai_spans_mv"
+_VIEW, _KEYS_VIEW = "genai_spans_mv", "key_calls_mv"
 _MAX_REFUSED = 20  # of one batch; beyond it the fault lies with the view, and `audit --repair` completes the rest
 _HASH_BITS = 64
 
@@ -30,9 +30,12 @@ class Completion:
 
         A span that the view cannot read stays in otel_traces alone. Raises StoreError.
         """
-        view = next((view for view in migrate.files("views") if view.name == _VIEW), None)
-        if view is not None:
-            self._insert(_query(view.statement), "1", 0)
+        views = {view.name: view.statement for view in migrate.files("views")}
+        if _VIEW in views:
+            self._insert(_query(views[_VIEW]), "1", 0)
+        if _KEYS_VIEW in views:  # what is in it already makes no difference
+            whole = f"(SELECT * FROM otel_traces WHERE Batch = {self._batch}) AS otel_traces"
+            self._fill("key_calls", _query(views[_KEYS_VIEW]).replace("{missing}", whole))
         token = f"SETTINGS insert_deduplication_token = {quoted(secrets.token_hex(8))}"
         self._store.command(
             f"INSERT INTO settle_queue (tenant, trace_id) {token} "
@@ -48,9 +51,7 @@ class Completion:
         )
         rows = query.replace("{missing}", missing)
         try:
-            names = ", ".join(row[0] for row in self._store.query(f"DESCRIBE TABLE ({rows})"))
-            token = f"SETTINGS insert_deduplication_token = {quoted(secrets.token_hex(8))}"
-            self._store.command(f"INSERT INTO genai_spans ({names}) {token}\n{rows}")
+            self._fill("genai_spans", rows)
         except StoreError as exc:
             if not blames_data(self._store, exc):
                 raise
@@ -64,6 +65,12 @@ class Completion:
                     return
                 self._insert_half(query, f"{condition} AND bitTest(cityHash64(TraceId, SpanId), {bit}) = {half}", bit)
 
+    def _fill(self, table: str, rows: str) -> None:
+        """Inserts what the query `rows` finds."""
+        names = ", ".join(row[0] for row in self._store.query(f"DESCRIBE TABLE ({rows})"))
+        token = f"SETTINGS insert_deduplication_token = {quoted(secrets.token_hex(8))}"
+        self._store.command(f"INSERT INTO {table} ({names}) {token}\n{rows}")
+
     def _insert_half(self, query: str, condition: str, bit: int) -> None:
         count = f"SELECT count() FROM otel_traces WHERE Batch = {self._batch} AND {condition}"
         spans = self._store.scalar(count)
@@ -76,5 +83,5 @@ def _query(statement: str) -> str:
     query = re.sub(r"(?is)^.*?\bAS\s*\n(?=\s*(WITH|SELECT)\b)", "", statement, count=1)
     query, places = re.subn(r"\bFROM\s+otel_traces\b", "FROM {missing}", query)
     if places != 1:
-        raise StoreError(f"{_VIEW} must read otel_traces in exactly one place for recovery to work")
+        raise StoreError("a view must read otel_traces in exactly one place for recovery to work")
     return query

@@ -36,10 +36,7 @@ def consumption(
 ) -> dict[str, Used]:
     """By message id for the messages in `apart`; all others together under "". One look at one table: what is not in
     one of them is in the other. `day` and `month` are starts."""
-    query = "consumption_of_key" if scope == "key" else "consumption"
     params = {"tenant": tenant, "scope": scope, "subject": subject, "day": day, "month": month, "apart": list(apart)}
-    if scope == "key":
-        del params["scope"]
     return {
         row["message"]: Used(
             tokens_day=row["tokens_day"],
@@ -49,5 +46,5 @@ def consumption(
             unpriced_month=row["unpriced_month"],
             calls=row["calls"],
         )
-        for row in store.dicts(queries.sql(query), params)
+        for row in store.dicts(queries.sql("consumption"), params)
     }

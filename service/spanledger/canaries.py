@@ -5,6 +5,7 @@ Both belong to a tenant of their own, so they are in nobody's figures. A failure
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from spanledger.workflows import Runner
 
 _RUN_TIMEOUT_S = 30.0
+_AGAIN_S = 5.0  # after a failure: nobody stays out of service for a minute because of one
 _ASKED = "canary: 2 + 2?"
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class Canaries:
     def __init__(self, ingest: "Ingest", store: "Store", telemetry: Telemetry, runner: "Runner | None" = None) -> None:
         self._ingest, self._store, self._telemetry, self._runner = ingest, store, telemetry, runner
         self._one_at_a_time = asyncio.Lock()
+        self._trouble = asyncio.Event()  # set while the last one is a failure
         self.last: dict[str, Any] | None = None
 
     @property
@@ -53,16 +56,20 @@ class Canaries:
                 result["detail"] = "; ".join(part["detail"] for part in failed)
             self._tell(result)
             self.last = result
+            (self._trouble.set if failed else self._trouble.clear)()
         return result
 
     async def keep_singing(self, interval_s: float) -> None:
-        """Until it is cancelled."""
+        """Until it is cancelled; soon again after a failure, whoever asked for the canary that failed."""
         while True:
             try:
                 await self.sing()
             except Exception:  # noqa: BLE001 — whatever a canary dies of, the next one must sing
                 _log.exception("a canary could not be sent")
-            await asyncio.sleep(interval_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval_s):
+                    await self._trouble.wait()
+                    await asyncio.sleep(_AGAIN_S)
 
     def _span(self) -> dict[str, Any]:
         try:

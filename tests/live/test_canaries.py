@@ -28,7 +28,7 @@ def test_canaries_are_on_show_from_the_start_and_in_nobodys_figures(tmp_path: Pa
 
 
 def test_a_failing_canary_raises_an_event_and_readyz_says_so_until_it_recovers(tmp_path: Path) -> None:
-    system = System(tmp_path / "data").start(SPANLEDGER_CANARY_INTERVAL_S="0")
+    system = System(tmp_path / "data").start(SPANLEDGER_CANARY_INTERVAL_S="3600")
     spool = system.data_dir / "spool"
     try:
         with Reader(system.port, "/v1/events?type=health") as reader:
@@ -40,8 +40,7 @@ def test_a_failing_canary_raises_an_event_and_readyz_says_so_until_it_recovers(t
             told_failed = reader.until_type("health")[-1].data
             spool.unlink()
             shutil.move(system.data_dir / "spool-away", spool)
-            recovered = system.post("/v1/canary", {})
-            told_recovered = reader.until_type("health", 2)[-1].data
+            told_recovered = reader.until_type("health", 2)[-1].data  # by a canary that nobody has to ask for
             ready = system.request("GET", "/readyz")[0]
     finally:
         system.stop()
@@ -51,6 +50,5 @@ def test_a_failing_canary_raises_an_event_and_readyz_says_so_until_it_recovers(t
     assert f"canary: {failed['detail']}" in not_ready["detail"]
     assert (told_failed["action"], told_failed["outcome"]) == ("canary", "failed")
     assert told_failed["detail"] == failed["detail"]
-    assert recovered["ok"]
     assert told_recovered["outcome"] == "recovered"
     assert ready == 200

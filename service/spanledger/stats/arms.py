@@ -68,6 +68,26 @@ def scores(store: Store, tenant: str, by: By, name: str, window: Window) -> dict
     return found
 
 
+def figures(arm: Arm, scored: list[Score]) -> dict[str, Any]:
+    """What versions and variants say alike, by the names of their fields."""
+    return {
+        "users": arm.users,
+        "runs": arm.runs,
+        "failures": arm.failures,
+        "failure_share": arm.failure_share,
+        "total_cost_usd": arm.total_cost_usd,
+        "priced": arm.unpriced_calls == 0,
+        "cost_per_run_usd": interval(arm.cost_usd),
+        "latency_ms": interval(arm.latency_ms),
+        "latency_p50_ms": arm.latency_p50_ms,
+        "latency_p95_ms": arm.latency_p95_ms,
+        "tokens_per_run": interval(arm.tokens),
+        "rated_runs": arm.rated_runs,
+        "feedback": interval(arm.feedback),
+        "evaluations": scored,
+    }
+
+
 def _arm(row: Mapping[str, Any]) -> Arm:
     units = row["units"]
     p50, p95 = (milliseconds(int(ns)) for ns in row["latency_ns"])

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from spanledger.stats import arms
-from spanledger.stats.arms import Arm, Score
-from spanledger.stats.significance import Interval, interval
+from spanledger.stats.arms import Score
+from spanledger.stats.significance import Interval
 from spanledger.stats.times import Window
 from spanledger.store.client import Store
 
@@ -42,25 +42,6 @@ class Effectiveness:
 def effectiveness(store: Store, tenant: str, prompt: str, window: Window) -> Effectiveness:
     """What the runs with `prompt` in `window` came to, by version."""
     scored = arms.scores(store, tenant, "prompt", prompt, window)
-    found = [_effect(arm, scored.get(arm.name, [])) for arm in arms.arms(store, tenant, "prompt", prompt, window)]
+    used = arms.arms(store, tenant, "prompt", prompt, window)
+    found = [VersionEffect(version=arm.name, **arms.figures(arm, scored.get(arm.name, []))) for arm in used]
     return Effectiveness(prompt, sorted(found, key=lambda v: (len(v.version), v.version), reverse=True))
-
-
-def _effect(arm: Arm, scored: list[Score]) -> VersionEffect:
-    return VersionEffect(
-        version=arm.name,
-        users=arm.users,
-        runs=arm.runs,
-        failures=arm.failures,
-        failure_share=arm.failure_share,
-        total_cost_usd=arm.total_cost_usd,
-        priced=arm.unpriced_calls == 0,
-        cost_per_run_usd=interval(arm.cost_usd),
-        latency_ms=interval(arm.latency_ms),
-        latency_p50_ms=arm.latency_p50_ms,
-        latency_p95_ms=arm.latency_p95_ms,
-        tokens_per_run=interval(arm.tokens),
-        rated_runs=arm.rated_runs,
-        feedback=interval(arm.feedback),
-        evaluations=scored,
-    )

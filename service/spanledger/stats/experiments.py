@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from spanledger.stats import arms
 from spanledger.stats.arms import Arm, Score
-from spanledger.stats.significance import Comparison, Interval, goodness_of_fit, interval, two_proportions, welch
+from spanledger.stats.significance import Comparison, Interval, goodness_of_fit, two_proportions, welch
 from spanledger.stats.times import Window
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -88,24 +88,11 @@ def _result(arm: Arm, weight: float | None, baseline: Arm | None, scored: list[S
     return VariantResult(
         variant=arm.name,
         weight=weight,
-        users=arm.users,
-        runs=arm.runs,
-        failures=arm.failures,
-        failure_share=arm.failure_share,
         llm_calls=arm.llm_calls,
         input_tokens=arm.input_tokens,
         output_tokens=arm.output_tokens,
-        total_cost_usd=arm.total_cost_usd,
-        priced=arm.unpriced_calls == 0,
-        cost_per_run_usd=interval(arm.cost_usd),
-        latency_ms=interval(arm.latency_ms),
-        latency_p50_ms=arm.latency_p50_ms,
-        latency_p95_ms=arm.latency_p95_ms,
-        tokens_per_run=interval(arm.tokens),
-        rated_runs=arm.rated_runs,
-        feedback=interval(arm.feedback),
-        evaluations=scored,
         against_baseline=_compared(baseline, arm) if baseline is not None and baseline.name != arm.name else {},
+        **arms.figures(arm, scored),
     )
 
 

@@ -1,12 +1,16 @@
 """The named queries of `clickhouse/queries`: one file per question, parameters bound, shared with dashboards."""
 
+import re
 from functools import cache
 
 from spanledger import resources
 
+_INCLUDE = re.compile(r"^ *-- include (\S+)$", re.MULTILINE)
+
 
 @cache
 def sql(name: str) -> str:
-    """The statement of `clickhouse/queries/<name>.sql` without its header."""
+    """The statement of `clickhouse/queries/<name>.sql` without its header, with the parts that it includes."""
     text = (resources.folder("clickhouse") / "queries" / f"{name}.sql").read_text()
-    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    statement = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return _INCLUDE.sub(lambda found: sql(found[1]), statement)

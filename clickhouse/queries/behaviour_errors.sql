@@ -41,16 +41,20 @@ FROM
                 any(if(response_model = '', request_model, response_model)) AS of_model,
                 any(conversation_id) AS conversation,
                 any(user_id) AS user
-            FROM genai_spans
-            WHERE
-                tenant = {tenant:String}
-                AND status = 'error'
-                AND normalised = 1
-                AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-                AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+            FROM
+            (
+                SELECT *
+                FROM genai_spans
+                WHERE
+                    tenant = {tenant:String}
+                    AND status = 'error'
+                    AND normalised = 1
+                    AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+                    AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+                ORDER BY started_at DESC
+                LIMIT {newest:UInt64}
+            )
             GROUP BY trace_id, span_id
-            ORDER BY at_ns DESC
-            LIMIT {newest:UInt64}
         )
         GROUP BY trace_id
     )
@@ -62,6 +66,19 @@ LEFT ANY JOIN
     WHERE
         Tenant = {tenant:String}
         AND StatusMessage != ''
+        AND TraceId IN
+        (
+            SELECT trace_id
+            FROM genai_spans
+            WHERE
+                tenant = {tenant:String}
+                AND status = 'error'
+                AND normalised = 1
+                AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+                AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+            ORDER BY started_at DESC
+            LIMIT {newest:UInt64}
+        )
         AND Timestamp >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
         AND Timestamp <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
 ) AS s ON s.TraceId = f.trace_id AND s.SpanId = f.span_id

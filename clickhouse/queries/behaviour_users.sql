@@ -4,8 +4,8 @@
 -- units:  counts; messages are those of users and assistants
 -- user_id '' does not filter
 SELECT
-    uniqExactIf(m.user_id, m.user_id != '') AS users,
-    uniqExactIf((m.user_id, m.conversation_id), m.conversation_id != '') AS sessions,
+    uniqExactIf(sipHash64(m.user_id), m.user_id != '') AS users,
+    uniqExactIf(sipHash64(m.user_id, m.conversation_id), m.conversation_id != '') AS sessions,
     sum(m.counted) AS messages,
     sumIf(m.counted, m.conversation_id != '') AS session_messages,
     countIf(m.status = 'error') AS failed

@@ -10,8 +10,8 @@ from spanledger.stats.times import Window, format_time, milliseconds
 from spanledger.store import queries
 from spanledger.store.client import Store
 
-NEWEST_RUNS = 5_000  # whose paths are looked at
-NEWEST_ERRORS = 50_000
+NEWEST_RUNS = 2_000  # whose paths are looked at: each lies somewhere else in the ledger
+NEWEST_ERRORS = 10_000
 TOP_MODELS = 50
 
 

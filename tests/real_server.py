@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from spanledger.store import migrate
 from spanledger.store.client import Store, open_server
 from system import free_port
 
@@ -91,6 +92,20 @@ class Server:
 
     def open(self, user: str = "admin", database: str = "spanledger") -> Store:
         return open_server(self.url(user, database))
+
+
+def start_shards(folder: Path) -> tuple[Server, Server]:
+    """Two migrated servers as the shards of one cluster."""
+    pair = Server(folder / "one"), Server(folder / "two")
+    for server in pair:
+        server.shards = tuple(each.tcp_port for each in pair)
+        server.shard_password = "of-both-shards"
+        server.start()
+    for server in pair:
+        store = server.open()
+        migrate.migrate(store)
+        store.close()
+    return pair
 
 
 def fresh_database(url: str) -> str:

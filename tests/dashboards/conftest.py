@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from real_server import GIVEN_URL, Server, fresh_database, skip_without_engine
+from real_server import GIVEN_URL, Server, fresh_database, skip_without_engine, start_shards
 
 _HERE = Path(__file__).resolve().parent
 for _folder in (_HERE, _HERE.parents[1] / "dashboards"):
@@ -43,3 +43,17 @@ def server_answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
         yield _run(folder, "--url", server.url("admin"), "--reader-url", server.url("reader"))
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster_answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The same over all shards of a cluster, by the read-only user."""
+    skip_without_engine()
+    folder = tmp_path_factory.mktemp("cluster")
+    pair = start_shards(folder)
+    try:
+        urls = [pair[0].url(user, "spanledger_all") for user in ("admin", "reader")]
+        yield _run(folder, "--url", urls[0], "--reader-url", urls[1])
+    finally:
+        for server in pair:
+            server.stop()

@@ -102,6 +102,12 @@ def test_every_query_answers_on_a_server(server_answers: Answer, which: str) -> 
     _all_answer(server_answers[which])
 
 
+@pytest.mark.slow
+def test_every_query_answers_over_all_shards_of_a_cluster(cluster_answers: Answer) -> None:
+    _all_answer(cluster_answers["all"] + cluster_answers["chosen"])
+    _levels_balance(cluster_answers)
+
+
 def _all_answer(results: list[Answer]) -> None:
     wrong = {f"{r['query']['place']} ({r['query']['title']})": p for r in results if (p := _problem(r))}
     assert wrong == {}
@@ -183,6 +189,10 @@ def test_dashboards_agree_with_each_other(answers: Answer) -> None:
 
 
 def test_the_books_of_the_data_balance(answers: Answer) -> None:
+    _levels_balance(answers)
+
+
+def _levels_balance(answers: Answer) -> None:
     levels = next(r for r in answers["all"] if r["query"]["title"] == "Levels of the books")
     assert [row[-1] for row in levels["rows"]] == [0, 0, 0, 0]
     alert = next(r for r in answers["all"] if r["query"]["place"] == "alert/spanledger-audit-imbalance")

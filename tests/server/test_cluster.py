@@ -13,7 +13,7 @@ import pytest
 import books_dump
 from captures import all_captures
 from otlp_make import trace_request
-from real_server import Server, skip_without_engine
+from real_server import Server, skip_without_engine, start_shards
 from spanledger.errors import SchemaError
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
@@ -37,16 +37,7 @@ CALL = {
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
     skip_without_engine()
-    folder = tmp_path_factory.mktemp("shards")
-    pair = Server(folder / "one"), Server(folder / "two")
-    for server in pair:
-        server.shards = tuple(each.tcp_port for each in pair)
-        server.shard_password = "of-both-shards"
-        server.start()
-    for server in pair:
-        store = server.open()
-        migrate.migrate(store)
-        store.close()
+    pair = start_shards(tmp_path_factory.mktemp("shards"))
     yield pair
     for server in pair:
         server.kill()

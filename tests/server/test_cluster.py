@@ -209,6 +209,9 @@ def test_with_a_keeper_every_table_replicates_and_every_statement_runs_on_the_cl
     wanted = Layout("spanledger", server=True, cluster="main", keeper=True)
     for file in migrate.files("migrations"):
         statement = adapt(file.statement, wanted)
+        if "\nINSERT INTO" in statement:  # runs on one server, reads and writes through the tables over all shards
+            assert re.search(r"INSERT INTO spanledger_all\.\w+ [^;]+\nFROM spanledger_all\.\w+\n", statement), file.name
+            continue
         assert re.search(r"\b(CREATE TABLE IF NOT EXISTS|ALTER TABLE) \w+ ON CLUSTER 'main'", statement), file.name
         if "CREATE TABLE" in statement:
             assert "ENGINE = Memory" in statement or "ENGINE = Replicated" in statement, file.name

@@ -16,6 +16,8 @@ _TABLE = re.compile(r"\bCREATE TABLE IF NOT EXISTS ([\w.]+)")
 _ALTER = re.compile(r"\bALTER TABLE (\w+)")
 _VIEW = re.compile(r"\bCREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+)")
 _PLAIN_VIEW = re.compile(r"\bCREATE VIEW IF NOT EXISTS (\w+)")
+_INSERT = re.compile(r"^INSERT INTO (\w+)", re.MULTILINE)
+_FROM = re.compile(r"^FROM (\w+)$", re.MULTILINE)
 _ENGINE = re.compile(r"\bENGINE = (\w*MergeTree)\b(?:\((.*)\))?")
 _REPLICA = "'/clickhouse/tables/{cluster}/{{shard}}/{{database}}/{{table}}', '{{replica}}'"
 _ALL = "_all"
@@ -79,6 +81,9 @@ def adapt(statement: str, layout: Layout) -> str:
     statement = _VIEW.sub(rf"CREATE MATERIALIZED VIEW IF NOT EXISTS \1{layout.on_cluster} TO \2{definer}", statement)
     if not layout.keeper:
         return statement
+    if _INSERT.search(statement):  # runs on one server, for all of them
+        statement = _INSERT.sub(rf"INSERT INTO {layout.all_database}.\1", statement)
+        return _FROM.sub(rf"FROM {layout.all_database}.\1", statement)
     statement = _PLAIN_VIEW.sub(rf"CREATE VIEW IF NOT EXISTS \1{layout.on_cluster}", statement)
     statement = _TABLE.sub(rf"CREATE TABLE IF NOT EXISTS \1{layout.on_cluster}", statement)
     statement = _ALTER.sub(rf"ALTER TABLE \1{layout.on_cluster}", statement)

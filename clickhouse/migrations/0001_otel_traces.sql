@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS otel_traces
     Links Nested(TraceId String, SpanId String, TraceState String, Attributes Map(LowCardinality(String), String)) CODEC(ZSTD(1)),
     Tenant LowCardinality(String) DEFAULT if(ResourceAttributes['spanledger.tenant'] = '', 'default', ResourceAttributes['spanledger.tenant']) CODEC(ZSTD(1)),
     Batch LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
-    ReceivedAt DateTime64(3) DEFAULT now64(3) CODEC(Delta(8), ZSTD(1)),
+    ReceivedAt DateTime64(3) DEFAULT now64(3) CODEC(ZSTD(1)),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_batch Batch TYPE set(100) GRANULARITY 1
 )

@@ -62,7 +62,7 @@ CREATE TABLE IF NOT EXISTS genai_spans
     normalised UInt8 DEFAULT 1,
     arrived UInt8 DEFAULT 0,                          -- 1: written by the view, that is, a span has come
     batch LowCardinality(String),
-    received_at DateTime64(3) CODEC(Delta(8), ZSTD(1)),
+    received_at DateTime64(3),
     -- What finds the copies of a call in other traces (call_keys): what makes two spans surely the same call or message,
     same_keys Array(UInt64) ALIAS arrayMap(k -> bitOr(bitShiftLeft(toUInt64(1), 63), bitShiftRight(k, 24)), arrayConcat(
         if(response_id != '' AND (role IN ('inference', 'embedding', 'rerank') OR parent_span_id = '' OR input_tokens IS NOT NULL),

@@ -6,7 +6,9 @@ _YOUNG = 20_000  # objects made, less those gone, between two collections; Pytho
 
 
 def collect_less() -> None:
-    """To be called once what a process keeps for good is there: the collector leaves that alone from now on, and a batch
-    of settlement, all of which is alive until it ends, is not searched over and over (a quarter of its time)."""
+    """To be called once what a process keeps for good is there: the collector leaves that alone from now on.
+
+    A batch of settlement, all of which is alive until it ends, is then not searched over and over: a quarter of its time.
+    """
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 20)

@@ -34,7 +34,7 @@ class Context:
         traces = objects(table["trace_id"])
         self.explicit_message: Bools = explicit != ""
         self.values["message_id"] = np.where(self.explicit_message, explicit, traces)
-        # The same as lists, quicker to look into row by row, of those that any row has; the others are empty everywhere.
+        # The same as lists, quicker to look into row by row; what no row has is left out.
         self._said = {name: values.tolist() for name, values in self.values.items() if (values != "").any()}
         self._empty = dict.fromkeys(self.values, "")
 

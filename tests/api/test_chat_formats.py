@@ -1,4 +1,4 @@
-"""Answers in the formats of Anthropic and Gemini that say nothing of what they used."""
+"""Answers in the formats of Anthropic and Gemini that say nothing, or not all, of what they used."""
 
 import json
 from collections.abc import Iterator
@@ -39,6 +39,20 @@ def test_an_answer_that_gemini_withholds_is_given_too(service: ChatService) -> N
 
     assert not content
     assert usage["llm_calls"] == 1
+
+
+def test_a_stream_broken_off_keeps_what_was_said_and_counts_what_came(service: ChatService) -> None:
+    """Anthropic says the input at the start, beside an output of 0."""
+    service.flush().clear()
+    body = {"model": "anthropic/claude-cut-9", "stream": True, "content": "count to five"}
+    with httpx.stream("POST", f"{service.url}/v1/conversations/cut/messages", json=body, timeout=30) as response:
+        said = response.read().decode()
+
+    assert "one " in said and "event: error" in said
+    (call,) = [s for s in service.flush().spans if s.attributes.get("gen_ai.operation.name") == "chat"]
+    counts = [call.attributes[f"gen_ai.usage.{kind}_tokens"] for kind in ("input", "output")]
+    assert counts == [20 + 9, 4]  # "one two three " is 4 tokens
+    assert call.attributes["spanledger.usage.estimated"] is True
 
 
 def ask(service: ChatService, model: str, stream: bool) -> tuple[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry import context as otel
 
@@ -145,11 +145,11 @@ class Caller:
     def _account_saved(self, call: Inference, asked: Asked, reply: ModelReply, request: ModelRequest) -> CallRecord:
         """The same for an answer from the cache: nothing was used, and so much was not."""
         served = str(reply.response.get("model") or "").removeprefix(f"{asked.provider}/")
-        usage = reply.usage or _estimated(reply, request)
-        priced = self._price(asked.provider, served, asked.model, usage, reply, datetime.now(UTC))
+        used = _used(reply, request)
+        priced = self._price(asked.provider, served, asked.model, used, reply, datetime.now(UTC))
         said = [c.get("message") or {} for c in reply.response.get("choices") or ()]
         call.answer(Answered(Usage(), model=served, finish_reasons=reply.finish_reasons, messages=said))
-        call.from_cache(Saved(usage, priced.cost_usd))
+        call.from_cache(Saved(used.usage, priced.cost_usd))
         return CallRecord(asked.provider, served or asked.model, None, None, cached=True)
 
     def _account(
@@ -158,15 +158,15 @@ class Caller:
         """Writes what is known of the call on its span, and returns the same as a record."""
         if reply is None:
             return CallRecord(asked.provider, asked.model, None, None)
-        usage = reply.usage or _estimated(reply, request)
+        used = _used(reply, request)
         # The books name a model without who serves it, as everybody's spans do.
         served = str(reply.response.get("model") or "").removeprefix(f"{asked.provider}/")
         claim = reply.billed_usd if reply.billed_usd is not None else reply.claimed_usd
         source = "provider" if reply.billed_usd is not None else "local"
         call.answer(
             Answered(
-                usage=usage,
-                usage_estimated=reply.usage is None,
+                usage=used.usage,
+                usage_estimated=used.is_estimated,
                 response_id=str(reply.response.get("id") or ""),
                 model=served,
                 finish_reasons=reply.finish_reasons,
@@ -176,11 +176,11 @@ class Caller:
                 messages=[c.get("message") or {} for c in reply.response.get("choices") or ()],
             )
         )
-        priced = self._price(asked.provider, served, asked.model, usage, reply, started_at)
-        return CallRecord(asked.provider, served or asked.model, usage, priced)
+        priced = self._price(asked.provider, served, asked.model, used, reply, started_at)
+        return CallRecord(asked.provider, served or asked.model, used.usage, priced)
 
     def _price(
-        self, provider: str, served: str, asked: str, usage: Usage, reply: ModelReply, started_at: datetime
+        self, provider: str, served: str, asked: str, used: "_Used", reply: ModelReply, started_at: datetime
     ) -> Priced:
         """By the same rule as the ledger, so that an answer and the books say the same."""
         price = self._book.lookup(provider, served or asked, started_at)
@@ -188,9 +188,9 @@ class Caller:
             price = self._book.lookup(provider, asked, started_at)
         return settle(
             price,
-            usage,
+            used.usage,
             service_tier=reply.service_tier,
-            usage_estimated=reply.usage is None,
+            usage_estimated=used.is_estimated,
             claim_usd=_as_exported(reply.billed_usd),
             claim_source="provider" if reply.billed_usd is not None else "",
         )
@@ -223,8 +223,24 @@ def pause_before_retry(error: ModelError, attempt: int) -> float | None:
     return BACKOFF_S * float(2**attempt) * random.uniform(0.5, 1.0)
 
 
-def _estimated(reply: ModelReply, request: ModelRequest) -> Usage:
-    """Tokens as we count them; details are not known then."""
+class _Used(NamedTuple):
+    """What a call used, and whether any of it was counted here."""
+
+    usage: Usage
+    is_estimated: bool
+
+
+def _used(reply: ModelReply, request: ModelRequest) -> _Used:
+    if reply.usage is None:
+        asked = tokens.count_prompt(request.messages, request.parameters.get("tools"))
+        return _Used(Usage(input_tokens=asked, output_tokens=_counted(reply)), True)
+    if reply.usage.output_tokens is None:
+        return _Used(reply.usage._replace(output_tokens=_counted(reply)), True)
+    return _Used(reply.usage, False)
+
+
+def _counted(reply: ModelReply) -> int:
+    """Tokens of an answer as we count them; details are not known then."""
     said = 0
     for choice in reply.response.get("choices") or ():
         message = choice.get("message") or {}
@@ -232,9 +248,7 @@ def _estimated(reply: ModelReply, request: ModelRequest) -> Usage:
         for call in message.get("tool_calls") or ():
             function = call.get("function") or {}
             said += tokens.count(function.get("name") or "") + tokens.count(function.get("arguments") or "")
-    return Usage(
-        input_tokens=tokens.count_prompt(request.messages, request.parameters.get("tools")), output_tokens=said
-    )
+    return said
 
 
 def _as_exported(amount: Decimal | None) -> Decimal | None:

@@ -168,6 +168,8 @@ class LiteLLMStream:
         # provider sent is on the chunks as they came in.
         usage = next((u for c in reversed(self._stream.chunks) if (u := _reported(c)) is not None), None)
         body = assembled(self._chunks)
+        if not any(choice.get("finish_reason") for choice in body.get("choices") or ()):
+            return _reply(body, usage, None).so_far()
         claim = self._owner.claim(body, self._request.model, usage) if usage is not None else None
         return _reply(body, usage, claim)
 

@@ -1,7 +1,7 @@
 """A language model behind one protocol. Messages, answers and chunks are in OpenAI's chat format, as plain dicts."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A whole answer. `usage` is None when the provider did not say."""
+    """A whole answer. `usage` is None when the provider did not say; its `output_tokens` when only that is missing."""
 
     response: dict[str, Any]  # chat.completion
     usage: Usage | None
@@ -45,6 +45,11 @@ class ModelReply:
         choices = self.response.get("choices") or [{}]
         message: Message = choices[0].get("message") or {}
         return message
+
+    def so_far(self) -> "ModelReply":
+        """The same of an answer that was broken off: what the provider said of its output is not the last word."""
+        usage = None if self.usage is None else self.usage._replace(output_tokens=None, reasoning_output_tokens=None)
+        return replace(self, usage=usage)
 
     @property
     def finish_reasons(self) -> list[str]:

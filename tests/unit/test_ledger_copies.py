@@ -108,3 +108,18 @@ def test_two_traces_of_one_message_are_one_message(store: Store, tenant: str, ar
         "SELECT sum(messages), sum(llm_calls) FROM ledger WHERE tenant = {tenant:String}", {"tenant": tenant}
     )
     assert found == [(2, 2)]
+
+
+def test_keys_that_a_kill_lost_are_there_after_the_start(
+    store: Store, tenant: str, arrive: Arrive, ledger: Ledger
+) -> None:
+    arrive("acme.proxy", 0, 2, TOKENS)
+    mine = {"tenant": tenant}
+    where = "tenant = {tenant:String}"
+    store.command(f"ALTER TABLE call_keys DELETE WHERE {where}", mine, settings={"mutations_sync": 1})
+    store.command(
+        f"INSERT INTO settle_queue (tenant, trace_id) SELECT tenant, trace_id FROM ledger WHERE {where}", mine
+    )
+    ledger.recover()
+    arrive("acme.client", 1, 1, TOKENS)
+    assert calls(store, tenant) == 1

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spanledger.ledger import audit, posting, prices, reprice
+from spanledger.ledger import audit, posting, prices, reprice, work
 from spanledger.ledger.audit import Report
 from spanledger.ledger.prices import LedgerPrices
 from spanledger.ledger.reprice import Repricing
@@ -39,7 +39,8 @@ class Ledger:
         return self._prices
 
     def recover(self, say: Say = lambda _: None) -> dict[str, int]:
-        """After an unclean stop, before settlement starts: rollups equal to the ledger again."""
+        """After an unclean stop, before settlement starts: rollups equal to the ledger again, no call without its keys."""
+        work.complete_keys(self._store)
         return audit.after_unclean_stop(self._store, say)
 
     def audit(

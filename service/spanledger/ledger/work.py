@@ -15,6 +15,7 @@ import pyarrow as pa
 from spanledger.errors import SpanledgerError
 from spanledger.ledger import spans
 from spanledger.ledger.calls import REUSED_ID, TOLERANCE_NS
+from spanledger.store import migrate
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
@@ -184,6 +185,17 @@ def _at_once(tenant: str, tellings: Iterable[Telling], names: Names, known: set[
             for our in ours
         )
     ]
+
+
+def complete_keys(store: Store) -> None:
+    """Gives call_keys what it lacks of traces that wait for settlement: a kill may fall between a span and its keys."""
+    view = next(view.statement for view in migrate.files("views") if view.name == "call_keys_mv")
+    waiting = "SELECT tenant, trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0"
+    store.command(
+        "INSERT INTO call_keys (tenant, key, trace, trace_id, scope, start_ms, duration_ms)\n"
+        f"{view.split('TO call_keys AS', 1)[1].strip()}\nWHERE (s.tenant, s.trace_id) IN ({waiting})",
+        settings={"insert_deduplicate": 0},
+    )
 
 
 def work_of(store: Store, run_id: str) -> set[Trace]:

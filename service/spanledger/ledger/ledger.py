@@ -39,7 +39,7 @@ class Ledger:
         return self._prices
 
     def recover(self, say: Say = lambda _: None) -> dict[str, int]:
-        """After an unclean stop, before settlement starts: rollups equal to the ledger again, no call without its keys."""
+        """After an unclean stop, before settlement starts: rollups equal to the ledger again, calls have their keys."""
         work.complete_keys(self._store)
         return audit.after_unclean_stop(self._store, say)
 

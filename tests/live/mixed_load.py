@@ -146,8 +146,8 @@ def _agree(told: Told, call: Call) -> bool:
         return used and not told.estimated and not told.error_type
     if call.whole:  # counted here: "count to five" is a known prompt
         return told.estimated and (told.input_tokens or 0) > 0 and (told.output_tokens or 0) > 0
-    said = told.output_tokens
-    return bool(told.error_type) and said is not None and 0 <= said <= len(WORDS[:PIECES]) + 3
+    said = told.output_tokens  # what came before it ended, counted here
+    return bool(told.error_type) and told.estimated and said is not None and 0 <= said <= len(WORDS[:PIECES]) + 3
 
 
 def usage_on_the_wire(providers: Providers) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ledger_rows import NOON, SECOND, Post, ledger_row, write_rows
 from spanledger.store import migrate
@@ -13,6 +14,10 @@ from spanledger.store.client import Store, open_embedded
 from system import System
 
 _numbers = itertools.count(1)
+
+# How long it takes to make up an example says how busy the machine is, not what is wrong.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

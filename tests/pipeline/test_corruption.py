@@ -12,7 +12,7 @@ import pytest
 from ledger_rows import write_rows
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.settler import Settler, settle
-from spanledger.ledger.work import forget, take
+from spanledger.ledger.work import FIRST, forget, take
 from spanledger.settings import Settings
 from spanledger.store.client import Store
 
@@ -120,6 +120,26 @@ def test_two_settlers_at_once_do_no_harm(store: Store, ledger: Ledger, tenant: s
     (found,) = totals(store, tenant)
     assert (found[0], found[3]) == (200, 400), "the same spans five times over count once"
     assert [d for d in ledger.audit().differences if d.key["tenant"] == tenant] == []
+
+
+def test_traces_that_keep_coming_hold_up_no_other(store: Store, ledger: Ledger, tenant: str) -> None:
+    """With room for one trace a batch, three get their turn although the first one is touched again each time."""
+    ledger.settler.settle_now()
+    land(store, tenant)
+    after, settled = FIRST, []
+    for _ in range(3):
+        batch = take(store, limit=1, after=after)
+        assert batch is not None
+        settle(store, ledger.prices, batch)
+        after = batch.last
+        settled.append(after[1])
+        land(store, tenant, traces=1)
+    assert settled == [f"{tenant}-{number}" for number in range(3)]
+    again = take(store, limit=1, after=after)
+    assert again is not None
+    forget(store, again.run_id)
+    assert again.last[1] == f"{tenant}-0", "behind the last one it begins again"
+    ledger.settler.settle_now()
 
 
 def test_what_comes_after_two_settlers_took_the_same_trace_is_read(store: Store, ledger: Ledger, tenant: str) -> None:

@@ -19,7 +19,7 @@ from spanledger.ledger import anomalies, posting
 from spanledger.ledger.books import compute
 from spanledger.ledger.costs import Prices
 from spanledger.ledger.entries import difference
-from spanledger.ledger.work import BATCH_TRACES, Batch, forget, take
+from spanledger.ledger.work import BATCH_TRACES, FIRST, Batch, forget, take
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
@@ -117,6 +117,7 @@ class Settler:
         self._stop = threading.Event()
         self._health = Health()
         self._listeners: list[Callable[[], None]] = []
+        self._last = FIRST
         self._is_flooded: Callable[[], bool] = lambda: False
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="settler-reads")
         self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
@@ -154,7 +155,7 @@ class Settler:
     def _settle_while(self, may_go_on: Callable[[], bool]) -> int:
         posted = 0
         with self.busy:
-            batch = take(self._store, note=self._note_truncated)
+            batch = self._take()
             while batch is not None and may_go_on():
                 outcome, batch = self._settle_and_read_on(batch)
                 self._note(outcome)
@@ -166,17 +167,23 @@ class Settler:
             self._health.last_error = ""
         return posted
 
+    def _take(self, limit: int = BATCH_TRACES) -> Batch | None:
+        """The next batch, behind the one before it."""
+        batch = take(self._store, limit, self._note_truncated, self._last)
+        self._last = FIRST if batch is None else batch.last
+        return batch
+
     def _settle_a_little(self) -> None:
         with self.busy:
-            batch = take(self._store, _LITTLE_TRACES, self._note_truncated)
+            batch = self._take(_LITTLE_TRACES)
             if batch is not None:
                 self._note(settle(self._store, self._prices(), batch))
 
     def _settle_and_read_on(self, batch: Batch) -> tuple[Outcome, Batch | None]:
         """Settles a batch; when more are waiting, reads the next one meanwhile: half of the work is ClickHouse's."""
         if batch.traces < BATCH_TRACES:
-            return settle(self._store, self._prices(), batch), take(self._store, note=self._note_truncated)
-        following = self._reader.submit(take, self._store, BATCH_TRACES, self._note_truncated)
+            return settle(self._store, self._prices(), batch), self._take()
+        following = self._reader.submit(self._take)
         try:
             outcome = settle(self._store, self._prices(), batch)
         except BaseException:
@@ -188,9 +195,9 @@ class Settler:
     def _independent(self, done: Batch, following: Batch | None) -> Batch | None:
         """`following`, read again if it was read while `done` wrote about one of its traces."""
         if following is None or following.chunk.traces.isdisjoint(done.chunk.traces):
-            return following if following is not None else take(self._store, note=self._note_truncated)
+            return following if following is not None else self._take()
         forget(self._store, following.run_id)
-        return take(self._store, note=self._note_truncated)
+        return self._take()
 
     def health(self) -> dict[str, Any]:
         return dict(vars(self._health))

@@ -16,7 +16,7 @@ from spanledger.errors import SpanledgerError
 from spanledger.ledger import spans
 from spanledger.ledger.calls import REUSED_ID, TOLERANCE_NS
 from spanledger.store import migrate
-from spanledger.store.client import Store
+from spanledger.store.client import Rows, Store
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ def new_run() -> str:
 
 
 Trace = tuple[str, str]  # tenant, trace id
+FIRST: Trace = ("", "")  # before all others
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Batch:
     run_id: str
     traces: int
     chunk: "Chunk"
+    last: Trace
 
     @property
     def alone(self) -> bool:
@@ -67,9 +69,15 @@ class Chunk:
     waiting_since_ms: int | None
 
 
-def take(store: Store, limit: int = BATCH_TRACES, note: Note = _quiet) -> Batch | None:
-    """Reads the next batch, leaving out traces that another batch in hand works on; None when nothing is pending."""
-    touched = store.query(_TOUCHED, {"limit": limit, "given_up": GIVEN_UP_S})
+def take(store: Store, limit: int = BATCH_TRACES, note: Note = _quiet, after: Trace = FIRST) -> Batch | None:
+    """Reads the next batch, leaving out traces that another batch in hand works on; None when nothing is pending.
+
+    Traces come in the order of their ids, as they lie in the tables: a batch of a long queue then reads one stretch of
+    them and not a bit of everything. It goes on behind `after`, and at the end begins again: none waits for ever.
+    """
+    touched = _touched(store, limit, after)
+    if not touched and after != FIRST:
+        touched = _touched(store, limit, FIRST)
     if not touched:
         return None
     run_id = new_run()
@@ -80,20 +88,26 @@ def take(store: Store, limit: int = BATCH_TRACES, note: Note = _quiet) -> Batch 
     except SpanledgerError:
         forget(store, run_id)
         raise
-    return Batch(run_id, len(touched), chunk)
+    return Batch(run_id, len(touched), chunk, (touched[-1][0], touched[-1][1]))
+
+
+def _touched(store: Store, limit: int, after: Trace) -> Rows:
+    tenant, trace_id = after
+    return store.query(_TOUCHED, {"limit": limit, "given_up": GIVEN_UP_S, "tenant": tenant, "trace_id": trace_id})
 
 
 _WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id", "pending")
 _TOUCHED = """
 SELECT tenant, trace_id, sum(pending) AS open
 FROM settle_queue
-WHERE (tenant, trace_id) NOT IN
+WHERE (tenant, trace_id) > ({tenant:String}, {trace_id:String}) AND (tenant, trace_id) NOT IN
     (
         SELECT tenant, trace_id FROM settle_work
         WHERE abs(toInt64OrZero(splitByChar('-', run_id)[1]) - toUnixTimestamp(now())) < {given_up:UInt32}
     )
 GROUP BY tenant, trace_id
 HAVING open != 0
+ORDER BY tenant, trace_id
 LIMIT {limit:UInt32}
 """
 

@@ -38,8 +38,8 @@ _TRACES = """
             'execute_tool calculator', 'POST', 'POST'][position] AS name,
         now64(9) - toIntervalMillisecond(cityHash64(turn) % {spread_ms:UInt64}) + toIntervalMillisecond(position)
             AS started,
-        toInt64(50 + cityHash64(turn, position = 7) % 3000) AS tokens_in,
-        toInt64(5 + cityHash64(turn, position = 7) % 500) AS tokens_out,
+        toInt64(50 + cityHash64({seed:String}, turn, position = 7) % 3000) AS tokens_in,
+        toInt64(5 + cityHash64(turn, position = 7, {seed:String}) % 500) AS tokens_out,
         concat('chatcmpl-', {seed:String}, toString(number)) AS answer,
         concat('conversation-', {seed:String}, toString(intDiv(turn, 5))) AS conversation,
         concat('user-', toString(turn % 5000)) AS person

@@ -25,6 +25,8 @@ GIVEN_UP_S = 600  # a run that stands in settle_work longer, or is from the futu
 _TOLERANCE_MS = TOLERANCE_NS // 1_000_000
 MAX_ROUNDS = 8  # of looking for copies of copies; beyond it a run goes on with what it has, and says so
 
+_ALONE = {"max_threads": 1}  # for questions that are over before threads have shared them out: a third of the time
+
 Note = Callable[[], None]  # called when a run stopped looking for copies
 
 
@@ -93,7 +95,8 @@ def take(store: Store, limit: int = BATCH_TRACES, note: Note = _quiet, after: Tr
 
 def _touched(store: Store, limit: int, after: Trace) -> Rows:
     tenant, trace_id = after
-    return store.query(_TOUCHED, {"limit": limit, "given_up": GIVEN_UP_S, "tenant": tenant, "trace_id": trace_id})
+    parameters = {"limit": limit, "given_up": GIVEN_UP_S, "tenant": tenant, "trace_id": trace_id}
+    return store.query(_TOUCHED, parameters, settings=_ALONE)
 
 
 _WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id", "pending")
@@ -164,7 +167,7 @@ def _add_copies(store: Store, run_id: str, known: set[Trace], note: Note) -> boo
 def _found(store: Store, run_id: str, round_: int, known: set[Trace]) -> set[Trace]:
     """The traces that may hold copies of the calls in traces of this round."""
     parameters = {"run": run_id, "round": round_, "reused": REUSED_ID, "shards": store.all_shards}
-    shared = store.query(_SHARED_KEYS, parameters)
+    shared = store.query(_SHARED_KEYS, parameters, settings=_ALONE)
     names = _names(store, {(tenant, telling[0]) for tenant, _, tellings in shared for telling in tellings})
     found: set[Trace] = set()
     for tenant, surely, tellings in shared:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 _UNSETTLED = (
-    "SELECT count() FROM (SELECT trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0)"
+    "SELECT count() AS waiting FROM (SELECT trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0)"
 )
 
 
@@ -68,7 +68,7 @@ class System:
     def unsettled(self) -> int:
         """Traces that wait for settlement; what the loader has not taken yet counts as one."""
         answer = self.client.post("/v1/sql", json={"query": _UNSETTLED}).raise_for_status()
-        return int(answer.json()["rows"][0][0]) + int(self.health()["ingest"]["lag_ms"] > 0)
+        return int(answer.json()["data"][0][0]) + int(self.health()["ingest"]["lag_ms"] > 0)
 
     def processes(self) -> dict[str, int]:
         """Process ids by role."""

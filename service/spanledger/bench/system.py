@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 _UNSETTLED = (
-    "SELECT count() AS waiting FROM (SELECT trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0)"
+    "SELECT count() FROM (SELECT trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0)"
 )
 
 

@@ -1,13 +1,10 @@
 """What the door says of itself as OpenTelemetry metrics; they reach the tables the way all others do."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
-
-_FRESH_S = 1.0  # one look serves all instruments of a collection
 
 Health = Callable[[], Mapping[str, Any]]
 Reading = Callable[[Mapping[str, Any]], Iterable[Observation]]
@@ -35,21 +32,22 @@ def report(meter: Meter, health: Health) -> None:
 
 
 class _Look:
-    """Remembers what it saw for a moment."""
+    """One look serves all instruments of a collection: who asks again begins another."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
         self._guard = threading.Lock()
         self._seen: Mapping[str, Any] = {}
-        self._at = -_FRESH_S
+        self._served: set[Reading] | None = None
 
     def through(self, reading: Reading) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        return lambda _: reading(self._state())
+        return lambda _: reading(self._state(reading))
 
-    def _state(self) -> Mapping[str, Any]:
+    def _state(self, who: Reading) -> Mapping[str, Any]:
         with self._guard:
-            if time.monotonic() - self._at >= _FRESH_S:
-                self._seen, self._at = self._health(), time.monotonic()
+            if self._served is None or who in self._served:
+                self._seen, self._served = self._health(), set()
+            self._served.add(who)
             return self._seen
 
 

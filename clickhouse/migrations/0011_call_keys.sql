@@ -20,5 +20,5 @@ CREATE TABLE IF NOT EXISTS call_keys
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (tenant, key, trace, scope, start_ms)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000, merge_selector_base = 16,
     default_compression_codec = 'ZSTD(1)', string_serialization_version = 'single_stream', min_bytes_for_wide_part = 4194304

@@ -6,7 +6,6 @@ CREATE TABLE IF NOT EXISTS settle_work
     run_id String,
     round UInt8,
     tenant LowCardinality(String),
-    trace_id String,
-    pending Int64
+    trace_id String
 )
 ENGINE = Memory

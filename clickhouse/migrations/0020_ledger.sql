@@ -55,5 +55,5 @@ CREATE TABLE IF NOT EXISTS ledger
 )
 ENGINE = MergeTree
 ORDER BY (tenant, trace_id, started_at)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000, merge_selector_base = 16,
     default_compression_codec = 'ZSTD(1)', string_serialization_version = 'single_stream'

@@ -32,5 +32,5 @@ CREATE TABLE IF NOT EXISTS messages
 )
 ENGINE = ReplacingMergeTree(version, deleted)
 ORDER BY (tenant, conversation_id, message_id)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000,
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000, merge_selector_base = 16,
     default_compression_codec = 'ZSTD(1)', string_serialization_version = 'single_stream', min_bytes_for_wide_part = 4194304

@@ -151,7 +151,7 @@ def test_what_comes_after_two_settlers_took_the_same_trace_is_read(store: Store,
     hidden = store.query("SELECT * FROM settle_work WHERE run_id = {run:String}", {"run": first.run_id})
     forget(store, first.run_id)  # as if the second had looked before the first wrote down what it works on
     second = take(store)
-    store.insert("settle_work", ["run_id", "round", "tenant", "trace_id", "pending"], hidden)
+    store.insert("settle_work", ["run_id", "round", "tenant", "trace_id"], hidden)
     assert second is not None
     for batch in (first, second):
         settle(store, ledger.prices, batch)
@@ -171,8 +171,8 @@ def test_traces_in_the_hands_of_another_settler_wait_until_it_is_given_up(
 ) -> None:
     tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
     run_id = f"{int(time.time()) - started_s_ago}-other"
-    work = [[run_id, 0, tenant, f"{tenant}-{number}", 2] for number in range(3)]
-    store.insert("settle_work", ["run_id", "round", "tenant", "trace_id", "pending"], work)
+    work = [[run_id, 0, tenant, f"{tenant}-{number}"] for number in range(3)]
+    store.insert("settle_work", ["run_id", "round", "tenant", "trace_id"], work)
     land(store, tenant)
     ledger.settler.settle_now()
     assert totals(store, tenant).pop()[0] == settled

@@ -18,11 +18,11 @@ class InFlight:
 
 
 class Journal:
-    """One per signal; written before each load, removed after it."""
+    """One for each thread that loads a signal; written before each load, removed after it."""
 
-    def __init__(self, data_dir: Path, signal: str, durable: bool) -> None:
+    def __init__(self, data_dir: Path, signal: str, durable: bool, number: int = 0) -> None:
         self._folder = spool.folder(data_dir, signal)
-        self._path = self._folder / "inflight.json"
+        self._path = self._folder / (f"inflight-{number}.json" if number else "inflight.json")
         self._durable = durable
 
     def begin(self, batch: str, segments: Sequence[Path]) -> None:

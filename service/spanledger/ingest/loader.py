@@ -1,4 +1,4 @@
-"""Moves the spool into ClickHouse: batch by batch, each signal on a thread of its own."""
+"""Moves the spool into ClickHouse: batch by batch, each signal on a thread of its own, in a flood of traces on two."""
 
 import logging
 import secrets
@@ -13,14 +13,17 @@ from spanledger.errors import StoreError
 from spanledger.ingest import decode, salvage, spool
 from spanledger.ingest.feed import Load, feed_of
 from spanledger.ingest.journal import Journal
+from spanledger.ingest.merges import Merges
 from spanledger.ingest.recovery import Recovery
 from spanledger.ingest.signals import SIGNALS
 from spanledger.store.client import Store
 
-_BATCH_BYTES = 16 * 1024 * 1024  # twice as much would need 150 MiB more memory and save nothing
-# Between the starts of two loads, for many tiny parts cost more than they bring; and the longest rest after one.
-_MIN_INTERVAL_S = 0.05
-_MAX_REST_S = 0.15
+_BATCH_BYTES = 16 * 1024 * 1024
+_FLOOD_BYTES = 32 * 1024 * 1024  # of a batch when more than that is waiting: less CPU a span, fewer parts to merge
+_THREADS = {"traces": 2, "logs": 1, "metrics": 1}  # one load keeps hardly more than one core busy
+# From the start of a load to the start of the next: so many times as long as it took, but not longer than this. Each
+# has a price of its own, however little it brings, and so has the settlement behind it.
+_APART, _LONGEST_APART_S = 3, 0.4
 _MAX_BACKOFF_S = 5.0
 
 log = logging.getLogger(__name__)
@@ -44,8 +47,22 @@ class _Lane:
 
     queue: deque[spool.Segment] = field(default_factory=deque)
     known: set[Path] = field(default_factory=set)
-    loading_since_ms: int | None = None
+    loading: dict[Path, int] = field(default_factory=dict)  # the first segment of each load, and its oldest in ms
     progress: Progress = field(default_factory=Progress)
+
+    @property
+    def holds(self) -> int:
+        """Bytes that are not being loaded yet."""
+        return sum(segment.size for segment in self.queue)
+
+    def take(self) -> list[spool.Segment]:
+        """The next batch of a queue that is not empty."""
+        most = _FLOOD_BYTES if self.holds >= _FLOOD_BYTES else _BATCH_BYTES
+        batch: list[spool.Segment] = []
+        while self.queue and (not batch or sum(s.size for s in batch) + self.queue[0].size <= most):
+            batch.append(self.queue.popleft())
+        self.loading[batch[0].path] = min(segment.oldest_ms for segment in batch)
+        return batch
 
 
 class Loader:
@@ -70,9 +87,12 @@ class Loader:
         for segment in spool.ready_segments(self._data_dir):
             self.offer(segment)
         for signal in SIGNALS:
-            thread = threading.Thread(target=self._run, args=(signal,), name=f"ingest-{signal}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            self._start(self._run, signal)
+
+    def _start(self, target: Callable[..., None], signal: str, *args: object) -> None:
+        thread = threading.Thread(target=target, args=(signal, *args), name=f"ingest-{signal}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def offer(self, segment: spool.Segment) -> None:
         """A complete segment; one that is known already, or was loaded since it was seen, is ignored.
@@ -107,7 +127,7 @@ class Loader:
         """`segments` and `bytes` that are complete and not loaded, `oldest_ms` of the first of them (0: none)."""
         with self._changed:
             queued = [segment for lane in self._lanes.values() for segment in lane.queue]
-            loading = [lane.loading_since_ms for lane in self._lanes.values() if lane.loading_since_ms]
+            loading = [oldest for lane in self._lanes.values() for oldest in lane.loading.values()]
         oldest = [*loading, *(segment.oldest_ms for segment in queued)]
         return Counter(
             segments=len(queued),
@@ -121,20 +141,35 @@ class Loader:
         return self.waiting()["bytes"] > _BATCH_BYTES
 
     def _run(self, signal: str) -> None:
+        """What was interrupted comes first: until it is complete nobody can say which segments are new."""
         lane = self._lanes[signal]
-        journal = Journal(self._data_dir, signal, self._durable)
         recovery = Recovery(self._store, self._data_dir, signal)
-        self._insist(lane, lambda: self._resume(lane, journal, recovery))
+        journals = [Journal(self._data_dir, signal, self._durable, number) for number in range(_THREADS[signal])]
+        for journal in journals:
+            self._insist(lane, lambda: self._resume(lane, journal, recovery))  # noqa: B023, done before the next
+        for journal in journals[1:]:
+            self._start(self._help, signal, journal)
+        merges = Merges(self._store) if signal == "traces" else None
         while segments := self._take(signal, lane):
             started = time.monotonic()
-            self._insist(lane, lambda: self._load(lane, journal, recovery, segments))
+            self._insist(lane, lambda: self._load(lane, journals[0], recovery, segments))
+            if merges is not None:
+                flooded = lane.holds >= _BATCH_BYTES
+                self._insist(lane, lambda: merges.after_load(flooded))
             self._rest(lane, time.monotonic() - started)
 
+    def _help(self, signal: str, journal: Journal) -> None:
+        """Loads beside `_run` while more is waiting than one load takes."""
+        lane = self._lanes[signal]
+        recovery = Recovery(self._store, self._data_dir, signal)
+        while segments := self._take_of_flood(lane):
+            self._insist(lane, lambda: self._load(lane, journal, recovery, segments))
+
     def _rest(self, lane: _Lane, worked_s: float) -> None:
-        """As long as the load took, so that batches grow with the load of the machine; not when one is full already."""
-        pause = max(_MIN_INTERVAL_S - worked_s, min(worked_s, _MAX_REST_S))
+        """So that batches grow with the load of the machine; not when one is full already."""
+        pause = min(_APART * worked_s, _LONGEST_APART_S) - worked_s
         with self._changed:
-            self._changed.wait_for(lambda: self._stop or sum(s.size for s in lane.queue) >= _BATCH_BYTES, pause)
+            self._changed.wait_for(lambda: self._stop or lane.holds >= _BATCH_BYTES, pause)
 
     def _take(self, signal: str, lane: _Lane) -> list[spool.Segment]:
         """The next batch; nothing when the loader stops."""
@@ -144,16 +179,12 @@ class Loader:
             self._want(signal)
         with self._changed:
             self._changed.wait_for(lambda: self._stop or lane.queue)
-            if self._stop:
-                return []
-            batch: list[spool.Segment] = []
-            size = 0
-            while lane.queue and (not batch or size + lane.queue[0].size <= _BATCH_BYTES):
-                segment = lane.queue.popleft()
-                size += segment.size
-                batch.append(segment)
-            lane.loading_since_ms = min(segment.oldest_ms for segment in batch)
-            return batch
+            return [] if self._stop else lane.take()
+
+    def _take_of_flood(self, lane: _Lane) -> list[spool.Segment]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop or lane.holds >= _FLOOD_BYTES)
+            return [] if self._stop else lane.take()
 
     def _insist(self, lane: _Lane, attempt: Callable[[], object]) -> None:
         """Tries until it works or the loader stops; ClickHouse may be away for hours."""
@@ -209,6 +240,6 @@ class Loader:
         lane.progress.bytes += sum(segment.size for segment in segments)
         with self._changed:
             lane.known.difference_update(segment.path for segment in segments)
-            lane.loading_since_ms = None
+            lane.loading.pop(segments[0].path, None)
             self._changed.notify_all()
         self._on_loaded(segments[0].signal)

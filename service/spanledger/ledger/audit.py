@@ -253,8 +253,8 @@ GROUP BY tenant, trace_id ORDER BY tenant, trace_id LIMIT {limit:UInt32}
 SETTINGS optimize_aggregation_in_order = 1
 """
 _FILL = """
-INSERT INTO settle_work (run_id, round, tenant, trace_id, pending)
-SELECT DISTINCT {run:String}, 0, tenant, trace_id, 0 FROM
+INSERT INTO settle_work (run_id, round, tenant, trace_id)
+SELECT DISTINCT {run:String}, 0, tenant, trace_id FROM
 (
     SELECT tenant, trace_id FROM genai_spans
     WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND (tenant, trace_id) <= ({t2:String}, {id2:String})

@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 _LITTLE_TRACES = 1_000  # of a batch while settlement gives way
 _GIVING_WAY = 8  # times as long as it worked
-_LONGEST_REST_S = 0.25
 
 
 @dataclass
@@ -72,7 +71,7 @@ def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
         posting.upsert_messages(store, books.messages.values(), posted, books.book)
         anomalies.upsert(store, batch.run_id, books.anomalies)
         posting.post(store, entries, reason="settle", run_id=batch.run_id, shards=shards)
-        _mark_settled(store, batch.run_id)
+        _mark_settled(store, batch)
         if entries and not batch.alone:
             _look_again(store, batch.run_id)
     finally:
@@ -80,14 +79,14 @@ def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
     return Outcome(batch.traces, batch.chunk.spans.num_rows, len(entries), batch.chunk.waiting_since_ms)
 
 
-def _mark_settled(store: Store, run_id: str) -> None:
+def _mark_settled(store: Store, batch: Batch) -> None:
     """Takes what was settled off the queue."""
     # A token of its own: equal blocks of different runs are different facts, not repetitions.
-    store.command(
-        "INSERT INTO settle_queue (tenant, trace_id, pending) "
-        "SELECT tenant, trace_id, -pending AS pending FROM settle_work WHERE run_id = {run:String} AND round = 0",
-        {"run": run_id},
-        settings={"insert_deduplication_token": f"settled-{run_id}"},
+    store.insert(
+        "settle_queue",
+        ("tenant", "trace_id", "pending"),
+        [(tenant, trace_id, -pending) for tenant, trace_id, pending in batch.touched],
+        settings={"insert_deduplication_token": f"settled-{batch.run_id}"},
     )
 
 
@@ -150,27 +149,28 @@ class Settler:
         Raises StoreError.
         """
         deadline = time.monotonic() + within_s
-        return self._settle_while(lambda: time.monotonic() < deadline)
+        return self._settle_while(lambda: time.monotonic() < deadline, look_again=True)
 
-    def _settle_while(self, may_go_on: Callable[[], bool]) -> int:
+    def _settle_while(self, may_go_on: Callable[[], bool], look_again: bool = False) -> int:
+        """`look_again`: ends when nothing is left in the queue, not when everything that was in it has been settled."""
         posted = 0
         with self.busy:
             batch = self._take()
+            if batch is None:
+                self._health.lag_ms = 0
             while batch is not None and may_go_on():
-                outcome, batch = self._settle_and_read_on(batch)
+                outcome, batch = self._settle_and_read_on(batch, look_again)
                 self._note(outcome)
                 posted += outcome.entries
             if batch is not None:
                 forget(self._store, batch.run_id)
-            else:
-                self._health.lag_ms = 0
             self._health.last_error = ""
         return posted
 
     def _take(self, limit: int = BATCH_TRACES) -> Batch | None:
         """The next batch, behind the one before it."""
         batch = take(self._store, limit, self._note_truncated, self._last)
-        self._last = FIRST if batch is None else batch.last
+        self._last = FIRST if batch is None or batch.whole else batch.last
         return batch
 
     def _settle_a_little(self) -> None:
@@ -179,10 +179,11 @@ class Settler:
             if batch is not None:
                 self._note(settle(self._store, self._prices(), batch))
 
-    def _settle_and_read_on(self, batch: Batch) -> tuple[Outcome, Batch | None]:
+    def _settle_and_read_on(self, batch: Batch, look_again: bool) -> tuple[Outcome, Batch | None]:
         """Settles a batch; when more are waiting, reads the next one meanwhile: half of the work is ClickHouse's."""
         if batch.traces < BATCH_TRACES:
-            return settle(self._store, self._prices(), batch), self._take()
+            outcome = settle(self._store, self._prices(), batch)
+            return outcome, self._take() if look_again or not batch.whole else None
         following = self._reader.submit(self._take)
         try:
             outcome = settle(self._store, self._prices(), batch)
@@ -220,8 +221,7 @@ class Settler:
             self._rest(time.monotonic() - started)
 
     def _rest(self, worked_s: float) -> None:
-        """A run for every few spans would cost more than it brings, and in a flood every run is in the way."""
-        self._stop.wait(min(worked_s, _LONGEST_REST_S))
+        """In a flood every run is in the way."""
         until = time.monotonic() + _GIVING_WAY * worked_s
         while time.monotonic() < until and self._is_flooded() and not self._stop.is_set():
             self._stop.wait(0.1)

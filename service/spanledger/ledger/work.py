@@ -7,7 +7,7 @@ ones. If they do after all, because one is slow or both looked at once, it costs
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from spanledger.errors import SpanledgerError
 from spanledger.ledger import spans
 from spanledger.ledger.calls import REUSED_ID, TOLERANCE_NS
 from spanledger.store import migrate
-from spanledger.store.client import Rows, Store
+from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,19 @@ class Batch:
     """
 
     run_id: str
-    traces: int
+    touched: Sequence[tuple[str, str, int]]  # tenant, trace id, and what the queue says is pending of it
     chunk: "Chunk"
-    last: Trace
+    whole: bool  # nothing else was waiting
+
+    @property
+    def traces(self) -> int:
+        """How many of the queue's."""
+        return len(self.touched)
+
+    @property
+    def last(self) -> Trace:
+        tenant, trace_id, _ = self.touched[-1]
+        return tenant, trace_id
 
     @property
     def alone(self) -> bool:
@@ -79,27 +89,29 @@ def take(store: Store, limit: int = BATCH_TRACES, note: Note = _quiet, after: Tr
     """
     touched = _touched(store, limit, after)
     if not touched and after != FIRST:
-        touched = _touched(store, limit, FIRST)
+        after = FIRST
+        touched = _touched(store, limit, after)
     if not touched:
         return None
     run_id = new_run()
     try:
-        work = [[run_id, 0, tenant, trace_id, pending] for tenant, trace_id, pending in touched]
+        work = [[run_id, 0, tenant, trace_id] for tenant, trace_id, _ in touched]
         store.insert("settle_work", _WORK_COLUMNS, work)
         chunk = read_chunk(store, run_id, {(tenant, trace_id) for tenant, trace_id, _ in touched}, note)
     except SpanledgerError:
         forget(store, run_id)
         raise
-    return Batch(run_id, len(touched), chunk, (touched[-1][0], touched[-1][1]))
+    return Batch(run_id, touched, chunk, whole=after == FIRST and len(touched) < limit)
 
 
-def _touched(store: Store, limit: int, after: Trace) -> Rows:
+def _touched(store: Store, limit: int, after: Trace) -> list[tuple[str, str, int]]:
     tenant, trace_id = after
     parameters = {"limit": limit, "given_up": GIVEN_UP_S, "tenant": tenant, "trace_id": trace_id}
-    return store.query(_TOUCHED, parameters, settings=_ALONE)
+    rows = store.query(_TOUCHED, parameters, settings=_ALONE)
+    return [(tenant, trace_id, pending) for tenant, trace_id, pending in rows]
 
 
-_WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id", "pending")
+_WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id")
 _TOUCHED = """
 SELECT tenant, trace_id, sum(pending) AS open
 FROM settle_queue
@@ -157,7 +169,7 @@ def _add_copies(store: Store, run_id: str, known: set[Trace], note: Note) -> boo
         if not found:
             return round_ > 0
         known |= found
-        work = [[run_id, round_ + 1, tenant, trace_id, 0] for tenant, trace_id in sorted(found)]
+        work = [[run_id, round_ + 1, tenant, trace_id] for tenant, trace_id in sorted(found)]
         store.insert("settle_work", _WORK_COLUMNS, work)
     note()
     log.warning("settlement stopped looking for copies of calls after %d rounds", MAX_ROUNDS)

@@ -77,6 +77,7 @@ def run(settings: Settings, after_ready: AfterReady | None = None, out: TextIO =
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while starting; later the loop handles it
     refuse_open_host(settings)
     check_roles(settings)
+    memory.give_back()
     with ExitStack() as stack:
         parts = _start(settings, stack, say)
         asyncio.run(_serve(parts, say, started, after_ready))

@@ -154,8 +154,7 @@ class Loader:
             started = time.monotonic()
             self._insist(lane, lambda: self._load(lane, journals[0], recovery, segments))
             if merges is not None:
-                flooded = lane.holds >= _BATCH_BYTES
-                self._insist(lane, lambda: merges.after_load(flooded))
+                self._insist(lane, lambda: merges.after_load(lane.holds >= _BATCH_BYTES))
             self._rest(lane, time.monotonic() - started)
 
     def _help(self, signal: str, journal: Journal) -> None:

@@ -18,6 +18,11 @@ EVENT = "event:"  # facts of the span's events
 STATUS_MESSAGE = "status:message"
 FIRST_TOKEN = "First Token Stream Event"
 
+# Columns of otel_traces that every step of the view passes on.
+_PLAIN = (
+    *("Timestamp", "TraceId", "SpanId", "ParentSpanId", "SpanName", "ServiceName", "ScopeName", "Duration"),
+    *("Tenant", "Batch", "ReceivedAt"),
+)
 _VIEW_HEADER = """\
 -- genai_spans_mv: every span lands in genai_spans with the attributes that clickhouse/dialects names (column facts);
 -- settlement reads what they mean (ledger/interpret.py) and writes the row again, in canonical names.
@@ -107,41 +112,17 @@ def facts_sql(source: str) -> str:
     beginnings = " OR ".join(f"startsWith(k, {_quote(b)})" for b in sorted(set(map(_beginning, known.key_patterns))))
     idle = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in known.idle and "*" not in key)
     of_resource = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in known.resource_fields)
+    plain = ", ".join(_PLAIN)
+    # In steps, each a sub-query: a name that stands for an expression would be analysed anew wherever it is used.
     return f"""\
-WITH
-    mapFilter((k, v) -> v NOT IN ('', 'None', 'null') AND (k IN ({exact})
-        OR (({beginnings}) AND match(k, {patterns}))), SpanAttributes) AS of_span,
-    mapFilter((k, v) -> v != '' AND k IN ({of_resource}), ResourceAttributes) AS of_resource,
-    arrayFilter(n -> n IN ('exception', 'gen_ai.choice', '{FIRST_TOKEN}'), Events.Name) AS event_names,
-    if(empty(event_names), [], arrayFilter(e -> e.2 != '', [
-        ('{EVENT}exception.type',
-            Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type']),
-        ('{EVENT}finish_reason',
-            Events.Attributes[indexOf(Events.Name, 'gen_ai.choice')]['finish_reason']),
-        ('{EVENT}first_token_ns', if(has(event_names, '{FIRST_TOKEN}'), toString(toUnixTimestamp64Nano(
-            Events.Timestamp[indexOf(Events.Name, '{FIRST_TOKEN}')]) - toUnixTimestamp64Nano(Timestamp)), ''))
-    ])) AS of_events,
-    lower(replaceOne(StatusCode, 'STATUS_CODE_', '')) AS status_word,
-    transform(status_word, ['ok', '1', 'error', '2'], ['ok', 'ok', 'error', 'error'], 'unset') AS said_status,
-    CAST(arrayConcat(
-        arrayZip(mapKeys(of_span)::Array(String), mapValues(of_span)),
-        arrayMap((k, v) -> (concat('{RESOURCE}', k), v), mapKeys(of_resource)::Array(String), mapValues(of_resource)),
-        of_events,
-        if(said_status = 'error' AND StatusMessage != '',
-            [('{STATUS_MESSAGE}', substring(StatusMessage, 1, 300))], [])),
-        'Map(LowCardinality(String), String)') AS said_facts,
-    said_status != 'error' AND NOT startsWith(ScopeName, 'openlit')
-        AND arrayAll(k -> k IN ({idle}), mapKeys(said_facts)) AS is_idle,
-    if(is_idle, CAST(map(), 'Map(LowCardinality(String), String)'), said_facts) AS span_facts,
-    Duration > 31622400000000000 AS is_endless
 SELECT
     Tenant AS tenant, TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id,
-    bitOr(bitShiftLeft(toUInt64(intDiv(if(is_endless, 0, Duration), 1000000)), 16),
-        bitAnd(cityHash64(ParentSpanId, Timestamp, Duration, ServiceName, ScopeName, SpanName, said_status, span_facts),
+    bitOr(bitShiftLeft(toUInt64(intDiv(duration_ns, 1000000)), 16),
+        bitAnd(cityHash64(ParentSpanId, Timestamp, Duration, ServiceName, ScopeName, SpanName, status, facts),
             65534)) AS version,
-    Timestamp AS started_at, if(is_endless, 0, toInt64(Duration)) AS duration_ns,
-    ServiceName AS service, ScopeName AS scope, SpanName AS span_name, said_status AS status,
-    span_facts AS facts, 1 AS arrived, empty(span_facts) AS normalised,
+    Timestamp AS started_at, duration_ns,
+    ServiceName AS service, ScopeName AS scope, SpanName AS span_name, status,
+    facts, 1 AS arrived, empty(facts) AS normalised,
     arrayFilter(a -> a != '', [
         multiIf(Timestamp > ReceivedAt + INTERVAL 1 DAY, 'clock:future',
             Timestamp < ReceivedAt - INTERVAL 1 YEAR, 'clock:past', ''),
@@ -149,7 +130,44 @@ SELECT
         if(TraceId = '', 'empty:trace_id', ''),
         if(SpanId = '', 'empty:span_id', '')]) AS anomalies,
     Batch AS batch, ReceivedAt AS received_at
-FROM {source}"""
+FROM
+(
+    SELECT {plain}, status, is_endless, if(is_endless, 0, toInt64(Duration)) AS duration_ns,
+        if(status != 'error' AND NOT startsWith(ScopeName, 'openlit')
+            AND arrayAll(k -> k IN [{idle}], mapKeys(said)),
+            CAST(map(), 'Map(LowCardinality(String), String)'), said) AS facts
+    FROM
+    (
+        SELECT {plain}, status, Duration > 31622400000000000 AS is_endless,
+            CAST(arrayConcat(
+                arrayZip(mapKeys(of_span)::Array(String), mapValues(of_span)),
+                arrayMap((k, v) -> (concat('{RESOURCE}', k), v),
+                    mapKeys(of_resource)::Array(String), mapValues(of_resource)),
+                if(empty(event_names), [], arrayFilter(e -> e.2 != '', [
+                    ('{EVENT}exception.type',
+                        Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type']),
+                    ('{EVENT}finish_reason',
+                        Events.Attributes[indexOf(Events.Name, 'gen_ai.choice')]['finish_reason']),
+                    ('{EVENT}first_token_ns', if(has(event_names, '{FIRST_TOKEN}'), toString(
+                        toUnixTimestamp64Nano(Events.Timestamp[indexOf(Events.Name, '{FIRST_TOKEN}')])
+                            - toUnixTimestamp64Nano(Timestamp)), ''))
+                ])),
+                if(status = 'error' AND StatusMessage != '',
+                    [('{STATUS_MESSAGE}', substring(StatusMessage, 1, 300))], [])),
+                'Map(LowCardinality(String), String)') AS said
+        FROM
+        (
+            SELECT {plain}, StatusMessage, Events.Name, Events.Timestamp, Events.Attributes,
+                mapFilter((k, v) -> v NOT IN ('', 'None', 'null') AND (k IN [{exact}]
+                    OR (({beginnings}) AND match(k, {patterns}))), SpanAttributes) AS of_span,
+                mapFilter((k, v) -> v != '' AND k IN [{of_resource}], ResourceAttributes) AS of_resource,
+                arrayFilter(n -> n IN ('exception', 'gen_ai.choice', '{FIRST_TOKEN}'), Events.Name) AS event_names,
+                transform(lower(replaceOne(StatusCode, 'STATUS_CODE_', '')), ['ok', '1', 'error', '2'],
+                    ['ok', 'ok', 'error', 'error'], 'unset') AS status
+            FROM {source}
+        )
+    )
+)"""
 
 
 def _beginning(pattern: str) -> str:

@@ -92,7 +92,7 @@ def _owns(system: System) -> bool:
 
 
 def _loading(data_dir: Path) -> bool:
-    return any((data_dir / "spool").glob("*/inflight.json"))
+    return any((data_dir / "spool").glob("*/inflight*.json"))
 
 
 def _merging(data_dir: Path) -> bool:

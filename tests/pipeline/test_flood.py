@@ -2,18 +2,22 @@
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from node import Node
 
 from spanledger.bench.traffic import Body
+from spanledger.ingest import records, spool
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
 from spanledger.settings import Settings
 from spanledger.store.client import Store
 
 TRACES = 1_200
+SEGMENTS = 12
 PENDING = "SELECT count() FROM (SELECT tenant, trace_id FROM settle_queue GROUP BY 1, 2 HAVING sum(pending) != 0)"
 
 
@@ -62,3 +66,27 @@ def test_what_comes_after_settlement_stopped_is_settled_by_whoever_asks(
     assert store.scalar(PENDING) == 3
     assert ledger.settler.settle_now() > 0
     assert store.scalar(PENDING) == 0
+
+
+def test_two_loads_at_a_time_that_are_killed_leave_every_span_once(tmp_path: Path) -> None:
+    spool.prepare(tmp_path)
+    body, spans = Body(random.Random(3), 1_500), 0
+    for number in range(SEGMENTS):
+        with (spool.folder(tmp_path, "traces") / f"gone-{number}{spool.READY}").open("wb") as file:
+            while file.tell() < spool.SEGMENT_BYTES:
+                file.writelines(records.frame(body.fresh(), time.time_ns() // 1_000_000, ""))
+                spans += body.spans
+    with Node(tmp_path) as node:
+        pause, ends = threading.Event(), time.monotonic() + 60
+        while len(list(spool.folder(tmp_path, "traces").glob("inflight*.json"))) < 2:
+            assert time.monotonic() < ends, "there was never a second load"
+            pause.wait(0.002)
+        node.kill()
+    with Node(tmp_path) as node:
+        assert node.ask(flush=120)
+        assert list(spool.folder(tmp_path, "traces").glob("*.json")) == []
+        counted = "SELECT count(), uniqExact(TraceId, SpanId) FROM otel_traces"
+        assert node.ask(sql=counted) == [[spans, spans]]
+        assert node.ask(sql="SELECT count() FROM genai_spans FINAL") == [[spans]]
+        node.ask(sql="OPTIMIZE TABLE otel_traces FINAL")  # fails while merges are stopped
+        assert node.ask(sql=counted) == [[spans, spans]]

@@ -8,7 +8,6 @@ genai_spans and ledger as settlement leaves them.
 
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from spanledger import memory
+from spanledger.bench import ingest, sender
+from spanledger.bench.sender import Plan, sending
+from spanledger.bench.system import System
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.settler import settle_once
 from spanledger.settings import Settings
@@ -24,6 +26,9 @@ from spanledger.store.client import Store, open_embedded
 from spanledger.store.migrate import migrate
 
 SPANS_PER_TRACE = 10
+_WARM_S = 5.0
+_FIRST_RUNS = 2
+_PER_REQUEST = 512  # spans, as an SDK's batch
 _TRACES = """
 (
     SELECT number, number % 10 + 1 AS position, intDiv(number, 10) AS turn,
@@ -151,49 +156,34 @@ def settlement(spans: int) -> dict[str, Any]:
 
 
 def lag(rate: int = 10_000, seconds: int = 20) -> dict[str, Any]:
-    """How long after spans landed their figures stand in the ledger, at `rate` spans/s in ten inserts a second.
-
-    A sender thread inserts on its own clock; each insert's lag ends when the sum of messages has reached it.
-    """
-    with _system() as (store, ledger):
-        _make(store, _LANDING, 1000, "warm")
-        ledger.settler.settle_now()
-        landed: list[tuple[float, int]] = []  # when an insert returned, messages expected by then
-        sender = threading.Thread(target=_send, args=(store, ledger, rate, seconds, landed))
-        ledger.settler.start()
-        began = time.perf_counter()
-        sender.start()
-        lags: list[float] = []
-        seen = 0
-        while len(lags) < seconds * 10:
-            time.sleep(0.02)
-            seen = int(store.scalar("SELECT sum(messages) FROM usage_1m") or 0)
-            at = time.perf_counter()
-            while len(lags) < len(landed) and landed[len(lags)][1] <= seen:
-                lags.append((at - landed[len(lags)][0]) * 1000)
-            if at - began > seconds * 10:
-                raise TimeoutError(f"settlement reached {seen} messages of {landed[-1][1]}")
-        sender.join()
-        took = time.perf_counter() - began
-        ledger.settler.stop()
-    lags.sort()
+    """How long after its acknowledgement the oldest span of a settlement stands in the books, settlement by settlement,
+    while a running `up` gets `rate` spans/s over HTTP from another process."""
+    folder = Path(tempfile.mkdtemp(prefix="spanledger-bench-"))
+    lags: dict[str, int] = {}
+    try:
+        with System(folder / "data", patient=False) as system:
+            with sending(Plan(system.endpoint("http"), "http", _WARM_S, rate / 5)) as process:
+                sender.report(process)
+            while system.unsettled():
+                time.sleep(0.2)
+            cpu = sum(system.cpu_seconds().values())
+            plan = Plan(system.endpoint("http"), "http", seconds, rate, _PER_REQUEST)
+            with sending(plan) as process:
+                until = time.monotonic() + seconds
+                while time.monotonic() < until:
+                    said = system.health()["settlement"]
+                    lags[said["last_run_at"]] = said["lag_ms"]
+                    time.sleep(0.1)
+                sent = sender.report(process)
+            cpu = sum(system.cpu_seconds().values()) - cpu
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    settlements = list(lags.values())[_FIRST_RUNS:]  # the first ones are those of the warm-up
     return {
-        "spans_per_s": round(rate * seconds / took),
-        "p50_ms": round(lags[len(lags) // 2]),
-        "p99_ms": round(lags[int(len(lags) * 0.99)]),
-        "worst_ms": round(lags[-1]),
+        "spans_per_s": round(sent.spans / sent.seconds),
+        "cores_used": round(cpu / sent.seconds, 2),
+        "lag_ms": ingest.percentiles([float(ms) for ms in settlements]),
     }
-
-
-def _send(store: Store, ledger: Ledger, rate: int, seconds: int, landed: list[tuple[float, int]]) -> None:
-    messages = 2 * 1000 // SPANS_PER_TRACE
-    began = time.perf_counter()
-    for tick in range(seconds * 10):
-        time.sleep(max(0.0, began + tick / 10 - time.perf_counter()))
-        _make(store, _LANDING, rate // 10, f"l{tick}-", spread_s=1)
-        messages += 2 * (rate // 10) // SPANS_PER_TRACE
-        landed.append((time.perf_counter(), messages))
-        ledger.settler.wake()
 
 
 def with_history(size: int) -> dict[str, Any]:

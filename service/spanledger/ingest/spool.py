@@ -3,7 +3,7 @@
 `<data_dir>/spool/<signal>/<writer>-<number>.open`   one writer appends to it, holding a lock
 `<data_dir>/spool/<signal>/<writer>-<number>.ready`  complete; deleted once ClickHouse has it
 `<data_dir>/spool/<signal>/*.part`                   a copy in the making; what it is made from is still there
-`<data_dir>/spool/<signal>/inflight.json`            the batch being loaded, for recovery
+`<data_dir>/spool/<signal>/inflight[-1].json`        the batches being loaded, for recovery
 `<data_dir>/spool/dead/`                             what cannot be loaded, see `dead`
 """
 

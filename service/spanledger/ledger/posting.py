@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from spanledger.ledger.entries import DIMS, MEASURES, MONEY, Book
+from spanledger.ledger.entries import DIMS, MEASURES, MONEY, ZERO, Book
 from spanledger.ledger.messages import Message
 from spanledger.store.client import Store
 
@@ -18,7 +18,6 @@ FROM {{shards:Identifier}}.ledger AS l
 WHERE (tenant, trace_id) IN (SELECT tenant, trace_id FROM settle_work WHERE run_id = {{run:String}})
     AND trace_id IN (SELECT trace_id FROM settle_work WHERE run_id = {{run:String}})
 GROUP BY {_KEY}, started_at
-HAVING {" OR ".join(f"{m} != 0" for m in MEASURES)}
 """
 
 
@@ -27,7 +26,7 @@ def posted(store: Store, run_id: str, shards: str = "") -> Book:
     table = store.arrow(_POSTED, {"run": run_id, "shards": shards or store.database})
     columns = [table[name].to_pylist() for name in (*DIMS, *MEASURES)]
     width = len(DIMS)
-    return {row[:width]: row[width:] for row in zip(*columns, strict=True)}
+    return {row[:width]: row[width:] for row in zip(*columns, strict=True) if row[width:] != ZERO}
 
 
 def post(store: Store, entries: Book, reason: str, run_id: str, token: str = "", shards: str = "") -> None:

@@ -193,16 +193,19 @@ class Loader:
                 attempt()
                 return
             except (StoreError, OSError) as exc:
-                lane.progress.retries += 1
-                lane.progress.last_error = str(exc)
+                self._note_retry(lane, str(exc))
                 log.warning("a batch could not be loaded, trying again: %s", exc)
             except Exception as exc:  # the thread must survive whatever it meets, and say so
-                lane.progress.retries += 1
-                lane.progress.last_error = repr(exc)
+                self._note_retry(lane, repr(exc))
                 log.exception("a batch could not be loaded, trying again")
             with self._changed:
                 self._changed.wait_for(lambda: self._stop, pause)
             pause = min(pause * 2, _MAX_BACKOFF_S)
+
+    def _note_retry(self, lane: _Lane, error: str) -> None:
+        with self._changed:
+            lane.progress.retries += 1
+            lane.progress.last_error = error
 
     def _load(self, lane: _Lane, journal: Journal, recovery: Recovery, segments: Sequence[spool.Segment]) -> None:
         """A fresh batch, or, after a failure in between, what is missing of it."""
@@ -225,19 +228,20 @@ class Loader:
         if pending is None:
             return False
         segments = [path for path in pending.segments if salvage.mend(self._data_dir, recovery.signal, path)]
-        lane.progress.buried += recovery.complete(pending.batch, segments)
+        buried = recovery.complete(pending.batch, segments)
         journal.end(pending.segments)
         with self._changed:
+            lane.progress.buried += buried
             lane.queue = deque(segment for segment in lane.queue if segment.path not in pending.segments)
             lane.known.difference_update(pending.segments)
             self._changed.notify_all()
         return True
 
     def _done(self, lane: _Lane, segments: Sequence[spool.Segment]) -> None:
-        lane.progress.batches += 1
-        lane.progress.items += sum(segment.items for segment in segments)
-        lane.progress.bytes += sum(segment.size for segment in segments)
         with self._changed:
+            lane.progress.batches += 1
+            lane.progress.items += sum(segment.items for segment in segments)
+            lane.progress.bytes += sum(segment.size for segment in segments)
             lane.known.difference_update(segment.path for segment in segments)
             lane.loading.pop(segments[0].path, None)
             self._changed.notify_all()

@@ -10,6 +10,7 @@ import pytest
 from node import Node
 
 from spanledger.bench.traffic import Body
+from spanledger.bench.workload import SPANS_PER_TRACE
 from spanledger.ingest import records, spool
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
@@ -68,14 +69,33 @@ def test_what_comes_after_settlement_stopped_is_settled_by_whoever_asks(
     assert store.scalar(PENDING) == 0
 
 
-def test_two_loads_at_a_time_that_are_killed_leave_every_span_once(tmp_path: Path) -> None:
-    spool.prepare(tmp_path)
+def _fill_spool(data_dir: Path, segments: int) -> int:
+    """Writes segments as a process left them that is gone; returns how many spans they hold."""
+    spool.prepare(data_dir)
     body, spans = Body(random.Random(3), 1_500), 0
-    for number in range(SEGMENTS):
-        with (spool.folder(tmp_path, "traces") / f"gone-{number}{spool.READY}").open("wb") as file:
+    for number in range(segments):
+        with (spool.folder(data_dir, "traces") / f"gone-{number}{spool.READY}").open("wb") as file:
             while file.tell() < spool.SEGMENT_BYTES:
                 file.writelines(records.frame(body.fresh(), time.time_ns() // 1_000_000, ""))
                 spans += body.spans
+    return spans
+
+
+def test_what_is_queued_for_settlement_can_be_read(tmp_path: Path) -> None:
+    """A settler that found a trace in the queue before its spans can be read would take it off and never look again."""
+    spans = _fill_spool(tmp_path, SEGMENTS)
+    seen = [0]
+    with Node(tmp_path) as node:
+        while seen[-1] < spans // SPANS_PER_TRACE:
+            ((queued,),) = node.ask(sql="SELECT uniqExact(trace_id) FROM settle_queue")
+            ((there,),) = node.ask(sql="SELECT uniqExact(trace_id) FROM genai_spans")
+            assert queued <= there
+            seen.append(there)
+    assert len(set(seen)) > 3, "it was not looked at while it came"
+
+
+def test_two_loads_at_a_time_that_are_killed_leave_every_span_once(tmp_path: Path) -> None:
+    spans = _fill_spool(tmp_path, SEGMENTS)
     with Node(tmp_path) as node:
         pause, ends = threading.Event(), time.monotonic() + 60
         while len(list(spool.folder(tmp_path, "traces").glob("inflight*.json"))) < 2:

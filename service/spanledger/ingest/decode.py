@@ -180,9 +180,9 @@ class Insert:
 
 
 # Tables that replace or sum do so when they merge: to do it for each new part too would cost half of the views' time.
-# The tables below are written while the view above them is still at work on the next. Compiling expressions of a batch
-# takes longer than they do.
-_QUICK = "optimize_on_insert = 0, parallel_view_processing = 1, compile_expressions = 0"
+# Compiling expressions of a batch takes longer than they do. Views in parallel would be quicker, too, but then a trace
+# could stand in the queue before its spans can be read (docs/decisions/0003-queue-as-a-ledger.md).
+_QUICK = "optimize_on_insert = 0, compile_expressions = 0"
 
 
 def insert(wanted: Insert, source: Source) -> str:

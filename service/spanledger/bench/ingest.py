@@ -67,12 +67,12 @@ def _paced_run(data_dir: Path, seconds: float) -> tuple[dict[str, Any], dict[str
         _paced(system, 2_000, 6.0)
         _say(f"{_PACE} spans/s for {seconds:.0f} s: freshness")
         freshness = _paced(system, _PACE, seconds)
-        freshness |= _settled(system)
+        freshness |= settled(system)
     _say("bytes on disk after merges")
     return freshness, _disk(data_dir)
 
 
-def _settled(system: System) -> dict[str, float]:
+def settled(system: System) -> dict[str, float]:
     """Waits until all is settled, but not for ever, and says how far it is."""
     started = told = time.monotonic()
     while (left := system.unsettled()) and time.monotonic() < started + _SETTLE_TIMEOUT_S:

@@ -164,8 +164,7 @@ def lag(rate: int = 10_000, seconds: int = 20) -> dict[str, Any]:
         with System(folder / "data", patient=False) as system:
             with sending(Plan(system.endpoint("http"), "http", _WARM_S, rate / 5)) as process:
                 sender.report(process)
-            while system.unsettled():
-                time.sleep(0.2)
+            ingest.settled(system)
             cpu = sum(system.cpu_seconds().values())
             plan = Plan(system.endpoint("http"), "http", seconds, rate, _PER_REQUEST)
             with sending(plan) as process:

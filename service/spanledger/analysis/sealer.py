@@ -165,7 +165,7 @@ class Sealer:
         touched = self._touched
         await asyncio.to_thread(touched.look)
         after = self._settings.seal_after_s
-        due = touched.idle(after, min(QUIET_S, after), PER_LOOK)
+        due = await asyncio.to_thread(touched.due, after, min(QUIET_S, after), PER_LOOK)
         at_once = asyncio.Semaphore(AT_ONCE)
 
         async def one(key: Key, done: Callable[[], None]) -> None:

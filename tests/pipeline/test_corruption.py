@@ -4,6 +4,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from ledger_rows import write_rows
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.settler import Settler, settle
-from spanledger.ledger.work import FIRST, forget, take
+from spanledger.ledger.work import FIRST, forget, new_run, take
 from spanledger.settings import Settings
 from spanledger.store.client import Store
 
@@ -174,11 +176,30 @@ def test_traces_in_the_hands_of_another_settler_wait_until_it_is_given_up(
     work = [[run_id, 0, tenant, f"{tenant}-{number}"] for number in range(3)]
     store.insert("settle_work", ["run_id", "round", "tenant", "trace_id"], work)
     land(store, tenant)
-    ledger.settler.settle_now()
+    ledger.settler.settle_now(within_s=2.0)
     assert totals(store, tenant).pop()[0] == settled
     store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run_id})
     ledger.settler.settle_now()
     assert totals(store, tenant).pop()[0] == 3
+
+
+def test_who_settles_now_waits_for_what_another_settler_has_in_hand(store: Store, ledger: Ledger, tenant: str) -> None:
+    """Both may have posted the same; it is put right after the other's end, and only then are the books complete."""
+    ledger.settler.settle_now()
+    land(store, tenant)
+    first = take(store)
+    assert first is not None
+    second = replace(first, run_id=new_run())  # as if it had looked before the first wrote down what it works on
+    work = [[second.run_id, 0, tenant, trace_id] for _, trace_id, _ in second.touched]
+    store.insert("settle_work", ["run_id", "round", "tenant", "trace_id"], work)
+    with ThreadPoolExecutor(1) as pool:
+        settling = pool.submit(ledger.settler.settle_now)
+        settle(store, ledger.prices, second)
+        with pytest.raises(TimeoutError):
+            settling.result(0.2)
+        settle(store, ledger.prices, first)
+        settling.result(60)
+    assert {found[0] for found in totals(store, tenant)} == {3}
 
 
 def test_lag_is_that_of_the_spans_that_came_not_of_the_traces_they_touch(

@@ -19,13 +19,14 @@ from spanledger.ledger import anomalies, posting
 from spanledger.ledger.books import compute
 from spanledger.ledger.costs import Prices
 from spanledger.ledger.entries import difference
-from spanledger.ledger.work import BATCH_TRACES, FIRST, Batch, forget, take
+from spanledger.ledger.work import BATCH_TRACES, FIRST, Batch, forget, in_hand, take
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
 
 _LITTLE_TRACES = 1_000  # of a batch while settlement gives way
 _GIVING_WAY = 8  # times as long as it worked
+_PATIENCE_S, _OTHERS_S = 5.0, 0.02  # with other settlers, which may have died; between two looks at them
 
 
 @dataclass
@@ -146,10 +147,18 @@ class Settler:
     def settle_now(self, within_s: float = math.inf) -> int:
         """Settles until nothing is pending or time is over, also when stopped; returns how many entries were posted.
 
-        Raises StoreError.
+        What another settler on the same server has in hand is waited for, if it is not too long. Raises StoreError.
         """
         deadline = time.monotonic() + within_s
-        return self._settle_while(lambda: time.monotonic() < deadline, look_again=True)
+        patience = min(deadline, time.monotonic() + _PATIENCE_S)
+        posted = 0
+        while True:
+            with self.busy:
+                posted += self._settle_while(lambda: time.monotonic() < deadline, look_again=True)
+                others = in_hand(self._store)  # none of ours: we are busy
+            if not others or time.monotonic() > patience:
+                return posted
+            time.sleep(_OTHERS_S)
 
     def _settle_while(self, may_go_on: Callable[[], bool], look_again: bool = False) -> int:
         """`look_again`: ends when nothing is left in the queue, not when everything that was in it has been settled."""

@@ -111,19 +111,20 @@ def _touched(store: Store, limit: int, after: Trace) -> list[tuple[str, str, int
     return [(tenant, trace_id, pending) for tenant, trace_id, pending in rows]
 
 
+_BY_THE_LIVING = "abs(toInt64OrZero(splitByChar('-', run_id)[1]) - toUnixTimestamp(now())) < {given_up:UInt32}"
+_IN_HAND = f"SELECT 1 FROM settle_work WHERE {_BY_THE_LIVING} LIMIT 1"
 _WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id")
-_TOUCHED = """
+_TOUCHED = f"""
 SELECT tenant, trace_id, sum(pending) AS open
 FROM settle_queue
-WHERE (tenant, trace_id) > ({tenant:String}, {trace_id:String}) AND (tenant, trace_id) NOT IN
+WHERE (tenant, trace_id) > ({{tenant:String}}, {{trace_id:String}}) AND (tenant, trace_id) NOT IN
     (
-        SELECT tenant, trace_id FROM settle_work
-        WHERE abs(toInt64OrZero(splitByChar('-', run_id)[1]) - toUnixTimestamp(now())) < {given_up:UInt32}
+        SELECT tenant, trace_id FROM settle_work WHERE {_BY_THE_LIVING}
     )
 GROUP BY tenant, trace_id
 HAVING open != 0
 ORDER BY tenant, trace_id
-LIMIT {limit:UInt32}
+LIMIT {{limit:UInt32}}
 """
 
 
@@ -225,6 +226,11 @@ def complete_keys(store: Store) -> None:
         f"{view.split('TO call_keys AS', 1)[1].strip()}\nWHERE (s.tenant, s.trace_id) IN ({waiting})",
         settings={"insert_deduplicate": 0},
     )
+
+
+def in_hand(store: Store) -> bool:
+    """Whether any settler works on anything. What is posted twice meanwhile is put right only after its end."""
+    return bool(store.query(_IN_HAND, {"given_up": GIVEN_UP_S}, settings=_ALONE))
 
 
 def work_of(store: Store, run_id: str) -> set[Trace]:

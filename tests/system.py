@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+WITHOUT_CHAT = "ingest,settle,api"  # roles of a system that starts in half of the time: no models are loaded
+
 
 def free_port() -> int:
     with socket.socket() as probe:

@@ -146,9 +146,10 @@ def check_roles(settings: Settings) -> None:
     """Raises SettingsError for parts that would not reach each other."""
     if all(settings.plays(role) for role in ROLES):
         return
-    if not settings.clickhouse_url:
+    if not settings.clickhouse_url and not all(settings.plays(role) for role in ("ingest", "settle", "api")):
         raise SettingsError(
-            "the embedded engine has one process; to run roles apart give a server with --clickhouse-url"
+            "the embedded engine has one process: only chat may be left out (--roles ingest,settle,api); to run roles "
+            "apart give a server with --clickhouse-url"
         )
     if settings.plays("chat") and not settings.plays("ingest") and not settings.otlp_endpoint:
         raise SettingsError(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from otlp_make import trace_request
-from system import System
+from system import WITHOUT_CHAT, System
 
 Json = dict[str, Any]
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -57,7 +57,7 @@ def _call(model: str) -> Json:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Ann comes in three weeks, Ben in the first only, Eve in the third; two of Ben's messages fail."""
-    running = System(tmp_path_factory.mktemp("behaviour") / "data").start()
+    running = System(tmp_path_factory.mktemp("behaviour") / "data", roles=WITHOUT_CHAT).start()
     nine = MONDAY + timedelta(hours=9)
     said = [
         exchange("ann", "a1", nine),

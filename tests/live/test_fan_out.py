@@ -10,14 +10,16 @@ import pytest
 from otlp_make import trace_request
 from spanledger.live.fanned import Fanned
 from sse import Reader
-from system import System
+from system import WITHOUT_CHAT, System
 
 PATH = "/v1/live/v1/traces"
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    running = System(tmp_path_factory.mktemp("replica") / "data").start(SPANLEDGER_CANARY_INTERVAL_S="0")
+    running = System(tmp_path_factory.mktemp("replica") / "data", roles=WITHOUT_CHAT).start(
+        SPANLEDGER_CANARY_INTERVAL_S="0"
+    )
     yield running
     assert running.stop() == 0
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from oracle.deliveries import Delivery, deliveries
 from oracle.forests import Forest, forests, isolated
 from oracle.totals import DIMENSIONS, Amounts, Dimension, Totals
-from system import System
+from system import WITHOUT_CHAT, System
 
 FORESTS = 100  # that share inserts, restarts and one look at the books, which is what the time goes to
 KILLS = 3
@@ -41,7 +41,7 @@ Sent = tuple[Forest, Delivery]
 
 @pytest.fixture(scope="module")
 def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    running = System(tmp_path_factory.mktemp("books") / "data").start()
+    running = System(tmp_path_factory.mktemp("books") / "data", roles=WITHOUT_CHAT).start()
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.stderr()

@@ -8,7 +8,7 @@ import pytest
 
 from acknowledged import Senders
 from small_disk import SmallDisk
-from system import System
+from system import WITHOUT_CHAT, System
 
 MIB = 1024 * 1024
 SOON_S = 10.0  # an answer to a request, whatever is wrong
@@ -23,7 +23,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest.fixture
 def system(disk: SmallDisk) -> Iterator[System]:
-    made = System(disk.folder / "data")
+    made = System(disk.folder / "data", roles=WITHOUT_CHAT)
     made.prefix = disk.enter
     yield made
     if made.process is not None and made.process.poll() is None:
@@ -93,7 +93,7 @@ def test_a_disk_without_a_byte_left(disk: SmallDisk, system: System, killed: boo
 
 
 def test_a_door_that_may_not_write_refuses_until_it_may(tmp_path: Path) -> None:
-    system = System(tmp_path / "data").start()
+    system = System(tmp_path / "data", roles=WITHOUT_CHAT).start()
     senders = load(system)
     senders.wait_for(50)
     assert system.process is not None

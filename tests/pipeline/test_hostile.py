@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from oracle.spans import Span, Value, encode, hex_id
-from system import System
+from system import WITHOUT_CHAT, System
 
 SECOND = 10**9
 YEAR = 365 * 86400 * SECOND
@@ -25,7 +25,7 @@ NOW = time.time_ns()
 
 @pytest.fixture(scope="module")
 def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    running = System(tmp_path_factory.mktemp("hostile") / "data").start()
+    running = System(tmp_path_factory.mktemp("hostile") / "data", roles=WITHOUT_CHAT).start()
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.stderr()

@@ -8,7 +8,7 @@ import pytest
 
 from acknowledged import Senders
 from real_server import Server, skip_without_engine
-from system import System
+from system import WITHOUT_CHAT, System
 
 SOON_S = 10.0  # an answer to a request, whether or not the server is there
 
@@ -23,7 +23,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def system(server: Server, tmp_path: Path) -> Iterator[System]:
-    made = System(tmp_path / "data", clickhouse_url=server.url())
+    made = System(tmp_path / "data", roles=WITHOUT_CHAT, clickhouse_url=server.url())
     made.timeout_s = 600.0  # a flush, of all that came in two minutes, on a machine that may have other work
     yield made
     if made.process is not None:

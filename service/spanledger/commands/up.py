@@ -16,6 +16,7 @@ EXAMPLES = """\
 examples:
   spanledger up --demo                       with a small workload through the real workflows
   spanledger up --port 9000 --otlp-grpc-port 0
+  spanledger up --roles ingest,settle,api                        the books of other services, without a chat service
   spanledger up --clickhouse-url http://default:secret@db:8123/spanledger
   spanledger up --clickhouse-url … --roles settle --port 0       one settler for several API replicas
 """
@@ -32,8 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--roles",
         metavar="R,…",
-        help="which parts run here: ingest,settle,chat,api (default: all). Apart, they need --clickhouse-url, and chat "
-        "needs SPANLEDGER_OTLP_ENDPOINT where ingest is elsewhere",
+        help="which parts run here: ingest,settle,chat,api (default: all). Without a server only chat may be left out; "
+        "apart, they need --clickhouse-url, and chat needs SPANLEDGER_OTLP_ENDPOINT where ingest is elsewhere",
     )
     parser.add_argument("--capture-content", action="store_true", default=None, help="prompts and answers on spans")
     parser.add_argument("--demo", action="store_true", help="drive a demo workload once ready")
@@ -57,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.demo and not settings.port:
         raise SettingsError("--demo talks to the HTTP API, which --port 0 switches off")
+    if options.demo and not settings.plays("chat"):
+        raise SettingsError("--demo talks to the chat service; give --roles chat too, or no roles for all")
     return up.run(
         settings,
         (lambda url, say: demo.play(url, say, operator.read(settings.data_dir))) if options.demo else None,

@@ -193,6 +193,30 @@ def test_text_that_is_not_utf8_is_repaired(ingest: Ingest, store: Store) -> None
     assert rows == [("A\ufffdA\ufffd", "\ufffd(BB")]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"\x0a\x01v\x18\x05\x10\x01\x10\x01", "true"),
+        (b"\x18\x05\x10\x01\x18\x05\x0a\x01v", "v"),
+        (b"\x0a\x01v\x2a\x04\x0a\x02\x18\x07", "[7]"),
+    ],
+)
+def test_of_a_value_that_is_said_in_several_ways_the_last_one_counts(
+    ingest: Ingest, store: Store, value: bytes, text: str
+) -> None:
+    """As protobuf has it; to ClickHouse a oneof that was sent twice is an error."""
+    before = ingest.health()["dead_letters"]
+    trace_id, neighbour = os.urandom(16), os.urandom(16)
+    body = trace_request({"attributes": {"k": "1234567"}}, trace_id=trace_id).SerializeToString()
+    assert ingest.submit("traces", body.replace(b"\x0a\x071234567", value), PROTOBUF).accepted == 1
+    assert ingest.submit("traces", trace_request({}, trace_id=neighbour).SerializeToString(), PROTOBUF).accepted == 1
+    assert ingest.flush(30)
+    query = "SELECT SpanAttributes['k'] FROM otel_traces WHERE TraceId = {id:String}"
+    assert store.query(query, {"id": trace_id.hex()}) == [(text,)]
+    assert store.query(query, {"id": neighbour.hex()}) == [("",)]
+    assert ingest.health()["dead_letters"] == before
+
+
 def test_spans_without_ids_are_rejected_alone() -> None:
     good, bad = {"name": "good"}, {"name": "bad", "span_id": b"\0" * 8}
     clean = canonical(TRACES, trace_request(bad, good, bad | {"span_id": b"short"}).SerializeToString())

@@ -14,8 +14,10 @@ from pathlib import Path
 from spanledger.errors import StoreError
 from spanledger.ingest import dead, decode, records, spool
 from spanledger.ingest.blame import blames_data, is_clear
+from spanledger.ingest.canonical import canonical
 from spanledger.ingest.completion import Completion
 from spanledger.ingest.feed import Load, feed_of
+from spanledger.ingest.signals import SIGNALS
 from spanledger.store.client import Store
 
 _PATIENCE = 8  # attempts at a record that can be read and still is not taken, before it is set aside
@@ -74,6 +76,8 @@ class Recovery:
         with self._halves(segments[0]) as halves:
             if halves:
                 return sum(self._insert(target, batch, [half]) for half in halves)
+        if self._insert_rewritten(target, batch, segments[0]):
+            return 0
         return self._give_up(batch, segments[0], refusal)
 
     def _refusal(self, target: decode.Target, batch: str, segments: list[Path]) -> StoreError | None:
@@ -88,6 +92,27 @@ class Recovery:
     def _insert_missing(self, target: decode.Target, batch: str, segments: list[Path], settings: str = "") -> None:
         missing = _MISSING[target.table].replace("{batch}", decode.quoted(batch))
         self._feed.insert(Load(target, segments, batch, secrets.token_hex(8), missing, settings))
+
+    def _insert_rewritten(self, target: decode.Target, batch: str, segment: Path) -> bool:
+        """The same record as the protobuf library would write it; whether that was taken. ClickHouse is stricter than
+        protobuf is: of a oneof that was sent twice the last one counts, to ClickHouse it is an error."""
+        rewritten = segment.with_name(f"{segment.stem}-rewritten{spool.DRAFT}")
+        try:
+            record = records.unframe(segment.read_bytes())
+            clean = canonical(SIGNALS[self.signal], record.body)
+            if clean is None or clean.body == record.body:
+                return False
+            rewritten.write_bytes(b"".join(records.frame(clean.body, record.received_at_ms, record.tenant)))
+            self._insert_missing(target, batch, [rewritten])
+            return True
+        except ValueError:  # no protobuf at all
+            return False
+        except StoreError as exc:
+            if not blames_data(self._store, exc):
+                raise
+            return False
+        finally:
+            rewritten.unlink(missing_ok=True)
 
     @contextmanager
     def _halves(self, segment: Path) -> Iterator[list[Path]]:

@@ -34,8 +34,10 @@ _SETTLE_TIMEOUT_S = 240.0
 _TELL_EVERY_S = 5.0
 
 
-def run(seconds: float = 60.0, paced_seconds: float = 25.0, other_seconds: float = 10.0) -> dict[str, Any]:
-    """All figures as one JSON-ready dictionary; takes about five minutes."""
+def run(
+    seconds: float = 60.0, paced_seconds: float = 25.0, other_seconds: float = 10.0, roles: str = ""
+) -> dict[str, Any]:
+    """All figures as one JSON-ready dictionary; takes about five minutes. `roles` as `up` takes them, empty for all."""
     folder = Path(tempfile.mkdtemp(prefix="spanledger-bench-"))
     try:
         figures: dict[str, Any] = {"machine": _machine()}
@@ -43,9 +45,9 @@ def run(seconds: float = 60.0, paced_seconds: float = 25.0, other_seconds: float
         (folder / "stages").mkdir()
         figures |= stages.measure(folder / "stages")
         shutil.rmtree(folder / "stages")
-        figures["freshness"], figures["disk"] = _paced_run(folder / "paced", paced_seconds)
+        figures["freshness"], figures["disk"] = _paced_run(folder / "paced", paced_seconds, roles)
         shutil.rmtree(folder / "paced")
-        figures |= _flood_run(folder / "flood", seconds, other_seconds)
+        figures |= _flood_run(folder / "flood", seconds, other_seconds, roles)
         figures["share_of_limit"] = round(figures["http"]["spans_per_s"] / figures["limit"]["spans_per_s"], 2)
         figures["machine"]["load_1m_after"] = round(os.getloadavg()[0], 2)
         return figures
@@ -61,8 +63,8 @@ def _machine() -> dict[str, Any]:
     return {"cpus": os.cpu_count(), "python": platform.python_version(), "load_1m_before": round(os.getloadavg()[0], 2)}
 
 
-def _paced_run(data_dir: Path, seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    with System(data_dir) as system:
+def _paced_run(data_dir: Path, seconds: float, roles: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    with System(data_dir, roles=roles) as system:
         _say("warming up")
         _paced(system, 2_000, 6.0)
         _say(f"{_PACE} spans/s for {seconds:.0f} s: freshness")
@@ -83,8 +85,8 @@ def settled(system: System) -> dict[str, float]:
     return {"settled_after_s": round(time.monotonic() - started, 1), "unsettled_traces": left}
 
 
-def _flood_run(data_dir: Path, seconds: float, other_seconds: float) -> dict[str, Any]:
-    with System(data_dir, patient=False) as system:
+def _flood_run(data_dir: Path, seconds: float, other_seconds: float, roles: str) -> dict[str, Any]:
+    with System(data_dir, patient=False, roles=roles) as system:
         _say("warming up")
         sent = _flood(system, "http", 3.0)["spans"]
         figures: dict[str, Any] = {}

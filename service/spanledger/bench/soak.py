@@ -20,11 +20,11 @@ _TELL_EVERY_S = 30.0
 Samples = dict[str, list[float]]  # MiB, by process
 
 
-def run(minutes: float = 20.0, spans_per_s: float = 20_000.0) -> dict[str, Any]:
+def run(minutes: float = 20.0, spans_per_s: float = 10_000.0, roles: str = "") -> dict[str, Any]:
     """Figures, `flat` among them. `load_share`: of the load that was asked for, what was sent and acknowledged."""
     folder = Path(tempfile.mkdtemp(prefix="spanledger-soak-"))
     try:
-        with System(folder / "data") as system:
+        with System(folder / "data", roles=roles) as system:
             plan = Plan(system.endpoint("http"), seconds=minutes * 60, spans_per_s=spans_per_s)
             with sending(plan) as process:
                 samples = _sample(system, minutes * 60)

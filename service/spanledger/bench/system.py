@@ -18,13 +18,15 @@ _UNSETTLED = (
 
 
 class System:
-    """Context manager; ready inside the block. If not `patient`, it is killed at the end instead of drained."""
+    """Context manager; ready inside the block. If not `patient`, it is killed at the end instead of drained. `roles` as
+    `up` takes them, empty for all."""
 
-    def __init__(self, data_dir: Path, patient: bool = True) -> None:
+    def __init__(self, data_dir: Path, patient: bool = True, roles: str = "") -> None:
         self._patient = patient
         self._ports = [_free_port() for _ in range(3)]
         names = ("--port", "--otlp-http-port", "--otlp-grpc-port")
         flags = [text for name, port in zip(names, self._ports, strict=True) for text in (name, str(port))]
+        flags += ["--roles", roles] if roles else []
         command = [sys.executable, "-m", "spanledger.cli", "up", "--data-dir", str(data_dir), *flags]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.client = self.new_client()

@@ -14,6 +14,7 @@ examples:
   spanledger bench overhead
   spanledger bench ledger --json > ledger.json
   spanledger bench soak --minutes 5 --spans-per-s 5000
+  spanledger bench ingest --roles ingest,settle,api              the embedded Collector alone
 """
 _BENCHMARKS = {
     "ingest": "spans per second from acknowledged to readable",
@@ -24,7 +25,8 @@ _BENCHMARKS = {
     "soak": "memory of every process under an even load; exit code 1 when it is not flat",
 }
 
-_OF_SOAK = ("minutes", "spans_per_s")
+_TAKES = {"soak": ("minutes", "spans_per_s", "roles"), "ingest": ("roles",)}
+_FLAGS = sorted({name for names in _TAKES.values() for name in names})
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,13 +36,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("benchmark", choices=names, metavar="|".join(names), help=meaning)
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
     parser.add_argument("--minutes", type=float, metavar="N", help="how long `soak` runs (default 20)")
-    parser.add_argument("--spans-per-s", type=float, metavar="N", help="the load of `soak` (default 20000)")
+    parser.add_argument(
+        "--spans-per-s",
+        type=float,
+        metavar="N",
+        help="the load of `soak` (default 10000: half of what two cores store and settle)",
+    )
+    parser.add_argument(
+        "--roles",
+        metavar="R,…",
+        help="of the `up` that `ingest` and `soak` start, for example ingest,settle,api: without a chat service",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    given = {name: value for name in _OF_SOAK if (value := getattr(options, name)) is not None}
-    if given and options.benchmark != "soak":
-        raise SettingsError(f"bench {options.benchmark} takes neither --minutes nor --spans-per-s")
+    given = {name: value for name in _FLAGS if (value := getattr(options, name)) is not None}
+    if unfit := [name for name in given if name not in _TAKES.get(options.benchmark, ())]:
+        raise SettingsError(f"bench {options.benchmark} takes no --{unfit[0].replace('_', '-')}")
     figures: dict[str, Any] = importlib.import_module(f"spanledger.bench.{options.benchmark}").run(**given)
     if options.json:
         print(json.dumps(figures))

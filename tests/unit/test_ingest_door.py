@@ -3,8 +3,10 @@
 import gzip
 import os
 import socket
+import threading
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -209,6 +211,8 @@ def test_a_decompression_bomb_is_refused(encoding: str, client: httpx.Client) ->
 def test_grpc_answers_with_status_codes(options: Settings, ingest: Ingest, store: Store) -> None:
     trace_id = os.urandom(16)
     name = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+    assert ingest.flush(30)  # its counts, too
+    before = Counter(ingest.health()["answers"])
     with grpc.insecure_channel(f"127.0.0.1:{options.otlp_grpc_port}") as channel:
         export = channel.unary_unary(name)
         assert export(trace_request({}, trace_id=trace_id).SerializeToString()) == b""
@@ -226,6 +230,29 @@ def test_grpc_answers_with_status_codes(options: Settings, ingest: Ingest, store
     assert too_big.value.code() == bomb.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert unknown.value.code() == grpc.StatusCode.UNIMPLEMENTED
     assert arrived(ingest, store, trace_id) == 1
+    assert Counter(ingest.health()["answers"]) - before == {"200": 2, "400": 1, "413": 2}
+
+
+@pytest.mark.slow
+def test_a_grpc_client_may_ask_every_ten_seconds_whether_we_are_there(options: Settings, ingest: Ingest) -> None:
+    """The shortest that Go's clients allow; a server sends those away that ask more often than it likes."""
+    name = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+    asking = [("grpc.keepalive_time_ms", 10_000), ("grpc.keepalive_permit_without_calls", 1)]
+    unlimited = ("grpc.http2.max_pings_without_data", 0)
+    states: list[grpc.ChannelConnectivity] = []
+    sent_away = threading.Event()
+
+    def note(state: grpc.ChannelConnectivity) -> None:
+        states.append(state)
+        if states[-2:] == [grpc.ChannelConnectivity.READY, state]:
+            sent_away.set()
+
+    with grpc.insecure_channel(f"127.0.0.1:{options.otlp_grpc_port}", options=[*asking, unlimited]) as channel:
+        channel.subscribe(note)
+        export = channel.unary_unary(name)
+        assert export(trace_request({}).SerializeToString()) == b""
+        assert not sent_away.wait(65), states
+        assert export(trace_request({}).SerializeToString()) == b""
 
 
 def test_the_spool_bound_is_told_before_acknowledging(store: Store, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """OTLP over gRPC: the three Export methods around the door."""
 
+from collections.abc import AsyncIterable
 from typing import Any
 
 import grpc
@@ -26,7 +27,7 @@ async def serve(door: Door, sync: Sync | None, limits: Limits, senders: Senders,
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.max_connection_idle_ms", 300_000),  # clients connect again by themselves
         ("grpc.server_handshake_timeout_ms", 30_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # Go's clients may ask every 10 s, and come early
     ]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=_MAX_CONCURRENT)
     handlers = [_handler(door, sync, limits, senders, signal) for signal in SIGNALS.values()]
@@ -38,8 +39,12 @@ async def serve(door: Door, sync: Sync | None, limits: Limits, senders: Senders,
 
 
 def _handler(door: Door, sync: Sync | None, limits: Limits, senders: Senders, signal: Signal) -> Any:
-    async def export(body: bytes, context: Any) -> bytes:
+    async def export(messages: AsyncIterable[bytes], context: Any) -> bytes:
         key_id = ""
+        body = await anext(aiter(messages), None)
+        if body is None:  # gRPC itself has refused a message that is too large (or its sender broke off)
+            door.counts.answers[door.too_large().status] += 1
+            return b""
         try:
             given = dict(context.invocation_metadata() or ())
             sender = senders.of(given.get("authorization"), given.get("x-api-key"))
@@ -57,8 +62,9 @@ def _handler(door: Door, sync: Sync | None, limits: Limits, senders: Senders, si
             await _abort(context, answer)
         return answer.body(signal, "protobuf")
 
-    # No (de)serialiser: the body goes to the spool as it came.
-    method = grpc.unary_unary_rpc_method_handler(export)
+    # No (de)serialiser: the body goes to the spool as it came. To a sender a stream of one message is the same as the
+    # message, and only of a stream one hears that its message was refused.
+    method = grpc.stream_unary_rpc_method_handler(export)
     return grpc.method_handlers_generic_handler(signal.grpc_service, {"Export": method})
 
 

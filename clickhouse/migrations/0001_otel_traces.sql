@@ -35,5 +35,5 @@ CREATE TABLE IF NOT EXISTS otel_traces
 ENGINE = MergeTree
 PARTITION BY toDate(ReceivedAt)
 ORDER BY (Tenant, ServiceName, toStartOfFiveMinutes(Timestamp), TraceId)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, merge_selector_base = 16,
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, merge_selector_base = 16, max_parts_to_merge_at_once = 32,
     string_serialization_version = 'single_stream'

@@ -82,4 +82,4 @@ CREATE TABLE IF NOT EXISTS genai_spans
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (tenant, trace_id, span_id)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000, merge_selector_base = 16, default_compression_codec = 'ZSTD(1)'
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000, merge_selector_base = 16, max_parts_to_merge_at_once = 32, default_compression_codec = 'ZSTD(1)'

@@ -17,7 +17,7 @@ from otlp_make import trace_request
 from shifted_clock import ShiftedClock
 from spanledger.ingest import records, spool
 from sse import Reader, Told
-from system import WITHOUT_CHAT, System
+from system import System
 
 DAY_S = 86_400
 CALL = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 1}
@@ -39,7 +39,7 @@ def clock(tmp_path: Path) -> ShiftedClock:
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[System]:
-    made = System(tmp_path / "data", roles=WITHOUT_CHAT)
+    made = System(tmp_path / "data")
     made.timeout_s = 600.0  # a flush, of whatever came, on a machine that may have other work
     yield made
     if made.process is not None:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
-from system import WITHOUT_CHAT, System
+from system import System
 
 Json = dict[str, Any]
 APPLE = 978_307_200
@@ -27,7 +27,7 @@ BEGAN = int(datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp())
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    running = System(tmp_path_factory.mktemp("imports") / "data", roles=WITHOUT_CHAT).start()
+    running = System(tmp_path_factory.mktemp("imports") / "data").start()
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.stderr()

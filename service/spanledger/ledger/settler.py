@@ -147,7 +147,8 @@ class Settler:
     def settle_now(self, within_s: float = math.inf) -> int:
         """Settles until nothing is pending or time is over, also when stopped; returns how many entries were posted.
 
-        What another settler on the same server has in hand is waited for, if it is not too long. Raises StoreError.
+        What another settler on the same server has in hand is waited for; a warning says so when that takes too long.
+        Raises StoreError.
         """
         deadline = time.monotonic() + within_s
         patience = min(deadline, time.monotonic() + _PATIENCE_S)
@@ -156,7 +157,10 @@ class Settler:
             with self.busy:
                 posted += self._settle_while(lambda: time.monotonic() < deadline, look_again=True)
                 others = in_hand(self._store)  # none of ours: we are busy
-            if not others or time.monotonic() > patience:
+            if others and time.monotonic() > patience:
+                log.warning("another settler has traces in hand, or has died with them: the books may lack them yet")
+                others = False
+            if not others:
                 return posted
             time.sleep(_OTHERS_S)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from spanledger.books.entries import DIMS, MEASURES
 from spanledger.ingest.service import Ingest
-from spanledger.ledger.entries import DIMS, MEASURES
 from spanledger.ledger.ledger import Ledger
 from spanledger.settings import Settings
 from spanledger.stats import conversations, traces

@@ -12,8 +12,8 @@ import uvicorn
 from otlp_sink import Sink
 from spanledger import telemetry
 from spanledger.api.app import create_app
-from spanledger.api.services import Services
 from spanledger.pricing import load_book
+from spanledger.runtime.services import Services
 from spanledger.settings import Settings
 from spanledger.workflows import Runner
 

@@ -1,6 +1,6 @@
 -- genai_spans_mv: every span lands in genai_spans with the attributes that clickhouse/dialects names (column facts);
 -- settlement reads what they mean (ledger/interpret.py) and writes the row again, in canonical names.
--- Generated from clickhouse/dialects by `python -m spanledger.ledger.dialects`; do not edit.
+-- Generated from clickhouse/dialects by `python -m spanledger.dialects.tables`; do not edit.
 CREATE MATERIALIZED VIEW IF NOT EXISTS genai_spans_mv TO genai_spans AS
 SELECT
     Tenant AS tenant, TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id,

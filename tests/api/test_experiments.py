@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from guarded import Caller
-from spanledger.experiments import Variant, assigned
+from spanledger.configuration import Variant, assigned
 from system import System
 from tenants import ask, own_tenant, put, refused
 

@@ -12,9 +12,9 @@ from otlp_make import trace_request
 from real_collector import Collector, skip_without_collector
 from spanledger import telemetry
 from spanledger.api.app import create_app
-from spanledger.api.services import Services
 from spanledger.live import Live
 from spanledger.pricing import load_book
+from spanledger.runtime.services import Services
 from spanledger.settings import Settings
 from spanledger.workflows import Runner
 from sse import Reader

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from ledger_rows import write_rows
+from spanledger.ledger.batches import FIRST, forget, new_run, take
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.settler import Settler, settle
-from spanledger.ledger.work import FIRST, forget, new_run, take
 from spanledger.settings import Settings
 from spanledger.store.client import Store
 

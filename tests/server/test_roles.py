@@ -11,8 +11,8 @@ import pytest
 from otlp_make import trace_request
 from spanledger import settings
 from spanledger.errors import SettingsError
+from spanledger.runtime.serve import check_roles
 from spanledger.store.client import Store
-from spanledger.up import check_roles
 from system import WITHOUT_CHAT, System
 
 TIMEOUT_S = 60.0

@@ -5,8 +5,8 @@ from typing import Any
 
 from captures import all_captures
 from otlp_rows import COLUMNS, Row, rows
-from spanledger.ledger.dialects import EVENT, FIRST_TOKEN, RESOURCE, STATUS_MESSAGE
-from spanledger.ledger.interpret import interpreter
+from spanledger.dialects.interpreter import interpreter
+from spanledger.dialects.tables import EVENT, FIRST_TOKEN, RESOURCE, STATUS_MESSAGE
 from spanledger.store.client import Store
 
 _FACTS = """

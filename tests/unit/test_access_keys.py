@@ -10,7 +10,7 @@ from spanledger.access import LOCAL, Principal
 from spanledger.access.authentication import Authentication
 from spanledger.access.keys import KeyRing, RefusedKey
 from spanledger.errors import BadRequest, Unauthenticated
-from spanledger.registry import Registry
+from spanledger.store.registry import Registry
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -17,8 +17,8 @@ from spanledger.access.gate import LimitGate
 from spanledger.access.limits import KIND, LimitBook, body_of
 from spanledger.errors import LimitExceeded
 from spanledger.pricing import Priced, Usage
-from spanledger.registry import Registry
 from spanledger.store.client import Store
+from spanledger.store.registry import Registry
 from spanledger.workflows.calls import CallRecord, Run
 from spanledger.workflows.intent import Intent
 from spanledger.workflows.order import Order

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialect_examples import CACHED, DIALECTS
-from spanledger.ledger.dialects import EVENT, RESOURCE, STATUS_MESSAGE, tables
-from spanledger.ledger.figures import MAX_COUNT
-from spanledger.ledger.interpret import Interpreter, interpreter
-from spanledger.ledger.reading import lexicon
+from spanledger.dialects.facts import lexicon
+from spanledger.dialects.interpreter import Interpreter, interpreter
+from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, tables
+from spanledger.dialects.usage import MAX_COUNT
 
 START = 1_795_000_000_000_000_000
 SECOND = 10**9

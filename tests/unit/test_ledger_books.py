@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from spanledger.ledger.books import Books, compute
-from spanledger.ledger.entries import DIMS, MEASURES, difference, total
-from spanledger.ledger.prices import Activation, LedgerPrices
+from spanledger.books.compute import Books, compute
+from spanledger.books.entries import DIMS, MEASURES, difference, total
+from spanledger.ledger.activations import Activation, LedgerPrices
 from spanledger.ledger.rollups import EARLIEST, LATEST
 from spanledger.pricing import load_book
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from spanledger.cli.price_sheets import prices_check, prices_show
 from spanledger.pricing import importer, load_book
 from spanledger.pricing.book import PriceBook, bundled_file
-from spanledger.pricing.commands import prices_check, prices_show
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanledger.errors import BadRequest
-from spanledger.ledger.reconcile import Export, OtherCost, Report, UsageRow, compare, read_export, render, to_json
+from spanledger.reconcile.reconcile import Export, OtherCost, Report, UsageRow, compare, read_export, render, to_json
 
 DAY = date(2026, 11, 5)
 START = 1793836800  # 2026-11-05T00:00:00Z

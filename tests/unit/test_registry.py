@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from spanledger.registry import Change, Registry
+from spanledger.store.registry import Change, Registry
 
 
 def test_a_change_is_a_new_version_and_the_old_ones_stay(tmp_path: Path) -> None:

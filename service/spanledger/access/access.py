@@ -10,9 +10,9 @@ from spanledger.access.gate import LimitGate
 from spanledger.access.keys import KeyRing
 from spanledger.access.limits import LimitBook
 from spanledger.access.reports import Reports
-from spanledger.registry import Registry
 from spanledger.settings import Settings
 from spanledger.store.client import Store
+from spanledger.store.registry import Registry
 from spanledger.telemetry import Telemetry
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 
 from spanledger.access.principal import Principal, Role
 from spanledger.errors import BadRequest, NotFound, Unauthenticated
-from spanledger.registry import Entry, Registry
+from spanledger.store.registry import Entry, Registry
 
 KIND = "key"
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from spanledger.access.principal import DEFAULT_TENANT
 from spanledger.errors import BadRequest
-from spanledger.registry import Entry, Registry
+from spanledger.store.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from spanledger.workflows.order import Order

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from spanledger.agents import Agent, NewAgent
-from spanledger.agents.agent import UnknownAgent
 from spanledger.api.inputs import Parameters, given
 from spanledger.api.names import Parts
 from spanledger.api.reader import Reads, checked_id, only, whole_number
-from spanledger.api.services import Caller
+from spanledger.configuration import Agent, NewAgent
+from spanledger.configuration.agents import UnknownAgent
 from spanledger.errors import BadRequest, NotFound
+from spanledger.runtime.services import Caller
 from spanledger.stats import agents as stats
 from spanledger.stats.times import window
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Path, Request
 
 from spanledger.api.inputs import Id
 from spanledger.api.reader import Reads, checked_id, only
-from spanledger.api.services import Services, services_of
 from spanledger.errors import NotFound, StoreError
+from spanledger.runtime.services import Services, services_of
 from spanledger.stats import conversations
 from spanledger.stats.statements import Statement, analysis, message_analyses, statements
 

@@ -10,7 +10,7 @@ import spanledger
 from spanledger.api import problems
 from spanledger.api.auth import Authentication
 from spanledger.api.correlation import Correlation, decode_path_ids
-from spanledger.api.services import Services
+from spanledger.runtime.services import Services
 
 # Modules with a `router`, in the order of their routes, by the role that serves them; empty: any. One that is not
 # installed is left out.

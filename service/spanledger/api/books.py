@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from spanledger.access import DEFAULT_TENANT, Principal
 from spanledger.api.reader import Reads, only
-from spanledger.api.services import Caller
 from spanledger.errors import Refused
-from spanledger.ledger import prices
+from spanledger.ledger import activations
+from spanledger.runtime.services import Caller
 from spanledger.stats import times
 from spanledger.stats.sandbox import Sandbox
 from spanledger.telemetry import audit
@@ -73,7 +73,7 @@ def repaired(request: Request, wish: Audit) -> dict[str, Any]:
 @router.get("/v1/reprice")
 def price_books(reads: Reads) -> dict[str, Any]:
     """Which price book holds for which window; later ones go before earlier ones."""
-    return prices.listed(reads.store)
+    return activations.listed(reads.store)
 
 
 @router.post("/v1/reprice")

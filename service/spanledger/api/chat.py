@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse
 from spanledger.api import problems
 from spanledger.api.inputs import Fallbacks, Id, Memory, Model, Parameters, Text, given
 from spanledger.api.replies import finished, usage_of_calls
-from spanledger.api.services import Caller, Services, services_of
 from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
 from spanledger.errors import TooLarge
+from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.workflows import Order, Outcome, Turn
 from spanledger.workflows.retriever import Hit
 

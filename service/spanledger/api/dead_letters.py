@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
-from spanledger.api.services import Caller
 from spanledger.errors import Refused
+from spanledger.runtime.services import Caller
 
 router = APIRouter(tags=["operations"])
 

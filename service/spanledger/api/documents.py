@@ -12,13 +12,13 @@ from starlette.datastructures import UploadFile
 
 from spanledger.api.inputs import Id, Text
 from spanledger.api.reader import Reads, checked_id, only, whole_number
-from spanledger.api.services import Caller, Services, services_of
 from spanledger.errors import BadRequest, Refused
-from spanledger.platform import Platform
 from spanledger.retrieval import Library
 from spanledger.retrieval.library import MAX_TOP_K
 from spanledger.retrieval.shelf import Document
 from spanledger.retrieval.text import NewDocument, new_document
+from spanledger.runtime.platform import Platform
+from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.stats import retrieval as stats
 from spanledger.stats.times import format_time, window
 from spanledger.workflows import Order, Runner

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from spanledger.api.inputs import Id, Model, Text
-from spanledger.api.services import Caller, Services, services_of
 from spanledger.errors import BadRequest
-from spanledger.platform import Platform
+from spanledger.runtime.platform import Platform
+from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.workflows import Order
 
 MAX_TEXTS = 2048

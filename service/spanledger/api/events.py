@@ -15,9 +15,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from starlette.types import Message, Receive, Scope, Send
 
 from spanledger.api.reader import checked_id, only
-from spanledger.api.services import Caller, Services, services_of
 from spanledger.errors import BadRequest
 from spanledger.live import FOR_ADMINS, TYPES, Filter, Live, Unavailable, parse_cursor
+from spanledger.runtime.services import Caller, Services, services_of
 
 router = APIRouter(tags=["live"])
 

@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from spanledger.api.inputs import Fallbacks, Model, Parameters, Text, given
 from spanledger.api.names import Name, NamePath, Parts
 from spanledger.api.reader import Reads, only
-from spanledger.api.services import Caller
-from spanledger.experiments import Experiment, assigned
+from spanledger.configuration import Experiment, assigned
+from spanledger.runtime.services import Caller
 from spanledger.stats import experiments as stats
 from spanledger.stats.times import window
 

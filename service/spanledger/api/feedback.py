@@ -12,11 +12,11 @@ from spanledger.access import DEFAULT_TENANT, Principal
 from spanledger.api.inputs import Id, Model, Text
 from spanledger.api.names import Name, NamePath, Parts
 from spanledger.api.reader import Reads, only
-from spanledger.api.services import Caller, Services, services_of
 from spanledger.errors import BadRequest, NotFound
 from spanledger.evaluations import Evaluator
 from spanledger.evaluations.automatic import question_of
 from spanledger.evaluations.verdict import Exchange
+from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.stats import conversations
 from spanledger.stats import evaluations as stats
 from spanledger.telemetry.evaluation import About, Evaluation, record

@@ -9,8 +9,8 @@ from fastapi.responses import JSONResponse
 
 import spanledger
 from spanledger.api.problems import problem
-from spanledger.canaries import Canaries
 from spanledger.errors import StoreError
+from spanledger.runtime.canaries import Canaries
 
 router = APIRouter(tags=["operations"])
 

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spanledger.api.inputs import Fallbacks, Id, Model, Text
 from spanledger.api.reader import Reads, only, whole_number
-from spanledger.api.services import Caller, Services, services_of
 from spanledger.errors import BadRequest
 from spanledger.jobs import Attempt, Jobs, JobView, NewJob, Spec
+from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.stats.jobs import usage_of_attempts
 from spanledger.store.client import Store
 from spanledger.telemetry import ids

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from spanledger.access import Principal
 from spanledger.access.keys import KeyRing
 from spanledger.api.reader import only
-from spanledger.api.services import Caller, Services, services_of
 from spanledger.errors import Refused
+from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.stats.times import moment, parse_time
 
 router = APIRouter(tags=["keys"])

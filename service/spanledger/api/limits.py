@@ -13,8 +13,8 @@ from spanledger.access.access import Access
 from spanledger.access.accounts import MINUTE, Period, period
 from spanledger.access.limits import KIND, Limit, Measure, body_of, limit_of
 from spanledger.api.reader import Reads, checked_id, only
-from spanledger.api.services import Caller, Services, services_of
 from spanledger.errors import NotFound
+from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.stats.breakdown import breakdown
 from spanledger.stats.consumption import Used
 from spanledger.stats.times import SECOND, Window

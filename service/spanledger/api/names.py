@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Request
 from pydantic import Field
 
-from spanledger.api.services import services_of
-from spanledger.platform import Platform
+from spanledger.runtime.platform import Platform
+from spanledger.runtime.services import services_of
 
 PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Name = Annotated[str, Field(pattern=PATTERN)]

@@ -17,9 +17,9 @@ from starlette.responses import JSONResponse
 from spanledger.api import problems
 from spanledger.api.inputs import MAX_ID_CHARS, Fallbacks, Model, Text
 from spanledger.api.replies import finished
-from spanledger.api.services import Caller, Services, services_of
 from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
 from spanledger.errors import BadRequest
+from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.workflows import Completion, Order, Outcome
 from spanledger.workflows.offline_answers import CHAT_MODELS
 

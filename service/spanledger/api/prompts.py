@@ -10,15 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from spanledger.api.inputs import Fallbacks, Id, Memory, Model, Parameters, Text, given
 from spanledger.api.names import Name, NamePath, Parts
 from spanledger.api.reader import Reads, only
-from spanledger.api.services import Caller, Services, services_of
+from spanledger.configuration import Prompt
+from spanledger.configuration.profiles import PREFERENCES, PROFILE
+from spanledger.configuration.template import NAME
 from spanledger.errors import NotFound
 from spanledger.pricing import PriceBook, canonical
-from spanledger.prompts import Prompt
-from spanledger.prompts.profiles import PREFERENCES, PROFILE
-from spanledger.prompts.template import NAME
-from spanledger.registry import Entry
+from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.stats import effectiveness as stats
 from spanledger.stats.times import window
+from spanledger.store.registry import Entry
 
 router = APIRouter(tags=["prompts"])
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from spanledger.api.services import Caller
 from spanledger.errors import BadRequest
+from spanledger.runtime.services import Caller
 from spanledger.store.client import Store
 
 MAX_ID = 256

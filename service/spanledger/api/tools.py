@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Request
 from spanledger.access import Principal
 from spanledger.api.names import Parts
 from spanledger.api.reader import Reads, checked_id, only
-from spanledger.api.services import Caller, Services, services_of
 from spanledger.errors import BadRequest, NotFound, Refused
-from spanledger.platform import Platform
-from spanledger.registry import Entry
+from spanledger.runtime.platform import Platform
+from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.settings import LOOPBACK_HOSTS, Settings
 from spanledger.stats import tools as stats
 from spanledger.stats.times import window
+from spanledger.store.registry import Entry
 from spanledger.telemetry import audit
 from spanledger.workflows import Order
 from spanledger.workflows.tools import Grant, Tool, ToolError, grants, mcp_config

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 
 from spanledger.api.reader import Reads, checked_id, only, whole_number
-from spanledger.api.services import services_of
 from spanledger.errors import BadRequest
+from spanledger.runtime.services import services_of
 from spanledger.stats import breakdown as stats
 from spanledger.stats import realtime as live
 from spanledger.stats.times import window

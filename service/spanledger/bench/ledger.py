@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from spanledger import memory
 from spanledger.bench import ingest, sender
 from spanledger.bench.sender import Plan, sending
 from spanledger.bench.system import System
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.settler import settle_once
+from spanledger.runtime import memory
 from spanledger.settings import Settings
 from spanledger.store.client import Store, open_embedded
 from spanledger.store.migrate import migrate

@@ -129,9 +129,9 @@ async def _serve(endpoint: str, folder: str) -> None:
 
     from spanledger import telemetry
     from spanledger.api.app import create_app
-    from spanledger.api.services import Services
     from spanledger.live import Live
     from spanledger.pricing import load_book
+    from spanledger.runtime.services import Services
     from spanledger.settings import Settings
     from spanledger.workflows import Runner
 

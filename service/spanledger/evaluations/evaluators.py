@@ -13,7 +13,7 @@ from spanledger.errors import NotFound
 from spanledger.evaluations import rules
 from spanledger.evaluations.judge import WORKFLOW, judge
 from spanledger.evaluations.verdict import Exchange, Verdict
-from spanledger.registry import Entry, Registry
+from spanledger.store.registry import Entry, Registry
 from spanledger.telemetry import GenAI, Telemetry, ids
 from spanledger.telemetry.evaluation import About, Evaluation, record
 from spanledger.workflows import Runner

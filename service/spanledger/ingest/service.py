@@ -16,9 +16,9 @@ from spanledger.ingest.loader import Loader
 from spanledger.ingest.room import Room
 from spanledger.ingest.signals import SIGNALS
 from spanledger.ingest.supervisor import Supervisor
-from spanledger.registry import Registry
 from spanledger.settings import Settings
 from spanledger.store.client import Store
+from spanledger.store.registry import Registry
 
 _GLOB_CHARACTERS = set("*?{}[]")
 

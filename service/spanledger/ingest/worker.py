@@ -33,7 +33,7 @@ from spanledger.ingest.limits import Limits, Quota
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Senders
 from spanledger.ingest.signals import SIGNALS
-from spanledger.registry import Registry
+from spanledger.store.registry import Registry
 
 _LINGER_S = 0.004  # what arrives within it after the first record goes into the same batch
 _MAX_AGE_S = 1.0  # an open segment is completed after it, whether or not the loader asked

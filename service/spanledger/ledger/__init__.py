@@ -1,0 +1,1 @@
+"""The books on disk: settlement, journal, audit, re-pricing."""

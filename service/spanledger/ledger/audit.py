@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from spanledger.ledger import anomalies, posting, rollups, settler, work
-from spanledger.ledger.books import Books, Joined, compute
-from spanledger.ledger.costs import Prices
-from spanledger.ledger.entries import DIMS, MEASURES, Book, difference
-from spanledger.ledger.messages import Message
-from spanledger.ledger.raw import RawLevel
+from spanledger.books import anomalies
+from spanledger.books.compute import Books, Joined, compute
+from spanledger.books.costs import Prices
+from spanledger.books.entries import DIMS, MEASURES, Book, difference
+from spanledger.books.messages import Message
+from spanledger.ledger import batches, journal, rollups, settler
+from spanledger.ledger.audit_spans import RawLevel
 from spanledger.store.client import Store
 
 CHUNK_TRACES = 4_000
@@ -144,9 +145,9 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
     for run_id in chunks(store, report.start, report.end):
         try:
             for _ in range(3):
-                spans = work.read_chunk(store, run_id, work.work_of(store, run_id)).spans
+                spans = batches.read_chunk(store, run_id, batches.work_of(store, run_id)).spans
                 books = compute(spans, prices)
-                posted = posting.posted(store, run_id, store.all_shards)
+                posted = journal.posted(store, run_id, store.all_shards)
                 entries = _without(difference(books.book, posted), skip)
                 # Spans go on landing meanwhile: with some unsettled, a difference is not one yet.
                 if not entries or not settler.settle_once(store, prices).traces:
@@ -170,8 +171,8 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
                 anomalies.upsert(store, run_id, books.anomalies)
                 report.repaired["trace_anomalies"] = report.repaired.get("trace_anomalies", 0) + len(wrong_anomalies)
             if repair and (entries or wrong_messages):
-                posting.upsert_messages(store, books.messages.values(), posted, books.book)
-                posting.post(store, entries, reason="repair", run_id=run_id, shards=store.all_shards)
+                journal.upsert_messages(store, books.messages.values(), posted, books.book)
+                journal.post(store, entries, reason="repair", run_id=run_id, shards=store.all_shards)
                 report.repaired["ledger"] = report.repaired.get("ledger", 0) + len(entries)
                 report.repaired["messages"] = report.repaired.get("messages", 0) + len(wrong_messages)
             report.checked["traces"] += len(
@@ -182,7 +183,7 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
             known = {(j.tenant, j.trace_id, j.span_id) for j in report.joined}
             report.joined += [j for j in books.joined if (j.tenant, j.trace_id, j.span_id) not in known]
         finally:
-            work.forget(store, run_id)
+            batches.forget(store, run_id)
     report.skipped_traces = len(skip)
 
 
@@ -205,7 +206,7 @@ def _without(book: Book, traces: set[tuple[str, str]]) -> Book:
 
 
 def _wrong_messages(store: Store, run_id: str, books: Books, skip: set[tuple[str, str]]) -> list[Difference]:
-    stored = posting.stored_messages(store, run_id)
+    stored = journal.stored_messages(store, run_id)
     result = []
     for key in sorted(books.messages.keys() | stored.keys()):
         should, found = books.messages.get(key), stored.get(key)
@@ -275,7 +276,7 @@ def chunks(store: Store, start: datetime | None, end: datetime | None) -> Iterat
     while True:
         page = store.query(_PAGE, {"tenant": tenant, "trace": trace, "limit": CHUNK_TRACES, **window})
         last = page[-1] if len(page) == CHUNK_TRACES else _LAST
-        run_id = work.new_run()
+        run_id = batches.new_run()
         bounds = {"tenant": tenant, "trace": trace, "t2": last[0], "id2": last[1]}
         store.command(_FILL, {"run": run_id, **bounds, **window})
         yield run_id

@@ -6,9 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spanledger.ledger import audit, posting, prices, reprice, work
+from spanledger.ledger import activations, audit, batches, journal, reprice
+from spanledger.ledger.activations import LedgerPrices
 from spanledger.ledger.audit import Report
-from spanledger.ledger.prices import LedgerPrices
 from spanledger.ledger.reprice import Repricing
 from spanledger.ledger.settler import Settler
 from spanledger.pricing import PriceBook, load_book
@@ -23,9 +23,9 @@ class Ledger:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
-        posting.resume(store)
+        journal.resume(store)
         self._book = load_book([Path(settings.price_book)] if settings.price_book else [])
-        self._prices = prices.open_prices(store, self._book)
+        self._prices = activations.open_prices(store, self._book)
         self._one_operation = threading.Lock()
         self.settler = Settler(store, lambda: self._prices, settings.settle_interval_ms)
 
@@ -40,7 +40,7 @@ class Ledger:
 
     def recover(self, say: Say = lambda _: None) -> dict[str, int]:
         """After an unclean stop, before settlement starts: rollups equal to the ledger again, calls have their keys."""
-        work.complete_keys(self._store)
+        batches.complete_keys(self._store)
         return audit.after_unclean_stop(self._store, say)
 
     def audit(
@@ -67,7 +67,7 @@ class Ledger:
         with self._one_operation, self.settler.busy:
             self.settler.settle_now()
             result = reprice.reprice(self._store, book, start, end, dry_run, say)
-            self._prices = prices.stored_prices(self._store)
+            self._prices = activations.stored_prices(self._store)
         return result
 
     def undo_reprice(self, reprice_id: str, say: Say = lambda _: None) -> Repricing:
@@ -75,7 +75,7 @@ class Ledger:
         with self._one_operation, self.settler.busy:
             self.settler.settle_now()
             result = reprice.undo(self._store, reprice_id, say)
-            self._prices = prices.stored_prices(self._store)
+            self._prices = activations.stored_prices(self._store)
         return result
 
     def health(self) -> dict[str, Any]:

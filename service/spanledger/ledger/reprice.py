@@ -7,11 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from spanledger.books import anomalies
+from spanledger.books.compute import compute
+from spanledger.books.costs import Prices
+from spanledger.books.entries import DIMS, MEASURES, Book, difference
 from spanledger.errors import NotFound
-from spanledger.ledger import anomalies, audit, posting, prices, work
-from spanledger.ledger.books import compute
-from spanledger.ledger.costs import Prices
-from spanledger.ledger.entries import DIMS, MEASURES, Book, difference
+from spanledger.ledger import activations, audit, batches, journal
 from spanledger.pricing import PriceBook
 from spanledger.store.client import Store
 
@@ -56,23 +57,23 @@ def reprice(
     say: Callable[[str], None] = lambda _: None,
 ) -> Repricing:
     """Prices the calls that started in [start, end) by `book`. Raises StoreError."""
-    prices.register(store, book)
+    activations.register(store, book)
     result = Repricing(uuid.uuid4().hex, book.version)
     if not dry_run:
-        prices.activate(store, book.version, start, end, activation_id=result.reprice_id)
-    would = prices.with_activation(store, book, start, end)
+        activations.activate(store, book.version, start, end, activation_id=result.reprice_id)
+    would = activations.with_activation(store, book, start, end)
     _post_window(store, would, start, end, result, "" if dry_run else "reprice", say)
     return result
 
 
 def undo(store: Store, reprice_id: str, say: Callable[[str], None] = lambda _: None) -> Repricing:
     """Takes a re-pricing back. Raises NotFound for an id that is not in force."""
-    found = next((a for a in prices.activations(store) if a.activation_id == reprice_id), None)
+    found = next((a for a in activations.activations(store) if a.activation_id == reprice_id), None)
     if found is None:
         raise NotFound(f"no re-pricing {reprice_id!r} is in force; `spanledger reprice --list` shows them")
-    prices.activate(store, found.version, found.from_at, found.to_at, activation_id=reprice_id, undone=True)
+    activations.activate(store, found.version, found.from_at, found.to_at, activation_id=reprice_id, undone=True)
     result = Repricing(reprice_id, found.version)
-    _post_window(store, prices.stored_prices(store), found.from_at, found.to_at, result, "undo", say)
+    _post_window(store, activations.stored_prices(store), found.from_at, found.to_at, result, "undo", say)
     return result
 
 
@@ -87,21 +88,21 @@ def _post_window(
 ) -> None:
     for run_id in audit.chunks(store, start, end):
         try:
-            spans = work.read_chunk(store, run_id, work.work_of(store, run_id)).spans
+            spans = batches.read_chunk(store, run_id, batches.work_of(store, run_id)).spans
             books = compute(spans, by)
             should = books.book
-            posted = posting.posted(store, run_id, store.all_shards)
+            posted = journal.posted(store, run_id, store.all_shards)
             changes = difference(should, posted)
             if reason:
                 anomalies.upsert(store, run_id, books.anomalies)
-                posting.post(
+                journal.post(
                     store, changes, reason=reason, run_id=result.reprice_id, token=run_id, shards=store.all_shards
                 )
             _count(result, changes, should)
             result.traces += len(set(spans["trace_id"].to_pylist()))
             say(f"{result.traces} traces, {result.calls} calls re-priced")
         finally:
-            work.forget(store, run_id)
+            batches.forget(store, run_id)
 
 
 def _count(result: Repricing, changes: Book, should: Book) -> None:

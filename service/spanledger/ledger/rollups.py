@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from spanledger.ledger.entries import DIMS, MEASURES, Book
+from spanledger.books.entries import DIMS, MEASURES, Book
 from spanledger.store.client import Store
 from spanledger.store.migrate import files
 

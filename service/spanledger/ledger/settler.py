@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from spanledger.books import anomalies
+from spanledger.books.compute import compute
+from spanledger.books.costs import Prices
+from spanledger.books.entries import difference
 from spanledger.errors import SpanledgerError
-from spanledger.ledger import anomalies, posting
-from spanledger.ledger.books import compute
-from spanledger.ledger.costs import Prices
-from spanledger.ledger.entries import difference
-from spanledger.ledger.work import BATCH_TRACES, FIRST, Batch, forget, in_hand, take
+from spanledger.ledger import journal
+from spanledger.ledger.batches import BATCH_TRACES, FIRST, Batch, forget, in_hand, take
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
@@ -67,11 +68,11 @@ def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
     shards = "" if batch.alone else store.all_shards
     try:
         books = compute(batch.chunk.spans, prices)
-        posted = posting.posted(store, batch.run_id, shards)
+        posted = journal.posted(store, batch.run_id, shards)
         entries = difference(books.book, posted)
-        posting.upsert_messages(store, books.messages.values(), posted, books.book)
+        journal.upsert_messages(store, books.messages.values(), posted, books.book)
         anomalies.upsert(store, batch.run_id, books.anomalies)
-        posting.post(store, entries, reason="settle", run_id=batch.run_id, shards=shards)
+        journal.post(store, entries, reason="settle", run_id=batch.run_id, shards=shards)
         _mark_settled(store, batch)
         if entries and not batch.alone:
             _look_again(store, batch.run_id)

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.ledger.forest import objects, one_chunk, values_of
-from spanledger.ledger.interpret import CANONICAL, Said, interpreter
+from spanledger.books.forest import objects, one_chunk, values_of
+from spanledger.dialects.interpreter import CANONICAL, Said, interpreter
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)

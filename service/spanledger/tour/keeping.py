@@ -61,7 +61,7 @@ def _figures(statement: dict[str, object]) -> dict[str, object]:
 
 def history(tour: Tourist) -> None:
     """Import of history, twice"""
-    from spanledger.commands.import_ import submit
+    from spanledger.cli.import_ import submit
 
     lines = [
         {"conversation_id": tour.name, "role": "user", "content": "Is it balanced?", "at": "2026-03-01T09:00:00Z"},

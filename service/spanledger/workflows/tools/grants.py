@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from spanledger.access import DEFAULT_TENANT, Principal
-from spanledger.registry import Registry
+from spanledger.store.registry import Registry
 
 KIND: Final = "tool_grant"
 _Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=1000)]

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spanledger.registry import Change, Entry, Registry
+from spanledger.store.registry import Change, Entry, Registry
 from spanledger.telemetry import Telemetry
 from spanledger.telemetry.operations import Operations
 from spanledger.workflows.tools.mcp_config import KIND, McpServer

@@ -1,0 +1,183 @@
+"""What the books should say about some traces, computed from their spans alone.
+
+A pure function: spans in, book and messages out. Settlement, audit and re-pricing all ask it, so they cannot disagree.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanledger.books.anomalies import Anomaly, anomalies_of
+from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, calls_in_traces, join_copies
+from spanledger.books.costs import Cost, Prices
+from spanledger.books.entries import Book, add, dims, measures
+from spanledger.books.forest import Bools, dicts, objects
+from spanledger.books.inheritance import Context, as_mask
+from spanledger.books.messages import Message, Tool, messages_of
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Spans that tell of one call: the one that stands for it, and the others (trace_id, span_id, scope)."""
+
+    tenant: str
+    trace_id: str
+    span_id: str
+    others: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The book, the messages by (tenant, conversation, message), what was joined, and what was odd."""
+
+    book: Book
+    messages: dict[tuple[str, str, str], Message]
+    joined: list[Joined]
+    anomalies: list[Anomaly] = field(default_factory=list)
+
+
+# What calls, tools and anomalies are made of.
+SPAN_COLUMNS = (
+    *("tenant", "trace_id", "span_id", "started_at_ns", "duration_ns", "service", "scope", "dialect", "role"),
+    *("operation", "provider", "request_model", "response_model", "response_id", "response_cache", "service_tier"),
+    *("finish_reason", "status", "tool", "usage_estimated", "cost_claim_usd", "cost_claim_source", *USAGE),
+)
+
+
+def compute(table: pa.Table, prices: Prices) -> Books:
+    """The books of the given spans.
+
+    `table`: columns of genai_spans with `started_at_ns` in place of `started_at`, each span once, whole traces, and
+    with every trace also those that hold copies of its calls.
+    """
+    if table.num_rows == 0:
+        return Books({}, {}, [])
+    context = Context(table)
+    roles = table["role"].cast(pa.string())
+    is_call = pc.is_in(roles, value_set=pa.array(sorted(CALL_ROLES)))
+    measured = pc.or_(pc.is_valid(table["input_tokens"]), pc.is_valid(table["output_tokens"]))
+    candidate = as_mask(pc.or_(is_call, measured))
+    spans = _spans(table, candidate, context)
+    above = context.forest.nearest_above(candidate)
+    calls = join_copies(calls_in_traces(spans, {row: int(above[row]) for row in spans}))
+
+    book: Book = {}
+    costs = [(call, prices.cost(call)) for call in calls if not call.cached]
+    for call, cost in costs:
+        _post_call(book, call, context.at(call.row), cost)
+    tools = _tool_rows(table, context)
+    for _, span, values in tools:
+        _post_tool(book, span, values)
+    messages = messages_of(table, context, calls, tools)
+    for message in messages.values():
+        _post_message(book, message)
+    joined = [_joined(call, spans) for call in calls if len(call.rows) > 1]
+    served = [(call, cost) for call, cost in costs if not call.failed]
+    return Books(book, messages, joined, anomalies_of(table, context, served, spans))
+
+
+def _spans(table: pa.Table, mask: Bools, context: Context) -> dict[int, Span]:
+    rows = np.flatnonzero(mask)
+    taken = dicts(table, pa.array(rows), SPAN_COLUMNS)
+    conversations, users = context.values["conversation_id"].tolist(), context.values["user_id"].tolist()
+    for row, span in zip(rows, taken, strict=True):
+        span["conversation_id"] = conversations[row]
+        span["user_id"] = users[row]
+    return dict(zip(rows.tolist(), taken, strict=True))
+
+
+def _post_call(book: Book, call: Call, values: dict[str, str], cost: Cost) -> None:
+    usage = call.usage
+    served = not call.failed
+    key = dims(
+        kind="call",
+        tenant=call.tenant,
+        trace_id=call.trace,
+        span_id=call.span_id,
+        started_at_ns=call.start_ns,
+        service=call.service,
+        operation=call.operation,
+        provider=call.provider,
+        model=call.model,
+        status="error" if call.error else "ok",
+        cost_state=cost.state if served else "",
+        price_book=cost.book if served else "",
+        # A joined copy may know the conversation or user that the span which stands for the call does not.
+        **{k: values[k] for k in ("message_id", "workflow", "agent", "tool", "prompt", "prompt_version", "variant")},
+        conversation_id=values["conversation_id"] or call.conversation,
+        user_id=values["user_id"] or call.user,
+    )
+    if not served:
+        add(book, key, measures(failed_calls=1, duration_ns=call.end_ns - call.start_ns))
+        return
+    claimed = call.claim_usd is not None
+    amounts: dict[str, Any] = {
+        "llm_calls": 1,
+        "input_tokens": usage["input_tokens"] or 0,
+        "cache_read_input_tokens": usage["cache_read_input_tokens"] or 0,
+        "cache_write_input_tokens": usage["cache_write_input_tokens"] or 0,
+        "output_tokens": usage["output_tokens"] or 0,
+        "reasoning_output_tokens": usage["reasoning_output_tokens"] or 0,
+        "cost_usd": cost.usd,
+        "claimed_usd": call.claim_usd if call.claim_usd is not None else Decimal(0),
+        "claimed_calls": int(claimed),
+        cost.state + "_calls": 1,
+        "duration_ns": call.end_ns - call.start_ns,
+    }
+    add(book, key, measures(**amounts))
+
+
+def _tool_rows(table: pa.Table, context: Context) -> list[Tool]:
+    """Tool executions, innermost first told: a tool span below one of the same name repeats it."""
+    mask = as_mask(pc.equal(table["role"].cast(pa.string()), "tool"))
+    if not mask.any():
+        return []
+    outer = context.forest.nearest_above(mask)
+    names = objects(table["tool"])
+    rows = [r for r in np.flatnonzero(mask).tolist() if outer[r] < 0 or names[outer[r]] != names[r]]
+    spans = dicts(table, pa.array(rows, pa.int64()), SPAN_COLUMNS)
+    return [(row, span, context.at(row)) for row, span in zip(rows, spans, strict=True)]
+
+
+def _post_tool(book: Book, span: Span, values: dict[str, str]) -> None:
+    failed = span["status"] == "error"
+    key = dims(
+        kind="tool",
+        tenant=span["tenant"],
+        trace_id=span["trace_id"],
+        span_id=span["span_id"],
+        started_at_ns=span["started_at_ns"],
+        service=span["service"],
+        operation="execute_tool",
+        status="error" if failed else "ok",
+        **{k: v for k, v in values.items() if k != "correlation_id"},
+    )
+    add(book, key, measures(tool_calls=1, failed_tool_calls=int(failed), duration_ns=span["duration_ns"]))
+
+
+def _post_message(book: Book, message: Message) -> None:
+    """The user's message and, unless it failed or stands alone, the assistant's."""
+    key = dims(
+        kind="message",
+        tenant=message.tenant,
+        trace_id=message.trace_id,
+        started_at_ns=message.started_at_ns,
+        conversation_id=message.conversation_id,
+        message_id=message.message_id,
+        user_id=message.user_id,
+        service=message.service,
+        workflow=message.workflow,
+        agent=message.agent,
+        status=message.status,
+    )
+    add(book, key, measures(messages=message.counted))
+
+
+def _joined(call: Call, spans: dict[int, Span]) -> Joined:
+    others = (spans[row] for row in call.rows if row != call.row)
+    told = sorted((s["trace_id"], s["span_id"], s["scope"]) for s in others)
+    return Joined(call.tenant, call.trace, call.span_id, tuple(told))

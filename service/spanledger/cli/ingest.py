@@ -1,0 +1,121 @@
+"""`spanledger ingest`: loads OTLP files through the same door as the network."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spanledger.cli.common import add_place, place
+from spanledger.cli.doors import Door, the_door
+from spanledger.errors import BadRequest
+
+DESCRIPTION = """\
+Loads OTLP files: .pb (one protobuf request body), .json (one JSON body), .jsonl (one JSON body a line).
+`.logs.` or `.metrics.` in the name tells the signal, otherwise it is traces. A folder is searched for such files;
+other JSON in it is skipped. Returns when what was loaded is settled. Exit code 1 when a file was refused."""
+EXAMPLES = """\
+examples:
+  spanledger ingest capture.otlp.pb
+  spanledger ingest captures/ exported.logs.jsonl
+"""
+_SUFFIXES = {".pb": "application/x-protobuf", ".json": "application/json", ".jsonl": "application/json"}
+_TOP_LEVEL_KEYS = ("resourceSpans", "resourceLogs", "resourceMetrics", "resource_spans", "resource_logs")
+_ITEMS = {"traces": "spans", "logs": "log records", "metrics": "data points"}
+
+
+@dataclass
+class Tally:
+    files: int = 0
+    refused: int = 0
+    skipped: int = 0
+    accepted: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER")
+    add_place(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    files = list(_files(options.paths))
+    chosen = place(options)
+    tally = Tally()
+    with the_door(chosen) as door:
+        for number, (path, explicit) in enumerate(files, 1):
+            _load(path, explicit, door, tally)
+            _progress(number, len(files))
+    print(_summary(tally))
+    return 1 if tally.refused else 0
+
+
+def _files(paths: list[Path]) -> Iterator[tuple[Path, bool]]:
+    """Files to load and whether each was named itself. Raises BadRequest for a path that is not there."""
+    for path in paths:
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file())
+            if not found:
+                raise BadRequest(f"{path} has no .pb, .json or .jsonl files")
+            yield from ((p, False) for p in found)
+        elif path.is_file():
+            if path.suffix not in _SUFFIXES:
+                raise BadRequest(f"{path}: the name must end in .pb, .json or .jsonl")
+            yield path, True
+        else:
+            raise BadRequest(f"{path}: there is no such file or folder")
+
+
+def _load(path: Path, explicit: bool, door: Door, tally: Tally) -> None:
+    signal = "logs" if ".logs." in path.name else "metrics" if ".metrics." in path.name else "traces"
+    try:
+        body = path.read_bytes()
+    except OSError as exc:
+        _refused(path, f"cannot be read: {exc.strerror}", tally)
+        return
+    if not explicit and path.suffix == ".json" and not _looks_like_otlp(body):
+        tally.skipped += 1
+        return
+    tally.files += 1
+    bodies = [line for line in body.splitlines() if line.strip()] if path.suffix == ".jsonl" else [body]
+    for number, one in enumerate(bodies, 1):
+        reply = door(signal, one, _SUFFIXES[path.suffix])
+        tally.accepted[signal] += reply.accepted
+        tally.rejected[signal] += reply.rejected
+        if not reply.ok or reply.rejected:
+            where = f"line {number}: " if len(bodies) > 1 else ""
+            _refused(path, f"{where}{reply.message}", tally)
+
+
+def _looks_like_otlp(body: bytes) -> bool:
+    try:
+        top = json.loads(body)
+    except ValueError:
+        return True  # let the door say what is wrong with it
+    return isinstance(top, dict) and any(key in top for key in _TOP_LEVEL_KEYS)
+
+
+def _refused(path: Path, message: str, tally: Tally) -> None:
+    tally.refused += 1
+    print(f"{path}: {message}", file=sys.stderr)
+
+
+def _progress(number: int, of: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{number}/{of} files", end="\n" if number == of else "", file=sys.stderr, flush=True)
+
+
+def _summary(tally: Tally) -> str:
+    taken = ", ".join(f"{tally.accepted[signal]} {_ITEMS[signal]}" for signal in _ITEMS if tally.accepted[signal])
+    lines = [f"{tally.files} files: {taken or 'nothing'} loaded and settled"]
+    lost = ", ".join(f"{tally.rejected[signal]} {_ITEMS[signal]}" for signal in _ITEMS if tally.rejected[signal])
+    if lost:
+        lines.append(f"rejected: {lost}")
+    if tally.skipped:
+        lines.append(f"skipped: {tally.skipped} JSON files that are not OTLP")
+    if tally.refused:
+        lines.append(f"refused: {tally.refused}, listed above")
+    return "\n".join(lines)

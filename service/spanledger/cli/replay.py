@@ -1,0 +1,100 @@
+"""`spanledger replay`: dead letters, and sending them through the door again."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spanledger.cli.common import add_place, existing, opened, place
+from spanledger.client import running_api_of
+from spanledger.settings import Settings
+
+DESCRIPTION = """\
+Shows what was acknowledged and could not be loaded, with the reason, and sends it through the door again: after an
+update that reads it, or when the store is mended. What goes through moves to spool/dead/replayed in the data folder,
+the rest stays with its new reason. Works beside a running `up` and on a data folder at rest.
+Exit code 1 when something that was asked for could not be sent."""
+EXAMPLES = """\
+examples:
+  spanledger replay                              show what there is
+  spanledger replay all                          try everything again
+  spanledger replay traces-01a1fe03-9c1d2e3f     try one
+"""
+_SHOWN_REASON = 100  # characters
+
+
+@dataclass(frozen=True)
+class _Letters:
+    """The same two questions, asked of a running system or of the data folder."""
+
+    listed: Callable[[], list[dict[str, Any]]]
+    replay: Callable[[list[str]], list[dict[str, Any]]]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    parser.add_argument("ids", nargs="*", metavar="ID|all", help="which to send again; without one, the list is shown")
+    parser.add_argument("--list", action="store_true", help="only show them")
+    add_place(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    chosen = place(options)
+    with _letters(chosen) as letters:
+        if options.list or not options.ids:
+            print("\n".join(_table(letters.listed())))
+            return 0
+        results = letters.replay([] if "all" in options.ids else options.ids)
+    print("\n".join(_told(result) for result in results) or "there is nothing to replay")
+    return 1 if any(result["result"] != "replayed" for result in results) else 0
+
+
+@contextmanager
+def _letters(chosen: Settings) -> Iterator[_Letters]:
+    """Dead letters lie in the data folder, whatever holds the books: who runs on it is asked first."""
+    api = running_api_of(chosen.data_dir)
+    if api is not None:
+        yield _Letters(
+            lambda: list(api.get("/v1/dead-letters")["items"]),
+            lambda ids: list(api.post("/v1/dead-letters/replay", {"ids": ids})["results"]),
+        )
+        return
+    from spanledger.ingest import dead
+
+    existing(chosen)
+    yield _Letters(
+        lambda: [letter.as_dict() for letter in dead.letters(chosen.data_dir)], lambda ids: _at_rest(chosen, ids)
+    )
+
+
+def _at_rest(chosen: Settings, ids: list[str]) -> list[dict[str, Any]]:
+    from spanledger.ingest.service import Ingest
+    from spanledger.ledger.ledger import Ledger
+
+    with opened(chosen, schema="migrate") as store:
+        ledger, ingest = Ledger(store, chosen), Ingest(chosen, store)
+        ingest.start(listen=False)
+        try:
+            outcomes = ingest.replay(ids)
+            ledger.settler.settle_now()
+        finally:
+            ingest.stop()
+    return [asdict(outcome) for outcome in outcomes]
+
+
+def _table(items: list[dict[str, Any]]) -> list[str]:
+    if not items:
+        return ["no dead letters: everything that was acknowledged is loaded or waits to be"]
+    lines = [f"{'ID':44} {'SET ASIDE AT':24} {'BYTES':>9} {'RECORDS':>7}  REASON"]
+    for item in items:
+        reason = item["reason"].splitlines()[0] if item["reason"] else ""
+        shown = reason if len(reason) <= _SHOWN_REASON else reason[: _SHOWN_REASON - 1] + "…"
+        lines.append(f"{item['id']:44} {item['set_aside_at']:24} {item['size_bytes']:>9} {item['records']:>7}  {shown}")
+    if any(not item["records"] for item in items):
+        lines.append("Those without records are damaged: nothing in them can be sent again.")
+    return lines
+
+
+def _told(result: dict[str, Any]) -> str:
+    return f"{result['id']}: {result['result']}" + (f": {result['detail']}" if result["detail"] else "")

@@ -1,0 +1,119 @@
+"""`spanledger tour`: everything the platform does, shown on a running system."""
+
+import argparse
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from spanledger import settings
+from spanledger.cli.common import add_place, place, running_api
+from spanledger.client import Api
+from spanledger.errors import SpanledgerError, StoreError
+from spanledger.settings import Settings
+from spanledger.tour import deciding, keeping, running
+from spanledger.tour.tourist import Proof, Tourist
+
+DESCRIPTION = """\
+Goes through everything that the platform does on the `spanledger up` that runs on the data folder: each stop asks the
+API, and shows the answers and the names of the spans that prove it. Exit 1 if a stop did not do what it should."""
+EXAMPLES = """\
+examples:
+  spanledger up &  spanledger tour
+  spanledger tour --only 3,9          tools, and limits
+  make demo                           starts a system of its own for it
+"""
+STOPS: tuple[Callable[[Tourist], None], ...] = (
+    running.lifecycle,
+    running.agents,
+    running.tools,
+    running.retrieval,
+    running.memory_and_cache,
+    deciding.prompts,
+    deciding.experiments,
+    deciding.feedback,
+    deciding.limits,
+    keeping.jobs,
+    keeping.audit_trail,
+    keeping.analysis,
+    keeping.history,
+    keeping.behaviour,
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    add_place(parser)
+    parser.add_argument("--fresh", action="store_true", help="on a system of its own that is started for it")
+    parser.add_argument("--only", metavar="N,…", default="", help="these stops, by number")
+
+
+def run(options: argparse.Namespace) -> int:
+    with _fresh_system() if options.fresh else nullcontext(place(options)) as chosen:
+        api = running_api(chosen)
+        if api is None:
+            raise StoreError(f"nothing runs on {chosen.data_dir}; start `spanledger up`, or use --fresh")
+        return _go_round(api, options.only)
+
+
+@contextmanager
+def _fresh_system() -> Iterator[Settings]:
+    """A system in a folder of its own, on ports that nobody uses, for as long as the block runs."""
+    with tempfile.TemporaryDirectory(prefix="spanledger-tour-") as folder:
+        data_dir = Path(folder) / "data"
+        ports = [f"--port={_free_port()}", f"--otlp-http-port={_free_port()}", "--otlp-grpc-port=0"]
+        command = [sys.executable, "-m", "spanledger.cli", "up", f"--data-dir={data_dir}", *ports]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            print("starting a system for the tour …", flush=True)
+            try:
+                ready = next((line for line in process.stdout if line.startswith("ready")), "")
+                if not ready:
+                    raise StoreError("the system for the tour did not start; what it said stands above")
+                print(ready.rstrip(), flush=True)
+                yield settings.load(data_dir=data_dir)
+            finally:
+                process.terminate()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _go_round(api: Api, only: str) -> int:
+    wanted = {int(number) for number in only.split(",") if number.strip().isdigit()}
+    failed = [
+        number for number, stop in enumerate(STOPS, 1) if not wanted or number in wanted if not _made(api, number, stop)
+    ]
+    print(f"\n{'every stop did what it should' if not failed else f'stops that did not: {failed}'}")
+    return 1 if failed else 0
+
+
+def _made(api: Api, number: int, stop: Callable[[Tourist], None]) -> bool:
+    title = (stop.__doc__ or "").strip()
+    tour = Tourist(api, stop.__name__.replace("_", "-"))
+    started = time.monotonic()
+    try:
+        stop(tour)
+        tour.gather_spans()
+    except (SpanledgerError, LookupError, TypeError, ValueError) as exc:
+        tour.proof.failures.append(f"{type(exc).__name__}: {exc}")
+    _show(number, title, tour.proof, time.monotonic() - started)
+    return not tour.proof.failures
+
+
+def _show(number: int, title: str, proof: Proof, took_s: float) -> None:
+    print(f"\n{number:2}. {title}  ({took_s:.1f} s)")
+    print(f"    spans   {', '.join(proof.spans) or '—'}")
+    for request, told in proof.said:
+        print(f"    {request}\n        {told}")
+    for failure in proof.failures:
+        print(f"    FAILED  {failure}")
+    sys.stdout.flush()

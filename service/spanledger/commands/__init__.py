@@ -1,1 +1,0 @@
-"""One module per command: `configure(parser)` declares its flags, `run(options)` does it and returns the exit code."""

@@ -1,0 +1,151 @@
+"""How a call ended, who answered it, with which model, and under which id."""
+
+import re
+from typing import NamedTuple
+
+from spanledger.dialects.facts import Reading
+from spanledger.dialects.tables import EVENT, STATUS_MESSAGE
+from spanledger.dialects.values import unwrapped_id
+
+_MADE_UP_ID = re.compile(r"(?:run|lc_run|litellm|trace)[-_]")
+_PROVIDER_ID = re.compile(r"(?:chatcmpl|cmpl|resp|gen)[-_]")
+_RESPONSE_OBJECTS = frozenset({"chat.completion", "chat.completion.chunk", "response", "text_completion"})
+_ERROR_WORD = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Exit|Timeout|Interrupt|Abort|Limit)")
+_MODULE = re.compile(r"^(?:[A-Za-z_]\w*\.)+")
+_MODEL_PATH = re.compile(r"^(?:models/|publishers/[^/]+/models/)")
+_WRAPPED = 80  # longer ids of OpenAI's Responses API were wrapped by LiteLLM
+
+
+class Ending(NamedTuple):
+    status: str
+    error_type: str
+    finish_reason: str
+    is_stream: bool
+    is_unfinished: bool  # an Anthropic message before its end: what it counts so far is not what was served
+
+
+class Names(NamedTuple):
+    server: str
+    provider: str
+    request_model: str
+    response_model: str
+
+
+def ending(span: Reading, said_status: str) -> Ending:
+    status, error_type = error(span, said_status)
+    if not span.is_genai:
+        return Ending(status, error_type, "", False, False)
+    is_message = span.is_call and span.fact("output", "type") == "message" and span.fact("output", "model") != ""
+    is_unfinished = is_message and not span.fact("output", "stop_reason")
+    is_aborted = span.is_call and (error_type in span.by.sets["aborts"] or is_unfinished)
+    word = _finish_word(span).lower()
+    return Ending(
+        status=status,
+        error_type=error_type,
+        finish_reason="aborted" if is_aborted and word in ("", "error") else span.by.finish.get(word, word),
+        is_stream=span.is_call and _is_stream(span),
+        is_unfinished=is_unfinished,
+    )
+
+
+def error(span: Reading, said_status: str) -> tuple[str, str]:
+    """Status and type of error. A library that names an error without setting a status means an error."""
+    status = said_status
+    if status == "unset" and span.is_genai and (span.r("error_level").lower() == "error" or span.r("error_type")):
+        status = "error"
+    if status != "error":
+        return status, ""
+    message = _ERROR_WORD.match(span.events.get(STATUS_MESSAGE, ""))
+    word = span.r("error_type") or span.events.get(EVENT + "exception.type", "")
+    word = word or (message[0] if message else "") or span.r("http_status")
+    return status, _MODULE.sub("", word)[:128]
+
+
+def _finish_word(span: Reading) -> str:
+    said = span.x("finish_reason")
+    if said.startswith("["):
+        found = re.search("[A-Za-z_-]+", said)
+        return found[0] if found else ""
+    if said or not span.is_call:
+        return said
+    return span.events.get(EVENT + "finish_reason", "") or span.fact("output", "stop_reason")
+
+
+def _is_stream(span: Reading) -> bool:
+    if span.x("stream").lower() in ("true", "1") or EVENT + "first_token_ns" in span.events:
+        return True
+    return span.dialect == "vercel-ai" and "stream" in span.name.lower()
+
+
+def names(span: Reading, status: str) -> Names:
+    """Of a span about GenAI."""
+    server = span.by.host_of(span.x("server") or span.x("api_base"))
+    asked = span.x("routed_model") or span.x("request_model") or span.x("model_said")
+    if not asked and span.is_named:
+        asked = span.name.split(" ")[1]
+    provider = _provider(span, server, (asked or span.x("response_model")).lower())
+    request_model = _bare(span, asked, provider)
+    served = span.x("response_model")
+    aliases = (span.x("model_alias"), span.x("request_model") if span.x("routed_model") else "")
+    if served and served in aliases and served != request_model:
+        served = ""  # a proxy's alias is nobody's model
+    elif not served and span.is_call and (status != "error" or _is_answer(span)):
+        served = span.x("model_said")
+    return Names(
+        server=server,
+        provider=provider,
+        request_model=request_model,
+        response_model=_bare(span, served, provider),
+    )
+
+
+def _is_answer(span: Reading) -> bool:
+    """A failed call that names another model than it asked for got as far as an answer."""
+    return span.x("request_model") not in ("", span.x("model_said"))
+
+
+def _provider(span: Reading, server: str, model: str) -> str:
+    by = span.by
+    if server and (known := by.provider_of_host(server)):
+        return known
+    if span.case("unknown_gateway"):
+        return "openai_compatible"
+    word = span.x("provider") or span.x("provider_openinference") or span.x("system_openinference")
+    named = by.alias(by.suffix.sub("", word.strip().lower()))
+    if named in by.frameworks:
+        hint = span.x("provider_hint").lower()
+        named = by.alias(hint) if hint not in by.frameworks else _maker(span, model)
+    if named == "openai" and server and not by.nameless.search(server):
+        return server
+    return named or (by.family(model) if model else "")
+
+
+def _maker(span: Reading, model: str) -> str:
+    """The provider that a model's prefix names (`openai/gpt-4o`, `anthropic:claude-…`)."""
+    prefix, *rest = re.split("[/:]", model, maxsplit=1)
+    return span.by.aliases.get(prefix, "") if rest else ""
+
+
+def _bare(span: Reading, model: str, provider: str) -> str:
+    """Without resource path, and without a prefix that only repeats the provider."""
+    model = _MODEL_PATH.sub("", model)
+    prefix, slash, rest = model.partition("/")
+    return rest if slash and span.by.aliases.get(prefix.lower(), " ") == provider else model
+
+
+def response_id(span: Reading, provider: str) -> str:
+    """The provider's own id of a call; those that libraries make up are none."""
+    said = span.x("response_id")
+    if not said and "output" in span.present:
+        identity = span.fact("output", "id")
+        is_message = span.fact("output", "type") == "message" and span.fact("output", "model")
+        is_response = span.fact("output", "object") in _RESPONSE_OBJECTS
+        is_genuine = is_response or is_message or _PROVIDER_ID.match(identity)
+        said = identity if is_genuine else span.fact("output", "langchain_id")
+    if not said or said == span.x("own_call_id") or _MADE_UP_ID.match(said):
+        return ""
+    if said.startswith("chatcmpl-") and provider in span.by.sets["no_chatcmpl_ids"]:
+        return ""
+    if said.startswith("resp_") and len(said) > _WRAPPED:
+        return unwrapped_id(said[5:]) or said
+    return said

@@ -1,0 +1,241 @@
+"""What a span says, in canonical names: the facts of genai_spans → its other columns.
+
+Nothing in here raises for any value a sender may invent; what cannot be used counts as unknown and leaves an anomaly.
+Which key says what is data (clickhouse/dialects); `reading` finds it, `naming` and `figures` say what it means.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from spanledger.dialects.facts import Lexicon, Reading, Shape, lexicon
+from spanledger.dialects.identity import Ending, ending, names, response_id
+from spanledger.dialects.usage import COLUMNS, claim, first_chunk_ns, saved, tokens
+from spanledger.dialects.values import as_list, parts
+
+CANONICAL = (
+    "dialect",
+    "role",
+    "operation",
+    "provider",
+    "request_model",
+    "response_model",
+    "response_id",
+    "server_address",
+    "service_tier",
+    "stream",
+    "finish_reason",
+    "status",
+    "error_type",
+    "conversation_id",
+    "message_id",
+    "user_id",
+    "correlation_id",
+    "workflow",
+    "agent",
+    "tool",
+    "tools_requested",
+    "prompt",
+    "prompt_version",
+    "variant",
+    *COLUMNS,
+    "usage_estimated",
+    "cost_claim_usd",
+    "cost_claim_source",
+    "response_cache",
+    "saved_usd",
+    "time_to_first_chunk_ns",
+    "anomalies",
+)
+MAX_ID = 256
+_MAX_STILL = 600  # characters of values to remember a kind of span by
+_MAX_KINDS = 4_000
+_OTHER: dict[str, Any] = {
+    **dict.fromkeys(
+        ("dialect", "role", "operation", "provider", "request_model", "response_model", "server_address"), ""
+    ),
+    **dict.fromkeys(("service_tier", "finish_reason", "tool", "response_cache"), ""),
+    "stream": 0,
+}
+_OTHER_FIGURES: dict[str, Any] = {
+    **dict.fromkeys((*COLUMNS, "cost_claim_usd", "saved_usd", "time_to_first_chunk_ns")),
+    "response_id": "",
+    "cost_claim_source": "",
+    "usage_estimated": 0,
+}
+_in_order = itemgetter(*CANONICAL)
+
+
+class Said(NamedTuple):
+    """A span in its own words: facts as keys and their values, its times, and what the view found odd about it."""
+
+    scope: str
+    span_name: str
+    status: str
+    started_at_ns: int
+    duration_ns: int
+    anomalies: Sequence[str]
+    keys: tuple[str, ...]
+    values: Sequence[str]
+
+
+class _Kind(NamedTuple):
+    """What spans share that differ in ids and figures only; `row`: everything, if they do not even differ in those."""
+
+    read: Reading
+    words: dict[str, Any]
+    end: Ending
+    row: tuple[Any, ...] | None
+
+
+class Interpreter:
+    """Reads spans by the given tables."""
+
+    def __init__(self, by: Lexicon) -> None:
+        self.by = by
+        self._kinds: dict[tuple[Any, ...], _Kind] = {}
+
+    def columns(self, span: Mapping[str, Any]) -> dict[str, Any]:
+        """The canonical columns of a row that has `facts` (pairs or a mapping) and the other fields of `Said`."""
+        facts = span["facts"]
+        pairs = list(facts.items() if isinstance(facts, Mapping) else facts)
+        values = {name: span[name] for name in Said._fields[:6]}
+        said = Said(**values, keys=tuple(key for key, _ in pairs), values=[value for _, value in pairs])
+        return dict(zip(CANONICAL, self.row(said), strict=True))
+
+    def row(self, said: Said) -> tuple[Any, ...]:
+        """The canonical columns, in the order of CANONICAL."""
+        values = said.values
+        shape = self.by.shape(said.keys)
+        still = tuple([values[position] for position in shape.still])
+        is_alike = shape.is_shared and sum(map(len, still)) <= _MAX_STILL
+        if not is_alike or not all(values[position] for _, position in shape.moving):
+            kind = self._kind(shape, said)
+            return self._row(kind, kind.read, said)
+        key = (shape, said.scope, said.span_name, said.status, still)
+        kind = self._kinds.get(key) or self._remember(key, shape, said)
+        if kind.row is None:
+            return self._row(kind, kind.read.again(values), said)
+        return self._row(kind, kind.read, said) if said.anomalies else kind.row
+
+    def _kind(self, shape: Shape, said: Said) -> _Kind:
+        read = Reading(self.by, shape, said.scope, said.span_name, said.values)
+        end = ending(read, said.status)
+        return _Kind(read, _words(read, end), end, None)
+
+    def _remember(self, key: tuple[Any, ...], shape: Shape, said: Said) -> _Kind:
+        kind = self._kind(shape, said)
+        if not shape.moving and not shape.moving_events:
+            kind = kind._replace(row=self._row(kind, kind.read, said._replace(anomalies=())))
+        if len(self._kinds) >= _MAX_KINDS:
+            self._kinds.clear()
+        self._kinds[key] = kind
+        return kind
+
+    def _row(self, kind: _Kind, read: Reading, said: Said) -> tuple[Any, ...]:
+        anomalies: list[str] = list(said.anomalies)
+        columns = kind.words | _ids(read, anomalies)
+        columns |= _figures(read, kind, said, anomalies) if read.is_genai else _OTHER_FIGURES
+        columns["anomalies"] = sorted(set(anomalies)) if anomalies else []
+        row: tuple[Any, ...] = _in_order(columns)
+        return row
+
+
+@cache
+def interpreter() -> Interpreter:
+    """By the tables of this installation."""
+    return Interpreter(lexicon())
+
+
+def _words(read: Reading, end: Ending) -> dict[str, Any]:
+    """What a span says beside ids and figures."""
+    entity = read.r("entity")
+    columns = {
+        "workflow": read.x("workflow") or (entity if read.role == "workflow" else ""),
+        "agent": read.x("agent") or (entity if read.role == "agent" else "") or read.x("node"),
+        "prompt": read.x("prompt"),
+        "prompt_version": read.x("prompt_version"),
+        "variant": _variant(read),
+        "status": end.status,
+        "error_type": end.error_type,
+        "tools_requested": _tools_requested(read) if read.is_call else [],
+    }
+    if not read.is_genai:
+        return columns | _OTHER
+    who = names(read, end.status)
+    return columns | {
+        "dialect": read.dialect,
+        "role": read.role,
+        "operation": read.operation,
+        "provider": who.provider,
+        "request_model": who.request_model,
+        "response_model": who.response_model,
+        "server_address": who.server,
+        "service_tier": read.x("service_tier").lower(),
+        "stream": int(end.is_stream),
+        "finish_reason": end.finish_reason,
+        "tool": (read.x("tool") or entity or read.name) if read.role == "tool" else "",
+        "response_cache": _response_cache(read),
+    }
+
+
+def _figures(read: Reading, kind: _Kind, said: Said, anomalies: list[str]) -> dict[str, Any]:
+    """Counts, costs and times of a span about GenAI, and the provider's id of a call."""
+    provider = kind.words["provider"]
+    amount, source = claim(read, provider, anomalies)
+    columns = tokens(read, provider, kind.end, anomalies)
+    columns["cost_claim_usd"], columns["cost_claim_source"] = amount, source
+    columns["response_id"], columns["saved_usd"], columns["time_to_first_chunk_ns"] = "", None, None
+    if read.is_call:
+        columns["response_id"] = _id("response_id", response_id(read, provider), anomalies)
+        columns["saved_usd"] = saved(read)
+        columns["time_to_first_chunk_ns"] = first_chunk_ns(
+            read, kind.end.is_stream, said.started_at_ns, said.duration_ns
+        )
+    return columns
+
+
+def _ids(read: Reading, anomalies: list[str]) -> dict[str, Any]:
+    """Whom a span belongs to, as far as it says itself."""
+    correlation = read.x("correlation_id")
+    if correlation.startswith('["'):
+        correlation = next((value for value in as_list(correlation) if isinstance(value, str)), "")
+    return {
+        "conversation_id": _id("conversation_id", read.x("conversation_id"), anomalies),
+        "message_id": _id("message_id", read.x("message_id"), anomalies),
+        "user_id": _id("user_id", read.x("user_id"), anomalies),
+        "correlation_id": _id("correlation_id", correlation, anomalies),
+    }
+
+
+def _response_cache(read: Reading) -> str:
+    """`hit`: a cache answered and no provider was asked; `miss`: the cache was asked in vain; '': none was asked."""
+    said = read.x("response_cache").lower() if read.is_call else ""
+    return {"true": "hit", "1": "hit", "hit": "hit", "false": "miss", "0": "miss", "miss": "miss"}.get(said, "")
+
+
+def _variant(read: Reading) -> str:
+    """Variants of different experiments may share a name; with its experiment's before it, it stands alone."""
+    experiment, variant = read.r("experiment"), read.x("variant")
+    return f"{experiment}/{variant}" if experiment and variant else variant
+
+
+def _id(field: str, value: str, anomalies: list[str]) -> str:
+    """An id of at most MAX_ID characters; longer ones are cut, but stay apart."""
+    if len(value) <= MAX_ID:
+        return value
+    anomalies.append("long:" + field)
+    return f"{value[:200]}~{hashlib.sha256(value.encode(errors='replace')).hexdigest()[:16]}"
+
+
+def _tools_requested(read: Reading) -> list[str]:
+    """The tools that the model asked for in its answer."""
+    found: list[Any] = [read.x("tool"), *read.tools_asked]
+    messages = read.r("output_messages")
+    if "tool_call" in messages:
+        asked = [p for m in as_list(messages) for p in parts(m) if isinstance(p, dict) and p.get("type") == "tool_call"]
+        found += [part.get("name") for part in asked]
+    found += [c.get("toolName") or c.get("name") for c in as_list(read.r("tool_calls")) if isinstance(c, dict)]
+    return sorted({name for name in found if name and isinstance(name, str)})

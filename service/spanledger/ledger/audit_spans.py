@@ -1,0 +1,148 @@
+"""The first level of the books: raw spans, read again, against genai_spans.
+
+A span that is here twice counts once (the highest version). Raw spans that retention has removed cannot be compared;
+genai_spans older than the oldest raw span are left alone. Works slice by slice of trace ids, so memory stays bounded.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from spanledger.dialects.interpreter import CANONICAL
+from spanledger.dialects.tables import facts_sql
+from spanledger.ledger import spans
+from spanledger.ledger.rollups import window
+from spanledger.store.client import Store
+
+SLICE_SPANS = 100_000
+_KEY = ("tenant", "trace_id", "span_id")
+_COMPARED = ("parent_span_id", "started_at_ns", "duration_ns", "service", "scope", "span_name", *CANONICAL)
+_WITHIN = "{0} >= {{start:DateTime64(9)}} AND {0} < {{end:DateTime64(9)}}"
+
+# What the view leaves to the table's defaults.
+_COUNTS = (*(c for c in CANONICAL if c.endswith("_tokens")), "time_to_first_chunk_ns")
+_EMPTY = ", ".join(
+    "CAST(NULL, 'Nullable(Int64)') AS " + name
+    if name in _COUNTS
+    else {
+        "cost_claim_usd": "CAST(NULL, 'Nullable(Decimal(38, 15))') AS cost_claim_usd",
+        "saved_usd": "CAST(NULL, 'Nullable(Decimal(38, 15))') AS saved_usd",
+        "tools_requested": "CAST([], 'Array(String)') AS tools_requested",
+        "stream": "toUInt8(0) AS stream",
+        "usage_estimated": "toUInt8(0) AS usage_estimated",
+    }.get(name, f"'' AS {name}")
+    for name in CANONICAL
+    if name not in ("status", "anomalies")
+)
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class SpanDifference:
+    """One span of genai_spans that is missing, too much or different; `fields`: name → {expected, found}."""
+
+    tenant: str
+    trace_id: str
+    span_id: str
+    note: str
+    fields: dict[str, Any]
+
+
+class RawLevel:
+    """Compares for spans that started in [start, end)."""
+
+    def __init__(self, store: Store, start: datetime | None, end: datetime | None) -> None:
+        self._store = store
+        self._params = window(start, end)
+        self.checked = 0
+
+    def again(self, found: Sequence[SpanDifference]) -> list[SpanDifference]:
+        """Those of `found` that still differ: a span that landed during the comparison does not."""
+        still = []
+        for tenant, trace_id in sorted({(d.tenant, d.trace_id) for d in found}):
+            one = {"tenant": tenant, "trace": trace_id}
+            expected = _rows(_reread(self._store, "Tenant = {tenant:String} AND TraceId = {trace:String}", one))
+            where = "tenant = {tenant:String} AND trace_id = {trace:String}"
+            actual = _rows(self._store.arrow(f"SELECT {spans.COLUMNS} FROM genai_spans FINAL WHERE {where}", one))
+            keys = {(d.tenant, d.trace_id, d.span_id) for d in found if (d.tenant, d.trace_id) == (tenant, trace_id)}
+            still += [d for key in sorted(keys) if (d := _difference(key, expected.get(key), actual.get(key)))]
+        return still
+
+    def differences(self) -> Iterator[SpanDifference]:
+        """Every span that differs, by key."""
+        count = f"SELECT count() FROM otel_traces WHERE {_WITHIN.format('Timestamp')}"
+        raw = int(self._store.scalar(count, self._params) or 0)
+        slices = max(1, -(-raw // SLICE_SPANS))
+        for number in range(slices):
+            yield from self._slice({**self._params, "slices": slices, "slice": number})
+
+    def _slice(self, params: dict[str, Any]) -> Iterator[SpanDifference]:
+        expected, found = _rows(self._expected(params)), _rows(self._found(params))
+        self.checked += len(expected)
+        for key in sorted(expected.keys() | found.keys()):
+            if difference := _difference(key, expected.get(key), found.get(key)):
+                yield difference
+
+    def _expected(self, params: dict[str, Any]) -> pa.Table:
+        where = f"{_WITHIN.format('Timestamp')} AND cityHash64(TraceId) % {{slices:UInt32}} = {{slice:UInt32}}"
+        return _reread(self._store, where, params)
+
+    def _found(self, params: dict[str, Any]) -> pa.Table:
+        return self._store.arrow(
+            f"""
+            SELECT {spans.COLUMNS} FROM genai_spans FINAL
+            WHERE {_WITHIN.format("started_at")} AND cityHash64(trace_id) % {{slices:UInt32}} = {{slice:UInt32}}
+                AND received_at >= (SELECT min(ReceivedAt) FROM otel_traces)
+            """,
+            params,
+        )
+
+    def repair(self, traces: Sequence[tuple[str, str]]) -> int:
+        """Replaces these traces in genai_spans by what the raw spans say; returns how many spans were written."""
+        written = 0
+        for tenant, trace_id in traces:
+            one = {"tenant": tenant, "trace": trace_id}
+            where = "tenant = {tenant:String} AND trace_id = {trace:String}"
+            self._store.command(f"ALTER TABLE genai_spans DELETE WHERE {where}", one, settings={"mutations_sync": 1})
+            rows = _reread(self._store, "Tenant = {tenant:String} AND TraceId = {trace:String}", one)
+            spans.write_back(self._store, rows)
+            written += rows.num_rows
+        return written
+
+
+def _difference(key: Key, should: tuple[Any, ...] | None, found: tuple[Any, ...] | None) -> SpanDifference | None:
+    if should == found:
+        return None
+    if should is None or found is None:
+        return SpanDifference(*key, "missing" if found is None else "without a raw span", {})
+    pairs = zip(_COMPARED, should, found, strict=True)
+    fields = {name: {"expected": left, "found": right} for name, left, right in pairs if left != right}
+    return SpanDifference(*key, "different", fields)
+
+
+def _reread(store: Store, where: str, params: dict[str, Any]) -> pa.Table:
+    """Raw spans interpreted again, each once."""
+    facts = facts_sql(f"(SELECT * FROM otel_traces WHERE {where})").replace("SELECT\n", f"SELECT {_EMPTY},\n", 1)
+    table = store.arrow(
+        f"""
+        SELECT {spans.COLUMNS} FROM ({facts})
+        ORDER BY version DESC LIMIT 1 BY {", ".join(_KEY)}
+        """,
+        params,
+    )
+    plain, told = spans.interpreted(table)
+    return pa.concat_tables([plain, told])
+
+
+def _rows(table: pa.Table) -> dict[Key, tuple[Any, ...]]:
+    keys = zip(*(table[name].to_pylist() for name in _KEY), strict=True)
+    values = zip(*(table[name].to_pylist() for name in _COMPARED), strict=True)
+    return {key: _comparable(value) for key, value in zip(keys, values, strict=True)}
+
+
+def _comparable(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(tuple(v) if isinstance(v, list) else v for v in values)

@@ -1,0 +1,1 @@
+"""A provider's usage export compared with the books."""

@@ -1,0 +1,301 @@
+"""Reads what providers say was used: OpenAI's and Anthropic's usage and cost exports, per day (UTC) and model.
+
+Formats, told apart by their content (checked November 2026):
+
+- OpenAI usage API, `GET /v1/organization/usage/{completions,embeddings,…}`, and costs API, `…/organization/costs`:
+  https://platform.openai.com/docs/api-reference/usage; as typed in the package `openai`, `types.admin.organization`.
+  `input_tokens` includes cached and cache-write tokens. A cost's `line_item` is like `gpt-4o-2024-08-06, cached input`,
+  `priority | gpt-5.6-sol, output, long context` or `web search tool calls`.
+- OpenAI usage dashboard, its Export button (https://help.openai.com/en/articles/8554956): CSV with the same names, the
+  cost as `amount_value`.
+- Anthropic Admin API, `GET /v1/organizations/usage_report/messages` and `/cost_report`:
+  https://platform.claude.com/docs/en/api/admin/usage_report/retrieve_messages and …/cost_report/retrieve.
+  Input is uncached + cache reads + cache writes. A cost is a decimal string of cents.
+- Claude Console, CSV of the usage page (`usage_date_utc, model_version, …, usage_input_tokens_no_cache, …`) and of the
+  cost page (`usage_date_utc, model, …, token_type, cost_usd, …`; models by display name, amounts rounded to cents):
+  https://support.claude.com/en/articles/9534590-cost-and-usage-reporting-in-the-claude-console.
+
+An API answer may be one page, a list of pages, or one page a line.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from spanledger.errors import BadRequest, TooLarge
+from spanledger.reconcile.usage_rows import (
+    Export,
+    OtherCost,
+    Place,
+    UsageRow,
+    read_count,
+    read_moment,
+    read_money,
+    read_name,
+    summed,
+    total,
+)
+
+MAX_BYTES = 256 * 2**20
+_DAY_S = 86_400
+_HALF_A_CENT = Decimal("0.005")
+
+
+def read_export(path: Path) -> Export:
+    """Reads a usage or cost export. BadRequest says what is wrong with the file and where."""
+    text = _text(path)
+    start = text.lstrip()[:1]
+    if not start:
+        raise BadRequest(f"{path.name} is empty")
+    export = _read_json(text, path.name) if start in "[{" else _read_csv(text, path.name)
+    if not export.days:
+        raise BadRequest(f"{path.name}: {export.kind} without a single day")
+    export.rows = summed(export.rows)
+    return export
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise TooLarge(f"{path.name} is larger than {MAX_BYTES >> 20} MiB: export fewer days at a time")
+        raw = path.read_bytes()
+    except OSError as exc:
+        raise BadRequest(f"cannot read {path}: {exc.strerror}") from exc
+    try:
+        return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise BadRequest(f"{path.name} is not text: expected a CSV or JSON export") from exc
+
+
+# JSON
+
+
+def _read_json(text: str, name: str) -> Export:
+    buckets: list[Any] = []
+    more = False
+    for page in _pages(text, name):
+        if isinstance(page, dict) and isinstance(page.get("data"), list):
+            buckets += page["data"]
+            more = bool(page.get("has_more"))
+        else:
+            buckets.append(page)
+    export: Export | None = None
+    for number, bucket in enumerate(buckets):
+        place = Place(name, f"bucket {number}")
+        day, results = _bucket(bucket, place)
+        export = export or _json_export(bucket)
+        export.days.add(day)
+        for result in results:
+            if not isinstance(result, dict):
+                raise place.wrong("a result is not an object")
+            _json_result(export, day, result, place)
+    if export is None:
+        raise BadRequest(f"{name} has no usage buckets: expected a page of OpenAI's or Anthropic's usage or cost API")
+    if more:
+        export.notes.append("the last page says that more pages follow: the export is not complete")
+    return export
+
+
+def _pages(text: str, name: str) -> list[Any]:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not a number")
+
+    def load(part: str) -> Any:
+        return json.loads(part, parse_float=Decimal, parse_constant=refuse)
+
+    try:
+        whole = load(text)
+    except (ValueError, RecursionError) as exc:
+        try:
+            return [load(line) for line in text.splitlines() if line.strip()]
+        except (ValueError, RecursionError):
+            raise BadRequest(f"{name} is not JSON: {exc}") from exc
+    return whole if isinstance(whole, list) else [whole]
+
+
+def _bucket(bucket: object, place: Place) -> tuple[date, list[Any]]:
+    if isinstance(bucket, dict) and isinstance(failure := bucket.get("error"), dict):
+        raise place.wrong(f"the provider refused the export: {failure.get('message') or failure.get('type')}")
+    if isinstance(bucket, dict) and "aggregation_timestamp" in bucket:
+        raise place.wrong("OpenAI's old /v1/usage, which is not by UTC day; export /v1/organization/usage/completions")
+    if not isinstance(bucket, dict) or not isinstance(bucket.get("results"), list):
+        raise place.wrong("not a usage bucket: expected `results` beside `start_time` or `starting_at`")
+    start, end = (
+        read_moment(bucket.get(unix, bucket.get(text)), place)
+        for unix, text in (("start_time", "starting_at"), ("end_time", "ending_at"))
+    )
+    if (end - start).total_seconds() > _DAY_S:
+        raise place.wrong("the bucket is longer than a day: export with bucket_width=1d or shorter")
+    return start.date(), bucket["results"]
+
+
+def _json_export(bucket: Mapping[str, Any]) -> Export:
+    """OpenAI's buckets have Unix times, Anthropic's RFC 3339."""
+    return Export("OpenAI API", "openai") if "start_time" in bucket else Export("Anthropic Admin API", "anthropic")
+
+
+def _json_result(export: Export, day: date, result: Mapping[str, Any], place: Place) -> None:
+    if export.provider == "openai":
+        if isinstance(result.get("amount"), dict) or result.get("object") == "organization.costs.result":
+            amount = result.get("amount") or {}
+            _openai_cost(export, day, result.get("line_item"), amount.get("value"), amount.get("currency"), place)
+        elif "num_model_requests" in result:
+            export.rows.append(_openai_usage(day, result, place))
+        else:  # vector stores, code interpreter sessions: no calls of a model
+            export.notes.append(f"not compared: {result.get('object', 'a result without num_model_requests')}")
+    elif "amount" in result:
+        _anthropic_cost(export, day, result, place)
+    elif "output_tokens" in result:
+        export.rows.append(_anthropic_usage(day, result, place))
+    else:
+        raise place.wrong("a result with neither `amount` nor `output_tokens`")
+
+
+# OpenAI
+
+
+def _openai_usage(day: date, told: Mapping[str, Any], place: Place) -> UsageRow:
+    return UsageRow(
+        day=day,
+        provider="openai",
+        model=read_name(told.get("model")),
+        calls=read_count(told, "num_model_requests", place),
+        input_tokens=read_count(told, "input_tokens", place),
+        cache_read_input_tokens=read_count(told, "input_cached_tokens", place),
+        cache_write_input_tokens=read_count(told, "input_cache_write_tokens", place),
+        output_tokens=read_count(told, "output_tokens", place),
+    )
+
+
+_LINE_ITEM = re.compile(r"^(?:\w+ \| )?(?P<model>[^,\s]+)(?: (?:text|audio|image|video))?, .+$")
+
+
+def _openai_cost(export: Export, day: date, item: object, value: object, currency: object, place: Place) -> None:
+    if value in (None, ""):
+        return
+    cost = read_money(value, currency, place)
+    if not item:
+        export.rows.append(UsageRow(day, "openai", "", cost_usd=cost))
+    elif found := _LINE_ITEM.match(str(item)):
+        export.rows.append(UsageRow(day, "openai", read_name(found["model"]), cost_usd=cost))
+    else:
+        export.other.append(OtherCost(day, str(item), cost))
+
+
+# Anthropic
+
+
+def _anthropic_usage(day: date, told: Mapping[str, Any], place: Place) -> UsageRow:
+    creation = told.get("cache_creation")
+    parts = creation if isinstance(creation, dict) else {}
+    writes = total(read_count(parts, f"ephemeral_{ttl}_input_tokens", place) for ttl in ("5m", "1h"))
+    reads = read_count(told, "cache_read_input_tokens", place)
+    return UsageRow(
+        day=day,
+        provider="anthropic",
+        model=read_name(told.get("model")),
+        calls=read_count(told, "requests", place),
+        input_tokens=total((read_count(told, "uncached_input_tokens", place), reads, writes)),
+        cache_read_input_tokens=reads,
+        cache_write_input_tokens=writes,
+        output_tokens=read_count(told, "output_tokens", place),
+    )
+
+
+def _anthropic_cost(export: Export, day: date, told: Mapping[str, Any], place: Place) -> None:
+    cost = read_money(told["amount"], told.get("currency") or "USD", place).scaleb(-2)
+    if told.get("cost_type") not in (None, "tokens"):
+        export.other.append(OtherCost(day, str(told["cost_type"]), cost))
+    else:
+        export.rows.append(UsageRow(day, "anthropic", read_name(told.get("model")), cost_usd=cost))
+
+
+# CSV
+
+
+def _read_csv(text: str, name: str) -> Export:
+    header = text.lstrip().split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=delimiter)
+    try:
+        columns = [column.strip().lower().replace(" ", "_") for column in next(reader)]
+        kind, provider, read_line = _csv_kind(set(columns), name)
+        export = Export(kind, provider)
+        for cells in reader:
+            told = {column: cell.strip() for column, cell in zip(columns, cells, strict=False)}
+            if any(told.values()):
+                place = Place(name, f"line {reader.line_num}")
+                day = _csv_day(told, place)
+                export.days.add(day)
+                read_line(export, day, told, place)
+    except csv.Error as exc:
+        raise BadRequest(f"{name}, line {reader.line_num}: not CSV: {exc}") from exc
+    return export
+
+
+_ReadLine = Callable[[Export, date, Mapping[str, str], Place], None]
+
+
+def _csv_kind(columns: set[str], name: str) -> tuple[str, str, _ReadLine]:
+    if "amount_value" in columns:
+        return "OpenAI cost CSV", "openai", _openai_cost_line
+    if "num_model_requests" in columns:
+        return "OpenAI usage CSV", "openai", _openai_usage_line
+    if "usage_output_tokens" in columns:
+        return "Anthropic usage CSV", "anthropic", _anthropic_usage_line
+    if {"cost_usd", "token_type"} <= columns:
+        return "Anthropic cost CSV", "anthropic", _anthropic_cost_line
+    raise BadRequest(
+        f"{name}: not a known export. Its columns are {', '.join(sorted(columns))[:200]}; known are OpenAI's "
+        "(num_model_requests or amount_value) and Anthropic's (usage_output_tokens, or cost_usd with token_type)"
+    )
+
+
+def _csv_day(told: Mapping[str, str], place: Place) -> date:
+    columns = ("start_time", "usage_date_utc", "usage_hour_utc", "start_time_iso", "date")
+    value = next((told[column] for column in columns if told.get(column)), None)
+    if value is None:
+        raise place.wrong(f"no day: expected one of the columns {', '.join(columns)}")
+    return read_moment(value, place).date()
+
+
+def _openai_usage_line(export: Export, day: date, told: Mapping[str, str], place: Place) -> None:
+    if told["num_model_requests"]:  # empty days have a line of empty cells
+        export.rows.append(_openai_usage(day, told, place))
+
+
+def _openai_cost_line(export: Export, day: date, told: Mapping[str, str], place: Place) -> None:
+    _openai_cost(export, day, told.get("line_item"), told["amount_value"], told.get("amount_currency"), place)
+
+
+def _anthropic_usage_line(export: Export, day: date, told: Mapping[str, str], place: Place) -> None:
+    reads = read_count(told, "usage_input_tokens_cache_read", place)
+    names = ("", "_5m", "_1h")
+    writes = total(read_count(told, f"usage_input_tokens_cache_write{name}", place) for name in names)
+    fresh = read_count(told, "usage_input_tokens_no_cache", place)
+    row = UsageRow(
+        day=day,
+        provider="anthropic",
+        model=read_name(told.get("model_version") or told.get("model")),
+        input_tokens=total((fresh, reads, writes)),
+        cache_read_input_tokens=reads,
+        cache_write_input_tokens=writes,
+        output_tokens=read_count(told, "usage_output_tokens", place),
+    )
+    export.rows.append(row)
+
+
+def _anthropic_cost_line(export: Export, day: date, told: Mapping[str, str], place: Place) -> None:
+    cost = read_money(told["cost_usd"], "USD", place)
+    if told.get("cost_type") not in (None, "", "token", "tokens"):
+        export.other.append(OtherCost(day, told["cost_type"], cost))
+        return
+    exponent = cost.as_tuple().exponent
+    rounding = _HALF_A_CENT if isinstance(exponent, int) and exponent >= -2 else Decimal(0)
+    export.rows.append(UsageRow(day, "anthropic", read_name(told.get("model")), cost_usd=cost, rounding_usd=rounding))

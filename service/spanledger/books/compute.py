@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanledger.books.anomalies import Anomaly, anomalies_of
-from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, calls_in_traces, join_copies
+from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, calls_in_traces
+from spanledger.books.copies import join_copies
 from spanledger.books.costs import Cost, Prices
 from spanledger.books.entries import Book, add, dims, measures
 from spanledger.books.forest import Bools, dicts, objects

@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from spanledger.books import anomalies
 from spanledger.books.compute import Books, Joined, compute
 from spanledger.books.costs import Prices
 from spanledger.books.entries import DIMS, MEASURES, Book, difference
 from spanledger.books.messages import Message
-from spanledger.ledger import batches, journal, rollups, settler
+from spanledger.ledger import anomalies, batches, journal, rollups, settler
 from spanledger.ledger.audit_spans import RawLevel
 from spanledger.store.client import Store
 

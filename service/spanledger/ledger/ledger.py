@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spanledger.ledger import activations, audit, batches, journal, reprice
+from spanledger.ledger import activations, audit, copy_lookup, journal, reprice
 from spanledger.ledger.activations import LedgerPrices
 from spanledger.ledger.audit import Report
 from spanledger.ledger.reprice import Repricing
@@ -40,7 +40,7 @@ class Ledger:
 
     def recover(self, say: Say = lambda _: None) -> dict[str, int]:
         """After an unclean stop, before settlement starts: rollups equal to the ledger again, calls have their keys."""
-        batches.complete_keys(self._store)
+        copy_lookup.complete_keys(self._store)
         return audit.after_unclean_stop(self._store, say)
 
     def audit(

@@ -7,12 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from spanledger.books import anomalies
 from spanledger.books.compute import compute
 from spanledger.books.costs import Prices
 from spanledger.books.entries import DIMS, MEASURES, Book, difference
 from spanledger.errors import NotFound
-from spanledger.ledger import activations, audit, batches, journal
+from spanledger.ledger import activations, anomalies, audit, batches, journal
 from spanledger.pricing import PriceBook
 from spanledger.store.client import Store
 

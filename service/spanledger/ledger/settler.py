@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from spanledger.books import anomalies
 from spanledger.books.compute import compute
 from spanledger.books.costs import Prices
 from spanledger.books.entries import difference
 from spanledger.errors import SpanledgerError
-from spanledger.ledger import journal
+from spanledger.ledger import anomalies, journal
 from spanledger.ledger.batches import BATCH_TRACES, FIRST, Batch, forget, in_hand, take
 from spanledger.store.client import Store
 

@@ -1,0 +1,51 @@
+"""Table trace_anomalies: what is odd about spans beside others (books/anomalies.py), as the books last saw it."""
+
+from collections.abc import Iterable
+from dataclasses import astuple, fields
+from datetime import datetime
+
+from spanledger.books.anomalies import Anomaly
+from spanledger.ledger.rollups import window
+from spanledger.store.client import Store
+
+_STORED = """
+SELECT tenant, trace_id, span_id, field, kind, reason, toUnixTimestamp64Nano(started_at), service, dialect
+FROM {shards:Identifier}.trace_anomalies FINAL
+WHERE deleted = 0 AND (tenant, trace_id) IN (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String})
+"""
+
+
+_COLUMNS = [f.name.removesuffix("_ns") for f in fields(Anomaly)] + ["version", "deleted"]
+
+
+def differing(store: Store, run_id: str, should: Iterable[Anomaly]) -> tuple[list[Anomaly], list[Anomaly]]:
+    """What table trace_anomalies lacks about the traces in settle_work, and what it has too much."""
+    wanted = {_key(anomaly): anomaly for anomaly in should}
+    rows = store.query(_STORED, {"run": run_id, "shards": store.all_shards})
+    stored = {_key(anomaly): anomaly for anomaly in (Anomaly(*row) for row in rows)}
+    missing = [anomaly for key, anomaly in wanted.items() if stored.get(key) != anomaly]
+    return sorted(missing), sorted(anomaly for key, anomaly in stored.items() if key not in wanted)
+
+
+def upsert(store: Store, run_id: str, should: Iterable[Anomaly]) -> None:
+    """Makes table trace_anomalies say what it should about the traces in settle_work."""
+    missing, gone = differing(store, run_id, should)
+    if missing or gone:
+        version = store.versions.next()
+        rows = [[*astuple(anomaly), version, 0] for anomaly in missing]
+        rows += [[*astuple(anomaly), version, 1] for anomaly in gone]
+        store.insert(f"{store.all_shards}.trace_anomalies", _COLUMNS, rows, settings={"insert_deduplicate": 0})
+
+
+def counts(store: Store, start: datetime | None, end: datetime | None) -> dict[str, int]:
+    """How many anomalies of each `kind:field` the spans of [start, end) have, most frequent first."""
+    sql = """
+        SELECT concat(kind, ':', field) AS name, toInt64(count()) FROM {shards:Identifier}.anomalies
+        WHERE started_at >= {start:DateTime64(9)} AND started_at < {end:DateTime64(9)}
+        GROUP BY name ORDER BY count() DESC, name
+    """
+    return dict(store.query(sql, {**window(start, end), "shards": store.all_shards}))
+
+
+def _key(anomaly: Anomaly) -> tuple[str, ...]:
+    return anomaly.tenant, anomaly.trace_id, anomaly.span_id, anomaly.field, anomaly.kind

@@ -96,6 +96,18 @@ def attributed(text: str) -> bytes:
     )
 
 
+def test_the_text_of_a_mutable_string_is_found() -> None:
+    from spanledger.imports import typedstream
+
+    head = b"\x04\x0bstreamtyped\x81\xe8\x03\x84\x01@\x84\x84\x84\x19NSMutableAttributedString\x00"
+    body = (
+        head + b"\x84\x84\x12NSAttributedString\x00\x84\x84\x08NSObject\x00\x85\x92\x84\x84\x84\x0fNSMutableString\x01"
+    )
+    body += b"\x84\x84\x08NSString\x01\x95\x84\x01+\x0bhello + you\x86\x84"
+    assert typedstream.text(body) == "hello + you"
+    assert typedstream.text(attributed("NSMutableString + hi")) == "NSMutableString + hi"
+
+
 def test_jsonl_keeps_ids_times_users_and_what_is_not_known(up: System, tmp_path: Path) -> None:
     file = lines(
         tmp_path / "history.jsonl",
@@ -207,6 +219,36 @@ def chatgpt_export(path: Path, conversation_id: str) -> Path:
         archive.writestr("conversations.json", json.dumps([talk, lost]))
         archive.writestr("user.json", json.dumps({"id": "user-me", "email": "me@example.org"}))
     return path
+
+
+def node(node_id: str, parent: str, role: str, text: str, at: object) -> dict[str, object]:
+    author = {"role": role}
+    message = {"id": node_id, "author": author, "create_time": at, "content": {"content_type": "text", "parts": [text]}}
+    return {"id": node_id, "parent": parent or None, "message": message}
+
+
+def test_a_chatgpt_export_whose_nodes_only_name_their_parent(up: System, tmp_path: Path) -> None:
+    nodes = [
+        {"id": "root", "parent": None, "message": None},
+        node("q1", "root", "user", "one", BEGAN),
+        node("a1", "q1", "assistant", "first", "yesterday, perhaps"),
+        node("a2", "q1", "assistant", "regenerated", BEGAN + 9.25),
+        node("q2", "a2", "user", "two", None),
+        node("a3", "q2", "assistant", "third", BEGAN + 20),
+        node("lost", "nowhere", "user", "its parent is not there", BEGAN + 30),
+    ]
+    mapping = {str(n["id"]): n for n in nodes} | {"odd": 7}
+    file = tmp_path / "conversations.json"
+    file.write_text(json.dumps([{"conversation_id": "gpt-parents", "create_time": BEGAN, "mapping": mapping}]))
+    bring(up.data_dir, "chatgpt", file)
+    talk = up.get("conversations", "gpt-parents")
+    assert (talk["usage"]["llm_calls"], talk["message_count"]) == (3, 5)  # three questions, two of them answered
+
+
+def test_an_import_that_takes_nothing_is_no_success(up: System, tmp_path: Path) -> None:
+    file = tmp_path / "conversations.json"
+    file.write_text("[]")
+    assert "nothing in it could be imported" in bring(up.data_dir, "chatgpt", file, code=1).stderr
 
 
 def test_chatgpts_export_keeps_models_branches_and_tools(up: System, export: Path) -> None:

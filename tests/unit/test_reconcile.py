@@ -350,3 +350,36 @@ def test_the_report_tells_people_and_programs_the_same(tmp_path: Path) -> None:
     assert data["within_tolerance"] is False
     assert data["lines"][1]["figures"]["calls"] == {"theirs": 1, "ours": 3, "within": False}
     assert json.loads(json.dumps(data)) == data
+
+
+def test_amounts_of_nothing_with_huge_exponents_are_amounts(tmp_path: Path) -> None:
+    amounts = ("0E-6176", "12.50", "1E-50", " 0.003627500000000000000000000000000000 ")
+    costs = [{"amount": {"value": amount, "currency": "usd"}, "line_item": "gpt-9, input"} for amount in amounts]
+    export = export_of(tmp_path, openai_page(*costs))
+    assert [row.cost_usd for row in export.rows] == [Decimal("12.5036275")]
+    assert max(map(len, render(compare(export, [])).splitlines())) < 200
+
+
+def test_an_unreadable_line_of_a_csv_is_listed_and_costs_no_other_line(tmp_path: Path) -> None:
+    text = (
+        "start_time,model,num_model_requests,input_tokens,output_tokens\n"
+        f"{START},gpt-4o,1,10,5\n{START},gpt-4o,1,many,5\nnever,gpt-4o,1,10,5\n{START}\n{START},gpt-4o,1,10,5\n"
+    )
+    export = export_of(tmp_path, text, "usage.csv")
+    assert [(row.calls, row.input_tokens) for row in export.rows] == [(2, 20)]
+    assert [line.split(": ")[0] for line in export.unreadable] == ["usage.csv, line 3", "usage.csv, line 4"]
+    ours = [UsageRow(DAY, "openai", "gpt-4o", 2, 20, None, None, 10)]
+    report = compare(export, ours)
+    assert statuses(report) == {"gpt-4o": "matched"}
+    assert not report.within_tolerance
+    assert "left out: usage.csv, line 3: input_tokens is 'many', not a count" in render(report)
+
+
+def test_an_unreadable_result_of_an_api_page_is_listed_and_costs_no_other(tmp_path: Path) -> None:
+    broken = {"start_time": "soon", "end_time": START, "results": []}
+    page = openai_page(completions("m", num_model_requests=1), completions("m", num_model_requests=-4))
+    page["data"].append(broken)
+    export = export_of(tmp_path, page)
+    assert [row.calls for row in export.rows] == [1]
+    assert len(export.unreadable) == 2
+    assert to_json(compare(export, []))["unreadable"] == export.unreadable

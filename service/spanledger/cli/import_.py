@@ -85,7 +85,9 @@ def run(options: argparse.Namespace) -> int:
         with the_door(chosen) as door:
             _load(_items(options.kind, options.file, getattr(options, "user", "")), door, chosen.capture_content, tally)
     print(_summary(tally))
-    return 1 if tally.problems else 0
+    if not tally.exchanges:
+        _say(f"{options.file}: nothing in it could be imported")
+    return 1 if tally.problems or not tally.exchanges else 0
 
 
 def submit(kind: str, file: Path, api: Api, content: bool = False) -> Tally:

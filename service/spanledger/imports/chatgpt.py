@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -106,12 +107,13 @@ class _Tree:
         self._title = str(value.get("title") or "")
         self._model = str(value.get("default_model_slug") or "")
         self._began = value.get("create_time")
+        self._children = self._descendants()
 
     def exchanges(self) -> Iterator[Exchange]:
         """In the order of the tree. Raises Unusable where nothing has a time."""
         found: dict[str, Exchange] = {}
         # node, its exchange, the answer it may go on with, when the node above was written
-        roots = [(i, None, None, None) for i, n in self._nodes.items() if not self._parent(n)]
+        roots = [(node_id, None, None, None) for node_id in self._roots()]
         stack: list[tuple[str, Exchange | None, int | None, int | None]] = [*reversed(roots)]
         seen: set[str] = set()
         while stack:
@@ -129,10 +131,25 @@ class _Tree:
                 above_ns = at_ns
                 if exchange is not None:
                     found[exchange.message_id] = exchange
-            children = node.get("children")
-            for child in reversed(children if isinstance(children, list) else []):
-                stack.append((str(child), exchange, answer, above_ns))
+            for child in reversed(self._children.get(node_id, ())):
+                stack.append((child, exchange, answer, above_ns))
         yield from found.values()
+
+    def _descendants(self) -> dict[str, list[str]]:
+        """Children by node, in the order of `children`, then those that only name their `parent`."""
+        children: dict[str, dict[str, None]] = defaultdict(dict)
+        for node_id, node in self._nodes.items():
+            listed = node.get("children") if isinstance(node, dict) else None
+            children[node_id].update((str(child), None) for child in (listed if isinstance(listed, list) else ()))
+        for node_id, node in self._nodes.items():
+            if (parent := self._parent(node)) in self._nodes:
+                children[parent].setdefault(node_id, None)
+        return {node_id: list(found) for node_id, found in children.items()}
+
+    def _roots(self) -> list[str]:
+        """Nodes that are nobody's child; in a mapping of cycles only, its first node."""
+        below = {child for found in self._children.values() for child in found}
+        return [node_id for node_id in self._nodes if node_id not in below] or list(self._nodes)[:1]
 
     def _take(
         self, node_id: str, message: Node, at_ns: int, exchange: Exchange | None, answer: int | None
@@ -167,23 +184,39 @@ class _Tree:
         return str(metadata.get("model_slug") or "") if isinstance(metadata, dict) else ""
 
     def _time(self, message: Node, above_ns: int | None) -> int:
-        """When it was written; where it does not say, when the one above was, or the conversation began."""
-        for value in (message.get("create_time"), None if above_ns is not None else self._began):
-            if value:
-                return moment_ns(value)
-        if above_ns is None:
+        """When it was written; without a usable time, when the one above was, or the conversation began.
+
+        Raises Unusable for a conversation without any usable time.
+        """
+        found = _moment_or_none(message.get("create_time")) or above_ns or _moment_or_none(self._began)
+        return found or self._earliest_ns()
+
+    def _earliest_ns(self) -> int:
+        """Of all its messages. Raises Unusable where none has a usable time."""
+        messages = (node.get("message") for node in self._nodes.values() if isinstance(node, dict))
+        times = (_moment_or_none(message.get("create_time")) for message in messages if isinstance(message, dict))
+        earliest = min((time_ns for time_ns in times if time_ns is not None), default=None)
+        if earliest is None:
             raise Unusable("has no time")
-        return above_ns
+        return earliest
 
     @staticmethod
-    def _parent(node: Any) -> Any:
-        return node.get("parent") if isinstance(node, dict) else None
+    def _parent(node: Any) -> str:
+        """Empty for a root."""
+        return str(node.get("parent") or "") if isinstance(node, dict) else ""
 
     @staticmethod
     def _is_hidden(message: Node) -> bool:
         metadata = message.get("metadata")
         hidden = isinstance(metadata, dict) and metadata.get("is_visually_hidden_from_conversation")
         return bool(hidden) or _role(message) not in {"user", "assistant", "tool"}
+
+
+def _moment_or_none(value: Any) -> int | None:
+    try:
+        return moment_ns(value)
+    except Unusable:
+        return None
 
 
 def _longer(answer: Answer, text: str, at_ns: int, model: str) -> Answer:

@@ -6,7 +6,7 @@ Only the first string is wanted, so the archive is not decoded: its class name i
 _CLASS = b"NSString"
 _MUTABLE = b"NSMutableString"
 _BYTES = b"+"  # the type of what follows: a counted run of bytes
-_NEAR = 16  # between the class name and the type
+_NEAR = 48  # between the class name and the type; a mutable string names its superclass NSString there
 
 
 def text(body: bytes | None) -> str:

@@ -22,7 +22,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -86,19 +87,42 @@ def _read_json(text: str, name: str) -> Export:
         else:
             buckets.append(page)
     export: Export | None = None
+    wrong: list[BadRequest] = []
     for number, bucket in enumerate(buckets):
         place = Place(name, f"bucket {number}")
-        day, results = _bucket(bucket, place)
+        try:
+            day, results = _bucket(bucket, place)
+        except BadRequest as exc:
+            wrong.append(exc)
+            continue
         export = export or _json_export(bucket)
         export.days.add(day)
-        for result in results:
-            if not isinstance(result, dict):
-                raise place.wrong("a result is not an object")
-            _json_result(export, day, result, place)
+        for position, result in enumerate(results):
+            with _set_aside(wrong):
+                _json_result(export, day, result, Place(name, f"bucket {number}, result {position}"))
+    export = _with_wrong(export, wrong)
     if export is None:
         raise BadRequest(f"{name} has no usage buckets: expected a page of OpenAI's or Anthropic's usage or cost API")
     if more:
         export.notes.append("the last page says that more pages follow: the export is not complete")
+    return export
+
+
+@contextmanager
+def _set_aside(wrong: list[BadRequest]) -> Iterator[None]:
+    """A line that cannot be read is listed and left out; its neighbours count."""
+    try:
+        yield
+    except BadRequest as exc:
+        wrong.append(exc)
+
+
+def _with_wrong(export: Export | None, wrong: list[BadRequest]) -> Export | None:
+    """The export with its unreadable lines listed. Raises the first one where nothing was readable."""
+    if wrong and (export is None or not (export.rows or export.other)):
+        raise wrong[0]
+    if export is not None:
+        export.unreadable += [str(exc) for exc in wrong]
     return export
 
 
@@ -140,7 +164,9 @@ def _json_export(bucket: Mapping[str, Any]) -> Export:
     return Export("OpenAI API", "openai") if "start_time" in bucket else Export("Anthropic Admin API", "anthropic")
 
 
-def _json_result(export: Export, day: date, result: Mapping[str, Any], place: Place) -> None:
+def _json_result(export: Export, day: date, result: Any, place: Place) -> None:
+    if not isinstance(result, dict):
+        raise place.wrong("a result is not an object")
     if export.provider == "openai":
         if isinstance(result.get("amount"), dict) or result.get("object") == "organization.costs.result":
             amount = result.get("amount") or {}
@@ -226,16 +252,18 @@ def _read_csv(text: str, name: str) -> Export:
     try:
         columns = [column.strip().lower().replace(" ", "_") for column in next(reader)]
         kind, provider, read_line = _csv_kind(set(columns), name)
-        export = Export(kind, provider)
+        export, wrong = Export(kind, provider), list[BadRequest]()
         for cells in reader:
-            told = {column: cell.strip() for column, cell in zip(columns, cells, strict=False)}
+            told = dict.fromkeys(columns, "") | {c: cell.strip() for c, cell in zip(columns, cells, strict=False)}
             if any(told.values()):
                 place = Place(name, f"line {reader.line_num}")
-                day = _csv_day(told, place)
-                export.days.add(day)
-                read_line(export, day, told, place)
+                with _set_aside(wrong):
+                    day = _csv_day(told, place)
+                    read_line(export, day, told, place)
+                    export.days.add(day)
     except csv.Error as exc:
         raise BadRequest(f"{name}, line {reader.line_num}: not CSV: {exc}") from exc
+    _with_wrong(export, wrong)
     return export
 
 

@@ -43,6 +43,7 @@ FIGURES: tuple[Figure, ...] = (
     "cost_usd",
 )
 _BINARY_NOISE_USD = Decimal("0.000001")
+_LISTED = 20  # unreadable lines that the report for people shows
 Status = Literal["matched", "different", "missing", "extra"]
 
 
@@ -76,6 +77,7 @@ class Report:
     lines: tuple[Line, ...]
     other: tuple[OtherCost, ...]
     notes: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()  # lines of the export that were left out, each with its place and reason
 
     @property
     def counts(self) -> Counter[str]:
@@ -83,8 +85,8 @@ class Report:
 
     @property
     def within_tolerance(self) -> bool:
-        """Whether every line matched: the exit code of the command."""
-        return all(line.status == "matched" for line in self.lines)
+        """Whether every line was readable and matched: the exit code of the command."""
+        return not self.unreadable and all(line.status == "matched" for line in self.lines)
 
     def totals(self) -> dict[Figure, tuple[int | Decimal, int | Decimal]]:
         """(theirs, ours) of every figure that the export states."""
@@ -110,7 +112,15 @@ def compare(export: Export, ours: Iterable[UsageRow], tolerance: Decimal = Decim
     notes = list(dict.fromkeys(export.notes))
     if outside:
         notes.append(f"{outside} of our rows are of days or providers that the export does not cover: not compared")
-    return Report(export.kind, export.provider, tolerance, tuple(lines), tuple(export.other), tuple(notes))
+    return Report(
+        export.kind,
+        export.provider,
+        tolerance,
+        tuple(lines),
+        tuple(export.other),
+        tuple(notes),
+        tuple(export.unreadable),
+    )
 
 
 def _by_day(rows: Iterable[UsageRow]) -> dict[date, list[UsageRow]]:
@@ -224,6 +234,9 @@ def render(report: Report) -> str:
         other[cost.item] += cost.cost_usd
     out += [f"not for tokens, not compared: {item} {amount} USD" for item, amount in sorted(other.items())]
     out += [f"note: {note}" for note in report.notes]
+    out += [f"left out: {line}" for line in report.unreadable[:_LISTED]]
+    if len(report.unreadable) > _LISTED:
+        out.append(f"left out: {len(report.unreadable) - _LISTED} further lines")
     counts = report.counts
     out.append(", ".join(f"{counts[status]} {status}" for status in ("matched", "different", "missing", "extra")))
     return "\n".join(out)
@@ -258,4 +271,5 @@ def to_json(report: Report) -> dict[str, Any]:
             {"day": cost.day.isoformat(), "item": cost.item, "cost_usd": f"{cost.cost_usd:f}"} for cost in report.other
         ],
         "notes": list(report.notes),
+        "unreadable": list(report.unreadable),
     }

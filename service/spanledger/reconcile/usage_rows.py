@@ -46,6 +46,7 @@ class Export:
     other: list[OtherCost] = field(default_factory=list)
     days: set[date] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)  # lines that were left out, each with its place and reason
 
 
 _FIGURES = ("calls", "input_tokens", "cache_read_input_tokens", "cache_write_input_tokens", "output_tokens", "cost_usd")
@@ -103,14 +104,19 @@ def read_money(value: object, currency: object, place: Place) -> Decimal:
     return number
 
 
+_DIGITS, _PLACES = 40, 40  # before and behind the point; `0E-6176` and `1E-50` are amounts of nothing
+
+
 def _number(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
         return None
     try:
-        number = Decimal(value)
+        number = Decimal(value.strip() if isinstance(value, str) else value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and abs(number.adjusted()) < 40 else None
+    if not number.is_finite() or number.adjusted() >= _DIGITS:
+        return None
+    return number if number.as_tuple().exponent >= -_PLACES else number.quantize(Decimal(1).scaleb(-_PLACES))  # type: ignore[operator]  # finite
 
 
 def total(counts: Iterable[int | None]) -> int | None:

@@ -1,6 +1,8 @@
 """How fast the books are kept: settlement, its lag under load, its cost as history grows, audit and re-pricing.
 
-Data: synthetic traces of ten spans as a LangGraph chat service makes them (server, workflow, two nodes, one model call
+Settlement is measured on three kinds of traffic: recorded (bench/recorded.py), varied (bench/varied.py) and alike.
+
+Alike, as all the rest: synthetic traces of ten spans as a LangGraph chat service makes them (server, workflow, two nodes, one model call
 seen by two instrumentations, a second model call, a tool, two HTTP client spans). They land in otel_traces, as the
 loader puts them there, and the view carries them on; settlement reads them in their own words. History is written to
 genai_spans and ledger as settlement leaves them.
@@ -9,13 +11,13 @@ genai_spans and ledger as settlement leaves them.
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from spanledger.bench import ingest, sender
+from spanledger.bench import ingest, landing, recorded, sender, varied
 from spanledger.bench.sender import Plan, sending
 from spanledger.bench.system import System
 from spanledger.ledger.ledger import Ledger
@@ -106,11 +108,18 @@ WHERE position IN (1, 6, 7, 8)
 
 
 def run(
-    spans: int = 500_000, history: tuple[int, ...] = (1_000_000, 20_000_000), reprice_calls: int = 1_000_000
+    spans: int = 500_000,
+    history: tuple[int, ...] = (1_000_000, 20_000_000),
+    reprice_calls: int = 1_000_000,
+    captures: Path | None = None,
 ) -> dict[str, Any]:
     """All figures as one JSON-ready dictionary; takes minutes, most of it making history."""
     return {
-        "settlement": settlement(spans),
+        "settlement": {
+            "recorded": settlement(spans // 5, lambda count, seed: recorded.bodies(count, captures, seed)),
+            "varied": settlement(spans // 5, varied.bodies),
+            "alike": settlement(spans),
+        },
         "lag": lag(),
         "history": [with_history(size) for size in history],
         "reprice": repricing(reprice_calls),
@@ -137,12 +146,20 @@ def _make(store: Store, sql: str, count: int, seed: str, spread_s: int = 3600) -
         store.command(sql, {"seed": seed, "first": start, "count": size, "spread_ms": spread_s * 1000})
 
 
-def settlement(spans: int) -> dict[str, Any]:
-    """Spans per second from queue to ledger and all rollups."""
+Bodies = Callable[[int, int], Iterator[tuple[bytes, int]]]  # at least so many spans, and the seed
+
+
+def settlement(spans: int, bodies: Bodies | None = None) -> dict[str, Any]:
+    """Spans per second from queue to ledger and all rollups; of traffic that comes as `bodies`, else of spans alike."""
     with _system() as (store, ledger):
-        _make(store, _LANDING, 20_000, "warm")
-        ledger.settler.settle_now()
-        _make(store, _LANDING, spans, "s")
+        if bodies is None:
+            _make(store, _LANDING, 20_000, "warm")
+            ledger.settler.settle_now()
+            _make(store, _LANDING, spans, "s")
+        else:
+            landing.land(store, bodies(5_000, 1))
+            ledger.settler.settle_now()
+            spans = landing.land(store, bodies(spans, 2))
         began, cpu = time.perf_counter(), time.process_time()
         entries = ledger.settler.settle_now()
         took, cpu = time.perf_counter() - began, time.process_time() - cpu

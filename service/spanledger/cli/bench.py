@@ -4,6 +4,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+from pathlib import Path
 from typing import Any
 
 from spanledger.errors import SettingsError
@@ -25,7 +26,7 @@ _BENCHMARKS = {
     "soak": "memory of every process under an even load; exit code 1 when it is not flat",
 }
 
-_TAKES = {"soak": ("minutes", "spans_per_s", "roles"), "ingest": ("roles",)}
+_TAKES = {"soak": ("minutes", "spans_per_s", "roles"), "ingest": ("roles",), "ledger": ("captures",)}
 _FLAGS = sorted({name for names in _TAKES.values() for name in names})
 
 
@@ -41,6 +42,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="N",
         help="the load of `soak` (default 10000: half of what two cores store and settle)",
+    )
+    parser.add_argument(
+        "--captures",
+        type=Path,
+        metavar="PATH",
+        help="recorded traffic for `ledger`: a folder or .tar.xz of bodies and truth files (default: the checkout's)",
     )
     parser.add_argument(
         "--roles",

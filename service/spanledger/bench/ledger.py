@@ -2,10 +2,10 @@
 
 Settlement is measured on three kinds of traffic: recorded (bench/recorded.py), varied (bench/varied.py) and alike.
 
-Alike, as all the rest: synthetic traces of ten spans as a LangGraph chat service makes them (server, workflow, two nodes, one model call
-seen by two instrumentations, a second model call, a tool, two HTTP client spans). They land in otel_traces, as the
-loader puts them there, and the view carries them on; settlement reads them in their own words. History is written to
-genai_spans and ledger as settlement leaves them.
+Alike, as in all the rest: traces of ten spans as a LangGraph chat service makes them (server, workflow, two nodes, one
+model call seen by two instrumentations, a second model call, a tool, two HTTP client spans). They land in otel_traces,
+as the loader puts them there, and the view carries them on; settlement reads them in their own words. History is
+written to genai_spans and ledger as settlement leaves them.
 """
 
 import shutil

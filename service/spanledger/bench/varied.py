@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from spanledger.bench.workload import fill
 
@@ -81,7 +81,7 @@ class _Trace:
         provider, model = rng.choice(_MODELS)
         tokens_in, tokens_out = rng.randint(1, 30_000), rng.randint(1, 4_000)
         identity = f"chatcmpl-{rng.getrandbits(96):x}"
-        inner = self._maybe(
+        inner: dict[str, Any] = self._maybe(
             {
                 "gen_ai.response.model": model,
                 "gen_ai.response.id": identity,
@@ -100,7 +100,7 @@ class _Trace:
         inner |= {"gen_ai.operation.name": "chat", "gen_ai.provider.name": provider, "gen_ai.request.model": model}
         inner |= {"gen_ai.usage.input_tokens": tokens_in, "gen_ai.usage.output_tokens": tokens_out}
         if rng.random() < 0.5:
-            outer = {"openinference.span.kind": "LLM", "llm.model_name": model, "llm.provider": provider}
+            outer: dict[str, Any] = {"openinference.span.kind": "LLM", "llm.model_name": model, "llm.provider": provider}
             outer |= {"llm.token_count.prompt": tokens_in, "llm.token_count.completion": tokens_out}
             outer |= self._maybe({"llm.token_count.total": tokens_in + tokens_out, "langgraph.node": "model"})
             parent = self._span("openinference.instrumentation.langchain", "ChatModel", parent, outer)
@@ -116,7 +116,7 @@ class _Trace:
                 agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": f"agent-{rng.randrange(30)}"}
                 self._span(_SCOPES[0], "invoke_agent", parent, agent)
             case _:
-                request = {"http.request.method": rng.choice(("GET", "POST")), "server.address": "db.internal"}
+                request: dict[str, Any] = {"http.request.method": rng.choice(("GET", "POST")), "server.address": "db.internal"}
                 request |= {"http.response.status_code": rng.choice((200, 200, 404)), "server.port": 5432}
                 self._span("http", request["http.request.method"], parent, request)
 
@@ -127,7 +127,7 @@ class _Trace:
         self, scope: str, name: str, parent: Span | None, attributes: dict[str, Any], failed: bool = False
     ) -> Span:
         rng = self._rng
-        span = self._scopes[scope].spans.add(name=name, kind=rng.randint(1, 3), flags=257)
+        span = self._scopes[scope].spans.add(name=name, kind=Span.SPAN_KIND_INTERNAL, flags=257)
         span.trace_id, span.span_id = self._id, rng.randbytes(8)
         if parent is not None:
             span.parent_span_id = parent.span_id
@@ -135,7 +135,7 @@ class _Trace:
         span.start_time_unix_nano = self._now
         span.end_time_unix_nano = self._now + rng.randrange(1_000_000, 5_000_000_000)
         if failed:
-            span.status.code, span.status.message = 2, "RateLimitError: slow down"
+            span.status.code, span.status.message = Status.STATUS_CODE_ERROR, "RateLimitError: slow down"
         items = list(attributes.items())
         rng.shuffle(items)
         fill(span.attributes, dict(items))

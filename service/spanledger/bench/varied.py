@@ -100,7 +100,11 @@ class _Trace:
         inner |= {"gen_ai.operation.name": "chat", "gen_ai.provider.name": provider, "gen_ai.request.model": model}
         inner |= {"gen_ai.usage.input_tokens": tokens_in, "gen_ai.usage.output_tokens": tokens_out}
         if rng.random() < 0.5:
-            outer: dict[str, Any] = {"openinference.span.kind": "LLM", "llm.model_name": model, "llm.provider": provider}
+            outer: dict[str, Any] = {
+                "openinference.span.kind": "LLM",
+                "llm.model_name": model,
+                "llm.provider": provider,
+            }
             outer |= {"llm.token_count.prompt": tokens_in, "llm.token_count.completion": tokens_out}
             outer |= self._maybe({"llm.token_count.total": tokens_in + tokens_out, "langgraph.node": "model"})
             parent = self._span("openinference.instrumentation.langchain", "ChatModel", parent, outer)
@@ -116,7 +120,10 @@ class _Trace:
                 agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": f"agent-{rng.randrange(30)}"}
                 self._span(_SCOPES[0], "invoke_agent", parent, agent)
             case _:
-                request: dict[str, Any] = {"http.request.method": rng.choice(("GET", "POST")), "server.address": "db.internal"}
+                request: dict[str, Any] = {
+                    "http.request.method": rng.choice(("GET", "POST")),
+                    "server.address": "db.internal",
+                }
                 request |= {"http.response.status_code": rng.choice((200, 200, 404)), "server.port": 5432}
                 self._span("http", request["http.request.method"], parent, request)
 

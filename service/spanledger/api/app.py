@@ -16,7 +16,7 @@ from spanledger.runtime.services import Services
 # installed is left out.
 _ROUTERS = {
     "": ("health", "dead_letters"),
-    "chat": ("chat", "openai_compat", "jobs", "agents", "tools", "documents", "embeddings", "feedback"),
+    "chat": ("chat", "openai_compat", "openai_more", "jobs", "agents", "tools", "documents", "embeddings", "feedback"),
     "api": (
         "conversations",
         "usage",

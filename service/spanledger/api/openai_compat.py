@@ -7,13 +7,15 @@ Clients bring their own history, so none is kept for them.
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
+from spanledger.access import Principal
 from spanledger.api import problems
 from spanledger.api.inputs import MAX_ID_CHARS, Fallbacks, Model, Text
 from spanledger.api.replies import finished
@@ -53,6 +55,8 @@ PASSED_ON = (
     "verbosity",
     "web_search_options",
 )
+# What OpenAI takes that concerns its own storage and caches: without effect on an answer or on what is measured.
+_WITHOUT_EFFECT = frozenset({"store", "prompt_cache_key", "prompt_cache_retention"})
 _INTERNAL = frozenset({"provider_specific_fields", "citations"})  # LiteLLM's own, not OpenAI's
 
 router = APIRouter(tags=["openai"])
@@ -67,7 +71,7 @@ class StreamOptions(BaseModel):
 class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    role: Text
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 
 class CompletionRequest(BaseModel):
@@ -83,10 +87,28 @@ class CompletionRequest(BaseModel):
     user: Text | None = None
     safety_identifier: Text | None = None
     metadata: dict[str, Any] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
+    seed: int | None = None
+
+    @model_validator(mode="after")
+    def _refuse_unknown(self) -> "CompletionRequest":
+        unknown = sorted(set(self.model_extra or ()) - set(PASSED_ON) - _WITHOUT_EFFECT)
+        if unknown:
+            raise ValueError(f"unknown parameter {unknown[0][:100]!r}: it would be dropped")
+        return self
 
     def parameters(self) -> dict[str, Any]:
-        extra = self.model_extra or {}
-        return {name: extra[name] for name in PASSED_ON if extra.get(name) is not None}
+        given = {name: getattr(self, name) for name in type(self).model_fields} | (self.model_extra or {})
+        return {name: given[name] for name in PASSED_ON if given.get(name) is not None}
 
 
 @router.post("/v1/chat/completions")
@@ -98,28 +120,14 @@ async def complete(
 ) -> Response:
     """Answers as the model does, in OpenAI's format; with `stream` as server-sent chunks up to `[DONE]`."""
     _refuse_broken_text(asked)
-    metadata = asked.metadata or {}
-    headers = request.headers
-    model = asked.model or ""
-    agent = _first(model.removeprefix(_AGENT)) if model.startswith(_AGENT) else ""
-    order = Order(
-        principal=principal,
-        conversation_id=_first(
-            headers.get("x-conversation-id"),
-            headers.get("x-session-id"),
-            metadata.get("conversation_id"),
-            metadata.get("session_id"),
-        ),
-        user_id=_first(asked.user, asked.safety_identifier, metadata.get("user_id")),
-        agent=agent or _first(headers.get("x-agent"), metadata.get("agent")),
-        model="" if agent else model,
-        fallbacks=tuple(asked.fallbacks),
-        parameters=asked.parameters(),
+    user = asked.user or asked.safety_identifier
+    order = order_of(request.headers, asked.model, user, asked.metadata, principal).completed(
+        fallbacks=tuple(asked.fallbacks), parameters=asked.parameters()
     )
     messages = [message.model_dump(exclude_unset=True) for message in asked.messages]
     completion = Completion(order, messages, stream=asked.stream)
     if not asked.stream:
-        return JSONResponse(_body(await services.runner.complete(completion)))
+        return JSONResponse(completion_body(await services.runner.complete(completion)))
     running = Running(lambda emit: services.runner.complete(completion, emit))
     await running.begin(request)
     wants_usage = asked.stream_options is not None and asked.stream_options.include_usage
@@ -130,18 +138,38 @@ async def complete(
 async def models(services: Annotated[Services, Depends(services_of)], principal: Caller) -> dict[str, Any]:
     """The models that work here without further ado, the tenant's own names and its agents among them; any other
     LiteLLM name can be asked for too."""
+    return {"object": "list", "data": model_list(services, principal)}
+
+
+def model_list(services: Services, principal: Principal) -> list[dict[str, Any]]:
+    """The models of `GET /v1/models`, the default one first."""
     own: list[str] = []
     if services.platform is not None:
         own += services.platform.models.enabled(principal.tenant)
         own += (f"{_AGENT}{agent.name}" for agent in services.platform.agents.all(principal.tenant))
     names = dict.fromkeys((services.settings.default_model, *own, *(f"offline/{name}" for name in CHAT_MODELS)))
     created = 1_767_225_600  # 2026-01-01, for clients that insist on a number
-    return {
-        "object": "list",
-        "data": [
-            {"id": name, "object": "model", "created": created, "owned_by": name.partition("/")[0]} for name in names
-        ],
-    }
+    return [{"id": name, "object": "model", "created": created, "owned_by": name.partition("/")[0]} for name in names]
+
+
+def order_of(
+    headers: Headers, model: str | None, user: str | None, metadata: dict[str, Any] | None, principal: Principal
+) -> Order:
+    """Conversation, user, agent and model that a request of OpenAI's API names."""
+    more, model = metadata or {}, model or ""
+    agent = _first(model.removeprefix(_AGENT)) if model.startswith(_AGENT) else ""
+    return Order(
+        principal=principal,
+        conversation_id=_first(
+            headers.get("x-conversation-id"),
+            headers.get("x-session-id"),
+            more.get("conversation_id"),
+            more.get("session_id"),
+        ),
+        user_id=_first(user, more.get("user_id")),
+        agent=agent or _first(headers.get("x-agent"), more.get("agent")),
+        model="" if agent else model,
+    )
 
 
 def _refuse_broken_text(asked: CompletionRequest) -> None:
@@ -164,10 +192,10 @@ def _first(*candidates: Any) -> str:
     return ""
 
 
-def _body(outcome: Outcome) -> dict[str, Any]:
+def completion_body(outcome: Outcome) -> dict[str, Any]:
     """The provider's answer; usage is ours where the provider sent none."""
     body: dict[str, Any] = _clean(outcome.reply.response)
-    return body | {"usage": _usage(outcome)}
+    return body | {"usage": usage_body(outcome)}
 
 
 async def _events(running: Running, wants_usage: bool) -> AsyncIterator[str]:
@@ -186,11 +214,11 @@ async def _events(running: Running, wants_usage: bool) -> AsyncIterator[str]:
         return
     if wants_usage:
         last = {key: chunk[key] for key in ("id", "object", "created", "model") if key in chunk}
-        yield event({**last, "choices": [], "usage": _usage(outcome)})
+        yield event({**last, "choices": [], "usage": usage_body(outcome)})
     yield event("[DONE]")
 
 
-def _usage(outcome: Outcome) -> dict[str, Any]:
+def usage_body(outcome: Outcome) -> dict[str, Any]:
     """Tokens of the answering call in OpenAI's form, its details too."""
     used = outcome.calls[-1].usage
     assert used is not None

@@ -70,6 +70,7 @@ def openai_error(error: Exception) -> dict[str, Any]:
 
 
 _NOT_FOUND = "model_not_found"
+_OPENAI_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/models")
 _OPENAI_KINDS = {
     401: "authentication_error",
     402: "insufficient_quota",
@@ -99,7 +100,7 @@ def _framework(
 
 def for_openai(request: Request) -> bool:
     """Whether the request came to a path of OpenAI's API."""
-    return request.url.path in {"/v1/chat/completions", "/v1/embeddings", "/v1/models"}
+    return request.url.path.startswith(_OPENAI_PATHS)
 
 
 async def _expected(request: Request, error: Exception) -> Response:

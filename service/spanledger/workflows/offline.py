@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,7 +45,8 @@ class OfflineProvider(CustomLLM):  # type: ignore[misc] # litellm is untyped
         self._refused: OrderedDict[str, None] = OrderedDict()
 
     def completion(self, model: str, messages: list[dict[str, Any]], **kwargs: Any) -> ModelResponse:
-        return _response(kwargs["model_response"], model, self._answer(model, messages, kwargs, stream=False))
+        choices = (kwargs.get("optional_params") or {}).get("n") or 1
+        return _response(kwargs["model_response"], model, self._answer(model, messages, kwargs, stream=False), choices)
 
     async def acompletion(self, model: str, messages: list[dict[str, Any]], **kwargs: Any) -> ModelResponse:
         return self.completion(model, messages, **kwargs)
@@ -91,6 +93,10 @@ class OfflineProvider(CustomLLM):  # type: ignore[misc] # litellm is untyped
             raise litellm.InternalServerError("offline: failing as asked", llm_provider=PROVIDER, model=model)
         if model == "error-400":
             raise litellm.BadRequestError("offline: refused as asked", model=model, llm_provider=PROVIDER)
+        given = kwargs.get("optional_params") or {}
+        if given.get("logprobs") or (stream and (given.get("n") or 1) > 1):
+            what = "log probabilities" if given.get("logprobs") else "several choices in a stream"
+            raise litellm.BadRequestError(f"offline: {what} are not offered", model=model, llm_provider=PROVIDER)
         if model == "flaky-429" and self._refuse_once(offline_answers.fingerprint(messages)):
             raise litellm.RateLimitError("offline: the first request is refused", llm_provider=PROVIDER, model=model)
         return offline_answers.answer(model, messages, kwargs.get("optional_params") or {})
@@ -137,7 +143,13 @@ def _calls(answer: Answer) -> list[dict[str, Any]]:
     ]
 
 
-def _response(response: ModelResponse, model: str, answer: Answer) -> ModelResponse:
+def _response(response: ModelResponse, model: str, answer: Answer, count: int) -> ModelResponse:
+    """`count` equal choices: the models are deterministic."""
+    answer = replace(
+        answer,
+        completion_tokens=answer.completion_tokens * count,
+        reasoning_tokens=answer.reasoning_tokens * count,
+    )
     calls = [{k: v for k, v in call.items() if k != "index"} for call in _calls(answer)]
     message = LiteLLMMessage(role="assistant", content=answer.content or None, tool_calls=calls or None)
     if answer.reasoning:
@@ -145,7 +157,7 @@ def _response(response: ModelResponse, model: str, answer: Answer) -> ModelRespo
     response.id = f"chatcmpl-{uuid.uuid4().hex}"
     response.model = _served_as(model)
     response.created = int(time.time())
-    response.choices = [Choices(index=0, message=message, finish_reason=answer.finish_reason)]
+    response.choices = [Choices(index=i, message=message, finish_reason=answer.finish_reason) for i in range(count)]
     if model != "no-usage":
         response.usage = LiteLLMUsage(**_usage(answer))
     return response

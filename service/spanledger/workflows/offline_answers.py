@@ -74,6 +74,8 @@ def answer(model: str, messages: Sequence[Mapping[str, Any]], parameters: Mappin
     spoken = tokens.count(content) + sum(4 + tokens.count(c["name"]) + tokens.count(c["arguments"]) for c in calls)
     finish = "tool_calls" if calls else "stop"
     limit = parameters.get("max_completion_tokens") or parameters.get("max_tokens")
+    if not calls and (cut := _before_stop(content, parameters.get("stop"))) != content:
+        content, spoken = cut, tokens.count(cut)
     if isinstance(limit, int) and not calls and reasoning_tokens + spoken > limit:
         content, spoken = _shortened(content, max(limit - reasoning_tokens, 0))
         reasoning_tokens, finish = min(reasoning_tokens, limit), "length"
@@ -91,6 +93,14 @@ def answer(model: str, messages: Sequence[Mapping[str, Any]], parameters: Mappin
         cache_write_tokens=written,
         reasoning_tokens=reasoning_tokens,
     )
+
+
+def _before_stop(content: str, stop: Any) -> str:
+    """The content up to the first of the stop sequences."""
+    found = [
+        at for text in ([stop] if isinstance(stop, str) else stop or ()) if text and (at := content.find(text)) >= 0
+    ]
+    return content[: min(found)] if found else content
 
 
 def fingerprint(messages: Sequence[Mapping[str, Any]]) -> str:

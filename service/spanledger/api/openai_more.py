@@ -1,0 +1,175 @@
+"""The rest of OpenAI's API that its clients use: the Responses API, legacy completions, one model by its name.
+
+Ids, users and agents are read as openai_compat.py does. Nothing is kept between requests, so what would need that
+(`previous_response_id`, `background`, `conversation`) is refused.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+from spanledger.api import problems
+from spanledger.api.inputs import Model, Text
+from spanledger.api.openai_compat import completion_body, model_list, order_of, usage_body
+from spanledger.api.replies import finished
+from spanledger.api.streams import EventStream, Running, event
+from spanledger.errors import BadRequest
+from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.workflows import Completion, Outcome, openai_formats
+from spanledger.workflows.model import Chunk, UnknownModel
+
+MAX_ITEMS = 10_000
+MAX_PROMPTS = 100
+_STATEFUL = ("previous_response_id", "conversation", "background", "prompt")
+router = APIRouter(tags=["openai"])
+
+
+class ResponsesRequest(BaseModel):
+    """A request of the Responses API. Fields that are not named here are translated by LiteLLM."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: Model | None = None
+    input: Text | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_ITEMS)]
+    instructions: Text | None = None
+    stream: bool = False
+    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    user: Text | None = None
+    safety_identifier: Text | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class TextRequest(BaseModel):
+    """A legacy completion. Each prompt becomes a chat of one message."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Model | None = None
+    prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS)]
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
+    seed: int | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logit_bias: dict[str, float] | None = None
+    stream: bool = False
+    stream_options: dict[str, Any] | None = None
+    user: Text | None = None
+    echo: Literal[False] = False
+    best_of: Literal[1] | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        names = ("max_tokens", "temperature", "top_p", "n", "stop", "seed", "frequency_penalty", "presence_penalty")
+        return {name: value for name in (*names, "logit_bias") if (value := getattr(self, name)) is not None}
+
+
+Parts = Annotated[Services, Depends(services_of)]
+
+
+@router.post("/v1/responses")
+async def create_response(request: Request, asked: ResponsesRequest, services: Parts, principal: Caller) -> Response:
+    """Answers in the format of OpenAI's Responses API; with `stream` as its server-sent events."""
+    body = asked.model_dump(exclude_unset=True)
+    if kept := [name for name in _STATEFUL if body.get(name)]:
+        raise BadRequest(f"{kept[0]} needs answers that are kept between requests; send the whole input instead")
+    messages, parameters = await asyncio.to_thread(openai_formats.chat_request, body)  # may import LiteLLM
+    order = order_of(request.headers, asked.model, asked.user or asked.safety_identifier, asked.metadata, principal)
+    completion = Completion(order.completed(parameters=parameters), messages, stream=asked.stream)
+    if not asked.stream:
+        outcome = await services.runner.complete(completion)
+        return JSONResponse(openai_formats.response_of(body, completion_body(outcome)))
+    running = Running(lambda emit: services.runner.complete(completion, emit))
+    await running.begin(request)
+    return EventStream(running, _response_events(body, running))
+
+
+async def _response_events(body: dict[str, Any], running: Running) -> AsyncIterator[str]:
+    try:
+        async for found in openai_formats.response_events(body, _chunks_with_usage(running)):
+            yield event(found, str(found.get("type") or ""))
+    except _Failed as exc:
+        error = problems.openai_error(exc.error)
+        yield event({"type": "error", "code": error["code"], "message": error["message"], "param": None}, "error")
+
+
+class _Failed(Exception):
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+async def _chunks_with_usage(running: Running) -> AsyncIterator[Chunk]:
+    """The chunks, then one with the usage. Raises _Failed with the error that ended the answer."""
+    chunk: Chunk = {}
+    async for piece in running.pieces():
+        if piece is not None and "usage" not in piece.value:
+            chunk = piece.value
+            yield chunk
+    outcome = finished(running)
+    if not isinstance(outcome, Outcome):
+        raise _Failed(outcome)
+    head: Chunk = {key: chunk[key] for key in ("id", "object", "created", "model") if key in chunk}
+    yield {**head, "choices": [], "usage": usage_body(outcome)}
+
+
+@router.post("/v1/completions")
+async def create_text_completion(request: Request, asked: TextRequest, services: Parts, principal: Caller) -> Response:
+    """A legacy completion, of chat models too; with `stream` as server-sent chunks up to `[DONE]`."""
+    prompts = openai_formats.text_prompts(asked.prompt)
+    order = order_of(request.headers, asked.model, asked.user, None, principal).completed(parameters=asked.parameters())
+    if asked.stream:
+        if len(prompts) > 1:
+            raise BadRequest("one prompt can be streamed at a time")
+        completion = Completion(order, prompts, stream=True)
+        running = Running(lambda emit: services.runner.complete(completion, emit))
+        await running.begin(request)
+        return EventStream(running, _text_events(running, bool((asked.stream_options or {}).get("include_usage"))))
+    outcomes = [await services.runner.complete(Completion(order, [prompt])) for prompt in prompts]
+    choices: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        choices += openai_formats.text_choices(completion_body(outcome), len(choices))
+    return JSONResponse({**_text_head(completion_body(outcomes[0])), "choices": choices, "usage": _total(outcomes)})
+
+
+async def _text_events(running: Running, wants_usage: bool) -> AsyncIterator[str]:
+    head: dict[str, Any] = {}
+    async for piece in running.pieces():
+        if piece is None or "usage" in piece.value:
+            continue
+        head = _text_head(piece.value)
+        yield event({**head, "choices": openai_formats.text_choices(piece.value, 0)})
+    outcome = finished(running)
+    if not isinstance(outcome, Outcome):
+        yield event({"error": problems.openai_error(outcome)})
+        return
+    if wants_usage:
+        yield event({**head, "choices": [], "usage": usage_body(outcome)})
+    yield event("[DONE]")
+
+
+def _text_head(completion: dict[str, Any]) -> dict[str, Any]:
+    return {key: completion.get(key) for key in ("id", "created", "model")} | {"object": "text_completion"}
+
+
+def _total(outcomes: list[Outcome]) -> dict[str, int]:
+    used = [usage_body(outcome) for outcome in outcomes]
+    return {name: sum(one[name] for one in used) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+
+
+@router.get("/v1/models/{model:path}")
+async def get_model(model: str, services: Parts, principal: Caller) -> dict[str, Any]:
+    """One model of the list, as clients look up a configured name."""
+    for found in model_list(services, principal):
+        if found["id"] == model:
+            return found
+    raise UnknownModel(f"there is no model {model[:100]!r}; GET /v1/models lists them")

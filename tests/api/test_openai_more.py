@@ -114,7 +114,8 @@ def test_a_legacy_completion_streams(service: ChatService, client: openai.OpenAI
         model="offline/small", prompt="in 12 words", stream=True, stream_options={"include_usage": True}
     )
     assert "".join(piece.choices[0].text for piece in pieces) == whole.choices[0].text
-    assert last.usage and whole.usage
+    assert last.usage
+    assert whole.usage
     assert last.usage.total_tokens == whole.usage.total_tokens
 
 

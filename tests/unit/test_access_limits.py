@@ -19,9 +19,7 @@ from spanledger.errors import LimitExceeded
 from spanledger.pricing import Priced, Usage
 from spanledger.store.client import Store
 from spanledger.store.registry import Registry
-from spanledger.workflows.calls import CallRecord, Run
-from spanledger.workflows.intent import Intent
-from spanledger.workflows.order import Order
+from spanledger.workflows.run import CallRecord, Intent, Order, Run
 
 EVENING = datetime(2026, 11, 30, 23, 59, 30, tzinfo=UTC)  # of a day and of a month
 Put = Callable[..., None]

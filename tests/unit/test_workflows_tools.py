@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from spanledger.workflows.tool import Tool
 from spanledger.workflows.tools import ToolError
 from spanledger.workflows.tools.builtin import CALCULATOR, CLOCK, CONVERT_UNITS, calculate, convert_units
-from spanledger.workflows.tools.tool import Tool
 
 
 @pytest.mark.parametrize(

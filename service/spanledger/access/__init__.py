@@ -1,5 +1,5 @@
 """Who may do what: principals, keys, permissions, limits and budgets."""
 
-from spanledger.access.principal import DEFAULT_TENANT, LOCAL, Principal
+from spanledger.principal import DEFAULT_TENANT, LOCAL, Principal
 
 __all__ = ["DEFAULT_TENANT", "LOCAL", "Principal"]

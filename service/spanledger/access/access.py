@@ -1,7 +1,7 @@
 """Access to one data folder: who asks, what they may, how much of it, and what is told about it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from spanledger.access import operator
 from spanledger.access.authentication import Authentication
@@ -15,8 +15,7 @@ from spanledger.store.client import Store
 from spanledger.store.registry import Registry
 from spanledger.telemetry import Telemetry
 
-if TYPE_CHECKING:
-    from spanledger.ingest.service import Ingest
+Senders = Callable[[], Mapping[str, int]]  # requests at the OTLP door since the start, by `<key id>/<HTTP status>`
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,10 @@ class Access:
         self.reports.close()
 
 
-def build(settings: Settings, registry: Registry, store: Store, telemetry: Telemetry, ingest: "Ingest") -> Access:
+def build(settings: Settings, registry: Registry, store: Store, telemetry: Telemetry, senders: Senders) -> Access:
     ring = KeyRing(registry)
     reports = Reports(telemetry)
-    reports.watch(DoorWatch(ring, reports, ingest.senders).look)
+    reports.watch(DoorWatch(ring, reports, senders).look)
     reports.start()
     token = operator.read(settings.data_dir)
     limits = LimitBook(registry)

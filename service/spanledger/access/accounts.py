@@ -17,7 +17,7 @@ from spanledger.stats.consumption import Used, consumption
 from spanledger.store.client import Store
 
 if TYPE_CHECKING:
-    from spanledger.workflows.calls import CallRecord
+    from spanledger.workflows.run import CallRecord
 
 MINUTE = timedelta(minutes=1)
 _FRESH_S = 1.0  # a look at the books is good for it, or for 20 times what it took

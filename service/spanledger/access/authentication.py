@@ -6,8 +6,8 @@ import hmac
 from collections.abc import Iterable
 
 from spanledger.access.keys import KeyRing, RefusedKey
-from spanledger.access.principal import LOCAL, Principal
 from spanledger.errors import Unauthenticated
+from spanledger.principal import LOCAL, Principal
 
 
 class Authentication:

@@ -20,9 +20,7 @@ from spanledger.store.client import Store
 from spanledger.telemetry import Telemetry, audit
 
 if TYPE_CHECKING:
-    from spanledger.workflows.calls import Run
-    from spanledger.workflows.intent import Intent
-    from spanledger.workflows.order import Order
+    from spanledger.workflows.run import Intent, Order, Run
 
 _FRESH_BEFORE_REFUSAL_S = 0.2
 _MANY_ACCOUNTS = 5_000  # beyond it the idle ones are forgotten

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
-from spanledger.access.principal import Principal, Role
 from spanledger.errors import BadRequest, NotFound, Unauthenticated
+from spanledger.principal import Principal, Role
 from spanledger.store.registry import Entry, Registry
 
 KIND = "key"

@@ -6,12 +6,12 @@ from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from spanledger.access.principal import DEFAULT_TENANT
 from spanledger.errors import BadRequest
+from spanledger.principal import DEFAULT_TENANT
 from spanledger.store.registry import Entry, Registry
 
 if TYPE_CHECKING:
-    from spanledger.workflows.order import Order
+    from spanledger.workflows.run import Order
 
 KIND = "limit"
 Scope = Literal["user", "tenant", "key", "workflow"]

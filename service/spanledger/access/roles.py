@@ -9,7 +9,7 @@ admin    everything of its tenant
 
 import re
 
-from spanledger.access.principal import Principal
+from spanledger.principal import Principal
 
 _TALKS = (
     ("POST", re.compile(r"/v1/conversations/[^/]+/messages")),

@@ -17,7 +17,7 @@ from opentelemetry import context as otel
 from spanledger.analysis import rules
 from spanledger.telemetry import Telemetry, ids
 from spanledger.workflows import Order
-from spanledger.workflows.calls import Run
+from spanledger.workflows.run import Run
 
 EVENT: Final = "spanledger.analysis"
 QUEUE_SIZE = 10_000

@@ -14,7 +14,7 @@ from spanledger.access.keys import RefusedKey
 from spanledger.access.roles import may_call
 from spanledger.api import problems
 from spanledger.errors import Refused, Unauthenticated
-from spanledger.telemetry import audit, genai, ids
+from spanledger.telemetry import audit, errors, ids
 
 OPEN = frozenset({"/healthz", "/readyz"})
 _INVALID = frozenset({400, 408, 413, 415, 422})
@@ -85,7 +85,7 @@ def _refuse(access: Access, scope: Scope, error: Unauthenticated) -> Response:
     access.reports.note(
         audit.SECURITY, "key.refuse", "denied", tenant=tenant, key_id=key_id, target="api", reason=reason, status=401
     )
-    genai.fail(trace.get_current_span(), error)
+    errors.fail(trace.get_current_span(), error)
     response = problems.of_error(error, openai=problems.for_openai(Request(scope)))
     if "text/html" in Headers(scope=scope).get("accept", ""):
         # A person with a browser: it will ask for a password, which is the key.
@@ -96,7 +96,7 @@ def _refuse(access: Access, scope: Scope, error: Unauthenticated) -> Response:
 def _forbid(principal: Principal, scope: Scope) -> Response:
     who = f"key {principal.key_id} has the role {principal.role}, which" if principal.key_id else "this caller"
     error = Refused(f"{who} may not {scope['method']} {scope['path'][:200]}")
-    genai.fail(trace.get_current_span(), error)
+    errors.fail(trace.get_current_span(), error)
     return problems.of_error(error, openai=problems.for_openai(Request(scope)))
 
 

@@ -16,7 +16,7 @@ from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
 from spanledger.errors import TooLarge
 from spanledger.runtime.services import Caller, Services, services_of
 from spanledger.workflows import Order, Outcome, Turn
-from spanledger.workflows.retriever import Hit
+from spanledger.workflows.run import Hit
 
 MAX_CONTENT_BYTES = 512 * 1024  # of one message, in UTF-8
 

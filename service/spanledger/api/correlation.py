@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spanledger.api import problems
-from spanledger.telemetry import genai, ids
+from spanledger.telemetry import errors, ids
 
 HEADER = "X-Correlation-ID"
 MAX_LENGTH = 256
@@ -72,7 +72,7 @@ class Correlation:
                 await self._app(scope, receive_limited, send_named)
             except Exception as exc:
                 _log.exception("%s %s failed", scope["method"], scope["path"])
-                genai.fail(span, exc)
+                errors.fail(span, exc)
                 if started:
                     raise  # the server cuts the connection: that is all that can still be said
                 response = problems.of_error(exc, openai=problems.for_openai(Request(scope)))

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 
 from spanledger.errors import SpanledgerError
 from spanledger.telemetry import ids
-from spanledger.telemetry.genai import error_type
+from spanledger.telemetry.errors import error_type
 from spanledger.workflows.model import ModelError
 
 MEDIA_TYPE = "application/problem+json"

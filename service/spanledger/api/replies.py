@@ -8,7 +8,7 @@ from spanledger.api.streams import Running
 from spanledger.errors import SpanledgerError
 from spanledger.stats import usage
 from spanledger.workflows import Outcome
-from spanledger.workflows.calls import CallRecord
+from spanledger.workflows.run import CallRecord
 
 _log = logging.getLogger(__name__)
 _TOKENS = (

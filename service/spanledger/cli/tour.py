@@ -12,6 +12,7 @@ from pathlib import Path
 
 from spanledger import settings
 from spanledger.cli.common import add_place, place, running_api
+from spanledger.cli.import_ import submit
 from spanledger.client import Api
 from spanledger.errors import SpanledgerError, StoreError
 from spanledger.settings import Settings
@@ -98,7 +99,7 @@ def _go_round(api: Api, only: str) -> int:
 
 def _made(api: Api, number: int, stop: Callable[[Tourist], None]) -> bool:
     title = (stop.__doc__ or "").strip()
-    tour = Tourist(api, stop.__name__.replace("_", "-"))
+    tour = Tourist(api, stop.__name__.replace("_", "-"), submit)
     started = time.monotonic()
     try:
         stop(tour)

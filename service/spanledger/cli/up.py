@@ -41,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from spanledger.api.app import create_app
     from spanledger.runtime import serve
 
     shown = logging.StreamHandler(sys.stderr)
@@ -62,5 +63,6 @@ def run(options: argparse.Namespace) -> int:
         raise SettingsError("--demo talks to the chat service; give --roles chat too, or no roles for all")
     return serve.run(
         settings,
+        create_app,
         (lambda url, say: demo.play(url, say, operator.read(settings.data_dir))) if options.demo else None,
     )

@@ -9,7 +9,7 @@ from typing import Any
 from spanledger.configuration.assignment import Variant, assigned
 from spanledger.errors import BadRequest, NotFound
 from spanledger.store.registry import Entry, Registry
-from spanledger.workflows.order import Order
+from spanledger.workflows.run import Order
 
 KIND = "experiment"
 

@@ -7,7 +7,7 @@ from typing import Any
 from spanledger.errors import BadRequest
 from spanledger.store.registry import Registry
 from spanledger.workflows.model import UnknownModel
-from spanledger.workflows.order import Order
+from spanledger.workflows.run import Order
 
 KIND, NAME = "model-registry", "models"
 _MAX_HOPS = 8  # from one name to the next

@@ -6,7 +6,7 @@ from typing import Any
 
 from spanledger.errors import BadRequest
 from spanledger.store.registry import Registry
-from spanledger.workflows.order import Order
+from spanledger.workflows.run import Order
 
 PROFILE, PREFERENCES = "profile", "preferences"
 _log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Any
 from spanledger.configuration.template import Template
 from spanledger.errors import BadRequest, NotFound
 from spanledger.store.registry import Entry, Registry
-from spanledger.workflows.order import Order
+from spanledger.workflows.run import Order
 
 KIND, LABELS = "prompt", "prompt-labels"
 PRODUCTION = "production"  # what a bare name means, where it is set; else the newest version

@@ -16,9 +16,8 @@ from spanledger.evaluations.recent import about
 from spanledger.evaluations.verdict import Exchange
 from spanledger.telemetry.evaluation import About
 from spanledger.workflows import Runner
-from spanledger.workflows.calls import Run
 from spanledger.workflows.model import Message
-from spanledger.workflows.order import Order
+from spanledger.workflows.run import Order, Run
 
 QUEUE = 1_000  # waiting evaluations; beyond it they are dropped and counted
 WORKERS = 2

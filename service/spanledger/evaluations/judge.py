@@ -8,7 +8,7 @@ from typing import Any
 from spanledger.access import Principal
 from spanledger.errors import SpanledgerError
 from spanledger.evaluations.verdict import Exchange, Verdict
-from spanledger.telemetry import genai
+from spanledger.telemetry import errors
 from spanledger.workflows import Completion, Order, Runner
 
 WORKFLOW = "evaluation"
@@ -46,7 +46,7 @@ async def judge(
     try:
         outcome = await runner.complete(Completion(order, [{"role": "user", "content": material}]))
     except SpanledgerError as exc:
-        return Verdict(None, error_type=genai.error_type(exc), explanation=str(exc)[:_MAX_EXPLANATION]), ""
+        return Verdict(None, error_type=errors.error_type(exc), explanation=str(exc)[:_MAX_EXPLANATION]), ""
     return _read(str(outcome.reply.message.get("content") or ""), float(settings["pass_from"])), outcome.trace_id
 
 

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 from opentelemetry import trace
 
 from spanledger.telemetry.evaluation import About
-from spanledger.workflows.calls import Run
-from spanledger.workflows.order import Order
+from spanledger.workflows.run import Order, Run
 
 KEPT = 10_000
 

@@ -12,13 +12,13 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
 from spanledger.access import Principal
-from spanledger.access.principal import Role
 from spanledger.errors import SpanledgerError, UpstreamError
 from spanledger.jobs.book import Attempt, Job, Spec
-from spanledger.telemetry import Telemetry, genai, ids
+from spanledger.principal import Role
+from spanledger.telemetry import Telemetry, errors, ids
 from spanledger.workflows import Completion, Order, Outcome, Turn
-from spanledger.workflows.calls import Run
 from spanledger.workflows.model import ModelError
+from spanledger.workflows.run import Run
 
 JOB_RUN: Final = "spanledger.job.run"
 JOB_ATTEMPT: Final = "spanledger.job.attempt"
@@ -111,10 +111,10 @@ async def execute(
                 return await _run(runs, job, attempt)
         except TimeoutError as exc:
             late = TimedOut(f"the job was given {job.spec.timeout_s:g} s and took longer")
-            genai.fail(span, late)
+            errors.fail(span, late)
             raise late from exc
         except BaseException as exc:
-            genai.fail(span, exc)
+            errors.fail(span, exc)
             raise
 
 
@@ -132,7 +132,7 @@ def tell_abandoned(telemetry: Telemetry, job: Job, attempt: Attempt, ended_at: d
             attributes={**_attributes(job, attempt), **known_ids.attributes()},
             start_time=_ns(started),
         )
-        genai.fail(span, Abandoned("the process that ran it has gone"))
+        errors.fail(span, Abandoned("the process that ran it has gone"))
         span.end(_ns(max(ended_at, started)))
 
 

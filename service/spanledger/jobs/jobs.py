@@ -21,7 +21,7 @@ from spanledger.jobs import book
 from spanledger.jobs.book import Attempt, Job, JobBook, Spec
 from spanledger.jobs.execution import Progress, Runs, Watch, execute, is_final, order_of, tell_abandoned
 from spanledger.telemetry import Telemetry, audit
-from spanledger.telemetry.genai import error_type
+from spanledger.telemetry.errors import error_type
 
 MAX_DELAY_S = 3600.0  # between two attempts
 _log = logging.getLogger(__name__)

@@ -16,9 +16,8 @@ from spanledger.retrieval.text import NewDocument
 from spanledger.store.client import Store
 from spanledger.telemetry import Telemetry, audit, semconv
 from spanledger.telemetry.operations import Operations
-from spanledger.workflows.calls import Run
 from spanledger.workflows.embedding import Embedder
-from spanledger.workflows.retriever import Hit
+from spanledger.workflows.run import Hit, Run
 
 SOURCE: Final = "documents"  # gen_ai.data_source.id
 MAX_TOP_K: Final = 100

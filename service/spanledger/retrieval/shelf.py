@@ -10,7 +10,7 @@ from spanledger.retrieval.chunks import Chunk
 from spanledger.retrieval.text import NewDocument
 from spanledger.store import queries
 from spanledger.store.client import Store
-from spanledger.workflows.retriever import Hit
+from spanledger.workflows.run import Hit
 
 MAX_CHUNKS = 100_000
 _BLOCK = 1_000  # passages of one insert

@@ -74,7 +74,7 @@ def build(
     """The platform of one data folder."""
     registry = Registry(settings.data_dir)
     registry.on_change(lambda change: _tell(telemetry, change))
-    admitted = access.build(settings, registry, store, telemetry, ingest)
+    admitted = access.build(settings, registry, store, telemetry, ingest.senders)
     jobs = Jobs(JobBook(settings.data_dir), telemetry, settings.job_workers)
     sealer, live_pass = Sealer(settings, store, telemetry), LivePass(telemetry)
     prompts, profiles, experiments = Prompts(registry), Profiles(registry), Experiments(registry)

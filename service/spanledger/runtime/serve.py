@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import uvicorn
+from fastapi import FastAPI
 
 import spanledger
 from spanledger import telemetry
 from spanledger.access import operator
 from spanledger.access.keys import KeyRing
-from spanledger.api.app import create_app
 from spanledger.errors import SettingsError
 from spanledger.ingest import meters
 from spanledger.ingest.service import Ingest
@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 DRAIN_S = 10.0  # for requests that run, again for what is spooled, and again for what is not settled
 Say = Callable[[str], None]
 AfterReady = Callable[[str, Say], None]  # gets the API's URL, on a thread of its own
+CreateApp = Callable[[Services], FastAPI]  # the HTTP API over the services
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class Parts:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(settings: Settings, after_ready: AfterReady | None = None, out: TextIO = sys.stdout) -> int:
+def run(
+    settings: Settings, create_app: CreateApp, after_ready: AfterReady | None = None, out: TextIO = sys.stdout
+) -> int:
     """Serves until SIGTERM or SIGINT, then drains. Raises SettingsError or StoreError when it cannot start."""
 
     def say(text: str) -> None:
@@ -81,7 +84,7 @@ def run(settings: Settings, after_ready: AfterReady | None = None, out: TextIO =
     memory.give_back()
     with ExitStack() as stack:
         parts = _start(settings, stack, say)
-        asyncio.run(_serve(parts, say, started, after_ready))
+        asyncio.run(_serve(parts, create_app, say, started, after_ready))
     running.finish(settings.data_dir)
     return 0
 
@@ -173,7 +176,7 @@ def owned_store(settings: Settings) -> Iterator[Store]:
             store.close()
 
 
-async def _serve(parts: Parts, say: Say, started: float, after_ready: AfterReady | None) -> None:
+async def _serve(parts: Parts, create_app: CreateApp, say: Say, started: float, after_ready: AfterReady | None) -> None:
     """The API until a signal comes; without one it just waits for the signal."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

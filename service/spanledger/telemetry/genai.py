@@ -1,6 +1,5 @@
 """Spans and metrics of GenAI operations. Every helper ends its span whatever happens inside, and raises nothing new."""
 
-import asyncio
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,10 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind
 
 from spanledger.pricing import Usage
 from spanledger.telemetry import ids, semconv
+from spanledger.telemetry.errors import error_type, fail
 from spanledger.telemetry.setup import Telemetry
 
 _REQUEST_ATTRIBUTES = {
@@ -38,7 +38,6 @@ _USAGE_ATTRIBUTES = (
 )
 _DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKEN_BUCKETS = tuple(float(4**i) for i in range(14))
-_MAX_DESCRIPTION = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,21 +252,6 @@ class Tool:
     def failed(self, error: BaseException) -> None:
         """The tool failed, and the failure goes back to the model instead of ending the workflow."""
         fail(self.span, error)
-
-
-def error_type(error: BaseException) -> str:
-    """`error.type`: what the error says it is (`rate_limit`, `500`, …), else its class."""
-    if isinstance(error, asyncio.CancelledError):
-        return "cancelled"
-    said = getattr(error, "error_type", "")
-    return said if isinstance(said, str) and said else type(error).__qualname__
-
-
-def fail(span: Span, error: BaseException) -> None:
-    """Marks `span` as failed by `error`."""
-    span.set_attribute(semconv.ERROR_TYPE, error_type(error))
-    lines = str(error).splitlines()
-    span.set_status(Status(StatusCode.ERROR, (lines[0] if lines else error_type(error))[:_MAX_DESCRIPTION]))
 
 
 def _request_attributes(asked: Asked) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from openinference.semconv.trace import OpenInferenceSpanKindValues, SpanAttribu
 from opentelemetry import trace
 from opentelemetry.trace import Span, Tracer
 
-from spanledger.telemetry import genai, semconv
+from spanledger.telemetry import errors, semconv
 
 _CHAIN = OpenInferenceSpanKindValues.CHAIN.value
 _NOT_ERRORS = ("Command(", "ParentCommand(", "GraphInterrupt(")  # how LangGraph steers, as OpenInference has it
@@ -57,7 +57,7 @@ class GraphTracer(OpenInferenceTracer):  # type: ignore[misc]
         steering = repr(error).startswith(_NOT_ERRORS)
         span: Span | None = self._spans_by_run.get(run_id)
         if span is not None and not steering:
-            genai.fail(span, error)
+            errors.fail(span, error)
         if self.content:
             return super().on_chain_error(error, run_id=run_id, **more)
         self._end(run_id)

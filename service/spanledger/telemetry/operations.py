@@ -9,7 +9,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind
 
 from spanledger.telemetry import semconv
-from spanledger.telemetry.genai import fail
+from spanledger.telemetry.errors import fail
 from spanledger.telemetry.setup import Telemetry
 
 MAX_OPTIONS = 50  # named in a decision: servers may have many tools, and each decision lists them

@@ -61,8 +61,6 @@ def _figures(statement: dict[str, object]) -> dict[str, object]:
 
 def history(tour: Tourist) -> None:
     """Import of history, twice"""
-    from spanledger.cli.import_ import submit
-
     lines = [
         {"conversation_id": tour.name, "role": "user", "content": "Is it balanced?", "at": "2026-03-01T09:00:00Z"},
         {"conversation_id": tour.name, "role": "assistant", "content": "To the digit.", "at": "2026-03-01T09:00:02Z"},
@@ -71,7 +69,7 @@ def history(tour: Tourist) -> None:
         file = Path(folder) / "history.jsonl"
         file.write_text("".join(json.dumps(line) + "\n" for line in lines))
         for _ in range(2):
-            submit("jsonl", file, tour.api)
+            tour.import_history("jsonl", file, tour.api)
     tour.settle()
     found = tour.get(f"/v1/conversations/{tour.name}")
     messages = tour.get(f"/v1/conversations/{tour.name}/messages")["items"]

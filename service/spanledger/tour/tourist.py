@@ -5,12 +5,14 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from spanledger.client import Api
 
 TIMEOUT_S = 60.0
+Importer = Callable[[str, Path, Api], object]  # kind of file, the file, the system that it goes into
 _FLUSH = "POST /v1/flush"  # the tour's own impatience
 
 
@@ -35,11 +37,12 @@ class Proof:
 class Tourist:
     """Asks the API under a correlation id of its own, by which everything that it caused is found again."""
 
-    def __init__(self, api: Api, stop: str) -> None:
+    def __init__(self, api: Api, stop: str, import_history: Importer) -> None:
         self.name = f"{stop}-{secrets.token_hex(3)}"  # a tour may be made again on the same data
         self.correlation_id = f"tour-{self.name}"
         self.api = Api(api.url, api.otlp_url, api.token, self.correlation_id)
         self.proof = Proof()
+        self.import_history = import_history
 
     def get(self, path: str, **params: Any) -> Any:
         return self.api.get(path, **params)

@@ -7,58 +7,25 @@ it used, or was cut off before it could, the tokens are counted here and marked 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
-
-from opentelemetry import context as otel
 
 from spanledger.pricing import PriceBook, Priced, Usage, settle
 from spanledger.telemetry import Answered, Asked, GenAI, Inference, Saved
 from spanledger.workflows import tokens
 from spanledger.workflows.assembly import replayed
 from spanledger.workflows.cache import ResponseCache
-from spanledger.workflows.intent import Guard, intended
+from spanledger.workflows.intent import intended
 from spanledger.workflows.model import Chunk, LanguageModel, Message, ModelError, ModelReply, ModelRequest, ModelStream
-from spanledger.workflows.order import Order
-from spanledger.workflows.retriever import Hit
-from spanledger.workflows.tools.tool import Tool
+from spanledger.workflows.run import CallRecord, Emit, Run
 
 ATTEMPTS = 3  # per model, the first included
 BACKOFF_S = 0.25  # before the second attempt; doubles with each further one
 MAX_RETRY_AFTER_S = 5.0  # a provider that wants a longer pause is given up
 
-Emit = Callable[[Chunk], None]
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """What one attempt came to. `priced` is None when it failed and billed nothing, or when a cache answered."""
-
-    provider: str
-    model: str
-    usage: Usage | None
-    priced: Priced | None
-    cached: bool = False
-
-
-@dataclass(slots=True)
-class Run:
-    """One run of a workflow: what to ask, where its pieces go, and what has come of it so far."""
-
-    order: Order
-    stream: bool = False
-    emit: Emit = lambda chunk: None
-    asked: Sequence[Message] = ()  # what the run was given
-    context: otel.Context | None = None  # in which the workflow's span is the current one, once it has begun
-    records: list[CallRecord] = field(default_factory=list)
-    guards: list[Guard] = field(default_factory=list)  # asked before each call
-    reply: ModelReply | None = None  # the last one
-    tools: dict[str, Tool] | None = None  # offered, by the names that the model knows; None: not looked for yet
-    hits: list[Hit] | None = None  # what was looked up; None: the workflow looks nothing up
 
 
 class Caller:

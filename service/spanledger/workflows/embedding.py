@@ -10,9 +10,9 @@ from typing import Any
 from spanledger.pricing import PriceBook, Usage, cost, settle
 from spanledger.telemetry import Answered, Asked, GenAI, Inference, semconv
 from spanledger.workflows import tokens
-from spanledger.workflows.calls import CallRecord, Run, pause_before_retry
-from spanledger.workflows.intent import Intent
+from spanledger.workflows.calls import pause_before_retry
 from spanledger.workflows.model import EmbeddingModel, EmbeddingReply, EmbeddingRequest, ModelError, Name
+from spanledger.workflows.run import CallRecord, Intent, Run
 
 BATCH = 64  # texts of one call
 _log = logging.getLogger(__name__)

@@ -24,10 +24,11 @@ from spanledger.errors import BadRequest
 from spanledger.telemetry import GenAI
 from spanledger.telemetry.operations import decided
 from spanledger.workflows import memory
-from spanledger.workflows.calls import Caller, Run
+from spanledger.workflows.calls import Caller
 from spanledger.workflows.memory import MESSAGE_ID, Summary
 from spanledger.workflows.model import Message, ModelError
-from spanledger.workflows.retriever import Hit, Retriever
+from spanledger.workflows.retriever import Retriever
+from spanledger.workflows.run import Hit, Run
 from spanledger.workflows.tools import BUILTIN, Tool, Toolbox
 
 _log = logging.getLogger(__name__)

@@ -1,29 +1,15 @@
 """A call that is about to be made: what it will take at most, or typically, so that somebody can say no before."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from spanledger.pricing import PriceBook, Usage, cost
 from spanledger.workflows import tokens
 from spanledger.workflows.model import ModelRequest, Name
+from spanledger.workflows.run import Intent
 
 TYPICAL_OUTPUT_TOKENS = 500  # of an answer whose length the request does not bound
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """An estimate: input as we count it, output as far as the request allows. `usd` None: there is no price."""
-
-    provider: str
-    model: str
-    tokens: int
-    usd: Decimal | None
-
-
-Guard = Callable[[Intent], Awaitable[None]]  # raises to keep a call from being made
 
 
 def intended(name: Name, request: ModelRequest, book: PriceBook) -> Intent:

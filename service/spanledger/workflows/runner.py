@@ -17,14 +17,14 @@ from opentelemetry import trace
 from spanledger.errors import BadRequest, SpanledgerError
 from spanledger.pricing import PriceBook
 from spanledger.settings import Settings
-from spanledger.telemetry import GenAI, Telemetry, genai, ids, semconv
+from spanledger.telemetry import GenAI, Telemetry, errors, ids, semconv
 from spanledger.telemetry.operations import Operations
-from spanledger.workflows.calls import Caller, CallRecord, Emit, Run
+from spanledger.workflows.calls import Caller
 from spanledger.workflows.litellm_model import LiteLLM
 from spanledger.workflows.memory import MESSAGE_ID
 from spanledger.workflows.model import LanguageModel, Message, ModelReply
-from spanledger.workflows.order import Gate, Order, Step
-from spanledger.workflows.retriever import Hit, Retriever
+from spanledger.workflows.retriever import Retriever
+from spanledger.workflows.run import CallRecord, Emit, Gate, Hit, Order, Run, Step
 from spanledger.workflows.tools import Toolbox
 
 WORKFLOWS = ("chat", "assistant", "rag", "evaluation", "analysis")
@@ -163,7 +163,7 @@ class Runner:
                 async with self._gated(run):
                     yield run
             except BaseException as exc:
-                genai.fail(request, exc)
+                errors.fail(request, exc)
                 raise
 
     @contextlib.asynccontextmanager
@@ -197,7 +197,7 @@ class Runner:
                         run, trace_id = await self._admitted(engine, order, messages, stream, emit, thread)
                 except BaseException as exc:
                     # Also on the request's span: with a refusal's 4xx or a stream's 200 that one would look well.
-                    genai.fail(request, exc)
+                    errors.fail(request, exc)
                     raise
             return _outcome(order, run, carried.correlation_id, trace_id, started)
         finally:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DecimalException, InvalidOperation, localcontext
 from typing import Any
 
-from spanledger.workflows.tools.tool import Tool, ToolError
+from spanledger.workflows.tool import Tool, ToolError
 
 _PRECISION = 28
 _MAX_EXPRESSION = 400

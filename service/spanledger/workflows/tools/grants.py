@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spanledger.access import DEFAULT_TENANT, Principal
+from spanledger.principal import DEFAULT_TENANT, Principal
 from spanledger.store.registry import Registry
 
 KIND: Final = "tool_grant"

@@ -25,9 +25,9 @@ from mcp.types import CONNECTION_CLOSED, INVALID_REQUEST, CallToolResult, Implem
 
 import spanledger
 from spanledger.telemetry import semconv
+from spanledger.workflows.tool import Tool, ToolError
 from spanledger.workflows.tools.mcp_config import McpServer
 from spanledger.workflows.tools.stderr import Stderr
-from spanledger.workflows.tools.tool import Tool, ToolError
 
 MAX_TOOLS = 128  # of one server
 MAX_TOOL_NAME = 128

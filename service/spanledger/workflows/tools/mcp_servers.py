@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from spanledger.store.registry import Change, Entry, Registry
 from spanledger.telemetry import Telemetry
 from spanledger.telemetry.operations import Operations
+from spanledger.workflows.tool import Tool, ToolError
 from spanledger.workflows.tools.mcp_config import KIND, McpServer
-from spanledger.workflows.tools.tool import Tool, ToolError
 
 if TYPE_CHECKING:
     from spanledger.workflows.tools.mcp_connection import McpConnection

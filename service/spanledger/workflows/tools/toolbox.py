@@ -12,10 +12,10 @@ from typing import Any, Protocol, cast
 
 from spanledger.errors import SpanledgerError
 from spanledger.telemetry import GenAI, Telemetry, audit, semconv
-from spanledger.workflows.order import Order
+from spanledger.workflows.run import Order
+from spanledger.workflows.tool import Tool, ToolError
 from spanledger.workflows.tools.builtin import BUILTIN
 from spanledger.workflows.tools.grants import Grants, Verdict
-from spanledger.workflows.tools.tool import Tool, ToolError
 
 MAX_RESULT_CHARS = 65_536
 MAX_ABANDONED = 32  # runs of one tool that timed out and still hold a thread

@@ -1,14 +1,19 @@
-"""A run as it will be made: what was asked, completed by what was decided for it (agent, profile, prompt, variant)."""
+"""A run: what was asked and decided (Order), what may stop it (Gate, Guard), and what came of it (Run, CallRecord)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from decimal import Decimal
+from typing import Any, Protocol
 
-from spanledger.access import LOCAL, Principal
+from opentelemetry import context as otel
 
-if TYPE_CHECKING:
-    from spanledger.workflows.calls import Run
+from spanledger.pricing import Priced, Usage
+from spanledger.principal import LOCAL, Principal
+from spanledger.workflows.model import Chunk, Message, ModelReply
+from spanledger.workflows.tool import Tool
+
+Emit = Callable[[Chunk], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +86,63 @@ def _is_open(value: Any) -> bool:
     return value is None or value == "" or value == () or value == {}
 
 
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An estimate: input as we count it, output as far as the request allows. `usd` None: there is no price."""
+
+    provider: str
+    model: str
+    tokens: int
+    usd: Decimal | None
+
+
+Guard = Callable[[Intent], Awaitable[None]]  # raises to keep a call from being made
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that fits; `score` is the cosine similarity, at most 1."""
+
+    document_id: str
+    chunk: int
+    name: str
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What one attempt came to. `priced` is None when it failed and billed nothing, or when a cache answered."""
+
+    provider: str
+    model: str
+    usage: Usage | None
+    priced: Priced | None
+    cached: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a workflow: what to ask, where its pieces go, and what has come of it so far."""
+
+    order: Order
+    stream: bool = False
+    emit: Emit = lambda chunk: None
+    asked: Sequence[Message] = ()  # what the run was given
+    context: otel.Context | None = None  # in which the workflow's span is the current one, once it has begun
+    records: list[CallRecord] = field(default_factory=list)
+    guards: list[Guard] = field(default_factory=list)  # asked before each call
+    reply: ModelReply | None = None  # the last one
+    tools: dict[str, Tool] | None = None  # offered, by the names that the model knows; None: not looked for yet
+    hits: list[Hit] | None = None  # what was looked up; None: the workflow looks nothing up
+
+
 Step = Callable[[Order], Order | Awaitable[Order]]  # decides one thing; raises BadRequest or Refused
 
 
 class Gate(Protocol):
     """Lets a run through or raises (Refused, LimitExceeded) before anything was called."""
 
-    def admit(self, order: Order, run: "Run") -> AbstractAsyncContextManager[None]:
+    def admit(self, order: Order, run: Run) -> AbstractAsyncContextManager[None]:
         """Around the run. When it ends, however it does, `run.records` holds what its calls came to."""
         ...

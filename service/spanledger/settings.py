@@ -38,6 +38,7 @@ class Settings:
     sender_requests_per_s: float = 0.0  # of one sender at each door process; beyond it 429; 0: no limit
     sender_bytes_per_s: float = 0.0  # as they travel, compressed or not; 0: no limit
     sender_concurrent_requests: int = 1000  # half of the connections: one sender never takes them all; 0: no limit
+    otlp_cors_origin: str = ""  # a web origin whose pages may send OTLP/HTTP, or *; empty: none
     price_book: str = ""  # YAML file of prices that go before the bundled list
     canary_interval_s: float = 60.0  # between canaries, see /readyz; 0: none
     settle_interval_ms: int = 250  # settlement looks for work this often when nobody wakes it

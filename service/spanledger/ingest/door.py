@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spanledger.ingest import inflate, otlp_json
@@ -84,12 +84,19 @@ class Door:
             return self.too_large()
         if not plain:
             return Answer(200)
+        faults: otlp_json.Faults = []
         if encoding == "json":
             try:
-                plain = otlp_json.to_protobuf(signal, plain)
+                plain = otlp_json.to_protobuf(signal, plain, faults)
             except otlp_json.BadJson as exc:
                 return Answer(400, f"not an OTLP/JSON {signal.name} request: {exc}")
-        return self._store(signal, plain, tenant)
+        answer = self._store(signal, plain, tenant)
+        if not faults or not answer.ok:
+            return answer
+        if not answer.accepted:
+            return Answer(400, f"not an OTLP/JSON {signal.name} request: {faults[0]}", rejected=len(faults))
+        reason = f"{faults[0]}; {answer.message}" if answer.message else faults[0]
+        return replace(answer, message=reason, rejected=answer.rejected + len(faults))
 
     def too_large(self) -> Answer:
         return Answer(413, f"the body is larger than {self.max_body_bytes} bytes; send smaller batches")

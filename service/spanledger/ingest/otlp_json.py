@@ -7,8 +7,10 @@ bytes are written straight from the parsed JSON, which is several times as fast 
 
 import base64
 import binascii
+import json
 import math
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from struct import Struct
 from typing import Any
 
@@ -22,25 +24,62 @@ _MAX_DEPTH = 90  # nested messages; the protobuf parser stops at 100
 _HEX_FIELDS = {"trace_id", "span_id", "parent_span_id"}
 _U64 = 2**64
 
-_Writer = Callable[[list[bytes], Any, int], None]  # appends the encoded field of a JSON value; the last is the depth
+# What OTLP counts: one that cannot be read is set aside, and its neighbours are kept.
+_ITEMS = frozenset(
+    {"Span", "LogRecord", "NumberDataPoint", "HistogramDataPoint", "ExponentialHistogramDataPoint", "SummaryDataPoint"}
+)
+_ANY_VALUE = "opentelemetry.proto.common.v1.AnyValue"
+_BOM = b"\xef\xbb\xbf"
+
+Faults = list[str]  # why items were set aside, one text an item
+
+
+# Appends the encoded field of a JSON value; then the depth, and where faults go (None: the first one is raised).
+_Writer = Callable[[list[bytes], Any, int, Faults | None], None]
 
 
 class BadJson(ValueError):
     """The body is not JSON, or a value has the wrong type; the message names the field."""
 
 
-def to_protobuf(signal: Signal, body: bytes) -> bytes:
-    """The protobuf encoding of a JSON body. Raises BadJson."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise BadJson(f"not JSON: {exc}") from exc
+def to_protobuf(signal: Signal, body: bytes, faults: Faults | None = None) -> bytes:
+    """The protobuf encoding of a JSON body. Raises BadJson.
+
+    With `faults`, a span, log record or data point that cannot be read is left out and its reason appended there.
+    """
+    document = _parsed(body.removeprefix(_BOM))
     if not isinstance(document, dict):
         raise BadJson("the body must be a JSON object")
-    return _encode(document, signal.descriptor, 0)
+    return _encode(document, signal.descriptor, 0, faults)
 
 
-def _encode(document: dict[str, Any], descriptor: Descriptor, depth: int) -> bytes:
+def _parsed(body: bytes) -> Any:
+    """The document. Half a surrogate pair and bytes that are not UTF-8 become U+FFFD. Raises BadJson."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        try:
+            return _whole_text(json.loads(body.decode("utf-8", "replace"), parse_constant=_refuse_constant))
+        except (ValueError, RecursionError):
+            raise BadJson(f"not JSON: {exc}") from exc
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _whole_text(value: Any) -> Any:
+    """The value with U+FFFD for half a surrogate pair."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {_whole_text(key): _whole_text(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole_text(inner) for inner in value]
+    return value
+
+
+def _encode(document: dict[str, Any], descriptor: Descriptor, depth: int, faults: Faults | None) -> bytes:
     if depth > _MAX_DEPTH:
         raise BadJson(f"values are nested deeper than {_MAX_DEPTH} levels")
     writers = _WRITERS.get(descriptor.full_name)
@@ -50,7 +89,7 @@ def _encode(document: dict[str, Any], descriptor: Descriptor, depth: int) -> byt
     for key, value in document.items():
         writer = writers.get(key)
         if writer is not None and value is not None:
-            writer(out, value, depth)
+            writer(out, value, depth, faults)
     return b"".join(out)
 
 
@@ -63,22 +102,80 @@ def _writers(descriptor: Descriptor) -> dict[str, _Writer]:
     for field in descriptor.fields:
         writer = _field_writer(field)
         table[field.json_name] = table[field.name] = writer
+    if descriptor.full_name == _ANY_VALUE:
+        table["intValue"] = table["int_value"] = _any_number(table)
     return table
+
+
+def _any_number(writers: dict[str, _Writer]) -> _Writer:
+    """An attribute's integer; one that 64 bits do not hold is kept as the number or text that it is."""
+    write_integer, write_double, write_text = writers["intValue"], writers["doubleValue"], writers["stringValue"]
+
+    def write(out: list[bytes], value: Any, depth: int, faults: Faults | None) -> None:
+        try:
+            write_integer(out, value, depth, faults)
+        except BadJson:
+            if isinstance(value, float):
+                write_double(out, value, depth, faults)
+            elif _is_number(value):
+                write_text(out, str(value), depth, faults)
+            else:
+                raise
+
+    return write
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and Decimal(value).is_finite()
+    except (InvalidOperation, TypeError, ValueError):
+        return False
 
 
 def _field_writer(field: FieldDescriptor) -> _Writer:
     one = _message_writer(field) if field.message_type is not None else _scalar_writer(field)
     if not field.is_repeated:
         return one
-    name = field.json_name
+    name, message = field.json_name, field.message_type
 
-    def write_all(out: list[bytes], value: Any, depth: int) -> None:
-        if not isinstance(value, list):
-            raise BadJson(f"{name} must be an array")
-        for item in value:
-            one(out, item, depth)
+    def write_all(out: list[bytes], value: Any, depth: int, faults: Faults | None) -> None:
+        for item in _array(name, value):
+            one(out, item, depth, faults)
 
-    return write_all
+    if message is None:
+        return write_all
+    if message.name in _ITEMS:
+        return _item_writer(name, one)
+    # A null in a list is a value that is not there; in an array value it keeps the place of the others.
+    empty: dict[str, Any] | None = {} if message.full_name == _ANY_VALUE else None
+
+    def write_messages(out: list[bytes], value: Any, depth: int, faults: Faults | None) -> None:
+        for item in _array(name, value):
+            if item is not None or empty is not None:
+                one(out, empty if item is None else item, depth, faults)
+
+    return write_messages
+
+
+def _item_writer(name: str, one: _Writer) -> _Writer:
+    def write(out: list[bytes], value: Any, depth: int, faults: Faults | None) -> None:
+        for item in _array(name, value):
+            written = len(out)
+            try:
+                one(out, item, depth, faults)
+            except BadJson as exc:
+                if faults is None:
+                    raise
+                del out[written:]
+                faults.append(f"{name}: {exc}")
+
+    return write
+
+
+def _array(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise BadJson(f"{name} must be an array")
+    return value
 
 
 def _message_writer(field: FieldDescriptor) -> _Writer:
@@ -86,10 +183,10 @@ def _message_writer(field: FieldDescriptor) -> _Writer:
     descriptor, name = field.message_type, field.json_name
     assert descriptor is not None
 
-    def write(out: list[bytes], value: Any, depth: int) -> None:
+    def write(out: list[bytes], value: Any, depth: int, faults: Faults | None) -> None:
         if not isinstance(value, dict):
             raise BadJson(f"{name} must be an object")
-        encoded = _encode(value, descriptor, depth + 1)
+        encoded = _encode(value, descriptor, depth + 1, faults)
         out += (tag, varint(len(encoded)), encoded)
 
     return write
@@ -107,7 +204,7 @@ def _scalar_writer(field: FieldDescriptor) -> _Writer:
 
     tag, name = varint(field.number << 3 | wire_type), field.json_name
 
-    def write(out: list[bytes], value: Any, depth: int) -> None:
+    def write(out: list[bytes], value: Any, depth: int, faults: Faults | None) -> None:
         try:
             out += (tag, encode(value))
         except (ValueError, TypeError, OverflowError, binascii.Error) as exc:

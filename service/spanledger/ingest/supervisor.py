@@ -165,6 +165,7 @@ class Supervisor:
             spool_max_bytes=settings.spool_max_bytes,
             min_free_bytes=settings.min_free_bytes,
             require_keys=settings.needs_keys,
+            cors_origin=settings.otlp_cors_origin,
             quota={
                 "requests_per_s": settings.sender_requests_per_s,
                 "bytes_per_s": settings.sender_bytes_per_s,

@@ -105,14 +105,17 @@ def _look_again(store: Store, run_id: str) -> None:
 class Settler:
     """Runs settlement in a thread of its own: at once when woken, and every so often in case nobody wakes it.
 
+    `interval_ms` is the pause after a run that found work; each run that finds none doubles it, up to `idle_ms`.
+
     `busy` is held during each run; whoever compares or rewrites the books takes it, so that nothing moves meanwhile.
     """
 
-    def __init__(self, store: Store, prices: Callable[[], Prices], interval_ms: int = 100) -> None:
+    def __init__(self, store: Store, prices: Callable[[], Prices], interval_ms: int = 100, idle_ms: int = 100) -> None:
         self.busy = threading.RLock()
         self._store = store
         self._prices = prices
         self._interval_s = interval_ms / 1000
+        self._idle_s = max(idle_ms, interval_ms) / 1000
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._health = Health()
@@ -217,21 +220,32 @@ class Settler:
         return dict(vars(self._health))
 
     def _run(self) -> None:
+        pause_s = self._interval_s
         while not self._stop.is_set():
-            self._wake.wait(self._interval_s)
+            woken = self._wake.wait(pause_s)
             self._wake.clear()
             started = time.monotonic()
-            try:
-                if self._is_flooded():
-                    self._settle_a_little()
-                else:
-                    self._settle_while(lambda: not (self._stop.is_set() or self._is_flooded()))
-            except SpanledgerError as exc:
-                self._failed(exc)
-            except Exception as exc:
-                log.exception("settlement failed")
-                self._failed(exc)
+            runs = self._health.runs
+            failed = not self._settle_what_waits()
+            busy = woken or failed or self._health.runs > runs
+            pause_s = self._interval_s if busy else min(2 * pause_s, self._idle_s)
             self._rest(time.monotonic() - started)
+
+    def _settle_what_waits(self) -> bool:
+        """False after a failure, which is logged and counted."""
+        try:
+            if self._is_flooded():
+                self._settle_a_little()
+            else:
+                self._settle_while(lambda: not (self._stop.is_set() or self._is_flooded()))
+        except SpanledgerError as exc:
+            self._failed(exc)
+            return False
+        except Exception as exc:
+            log.exception("settlement failed")
+            self._failed(exc)
+            return False
+        return True
 
     def _rest(self, worked_s: float) -> None:
         """In a flood every run is in the way."""

@@ -105,7 +105,7 @@ def _start(settings: Settings, stack: ExitStack, say: Say) -> Parts:
     if settings.plays("settle"):
         if not clean:
             ledger.recover(say)
-        ingest.on_loaded(lambda _: ledger.settler.wake())
+        ingest.on_loaded(lambda signal: ledger.settler.wake() if signal == "traces" else None)
         ledger.settler.give_way_to(ingest.is_flooded)
         stack.callback(_settle_rest, ledger)
     if settings.plays("ingest"):

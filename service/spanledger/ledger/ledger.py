@@ -27,7 +27,7 @@ class Ledger:
         self._book = load_book([Path(settings.price_book)] if settings.price_book else [])
         self._prices = activations.open_prices(store, self._book)
         self._one_operation = threading.Lock()
-        # Only the process that loads is told of new spans: where another one loads too, the queue is read as often as ever.
+        # A load wakes the settler of its own process only: where others load too, it reads the queue at every interval.
         idle_ms = settings.settle_idle_ms if store.embedded else settings.settle_interval_ms
         self.settler = Settler(store, lambda: self._prices, settings.settle_interval_ms, idle_ms)
 

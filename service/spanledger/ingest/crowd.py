@@ -1,57 +1,126 @@
-"""A listener with a bound on its connections: whoever has been silent longest makes room for who comes."""
+"""A bound on the connections of a listener: the connection that has been silent longest makes room for a new one."""
 
+import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
-_SILENT_S = 1.0  # who said something within it is not sent away
+_SILENT_S = 1.0  # a connection that spoke within it is not closed, unless the bound is far behind
+_BEYOND = 8  # one eighth more than the bound, and no fewer than so many, may be present for a moment
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class BoundedServer(web.Server):
-    """An aiohttp server that closes silent connections when there are more than `most`.
+class Peer(Protocol):
+    """A connection that can be closed at once."""
 
-    Silent is who keeps a connection for later, or has not finished a request's header. Where all are busy one more is
-    let in, and `overfull` says so.
+    def force_close(self) -> None: ...
+
+
+class Crowd:
+    """The connections of one listener.
+
+    A connection is silent while it waits for a request or has not finished a request's header.
     """
 
-    def __init__(self, handle: Handle, most: int, **options: Any) -> None:
-        super().__init__(self._note, **options)
-        self._handle = handle
+    def __init__(self, most: int) -> None:
         self._most = most
         self._present = 0
-        self._silent: dict[web.RequestHandler, float] = {}  # since when, in the order of it
+        self._silent: dict[Peer, float] = {}  # since when, in the order of it
 
     @property
     def overfull(self) -> bool:
         return self._present > self._most
 
+    def enter(self, peer: Peer) -> None:
+        """Counts a new connection. Where there is no room the longest silent one is closed, or the new one itself."""
+        self._present += 1
+        far_beyond = self._present > self._most + max(_BEYOND, self._most // _BEYOND)
+        if self.overfull and not self._make_room(0.0 if far_beyond else _SILENT_S) and far_beyond:
+            _close_soon(peer)
+            return
+        self._silent[peer] = time.monotonic()
+
+    def leave(self, peer: Peer) -> None:
+        self._present -= 1
+        self._silent.pop(peer, None)
+
+    def busy(self, peer: Peer) -> None:
+        """A request of it is being handled."""
+        self._silent.pop(peer, None)
+
+    def silent(self, peer: Peer) -> None:
+        """Its request has been answered."""
+        self._silent[peer] = time.monotonic()
+
+    def _make_room(self, silent_s: float) -> bool:
+        longest = next(iter(self._silent), None)
+        if longest is None or time.monotonic() - self._silent[longest] < silent_s:
+            return False
+        del self._silent[longest]
+        _close_soon(longest)
+        return True
+
+
+def _close_soon(peer: Peer) -> None:
+    """Not within the callback that tells of a new connection: its handler has not begun yet."""
+    asyncio.get_running_loop().call_soon(peer.force_close)
+
+
+class BoundedServer(web.Server):
+    """An aiohttp server with a `Crowd`. Where all are busy one more is let in, and `overfull` says so."""
+
+    def __init__(self, handle: Handle, most: int, **options: Any) -> None:
+        super().__init__(self._note, logger=_protocol_log, **options)
+        self._handle = handle
+        self._crowd = Crowd(most)
+
+    @property
+    def overfull(self) -> bool:
+        return self._crowd.overfull
+
     def connection_made(self, handler: web.RequestHandler, transport: Any) -> None:
         super().connection_made(handler, transport)
-        self._present += 1
-        if self.overfull:
-            self._make_room()
-        self._silent[handler] = time.monotonic()
+        self._crowd.enter(handler)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
-        self._present -= 1
-        self._silent.pop(handler, None)
+        self._crowd.leave(handler)
 
     async def _note(self, request: web.BaseRequest) -> web.StreamResponse:
         handler = request.protocol
-        self._silent.pop(handler, None)
+        self._crowd.busy(handler)
         try:
             return await self._handle(request)
         finally:
             if handler.transport is not None:
-                self._silent[handler] = time.monotonic()
+                self._crowd.silent(handler)
 
-    def _make_room(self) -> None:
-        longest = next(iter(self._silent), None)
-        if longest is not None and time.monotonic() - self._silent[longest] >= _SILENT_S:
-            del self._silent[longest]
-            longest.force_close()
+
+class _WithoutItsWords(logging.Filter):
+    """aiohttp logs a malformed request with the line that it tripped over, which may hold a key. Only the kind of the
+    error is kept, and one record in ten seconds."""
+
+    _EVERY_S = 10.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = -self._EVERY_S
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if isinstance(record.exc_info, tuple) else None
+        if kind is None or not issubclass(kind, BadHttpMessage):
+            return True
+        if time.monotonic() - self._last < self._EVERY_S:
+            return False
+        self._last = time.monotonic()
+        record.msg, record.args, record.exc_info = "a malformed request was refused: %s", (kind.__name__,), None
+        return True
+
+
+_protocol_log = logging.getLogger("spanledger.ingest.protocol")
+_protocol_log.addFilter(_WithoutItsWords())

@@ -5,7 +5,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from spanledger.ingest.answers import CONTENT_TYPES, Answer, Encoding
 from spanledger.ingest.crowd import BoundedServer
@@ -107,6 +107,10 @@ class HttpDoor:
         self, request: web.BaseRequest, signal: Signal | None, encoding: Encoding | None
     ) -> web.Response | None:
         shown: Encoding = encoding or "json"
+        if request.version < HttpVersion11 and "Transfer-Encoding" in request.headers:
+            response = self._respond(Answer(400, "Transfer-Encoding is not part of HTTP/1.0"), signal, shown)
+            response.force_close()
+            return response
         if signal is None:
             paths = ", ".join(BY_PATH)
             return self._respond(Answer(404, f"no such path; OTLP is received at {paths}"), None, shown)

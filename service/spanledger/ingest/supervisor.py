@@ -36,6 +36,7 @@ class _Process:
     buffer: bytes = b""
     counts: dict[str, Any] = field(default_factory=dict)
     up: bool = False
+    gone: bool = False  # its control socket has ended
     flushed: int = 0  # the number of the last flush that it reported
 
 
@@ -55,6 +56,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self._all_up = threading.Event()
         self._thread: threading.Thread | None = None
+        self._selector = selectors.DefaultSelector()  # one for good: a new one would need a file of its own
         self.restarts = 0
         self._listeners: list[socket.socket] = []
         self._reserved: socket.socket | None = None
@@ -117,13 +119,15 @@ class Supervisor:
                 process.popen.kill()
         if self._thread is not None:
             self._thread.join(5.0)
+            if not self._thread.is_alive():
+                self._selector.close()
         self._unbind()
 
     @property
     def alive(self) -> int:
         """How many workers accept."""
         with self._guard:
-            return sum(process.up for process in self._processes)
+            return sum(process.up and process.popen.poll() is None for process in self._processes)
 
     def pids(self) -> list[int]:
         """The processes of the workers that accept."""
@@ -172,25 +176,47 @@ class Supervisor:
                 "concurrent": settings.sender_concurrent_requests,
             },
         )
-        popen = subprocess.Popen(
-            [sys.executable, "-m", "spanledger.ingest.worker", json.dumps(asdict(config))],
-            pass_fds=[config.control_fd, *config.http_fds],
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
+        try:
+            popen = subprocess.Popen(
+                [sys.executable, "-m", "spanledger.ingest.worker", json.dumps(asdict(config))],
+                pass_fds=[config.control_fd, *config.http_fds],
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         with self._guard:
-            self._processes.append(_Process(popen, ours, time.monotonic(), flushed=self._flushes))
+            process = _Process(popen, ours, time.monotonic(), flushed=self._flushes)
+            self._selector.register(ours, selectors.EVENT_READ, process)
+            self._processes.append(process)
 
     def _watch(self) -> None:
-        """The supervisor's thread; it also starts the workers, for the kernel ends them with the thread that did."""
-        for _ in range(self._count):
-            self._spawn()
-        while self._processes:
-            with selectors.DefaultSelector() as selector:
-                for process in self._processes:
-                    selector.register(process.control, selectors.EVENT_READ, process)
-                for key, _ in selector.select(1.0):
-                    self._hear(key.data)
+        """The supervisor's thread; it also starts the workers, for the kernel ends them with the thread that did.
+
+        It outlives every error: without it no worker would be replaced, and no segment loaded.
+        """
+        while True:
+            try:
+                if not self._step():
+                    return
+            except Exception:
+                log.exception("the supervisor of the OTLP workers met an error; it goes on")
+                self._stopping.wait(_RESTART_PAUSE_S)
+
+    def _step(self) -> bool:
+        """One round of starting, listening and burying; False when all workers are gone and none is wanted."""
+        for process in [process for process in self._processes if process.gone]:
+            self._bury(process)
+        if not self._stopping.is_set():
+            while len(self._processes) < self._count:
+                self._spawn()
+        if not self._processes:
+            return False
+        for key, _ in self._selector.select(1.0):
+            self._hear(key.data)
+        return True
 
     def _hear(self, process: _Process) -> None:
         try:
@@ -198,7 +224,9 @@ class Supervisor:
         except OSError:
             data = b""
         if not data:
-            self._bury(process)
+            self._selector.unregister(process.control)
+            process.control.close()
+            process.up, process.gone = False, True
             return
         *lines, process.buffer = (process.buffer + data).split(b"\n")
         for line in lines:
@@ -226,8 +254,7 @@ class Supervisor:
                 self._changed.notify_all()
 
     def _bury(self, process: _Process) -> None:
-        """A worker is gone: what it left is completed, and another takes its place unless all is stopping."""
-        process.control.close()
+        """A worker is gone: what it left is completed. Can be repeated when it fails."""
         process.popen.wait()
         if process.writer:
             salvage.adopt(self._settings.data_dir, process.writer)
@@ -245,8 +272,6 @@ class Supervisor:
         self.restarts += 1
         if time.monotonic() - process.started < _RESTART_PAUSE_S * 4:
             self._stopping.wait(_RESTART_PAUSE_S)
-        if not self._stopping.is_set():
-            self._spawn()
 
 
 def _address(host: str, port: int) -> str:

@@ -15,7 +15,6 @@ import ctypes
 import json
 import logging
 import os
-import resource
 import signal as os_signal
 import socket
 import sys
@@ -23,12 +22,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from spanledger import open_files
 from spanledger.access import operator
 from spanledger.access.authentication import Authentication
 from spanledger.access.keys import KeyRing
 from spanledger.ingest import rpc, spool
 from spanledger.ingest.door import Door
-from spanledger.ingest.http import HttpDoor
+from spanledger.ingest.http import Bounds, HttpDoor
 from spanledger.ingest.limits import Limits, Quota
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Senders
@@ -38,7 +38,7 @@ from spanledger.store.registry import Registry
 _LINGER_S = 0.004  # what arrives within it after the first record goes into the same batch
 _MAX_AGE_S = 1.0  # an open segment is completed after it, whether or not the loader asked
 _STATS_EVERY_S = 0.5
-_OPEN_FILES = 8192
+_FILES_OF_THE_DOOR = 160  # the spool's segments, the registry, the gRPC server's own
 _PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,8 @@ class Worker:
         sync = self._sync if self._config.durable else None
         limits = Limits(Quota(**self._config.quota))
         senders = self._senders()
-        http = HttpDoor(self._door, sync, limits, senders, cors_origin=self._config.cors_origin)
+        bounds = Bounds(max_connections=open_files.connections(Bounds.max_connections, _FILES_OF_THE_DOOR))
+        http = HttpDoor(self._door, sync, limits, senders, bounds, cors_origin=self._config.cors_origin)
         loop = asyncio.get_running_loop()
         servers = [
             await loop.create_server(http.server, sock=socket.socket(fileno=fd), backlog=1024)
@@ -191,13 +192,6 @@ def _sync_and_close(fd: int) -> None:
         os.close(fd)
 
 
-def _allow_many_connections() -> None:
-    """The usual 1024 open files are fewer than the connections that the door keeps."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < _OPEN_FILES:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES if hard < 0 else min(_OPEN_FILES, hard), hard))
-
-
 def _die_with_parent(parent_pid: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, os_signal.SIGKILL)
     if os.getppid() != parent_pid:  # it was gone before the line above
@@ -207,7 +201,7 @@ def _die_with_parent(parent_pid: int) -> None:
 def main() -> None:
     config = Config(**json.loads(sys.argv[1]))
     _die_with_parent(config.parent_pid)
-    _allow_many_connections()
+    open_files.allow_many()
     # Ctrl-C in a terminal reaches the whole group; the parent decides when the door closes.
     os_signal.signal(os_signal.SIGINT, os_signal.SIG_IGN)
     os_signal.signal(os_signal.SIGTERM, os_signal.SIG_IGN)

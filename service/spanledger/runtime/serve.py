@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import uvicorn
 from fastapi import FastAPI
 
 import spanledger
-from spanledger import telemetry
+from spanledger import open_files, telemetry
 from spanledger.access import operator
 from spanledger.access.keys import KeyRing
 from spanledger.errors import SettingsError
@@ -28,7 +27,8 @@ from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
 from spanledger.live.lost import instance_of, node_of
 from spanledger.pricing import load_book
-from spanledger.runtime import memory, platform
+from spanledger.runtime import memory, platform, stopping
+from spanledger.runtime.http_server import Server
 from spanledger.runtime.services import Services
 from spanledger.runtime.watch import Watch
 from spanledger.settings import ROLES, Settings
@@ -44,6 +44,7 @@ from spanledger.workflows.litellm_model import LiteLLM
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10.0  # for requests that run, again for what is spooled, and again for what is not settled
+END_S = 3 * DRAIN_S + 5.0  # after a signal the process has ended, whatever happens
 Say = Callable[[str], None]
 AfterReady = Callable[[str, Say], None]  # gets the API's URL, on a thread of its own
 CreateApp = Callable[[Services], FastAPI]  # the HTTP API over the services
@@ -81,6 +82,7 @@ def run(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while starting; later the loop handles it
     refuse_open_host(settings)
     check_roles(settings)
+    open_files.allow_many()
     memory.give_back()
     with ExitStack() as stack:
         parts = _start(settings, stack, say)
@@ -180,8 +182,7 @@ async def _serve(parts: Parts, create_app: CreateApp, say: Say, started: float, 
     """The API until a signal comes; without one it just waits for the signal."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stopping.on_signal(loop, stop, END_S)
     settings = parts.settings
     endpoint = settings.otlp_endpoint or parts.ingest.endpoint
     token = "" if settings.otlp_endpoint else operator.read(settings.data_dir)  # it is nobody else's business
@@ -263,8 +264,7 @@ async def _serve_http(
     app: Any, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None], ending: Callable[[], None]
 ) -> None:
     """Until `stop`; `ending` is called then, for responses that would go on for ever."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=int(DRAIN_S))
-    server = _Server(config)
+    server = Server(app, DRAIN_S)
     serving = asyncio.create_task(server.serve([listener]))
     waits = [asyncio.create_task(server.accepts.wait()), asyncio.create_task(stop.wait())]
     await asyncio.wait({serving, waits[0]}, return_when=asyncio.FIRST_COMPLETED)
@@ -297,22 +297,6 @@ def _ready(parts: Parts, say: Say, started: float, after_ready: AfterReady | Non
     say(f"ready in {time.monotonic() - started:.1f} s: {' · '.join(s for s in shown if s)} · data {settings.data_dir}")
     if after_ready is not None:
         threading.Thread(target=after_ready, args=(parts.api_url, say), name="after-ready", daemon=True).start()
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to us and says when it accepts."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.accepts = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.accepts.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _listen(host: str, port: int, flag: str) -> socket.socket:

@@ -265,3 +265,40 @@ def test_what_was_read_before_does_not_change_what_a_span_says(
     experienced = Interpreter(lexicon())
     experienced.columns(span | {"facts": facts})
     assert experienced.columns(span | {"facts": second}) == Interpreter(lexicon()).columns(span | {"facts": second})
+
+
+MOVED = {
+    "langchain": {
+        "openinference.span.kind": "LLM",
+        "output.value": {"generations": [[{"message": {"kwargs": {"usage_metadata": {"input_tokens": 5}}}}]]},
+    },
+    "usage object": {
+        "mlflow.spanType": "CHAT_MODEL",
+        "mlflow.chat.tokenUsage": {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10},
+    },
+    "anthropic's own answer": {
+        "openinference.span.kind": "LLM",
+        "output.value": {"type": "message", "model": "claude-x", "id": "msg_1", "usage": {"input_tokens": 9}},
+    },
+    "tools": {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.output.messages": [{"parts": [{"type": "tool_call", "name": "search"}]}],
+    },
+}
+
+
+@pytest.mark.parametrize("attributes", MOVED.values(), ids=list(MOVED))
+@pytest.mark.parametrize("others", MOVED.values(), ids=list(MOVED))
+def test_what_was_read_before_changes_nothing(attributes: dict[str, Any], others: dict[str, Any]) -> None:
+    """Spans of one kind are remembered; what each says by itself is not."""
+    reader = Interpreter(lexicon())
+
+    def by(one: Interpreter, said_: dict[str, Any]) -> dict[str, Any]:
+        facts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in said_.items()}
+        span = {"facts": facts, "scope": "app", "span_name": "call", "status": "ok", "anomalies": []}
+        return one.columns(span | {"started_at_ns": START, "duration_ns": SECOND})
+
+    for number in range(3):
+        other = others | {"gen_ai.usage.output_tokens": str(number), "session.id": f"conversation-{number}"}
+        assert by(reader, other) == by(Interpreter(lexicon()), other)
+        assert by(reader, attributes) == by(Interpreter(lexicon()), attributes)

@@ -10,35 +10,40 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
+from spanledger.dialects.objects import Facts, ObjectFacts
 from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, Tables, tables
-from spanledger.dialects.values import as_object, at, host, member, quoted_member, unquoted
+from spanledger.dialects.values import as_list, as_object, host, parts, quoted_member, unquoted
 
 CALL_ROLES = frozenset({"inference", "embedding", "rerank"})
 _OPENLIT_NAME = re.compile(r"(chat|text_completion|embeddings) .")
 _LAST = 1_000_000
+# Facts of which every span has its own, beside those that stand for a moving field.
+_MOVING_FACTS = {"output.id", "output.langchain_id", "output.usage.total", "output.usage.raw_cache", "usage.raw_cache"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
     """What a set of keys comes down to: positions of the values that count, a field's best key first come.
 
-    `still`: positions of values that spans of one kind share; `moving`: fields and events of which every span has its
-    own, and nothing but a figure or id hangs on them. `is_shared`: nothing else is in these keys.
+    `still`: fields that spans of one kind share, `moving`: those of which every span has its own, and nothing but a
+    figure or id hangs on them; `texts`: those that hold more facts inside. `sort`: a number for all that
+    a kind knows of a shape.
     """
 
-    fields: tuple[tuple[str, int], ...]
+    still: tuple[tuple[str, int], ...]
+    moving: tuple[tuple[str, int], ...]
+    texts: tuple[tuple[str, int], ...]
     quoted: tuple[str, ...]
-    resource: tuple[tuple[str, int], ...]
     events: tuple[tuple[str, int], ...]
+    moving_events: tuple[tuple[str, int], ...]
     tools: tuple[int, ...]
     keys: frozenset[str]
     objects: frozenset[str]
     counts: tuple[str, ...]
     is_genai: bool
-    still: tuple[int, ...]
-    moving: tuple[tuple[str, int], ...]
-    moving_events: tuple[tuple[str, int], ...]
-    is_shared: bool
+    positions: tuple[int, ...]  # of the values that spans of a kind share
+    its_own: tuple[int, ...]  # of moving values and texts
+    sort: int
 
 
 class Lexicon:
@@ -60,7 +65,26 @@ class Lexicon:
             for n, kind in enumerate(known.kinds)
         ]
         self.objects = {name: str(spec["text"]) for name, spec in known.objects.items()}
-        self.shape = lru_cache(maxsize=10_000)(self._shape)
+        self.texts = frozenset({*self.objects.values(), "output_messages", "tool_calls"})
+        self.inside = {n: ObjectFacts(known, n) for n, spec in known.objects.items() if not spec.get("python")}
+        self.fields_of: dict[tuple[str, str], list[tuple[str, int]]] = {}  # object and fact → fields and their ranks
+        for field, places in known.inside.items():
+            for rank, place in enumerate(places):
+                self.fields_of.setdefault(place, []).append((field, rank))
+        self.moving_facts = {f"{n}.{f}" for field in known.moving for n, f in known.inside.get(field, ())}
+        self.moving_facts |= _MOVING_FACTS
+        # What a kind asks of moving fields: whether they are there.
+        self._sorts: dict[tuple[Any, ...], int] = {}
+        self.asked = frozenset({"usage_object", "input_tokens", "output_tokens", "response_id"}) | {
+            case[word]
+            for cases in dialects.values()
+            if isinstance(cases, list)
+            for case in cases
+            if isinstance(case, dict)
+            for word in ("with", "without")
+            if word in case
+        }
+        self.shape = lru_cache(maxsize=20_000)(self._shape)
         self.host_of = lru_cache(maxsize=10_000)(host)
         self.provider_of_host = lru_cache(maxsize=10_000)(self._provider_of_host)
         self.family = lru_cache(maxsize=10_000)(self._family)
@@ -109,28 +133,37 @@ class Lexicon:
                 if field == "tool_requested":
                     tools.append(position)
         fields = [(field, position) for field, (_, position) in best.items()]
-        resource = [(field, position) for field, (_, position) in shared.items() if field not in best]
+        fields += [(field, position) for field, (_, position) in shared.items() if field not in best]
+        fields.sort()
+        quoted = tuple(field for field, position in fields if field in best and self._is_quoted(field, keys[position]))
+        moving = tuple(pair for pair in fields if pair[0] in self.tables.moving)
+        texts = tuple(pair for pair in fields if pair[0] in self.texts)
+        still = tuple(pair for pair in fields if pair[0] not in self.tables.moving and pair[0] not in self.texts)
+        moving_events = tuple(pair for pair in events if pair[0] == EVENT + "first_token_ns")
+        events = [pair for pair in events if pair not in moving_events]
         present = {*best, *shared}
-        quoted = tuple(field for field, position in fields if self._is_quoted(field, keys[position]))
-        moving = [(field, position) for field, position in (*fields, *resource) if field in self.tables.moving]
-        moving_events = [(key, position) for key, position in events if key == EVENT + "first_token_ns"]
-        its_own = {position for _, position in (*moving, *moving_events)}
-        positions = [*tools, *(position for _, position in (*fields, *resource, *events))]
         objects = frozenset(name for name, text in self.objects.items() if text in present)
+        is_genai = any(field not in self.tables.common for field in present)
+        sort = (
+            tuple(field for field, _ in (*still, *texts)),
+            *(quoted, tuple(key for key, _ in (*events, *moving_events)), len(tools)),
+            *(self.asked & present, objects, is_genai, bool(own)),
+        )
         return Shape(
-            fields=tuple(fields),
+            still=still,
+            moving=moving,
+            texts=texts,
             quoted=quoted,
-            resource=tuple(resource),
             events=tuple(events),
+            moving_events=moving_events,
             tools=tuple(tools),
             keys=frozenset(own),
             objects=objects,
             counts=tuple(name for name in self.tables.counts if objects or name in present),
-            is_genai=any(field not in self.tables.common for field in present),
-            still=tuple(position for position in positions if position not in its_own),
-            moving=tuple(moving),
-            moving_events=tuple(moving_events),
-            is_shared=self.tables.telling.isdisjoint(present) and not any(f in self.tables.moving for f in quoted),
+            is_genai=is_genai,
+            positions=(*(position for _, position in (*still, *events)), *tools),
+            its_own=tuple(position for _, position in (*moving, *texts)),
+            sort=self._sorts.setdefault(sort, len(self._sorts)),
         )
 
     def _is_quoted(self, field: str, key: str) -> bool:
@@ -148,20 +181,21 @@ class Reading:
 
     def __init__(self, by: Lexicon, shape: Shape, scope: str, name: str, values: Sequence[str]) -> None:
         self.by = by
-        self.shape = shape
         self.scope = scope
         self.name = name
-        self.raw = {field: values[position] for field, position in shape.fields}
-        for field in shape.quoted:
-            self.raw[field] = unquoted(self.raw[field])
-        for field, position in shape.resource:
-            self.raw[field] = values[position]
-        self.events = {key: values[position] for key, position in shape.events}
-        self.tools_asked = [values[position] for position in shape.tools]
-        self.present = shape.objects
-        self.counts = shape.counts  # those that can be there
-        self._read: dict[str, dict[str, Any] | None] = {}
+        self.base = -1
+        self.raw: dict[str, str] = {}
+        self.events: dict[str, str] = {}
+        self._facts: dict[str, Facts] = {}
+        self._filled: dict[str, str] | None = None
         self._cases: dict[tuple[str, str], bool] = {}
+        self._still = {field: values[position] for field, position in shape.still}
+        self._still_events = {key: values[position] for key, position in shape.events}
+        for field in shape.quoted:
+            if field in self._still:
+                self._still[field] = unquoted(self._still[field])
+        self._take(shape, values)
+        self.tools_asked = [values[position] for position in shape.tools]
         self.is_genai = shape.is_genai or self.scope.startswith("openlit.")
         if not self.is_genai:
             self.dialect, self.is_named, self.role, self.operation, self.is_call = "", False, "", "", False
@@ -172,15 +206,64 @@ class Reading:
         self.role, self.operation = self._kind()
         self.is_call = self.role in CALL_ROLES
 
-    def again(self, values: Sequence[str]) -> "Reading":
-        """The same for a span that differs in nothing but its moving values, none of which is empty."""
-        shape = self.shape
+    def without_values(self, base: int) -> "Reading":
+        """What `again` needs of it; `base`: a number that is its own."""
+        self.base = base
+        self.raw, self.events, self._facts = {}, {}, {}
+        return self
+
+    def again(self, shape: Shape, values: Sequence[str]) -> "Reading":
+        """The same for a span that has its own moving values and texts."""
         other = object.__new__(Reading)
         other.__dict__.update(self.__dict__)
-        other.raw = self.raw | {field: values[position] for field, position in shape.moving}
-        if shape.moving_events:
-            other.events = self.events | {key: values[position] for key, position in shape.moving_events}
+        other._take(shape, values)
         return other
+
+    def _take(self, shape: Shape, values: Sequence[str]) -> None:
+        self.raw = self._still.copy()
+        for field, position in shape.moving:
+            self.raw[field] = values[position]
+        for field, position in shape.texts:
+            self.raw[field] = values[position]
+        for field in shape.quoted:
+            if field not in self._still:
+                self.raw[field] = unquoted(self.raw[field])
+        self.events = self._still_events
+        if shape.moving_events:
+            self.events = self.events | {key: values[position] for key, position in shape.moving_events}
+        self.present = shape.objects
+        self.counts = shape.counts  # those that can be there
+        self._facts = {}
+        self._filled = None
+        self._cases = {}
+
+    def told(self) -> tuple[Any, ...]:
+        """What the texts of a span say that is no figure or id, and which moving fields they fill."""
+        if not self.present and "output_messages" not in self.raw and "tool_calls" not in self.raw:
+            return ()
+        moving = self.by.moving_facts
+        facts = [
+            (name, fact, text)
+            for name in self.present
+            for fact, text in self._facts_of(name).items()
+            if f"{name}.{fact}" not in moving
+        ]
+        filled = tuple([field for field in self.by.asked if self.x(field)]) if self.present else ()
+        return (*facts, filled, *(self.tools_in_texts() if self.is_call else ()))
+
+    def tools_in_texts(self) -> list[str]:
+        """The tools that a model asked for in its answer's own text."""
+        found: list[Any] = []
+        messages = self.r("output_messages")
+        if "tool_call" in messages:
+            found += [
+                part.get("name")
+                for message in as_list(messages)
+                for part in parts(message)
+                if isinstance(part, dict) and part.get("type") == "tool_call"
+            ]
+        found += [c.get("toolName") or c.get("name") for c in as_list(self.r("tool_calls")) if isinstance(c, dict)]
+        return [name for name in found if name and isinstance(name, str)]
 
     def _kind(self) -> tuple[str, str]:
         for field, words, any_word in self.by.kinds:
@@ -208,33 +291,42 @@ class Reading:
         """The same, else what stands inside a value."""
         if value := self.raw.get(field, ""):
             return value
-        if self.present:
-            for name, fact in self.by.tables.inside.get(field, ()):
-                if name in self.present and (value := self.fact(name, fact)):
-                    return value
-        return ""
+        if not self.present:
+            return ""
+        if self._filled is None:
+            self._filled = self._fill()
+        return self._filled.get(field, "")
+
+    def _fill(self) -> dict[str, str]:
+        """What stands inside values, by the field that it fills where nothing better is there."""
+        best: dict[str, tuple[int, str]] = {}
+        for name in self.present:
+            for fact, text in self._facts_of(name).items():
+                for field, rank in self.by.fields_of.get((name, fact), ()):
+                    if field not in best or rank < best[field][0]:
+                        best[field] = (rank, text)
+        return {field: text for field, (_, text) in best.items()}
 
     def fact(self, name: str, fact: str) -> str:
         """The first member of an object of objects.yaml that says this fact, '' for none."""
         if name not in self.present:
             return ""
-        spec = self.by.tables.objects[name]
-        if spec.get("python"):
-            return quoted_member(self.raw[spec["text"]], tuple(spec["facts"][fact]))
-        value = self._object(name)
-        if value is None:
-            return ""
-        inner, _, rest = fact.partition(".")
-        if not rest:
-            return next((text for path in spec["facts"][fact] if (text := member(value, path))), "")
-        paths = self.by.tables.objects[inner]["facts"][rest]
-        roots = [found for root in spec["embed"][inner] if isinstance(found := at(value, root), dict)]
-        return next((text for root in roots for path in paths if (text := member(root, path))), "")
+        return self._facts_of(name).get(fact, "")
 
-    def _object(self, name: str) -> dict[str, Any] | None:
-        if name not in self._read:
-            self._read[name] = as_object(self.raw[self.by.objects[name]]) if self._is_worth_reading(name) else None
-        return self._read[name]
+    def _facts_of(self, name: str) -> Facts:
+        found = self._facts.get(name)
+        if found is None:
+            found = self._facts[name] = self._read(name) if self._is_worth_reading(name) else {}
+        return found
+
+    def _read(self, name: str) -> Facts:
+        text = self.raw[self.by.objects[name]]
+        known = self.by.inside.get(name)
+        if known is not None:
+            value = as_object(text)
+            return {} if value is None else known.read(value)
+        facts = self.by.tables.objects[name]["facts"]
+        return {fact: said for fact, names in facts.items() if (said := quoted_member(text, tuple(names)))}
 
     def _is_worth_reading(self, name: str) -> bool:
         if name == "invocation":

@@ -7,13 +7,15 @@ Which key says what is data (clickhouse/dialects); `reading` finds it, `naming` 
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import count
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from spanledger.dialects.facts import Lexicon, Reading, Shape, lexicon
 from spanledger.dialects.identity import Ending, ending, names, response_id
+from spanledger.dialects.recent import Recent
 from spanledger.dialects.usage import COLUMNS, claim, first_chunk_ns, saved, tokens
-from spanledger.dialects.values import as_list, parts
+from spanledger.dialects.values import as_list
 
 CANONICAL = (
     "dialect",
@@ -51,7 +53,7 @@ CANONICAL = (
 )
 MAX_ID = 256
 _MAX_STILL = 600  # characters of values to remember a kind of span by
-_MAX_KINDS = 4_000
+_MAX_KINDS = 8_000  # of each sort of memory; twice as many at most
 _OTHER: dict[str, Any] = {
     **dict.fromkeys(
         ("dialect", "role", "operation", "provider", "request_model", "response_model", "server_address"), ""
@@ -82,12 +84,10 @@ class Said(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """What spans share that differ in ids and figures only; `row`: everything, if they do not even differ in those."""
+    """What spans share that differ in ids, figures and texts only."""
 
-    read: Reading
     words: dict[str, Any]
     end: Ending
-    row: tuple[Any, ...] | None
 
 
 class Interpreter:
@@ -95,7 +95,10 @@ class Interpreter:
 
     def __init__(self, by: Lexicon) -> None:
         self.by = by
-        self._kinds: dict[tuple[Any, ...], _Kind] = {}
+        self._numbers = count()
+        self._bases: Recent[Reading] = Recent(_MAX_KINDS)
+        self._kinds: Recent[_Kind] = Recent(_MAX_KINDS)
+        self._rows: Recent[tuple[Any, ...]] = Recent(_MAX_KINDS)
 
     def columns(self, span: Mapping[str, Any]) -> dict[str, Any]:
         """The canonical columns of a row that has `facts` (pairs or a mapping) and the other fields of `Said`."""
@@ -109,29 +112,36 @@ class Interpreter:
         """The canonical columns, in the order of CANONICAL."""
         values = said.values
         shape = self.by.shape(said.keys)
-        still = tuple([values[position] for position in shape.still])
-        is_alike = shape.is_shared and sum(map(len, still)) <= _MAX_STILL
-        if not is_alike or not all(values[position] for _, position in shape.moving):
-            kind = self._kind(shape, said)
-            return self._row(kind, kind.read, said)
-        key = (shape, said.scope, said.span_name, said.status, still)
-        kind = self._kinds.get(key) or self._remember(key, shape, said)
-        if kind.row is None:
-            return self._row(kind, kind.read.again(values), said)
-        return self._row(kind, kind.read, said) if said.anomalies else kind.row
+        still = tuple([values[position] for position in shape.positions])
+        if sum(map(len, still)) > _MAX_STILL or not all(values[position] for position in shape.its_own):
+            read = Reading(self.by, shape, said.scope, said.span_name, values)
+            return self._row(_kind(read, said.status), read, said)
+        key = (shape.sort, said.scope, said.span_name, self.by.dialect_of(said.scope, shape.keys), *still)
+        if not shape.its_own and not shape.moving_events and not said.anomalies:
+            return self._same_row(key, shape, said)
+        read = self._base(key, shape, said)
+        return self._row(self._kind_of(read, said.status), read, said)
 
-    def _kind(self, shape: Shape, said: Said) -> _Kind:
-        read = Reading(self.by, shape, said.scope, said.span_name, said.values)
-        end = ending(read, said.status)
-        return _Kind(read, _words(read, end), end, None)
+    def _same_row(self, key: tuple[Any, ...], shape: Shape, said: Said) -> tuple[Any, ...]:
+        """Of spans that do not even differ in ids and figures."""
+        row = self._rows.get((key, said.status))
+        if row is None:
+            read = self._base(key, shape, said)
+            row = self._rows[key, said.status] = self._row(_kind(read, said.status), read, said)
+        return row
 
-    def _remember(self, key: tuple[Any, ...], shape: Shape, said: Said) -> _Kind:
-        kind = self._kind(shape, said)
-        if not shape.moving and not shape.moving_events:
-            kind = kind._replace(row=self._row(kind, kind.read, said._replace(anomalies=())))
-        if len(self._kinds) >= _MAX_KINDS:
-            self._kinds.clear()
-        self._kinds[key] = kind
+    def _base(self, key: tuple[Any, ...], shape: Shape, said: Said) -> Reading:
+        base = self._bases.get(key)
+        if base is None:
+            base = Reading(self.by, shape, said.scope, said.span_name, said.values).without_values(next(self._numbers))
+            self._bases[key] = base
+        return base.again(shape, said.values)
+
+    def _kind_of(self, read: Reading, status: str) -> _Kind:
+        whole = (read.base, status, read.told())
+        kind = self._kinds.get(whole)
+        if kind is None:
+            kind = self._kinds[whole] = _kind(read, status)
         return kind
 
     def _row(self, kind: _Kind, read: Reading, said: Said) -> tuple[Any, ...]:
@@ -141,6 +151,11 @@ class Interpreter:
         columns["anomalies"] = sorted(set(anomalies)) if anomalies else []
         row: tuple[Any, ...] = _in_order(columns)
         return row
+
+
+def _kind(read: Reading, status: str) -> _Kind:
+    end = ending(read, status)
+    return _Kind(_words(read, end), end)
 
 
 @cache
@@ -232,10 +247,4 @@ def _id(field: str, value: str, anomalies: list[str]) -> str:
 
 def _tools_requested(read: Reading) -> list[str]:
     """The tools that the model asked for in its answer."""
-    found: list[Any] = [read.x("tool"), *read.tools_asked]
-    messages = read.r("output_messages")
-    if "tool_call" in messages:
-        asked = [p for m in as_list(messages) for p in parts(m) if isinstance(p, dict) and p.get("type") == "tool_call"]
-        found += [part.get("name") for part in asked]
-    found += [c.get("toolName") or c.get("name") for c in as_list(read.r("tool_calls")) if isinstance(c, dict)]
-    return sorted({name for name in found if name and isinstance(name, str)})
+    return sorted({name for name in (read.x("tool"), *read.tools_asked, *read.tools_in_texts()) if name})

@@ -43,7 +43,6 @@ class Tables:
         self.common = frozenset(files["fields"]["common"])
         self.idle = frozenset(files["fields"]["idle"])
         self.moving = {*files["fields"]["moving"]}
-        self.telling = frozenset(files["fields"]["telling"])
         self.key_patterns: dict[str, str] = files["fields"]["key_patterns"]
         prefixes: Sequence[str] = files["fields"]["metadata_prefixes"]
         encoded = tuple(files["fields"]["json_encoded"])

@@ -111,22 +111,13 @@ def parts(message: Any) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def at(value: Any, path: str) -> Any:
-    """What stands under `a.b` or `a[][].b` (first elements); None for nothing."""
-    for part in path.split("."):
-        name = part.replace("[]", "")
-        value = value.get(name) if isinstance(value, dict) else None
-        for _ in range(part.count("[]")):
-            value = value[0] if isinstance(value, list) and value else None
-    return value
-
-
-def member(value: Any, path: str) -> str:
-    """The scalar at a path as text; '' for none."""
-    found = at(value, path)
+def scalar(found: Any) -> str:
+    """A text, number or truth value as text; '' for anything else."""
+    if isinstance(found, str):
+        return found
     if isinstance(found, bool):
         return "true" if found else "false"
-    return str(found) if isinstance(found, str | int | float | Decimal) else ""
+    return str(found) if isinstance(found, int | float | Decimal) else ""
 
 
 def quoted_member(text: str, names: tuple[str, ...]) -> str:

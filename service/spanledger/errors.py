@@ -9,6 +9,7 @@ SpanledgerError
 ├── NotFound           no such message, conversation, trace … (HTTP 404)
 ├── TooLarge           over a size limit (HTTP 413)
 ├── Refused            not allowed (HTTP 403)
+│   ├── Misdirected        meant for another host (HTTP 421)
 │   └── Unauthenticated    no key, or one that is not good (HTTP 401)
 ├── LimitExceeded      a limit (HTTP 429) or a budget (HTTP 402) is used up
 ├── Elsewhere          a part that this process does not run (HTTP 503)
@@ -69,6 +70,12 @@ class TooLarge(SpanledgerError):
 class Refused(SpanledgerError):
     title = "Refused"
     status = 403
+
+
+class Misdirected(Refused):
+    """The request names a host that this service is not."""
+
+    status, title = 421, "Misdirected request"
 
 
 class Unauthenticated(Refused):

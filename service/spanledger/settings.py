@@ -20,6 +20,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000  # the HTTP API; 0 switches it off
     roles: str = ",".join(ROLES)  # which parts this process runs; on a server they may be apart
+    allowed_hosts: str = ""  # more names that both HTTP ports are reached by, with commas: a proxy's; see security.md
     require_keys: bool = False  # on loopback too; elsewhere they always are
     otlp_http_port: int = 4318  # 0 switches it off
     otlp_grpc_port: int = 4317  # 0 switches it off

@@ -22,6 +22,10 @@ _FORM = re.compile(r"sl_([a-z2-7]{12})_([A-Za-z0-9_-]{43})")
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # no slash: `tenant/conversation` must stay unambiguous
 _MAX_NAME = 100
 _NO_HASH = "0" * 64
+FIRST_KEY = (
+    "this is the first key: from now on every key that is sent must be good, where before any text was passed over; "
+    "requests without a key are served as before unless --require-keys or --host says otherwise"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
 import spanledger
+from spanledger.access.hosts import Hosts
 from spanledger.api import problems
 from spanledger.api.auth import Authentication
 from spanledger.api.correlation import Correlation, decode_path_ids
+from spanledger.api.guard import Guard
 from spanledger.runtime.services import Services
 
 # Modules with a `router`, in the order of their routes, by the role that serves them; empty: any. One that is not
@@ -42,7 +44,11 @@ def create_app(services: Services) -> FastAPI:
         title="Spanledger",
         version=spanledger.__version__,
         dependencies=[Depends(decode_path_ids)],
-        middleware=[Middleware(Correlation), Middleware(Authentication)],
+        middleware=[
+            Middleware(Correlation),
+            Middleware(Guard, hosts=Hosts(services.settings)),
+            Middleware(Authentication),
+        ],
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,

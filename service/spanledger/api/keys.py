@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict
 
 from spanledger.access import Principal
-from spanledger.access.keys import KeyRing
+from spanledger.access.keys import FIRST_KEY, KeyRing
 from spanledger.api.reader import only
 from spanledger.errors import Refused
 from spanledger.runtime.services import Caller, Services, services_of
@@ -40,8 +40,9 @@ def create(wish: NewKey, ring: Ring, principal: Caller) -> dict[str, Any]:
     if tenant != principal.tenant and not principal.operator:
         raise Refused(f"key {principal.key_id} may make keys of tenant {principal.tenant} only")
     expires = moment(parse_time(wish.expires, "expires")) if wish.expires else None
+    first = not ring.any()
     key, text = ring.create(tenant, wish.role, wish.name, expires, by=principal.key_id)
-    return {**key.shown(), "key": text}
+    return {**key.shown(), "key": text, **({"notice": FIRST_KEY} if first else {})}
 
 
 @router.get("/v1/keys")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from spanledger.access.keys import ROLES, KeyRing
+from spanledger.access.keys import FIRST_KEY, ROLES, KeyRing
 from spanledger.cli.common import TENANT, add_place, place, running_api
 from spanledger.client import Api
 from spanledger.errors import NotFound, StoreBusy
@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
             f"key {made['key_id']} of tenant {made['tenant']}, role {made['role']}; it is not shown again",
             file=sys.stderr,
         )
+        if made.get("notice"):
+            print(made["notice"], file=sys.stderr)
     elif options.action == "list":
         keys = _list(chosen)
         print(json.dumps(keys, indent=2) if options.json else "\n".join(_table(keys)))
@@ -70,8 +72,9 @@ def _create(chosen: Settings, wish: dict[str, Any]) -> dict[str, Any]:
 
     expires = moment(parse_time(wish["expires"], "expires")) if wish["expires"] else None
     with _ring(chosen) as ring:
+        first = not ring.any()
         key, text = ring.create(wish["tenant"], wish["role"], wish["name"], expires)
-        return {**key.shown(), "key": text}
+        return {**key.shown(), "key": text, "notice": FIRST_KEY if first else ""}
 
 
 def _list(chosen: Settings) -> list[dict[str, Any]]:

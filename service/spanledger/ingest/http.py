@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import HttpVersion11, web
 
+from spanledger.access.hosts import Hosts
 from spanledger.ingest.answers import CONTENT_TYPES, Answer, Encoding
 from spanledger.ingest.crowd import BoundedServer
 from spanledger.ingest.door import Door, encoding_of
@@ -60,6 +61,7 @@ class HttpDoor:
         senders: Senders,
         bounds: Bounds = Bounds(),
         cors_origin: str = "",
+        hosts: Hosts | None = None,
     ) -> None:
         self._door = door
         self._sync = sync
@@ -67,6 +69,7 @@ class HttpDoor:
         self._senders = senders
         self._bounds = bounds
         self._cors_origin = cors_origin
+        self._hosts = hosts
         self._buffered = 0
         self.server = BoundedServer(
             self._handle,
@@ -107,6 +110,12 @@ class HttpDoor:
         self, request: web.BaseRequest, signal: Signal | None, encoding: Encoding | None
     ) -> web.Response | None:
         shown: Encoding = encoding or "json"
+        if self._hosts is not None:
+            wrong = self._hosts.misdirected(request.headers.get("Host", ""))
+            if wrong:
+                return self._respond(Answer(421, wrong), signal, shown)
+            if wrong := self._hosts.foreign(request.method, request.headers):
+                return self._respond(Answer(403, wrong), signal, shown)
         if request.version < HttpVersion11 and "Transfer-Encoding" in request.headers:
             response = self._respond(Answer(400, "Transfer-Encoding is not part of HTTP/1.0"), signal, shown)
             response.force_close()

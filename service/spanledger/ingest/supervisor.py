@@ -170,6 +170,8 @@ class Supervisor:
             min_free_bytes=settings.min_free_bytes,
             require_keys=settings.needs_keys,
             cors_origin=settings.otlp_cors_origin,
+            host=settings.host,
+            allowed_hosts=settings.allowed_hosts,
             quota={
                 "requests_per_s": settings.sender_requests_per_s,
                 "bytes_per_s": settings.sender_bytes_per_s,

@@ -25,6 +25,7 @@ from typing import Any
 from spanledger import open_files
 from spanledger.access import operator
 from spanledger.access.authentication import Authentication
+from spanledger.access.hosts import Hosts
 from spanledger.access.keys import KeyRing
 from spanledger.ingest import rpc, spool
 from spanledger.ingest.door import Door
@@ -33,6 +34,7 @@ from spanledger.ingest.limits import Limits, Quota
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Senders
 from spanledger.ingest.signals import SIGNALS
+from spanledger.settings import Settings
 from spanledger.store.registry import Registry
 
 _LINGER_S = 0.004  # what arrives within it after the first record goes into the same batch
@@ -60,6 +62,8 @@ class Config:
     quota: dict[str, Any]  # fields of limits.Quota
     require_keys: bool
     cors_origin: str = ""
+    host: str = ""  # with allowed_hosts: the names of this service
+    allowed_hosts: str = ""
 
 
 class Worker:
@@ -83,7 +87,7 @@ class Worker:
         limits = Limits(Quota(**self._config.quota))
         senders = self._senders()
         bounds = Bounds(max_connections=open_files.connections(Bounds.max_connections, _FILES_OF_THE_DOOR))
-        http = HttpDoor(self._door, sync, limits, senders, bounds, cors_origin=self._config.cors_origin)
+        http = HttpDoor(self._door, sync, limits, senders, bounds, self._config.cors_origin, self._hosts())
         loop = asyncio.get_running_loop()
         servers = [
             await loop.create_server(http.server, sock=socket.socket(fileno=fd), backlog=1024)
@@ -108,6 +112,11 @@ class Worker:
         self._send_counts()
         await self._control.drain()
         self._control.close()
+
+    def _hosts(self) -> Hosts:
+        config = self._config
+        named = Settings(host=config.host, allowed_hosts=config.allowed_hosts, require_keys=config.require_keys)
+        return Hosts(named, config.cors_origin)
 
     def _senders(self) -> Senders:
         data_dir = Path(self._config.data_dir)

@@ -42,6 +42,7 @@ GRANT SELECT ON spanledger.messages TO spanledger_reading;
 GRANT SELECT ON spanledger.evaluations TO spanledger_reading;
 GRANT SELECT ON spanledger.trace_anomalies TO spanledger_reading;
 GRANT SELECT ON spanledger.anomalies TO spanledger_reading;
+GRANT SELECT ON spanledger.otel_traces_trace_id_ts TO spanledger_reading;
 -- Who else reads these tables sees all rows:
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.otel_traces USING 1 TO ALL EXCEPT spanledger_reading;
 CREATE ROW POLICY IF NOT EXISTS spanledger_others ON spanledger.otel_logs USING 1 TO ALL EXCEPT spanledger_reading;

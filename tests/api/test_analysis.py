@@ -22,8 +22,8 @@ HOUR = 3600 * 10**9
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Conversations seal after 1 s; spans of others carry their content."""
-    running = System(tmp_path_factory.mktemp("analysis") / "data").start(**FAST)
+    """Conversations seal after 1 s; spans carry their content."""
+    running = System(tmp_path_factory.mktemp("analysis") / "data").start(**FAST, SPANLEDGER_CAPTURE_CONTENT="1")
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.stderr()

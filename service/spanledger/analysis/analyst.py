@@ -59,10 +59,11 @@ class Findings:
     model: str
     by_rules: list[str]
 
-    def attributes(self) -> dict[str, str]:
-        """As attributes of the span that seals."""
-        lists = ("key_points", "topics", "commitments", "by_rules")
-        found = {name: getattr(self, name) for name in ("title", "summary", "sentiment", "model")}
+    def attributes(self, content: bool) -> dict[str, str]:
+        """As attributes of the span that seals. Without `content`, none that holds words of the conversation."""
+        texts = ("title", "summary", "sentiment", "model") if content else ("sentiment", "model")
+        lists = ("key_points", "topics", "commitments", "by_rules") if content else ("by_rules",)
+        found = {name: getattr(self, name) for name in texts}
         found |= {name: json.dumps(getattr(self, name), ensure_ascii=False) for name in lists}
         return {f"spanledger.analysis.{name}": value for name, value in found.items()}
 

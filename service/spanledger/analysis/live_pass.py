@@ -74,11 +74,13 @@ class LivePass:
     def _tell(self, said: _Said) -> None:
         """A log record in the message's trace, with its ids."""
         mood, score = rules.sentiment(said.asked)
-        facts = {
+        facts: dict[str, str | float] = {
             "spanledger.analysis.sentiment": mood,
             "spanledger.analysis.sentiment.score": score,
-            "spanledger.analysis.topics": json.dumps(rules.topics([said.asked, said.answered]), ensure_ascii=False),
         }
+        if self._telemetry.capture_content:
+            topics = rules.topics([said.asked, said.answered])
+            facts["spanledger.analysis.topics"] = json.dumps(topics, ensure_ascii=False)
         token = otel.attach(said.context)
         try:
             known = ids.current()

@@ -113,7 +113,12 @@ class Sealer:
             state, findings, source = await self._analysed(tenant, version, before)
             span.set_attribute("spanledger.analysis.state", state)
             if findings is not None:
-                span.set_attributes({**findings.attributes(), "spanledger.analysis.content_source": source})
+                span.set_attributes(
+                    {
+                        **findings.attributes(self._telemetry.capture_content),
+                        "spanledger.analysis.content_source": source,
+                    }
+                )
             context = span.get_span_context()
             trace_id = trace.format_trace_id(context.trace_id) if context.is_valid else ""
             sealed = replace(version, analysis=state, trace_id=trace_id)

@@ -44,7 +44,7 @@ def record(telemetry: Telemetry, evaluation: Evaluation, about: About) -> None:
         semconv.EVALUATION_NAME: evaluation.name,
         semconv.EVALUATION_EVALUATOR: evaluation.evaluator,
         semconv.EVALUATION_LABEL: evaluation.label,
-        semconv.EVALUATION_EXPLANATION: evaluation.explanation,
+        semconv.EVALUATION_EXPLANATION: evaluation.explanation if _may_explain(telemetry, evaluation) else "",
         semconv.EVALUATION_USER_ID: evaluation.user_id,
         semconv.EVALUATION_TAGS: json.dumps(list(evaluation.tags)) if evaluation.tags else "",
         semconv.EVALUATION_TRACE_ID: evaluation.run_trace_id,
@@ -58,6 +58,11 @@ def record(telemetry: Telemetry, evaluation: Evaluation, about: About) -> None:
         telemetry.event(semconv.EVALUATION_RESULT, f"{evaluation.name}: {_said(evaluation)}", told)
     finally:
         otel.detach(token)
+
+
+def _may_explain(telemetry: Telemetry, evaluation: Evaluation) -> bool:
+    """A person's comment is handed in to be kept; a judge's explanation repeats words of the conversation."""
+    return telemetry.capture_content or evaluation.evaluator == "human"
 
 
 def _within(about: About) -> otel.Context:

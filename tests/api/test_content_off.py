@@ -1,0 +1,81 @@
+"""Content capture is off by default: a word that a user says is in no telemetry, whichever feature it goes through."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spanledger.store.client import open_embedded
+from system import System
+
+MARKER = "xylophonic"  # a word that no text of ours contains
+# What keeps a user's words because that is its purpose: the memory of conversations, and jobs until they have run.
+KEPT_ON_PURPOSE = ("conversations.db", "jobs.db")
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a system that was talked to with the marker in every feature, sealed, and stopped."""
+    folder = tmp_path_factory.mktemp("content-off") / "data"
+    system = System(folder).start(SPANLEDGER_SEAL_AFTER_S="3600")
+    use_every_feature(system)
+    assert system.stop() == 0
+    assert MARKER not in system.stderr()
+    return folder
+
+
+def use_every_feature(system: System) -> None:
+    text = f"I love the {MARKER} mountains! I will book the {MARKER} train. Is {MARKER} wrong?"
+
+    def send(method: str, path: str, body: Any) -> Any:
+        status, _, answer = system.request(method, path, json.dumps(body).encode(), Content_Type="application/json")
+        return status, answer
+
+    for more in ({}, {"workflow": "assistant"}, {"workflow": "rag"}, {"memory": {"kind": "summary", "exchanges": 1}}):
+        for _ in range(3):
+            assert (
+                send("POST", "/v1/conversations/talk/messages", {"content": text, "user_id": "ann", **more})[0] == 200
+            )
+    for model in ("offline/error-500", "offline/error-400", "offline/cut", "offline/no-usage"):
+        send("POST", "/v1/conversations/talk/messages", {"content": text, "model": model})
+    message = system.post("/v1/conversations/talk/messages", {"content": text})["message_id"]
+    chat = [{"role": "user", "content": f"{text} Use get_weather."}]
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
+    assert send("POST", "/v1/chat/completions", {"messages": chat, "tools": [tool]})[0] == 200
+    assert send("POST", "/v1/responses", {"input": text})[0] == 200
+    assert send("POST", "/v1/completions", {"prompt": text})[0] == 200
+    assert send("POST", "/v1/embeddings", {"model": "offline/embed", "input": text})[0] == 200
+    send("POST", "/v1/retrieval/search", {"query": text})
+    assert send("PUT", "/v1/evaluators/kind", {"check": {"kind": "judge", "criteria": "It is kind."}})[0] == 200
+    send("POST", f"/v1/messages/{message}/evaluations", {"evaluators": ["kind"]})
+    assert send("POST", "/v1/jobs", {"content": text, "conversation_id": "job-talk"})[0] in (200, 201, 202)
+    assert send("POST", "/v1/conversations/talk/messages", {"content": {"not": text}})[0] == 422
+    system.post("/v1/conversations/talk/seal", {})
+    system.post("/v1/flush", {})
+
+
+def test_no_table_holds_a_word_of_a_user(data_dir: Path) -> None:
+    store = open_embedded(data_dir)
+    try:
+        tables = [name for (name,) in store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")]
+        assert "otel_traces" in tables
+        holding = [
+            table
+            for table in tables
+            if store.query(f"SELECT 1 FROM `{table}` WHERE toString(tuple(*)) LIKE {{word:String}} LIMIT 1",
+                           {"word": f"%{MARKER}%"})
+        ]  # fmt: skip
+        assert holding == []
+        assert store.query("SELECT count() FROM otel_logs WHERE EventName = 'spanledger.statement'")[0][0] == 1
+    finally:
+        store.close()
+
+
+def test_no_other_file_holds_a_word_of_a_user(data_dir: Path) -> None:
+    holding = [
+        str(path.relative_to(data_dir))
+        for path in data_dir.rglob("*")
+        if path.is_file() and "clickhouse" not in path.parts and MARKER.encode() in path.read_bytes()
+    ]
+    assert [name for name in holding if not name.startswith(KEPT_ON_PURPOSE)] == []

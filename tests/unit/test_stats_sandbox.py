@@ -8,7 +8,7 @@ import pytest
 
 from ledger_rows import Post
 from spanledger.errors import BadRequest
-from spanledger.stats.sandbox import Sandbox
+from spanledger.stats.sandbox.sandbox import Sandbox
 from spanledger.store.client import Store
 
 

@@ -6,7 +6,7 @@ which one it has.
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import unquote, urlsplit
@@ -25,6 +25,7 @@ Rows = list[tuple[Any, ...]]
 
 # Audit asks with the whole text of the normalising view, which is longer than ClickHouse takes by default (256 KiB).
 _SETTINGS = {"max_query_size": 4 * 1024 * 1024}
+_PIECE_BYTES = 1024 * 1024
 
 
 class Store:
@@ -119,6 +120,12 @@ class Store:
         with self._mapped() as client:
             body: bytes = client.raw_query(sql, parameters=dict(params or {}), settings=dict(settings or {}), fmt=fmt)
             return body
+
+    @contextmanager
+    def stream(self, sql: str, fmt: str, params: Params | None = None) -> Iterator[Iterator[bytes]]:
+        """The result piece by piece, in a format without head and foot (Native, CSV, TSV, JSONEachRow)."""
+        with self._mapped() as client, closing(client.raw_stream(sql, parameters=dict(params or {}), fmt=fmt)) as body:
+            yield iter(lambda: body.read(_PIECE_BYTES), b"")
 
     def command(self, sql: str, params: Params | None = None, settings: Params | None = None) -> None:
         """Runs DDL or an INSERT … SELECT."""

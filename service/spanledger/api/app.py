@@ -11,6 +11,7 @@ from spanledger.access.hosts import Hosts
 from spanledger.api import problems
 from spanledger.api.auth import Authentication
 from spanledger.api.correlation import Correlation, decode_path_ids
+from spanledger.api.fairness import Turns
 from spanledger.api.guard import Guard
 from spanledger.runtime.services import Services
 
@@ -48,6 +49,7 @@ def create_app(services: Services) -> FastAPI:
             Middleware(Correlation),
             Middleware(Guard, hosts=Hosts(services.settings)),
             Middleware(Authentication),
+            Middleware(Turns),
         ],
         redirect_slashes=False,
         docs_url=None,

@@ -1,19 +1,24 @@
 """The books themselves: `/v1/audit`, `/v1/reprice` and read-only SQL."""
 
+import asyncio
 import tempfile
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from spanledger.access import DEFAULT_TENANT, Principal
 from spanledger.api.reader import Reads, only
-from spanledger.errors import Refused
+from spanledger.api.streams import ClientGone, disconnected
+from spanledger.errors import Elsewhere, Refused
 from spanledger.ledger import activations
-from spanledger.runtime.services import Caller
+from spanledger.runtime.daemon import in_daemon_thread
+from spanledger.runtime.services import Caller, services_of
 from spanledger.stats import times
-from spanledger.stats.sandbox import Sandbox
+from spanledger.stats.sandbox.pool import Sandboxes, Statement
 from spanledger.telemetry import audit
 
 router = APIRouter(tags=["books"])
@@ -46,12 +51,15 @@ class Reprice(BaseModel):
 class Query(BaseModel):
     """`format`: json (default), csv or pretty.
 
-    `all_tenants`: for who runs this machine; without keys that is whoever reaches a loopback address.
+    `from`, `to`: the rows of `[from, to)` alone, in tables that have a time. `all_tenants`: for who runs this machine;
+    without keys that is whoever reaches a loopback address.
     """
 
     model_config = ConfigDict(extra="forbid")
     query: str
     format: str = "json"
+    start: str | None = Field(None, alias="from")
+    end: str | None = Field(None, alias="to")
     all_tenants: bool = False
 
 
@@ -93,22 +101,40 @@ def repriced(request: Request, wish: Reprice) -> dict[str, Any]:
 
 
 @router.post("/v1/sql")
-def sql(request: Request, reads: Reads, wish: Query, principal: Caller) -> Response:
-    """One reading statement over this tenant's rows, limited in time, rows and memory."""
+async def run_sql(request: Request, reads: Reads, wish: Query, principal: Caller) -> Response:
+    """One reading statement over this tenant's rows, limited in time, rows and memory. It ends with its client."""
     if wish.all_tenants and not principal.operator:
         raise Refused("all_tenants is for who runs this machine")
     tenant = None if wish.all_tenants else reads.tenant
-    sandboxes: dict[str | None, Sandbox] = request.app.state.__dict__.setdefault("sandboxes", {})
-    sandbox = sandboxes.get(tenant)
-    if sandbox is None:
-        sandbox = sandboxes.setdefault(tenant, Sandbox(reads.store, tenant))
+    window = times.window(wish.start, wish.end)
+    statement = Statement(wish.query, wish.format, tenant, principal.operator, window)
     outcome = "failed"
     try:
-        answer = sandbox.run(wish.query, wish.format)
+        answer = await _while_connected(request, services_of(request).sandboxes, statement)
         outcome = "allowed"
     finally:
         _tell_query(request, principal, wish, outcome)
     return Response(answer, media_type=_MEDIA_TYPES[wish.format])
+
+
+async def _while_connected(request: Request, sandboxes: Sandboxes | None, statement: Statement) -> bytes:
+    """Raises what the statement raises, and ClientGone."""
+    if sandboxes is None:
+        raise Elsewhere("this process runs no SQL")
+    cancelled = threading.Event()
+    running: asyncio.Future[bytes] = in_daemon_thread(partial(sandboxes.run, statement, cancelled), "sql")
+    leaving: asyncio.Future[None] = asyncio.ensure_future(disconnected(request))
+    both: set[asyncio.Future[Any]] = {running, leaving}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            return running.result()
+        cancelled.set()
+        await asyncio.wait({running})
+        raise ClientGone("the client went away before the answer began")
+    finally:
+        cancelled.set()
+        leaving.cancel()
 
 
 def _tell_query(request: Request, principal: Principal, wish: Query, outcome: str) -> None:

@@ -33,7 +33,7 @@ class ClientGone(SpanledgerError):
     error_type = "cancelled"
 
 
-async def _disconnected(request: Request) -> None:
+async def disconnected(request: Request) -> None:
     """Returns when the client has gone. The body must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
@@ -52,7 +52,7 @@ class Running:
         """Waits for the first piece or the end, while the client stays. Raises what the work raised before it said
         anything: until then the response has no status yet and can still be a proper error. Raises ClientGone."""
         first = asyncio.ensure_future(self._pieces.get())
-        leaving = asyncio.ensure_future(_disconnected(request))
+        leaving = asyncio.ensure_future(disconnected(request))
         try:
             await asyncio.wait({first, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not first.done():

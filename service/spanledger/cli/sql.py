@@ -40,12 +40,12 @@ def _answer(options: argparse.Namespace, query: str) -> bytes:
     if api is not None:
         wish = {"query": query, "format": options.format, "all_tenants": options.all_tenants}
         return api.send("POST", "/v1/sql", json.dumps(wish).encode())
-    from spanledger.stats.sandbox import Sandbox
+    from spanledger.stats.sandbox.direct import Direct
 
     existing(chosen)
     with opened(chosen) as store:
-        sandbox = Sandbox(store, None if options.all_tenants else TENANT)
+        direct = Direct(store, None if options.all_tenants else TENANT)
         try:
-            return sandbox.run(query, options.format)
+            return direct.run(query, options.format)
         finally:
-            sandbox.close()
+            direct.close()

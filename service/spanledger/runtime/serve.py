@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,6 +26,7 @@ from spanledger.errors import SettingsError
 from spanledger.ingest import meters
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
+from spanledger.live import Live
 from spanledger.live.lost import instance_of, node_of
 from spanledger.pricing import load_book
 from spanledger.runtime import memory, platform, stopping
@@ -32,6 +34,7 @@ from spanledger.runtime.http_server import Server
 from spanledger.runtime.services import Services
 from spanledger.runtime.watch import Watch
 from spanledger.settings import ROLES, Settings
+from spanledger.stats.sandbox.pool import Sandboxes
 from spanledger.store import migrate, running
 from spanledger.store.client import Store, open_embedded, open_server
 from spanledger.store.registry import FILE as REGISTRY_FILE
@@ -216,6 +219,7 @@ async def _serve(parts: Parts, create_app: CreateApp, say: Say, started: float, 
         toolbox=parts_on_top.toolbox,
         retriever=parts_on_top.library,
     )
+    sandboxes = Sandboxes(parts.store)
     watch = Watch(settings, parts.store, parts.ledger, parts.ingest, emission, runner, instance)
     warming = loop.create_task(runner.warm() if settings.plays("chat") else asyncio.sleep(0))
     warming.add_done_callback(_note_failure)
@@ -238,21 +242,28 @@ async def _serve(parts: Parts, create_app: CreateApp, say: Say, started: float, 
                 parts_on_top,
                 watch.live,
                 watch.canaries,
+                sandboxes,
             )
             await _serve_http(
                 create_app(services),
                 parts.listener,
                 stop,
                 lambda: _ready(parts, say, started, after_ready),
-                watch.live.close,
+                partial(_end_long_answers, watch.live, sandboxes),
             )
     finally:
         warming.cancel()
         await watch.stop()
         await parts_on_top.stop()
         await runner.close()
+        sandboxes.close()
         parts_on_top.close()
         await asyncio.to_thread(emission.shutdown)
+
+
+def _end_long_answers(live: Live, sandboxes: Sandboxes) -> None:
+    sandboxes.cancel_all()
+    live.close()
 
 
 def _note_failure(warming: "asyncio.Task[None]") -> None:

@@ -24,6 +24,7 @@ class Services:
     platform: Any | None = None  # spanledger.platform.Platform
     live: Any | None = None  # spanledger.live.Live
     canaries: Any | None = None  # spanledger.canaries.Canaries
+    sandboxes: Any | None = None  # spanledger.stats.sandbox.pool.Sandboxes
 
     def in_flight(self, tenant: str) -> int:
         """Workflows of a tenant that run now."""

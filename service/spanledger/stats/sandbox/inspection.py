@@ -100,6 +100,8 @@ def _check(node: Node, databases: frozenset[str]) -> None:
         raise BadRequest("only reading is allowed here: SELECT, SHOW TABLES, DESCRIBE, EXPLAIN")
     if node.kind == "Literal" and node.parent in _STATEMENTS:
         raise BadRequest("INTO OUTFILE is not allowed here")
+    if node.kind == "Set" and node.parent != "Explain":
+        raise BadRequest("only reading is allowed here, and settings are fixed")
     if node.kind == "ColumnsApplyTransformer":  # the parser does not show which function is applied
         raise BadRequest("APPLY is not allowed here")
     if node.kind == "Function" and node.parent == "TableExpression":

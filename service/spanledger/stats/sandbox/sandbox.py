@@ -11,7 +11,7 @@ from spanledger.stats.sandbox.answers import LIMITS, MAX_BYTES, MAX_SECONDS, che
 from spanledger.stats.sandbox.child import Child, ChildError
 from spanledger.stats.sandbox.inspection import Mentions, inspect, mentioned, one_statement
 from spanledger.stats.sandbox.schema import Schema, Table
-from spanledger.stats.sandbox.source import Budget, Source, too_large
+from spanledger.stats.sandbox.source import Bounds, Budget, Source
 from spanledger.stats.times import Window
 from spanledger.store.client import Store
 
@@ -47,8 +47,9 @@ class Sandbox:
     Thread-safe; one statement runs at a time. Its process is started when it is needed and ends when it is idle.
     """
 
-    def __init__(self, store: Store, tenant: str | None) -> None:
+    def __init__(self, store: Store, tenant: str | None, bounds: Bounds = Bounds()) -> None:  # noqa: B008 — frozen
         self._store = store
+        self._bounds = bounds
         self._source = Source(store, tenant)
         self._one = threading.Lock()
         self._schema: Schema | None = None
@@ -78,9 +79,13 @@ class Sandbox:
         process = self._process
         return process.child.pid if process is not None and process.child.alive else None
 
-    @property
-    def busy(self) -> bool:
-        return self._one.locked()
+    def end_if_idle(self) -> None:
+        """Ends the process unless a statement runs."""
+        if self._one.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._one.release()
 
     def close(self) -> None:
         with self._one:
@@ -171,14 +176,13 @@ class Sandbox:
     def _copy(self, tables: list[Table], found: Mentions, window: Window, cancelled: threading.Event) -> None:
         assert self._process is not None
         states = self._source.states([table.name for table in tables])
-        budget, stale = Budget(), []
+        budget, stale = Budget(self._bounds), []
         for table in tables:
             columns, state = table.needed(found.names, found.every_column), states.get(table.name, "")
             held = self._process.loaded.get(table.name)
             if held is None or not held.serves(columns, state, window):
-                budget.rows -= (rows := self._source.rows(table, window))
-                if budget.rows < 0:
-                    raise too_large(table.name, f"{rows:,} rows")
+                rows = self._source.rows(table, window)
+                budget.take_rows(table.name, rows)
                 stale.append((table, columns, state, rows))
         for table, columns, state, rows in stale:
             self._define(table, columns, Loaded(columns, state, window), cancelled)
@@ -188,6 +192,7 @@ class Sandbox:
     def _define(self, table: Table, columns: tuple[str, ...], holds: Loaded, cancelled: threading.Event) -> None:
         assert self._process is not None
         self._process.loaded.pop(table.name, None)
+        self._process.views.clear()  # the columns of a view are those that its tables had
         database = self._open.database
         statements = [
             f"DROP TABLE IF EXISTS `{database}`.`{table.name}` SYNC",
@@ -218,8 +223,12 @@ class Sandbox:
 
     def _define_views(self, found: Mentions, cancelled: threading.Event) -> None:
         assert self._process is not None
-        for name in sorted(found.tables & self._open.views.keys()):
-            view = self._open.views[name]
+        for name in sorted((found.tables & self._open.views.keys()) - self._process.views):
+            self._process.views.add(name)
+            self._define_views(self._mentions_of(name, cancelled), cancelled)  # those that it is made of go first
             database = self._open.database
-            statements = [f"DROP VIEW IF EXISTS `{database}`.`{name}` SYNC", view.definition(database)]
+            statements = [
+                f"DROP VIEW IF EXISTS `{database}`.`{name}` SYNC",
+                self._open.views[name].definition(database),
+            ]
             self._process.child.ask(_LOAD_SECONDS, cancelled, do="define", statements=statements)

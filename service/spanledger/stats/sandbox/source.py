@@ -20,12 +20,39 @@ class SourceTooLarge(TooLarge):
     """The rows that a statement needs are too many to be copied."""
 
 
-@dataclass
-class Budget:
-    """What may still be copied for one statement."""
+@dataclass(frozen=True)
+class Bounds:
+    """What may be copied for one statement."""
 
     rows: int = MAX_ROWS
     bytes: int = MAX_BYTES
+
+
+class Budget:
+    """What may still be copied for one statement."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._rows, self._bytes = bounds.rows, bounds.bytes
+
+    def take_rows(self, table: str, rows: int) -> None:
+        """Raises SourceTooLarge."""
+        self._rows -= rows
+        if self._rows < 0:
+            raise self._too_large(table, f"{rows:,} rows")
+
+    def take_bytes(self, table: str, count: int) -> None:
+        """Raises SourceTooLarge."""
+        self._bytes -= count
+        if self._bytes < 0:
+            raise self._too_large(table, f"more than {self._bounds.bytes >> 20} MiB")
+
+    def _too_large(self, table: str, amount: str) -> SourceTooLarge:
+        return SourceTooLarge(
+            f"the query needs {amount} of table {table}; at most {self._bounds.rows:,} rows and"
+            f" {self._bounds.bytes >> 20} MiB can be read at once: narrow the time with `from` and `to`, or name fewer"
+            " columns"
+        )
 
 
 class Source:
@@ -63,16 +90,15 @@ class Source:
         sql = f"SELECT {names} FROM {self._name(table)}{where}"
         with file.open("wb") as out, self._store.stream(sql, "Native", params) as pieces:
             for piece in pieces:
-                budget.bytes -= len(piece)
-                if budget.bytes < 0:
-                    raise too_large(table.name, f"more than {MAX_BYTES >> 30} GiB")
+                budget.take_bytes(table.name, len(piece))
                 out.write(piece)
 
     def _name(self, table: Table) -> str:
         return f"`{self._database}`.`{table.name}`"
 
     def _where(self, table: Table, window: Window) -> tuple[str, dict[str, Any]]:
-        conditions, params = [], {}
+        conditions: list[str] = []
+        params: dict[str, Any] = {}
         if table.tenant_column and self._tenant is not None:
             conditions.append(f"`{table.tenant_column}` = {{tenant:String}}")
             params["tenant"] = self._tenant
@@ -85,10 +111,3 @@ class Source:
             conditions.append(f"`{column}` < {{end:DateTime64(6, 'UTC')}}")
             params["end"] = end
         return (" WHERE " + " AND ".join(conditions) if conditions else ""), params
-
-
-def too_large(table: str, amount: str) -> SourceTooLarge:
-    return SourceTooLarge(
-        f"the query needs {amount} of table {table}; at most {MAX_ROWS:,} rows and {MAX_BYTES >> 30} GiB can be read at"
-        " once: narrow the time with `from` and `to`, or name fewer columns"
-    )

@@ -181,6 +181,8 @@ class Sandbox:
             columns, state = table.needed(found.names, found.every_column), states.get(table.name, "")
             held = self._process.loaded.get(table.name)
             if held is None or not held.serves(columns, state, window):
+                if held is not None and held.window == window:  # so that statements in turn do not drive each other out
+                    columns = tuple(dict.fromkeys((*held.columns, *columns)))
                 rows = self._source.rows(table, window)
                 budget.take_rows(table.name, rows)
                 stale.append((table, columns, state, rows))

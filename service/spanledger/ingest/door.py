@@ -2,22 +2,25 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from spanledger.ingest import inflate, otlp_json
+from spanledger.ingest import elements, inflate, otlp_json
 from spanledger.ingest.answers import Answer, Encoding
 from spanledger.ingest.canonical import canonical
 from spanledger.ingest.probe import probe
 from spanledger.ingest.room import Room
 from spanledger.ingest.signals import Signal
 from spanledger.ingest.spool import SpoolFull, Writer
+from spanledger.ingest.turns import TooManyWaiting, Turns
 
 _ENCODINGS: dict[str, Encoding] = {
     "application/x-protobuf": "protobuf",
     "application/protobuf": "protobuf",
     "application/json": "json",
 }
+
+_LIGHT_BYTES = 256 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -49,21 +52,66 @@ class Counts:
 
 
 class Door:
-    """One per process, used by one thread."""
+    """One per process, used by one thread but for `read`."""
 
     def __init__(self, writer: Writer, room: Room, max_body_bytes: int) -> None:
         self._writer = writer
         self._room = room
         self.max_body_bytes = max_body_bytes
         self.counts = Counts()
+        self._turns: Turns | None = None
 
     def accept(
         self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str = "", tenant: str = ""
     ) -> Answer:
         """Stores a request body and says what to answer. With fsync durability the caller syncs before it answers."""
+        return self.store(signal, self.read(signal, body, encoding, content_encoding), tenant)
+
+    async def accept_in_turn(
+        self, sender: str, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str = "", tenant: str = ""
+    ) -> tuple[Answer, int]:
+        """The same without holding up the event loop, and how many bytes the body had when it was decompressed.
+
+        What costs more than some milliseconds is read on a thread, in the sender's turn.
+        """
+        if self._turns is None:
+            self._turns = Turns()
+        finding: Ready | Answer
+        light = self._light(signal, body, encoding, content_encoding.strip().lower())
+        if light is not None:
+            finding = self.read(signal, light, encoding, "")
+        else:
+            try:
+                finding = await self._turns.take(sender, lambda: self.read(signal, body, encoding, content_encoding))
+            except TooManyWaiting as exc:
+                finding = Answer(429, str(exc), retry_after=1)
+        answer = self.store(signal, finding, tenant)
+        return answer, finding.plain_bytes if isinstance(finding, Ready) else len(body)
+
+    def _light(self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str) -> bytes | None:
+        """The decompressed body if to read it costs some milliseconds at most."""
         try:
-            answer = self._accept(signal, body, encoding, content_encoding.strip().lower(), tenant)
+            plain = inflate.inflate(body, content_encoding, _LIGHT_BYTES)
+        except (inflate.TooBig, inflate.Damaged, KeyError):
+            return None
+        fits = len(plain) <= _LIGHT_BYTES and elements.at_most(signal, plain, encoding == "json") <= elements.LIGHT
+        return plain if fits else None
+
+    def read(self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str) -> "Ready | Answer":
+        """Decompresses and checks a body; touches nothing else, so any thread may. An Answer refuses it."""
+        try:
+            return self._read(signal, body, encoding, content_encoding.strip().lower())
+        except elements.TooMany as exc:
+            return Answer(413, str(exc))
         except Exception:  # one body's fault must stay its sender's
+            log.exception("a request body met an error of ours; it was not stored")
+            return Answer(500, "the body could not be handled; this is an error of the receiver")
+
+    def store(self, signal: Signal, finding: "Ready | Answer", tenant: str) -> Answer:
+        """Puts what was read into the spool and counts the answer."""
+        try:
+            answer = finding if isinstance(finding, Answer) else self._store(signal, finding, tenant)
+        except Exception:
             log.exception("a request body met an error of ours; it was not stored")
             answer = Answer(500, "the body could not be handled; this is an error of the receiver")
         self.counts.answers[answer.status] += 1
@@ -71,7 +119,7 @@ class Door:
         self.counts.rejected[signal.name] += answer.rejected
         return answer
 
-    def _accept(self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str, tenant: str) -> Answer:
+    def _read(self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str) -> "Ready | Answer":
         if not inflate.supported(content_encoding):
             return Answer(415, f"Content-Encoding {content_encoding!r} is not supported: use gzip, zstd or deflate")
         try:
@@ -85,37 +133,49 @@ class Door:
         if not plain:
             return Answer(200)
         faults: otlp_json.Faults = []
+        size = len(plain)
         if encoding == "json":
+            elements.check_json(plain)
             try:
                 plain = otlp_json.to_protobuf(signal, plain, faults)
             except otlp_json.BadJson as exc:
                 return Answer(400, f"not an OTLP/JSON {signal.name} request: {exc}")
-        answer = self._store(signal, plain, tenant)
-        if not faults or not answer.ok:
-            return answer
-        if not answer.accepted:
-            return Answer(400, f"not an OTLP/JSON {signal.name} request: {faults[0]}", rejected=len(faults))
-        reason = f"{faults[0]}; {answer.message}" if answer.message else faults[0]
-        return replace(answer, message=reason, rejected=answer.rejected + len(faults))
+        elements.check(signal, plain)
+        finding = probe(signal.name, plain)
+        if finding is not None and finding.plain:
+            return Ready(plain, finding.items, 0, "", faults, size)
+        clean = canonical(signal, plain)
+        if clean is None:
+            return Answer(400, f"not an OTLP {signal.name} request: the protobuf message is malformed")
+        return Ready(clean.body, clean.items, clean.rejected, clean.reason, faults, size)
 
     def too_large(self) -> Answer:
         return Answer(413, f"the body is larger than {self.max_body_bytes} bytes; send smaller batches")
 
-    def _store(self, signal: Signal, body: bytes, tenant: str) -> Answer:
-        rejected, reason = 0, ""
-        finding = probe(signal.name, body)
-        if finding is not None and finding.plain:
-            items = finding.items
-        else:
-            clean = canonical(signal, body)
-            if clean is None:
-                return Answer(400, f"not an OTLP {signal.name} request: the protobuf message is malformed")
-            body, items, rejected, reason = clean.body, clean.items, clean.rejected, clean.reason
-        if items:
+    def _store(self, signal: Signal, ready: "Ready", tenant: str) -> Answer:
+        if ready.items:
             try:
-                self._room.admit(len(body))
-                self._writer.append(signal.name, body, tenant, items)
+                self._room.admit(len(ready.body))
+                self._writer.append(signal.name, ready.body, tenant, ready.items)
             except SpoolFull as exc:
                 return Answer(503, str(exc), retry_after=exc.retry_after)
-        self.counts.bytes += len(body)
-        return Answer(200, reason, accepted=items, rejected=rejected)
+        self.counts.bytes += len(ready.body)
+        if not ready.faults:
+            return Answer(200, ready.reason, accepted=ready.items, rejected=ready.rejected)
+        if not ready.items:
+            message = f"not an OTLP/JSON {signal.name} request: {ready.faults[0]}"
+            return Answer(400, message, rejected=len(ready.faults))
+        reason = f"{ready.faults[0]}; {ready.reason}" if ready.reason else ready.faults[0]
+        return Answer(200, reason, accepted=ready.items, rejected=ready.rejected + len(ready.faults))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A body that can be stored. `plain_bytes`: its size as it was sent, decompressed."""
+
+    body: bytes
+    items: int
+    rejected: int
+    reason: str
+    faults: otlp_json.Faults
+    plain_bytes: int

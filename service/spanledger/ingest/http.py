@@ -159,7 +159,11 @@ class HttpDoor:
             return self._closing(Answer(408, "the body did not arrive in time"), signal, encoding)
         else:
             content_encoding = request.headers.get("Content-Encoding", "")
-            answer = self._door.accept(signal, b"".join(chunks), encoding, content_encoding, sender.tenant)
+            body = b"".join(chunks)
+            answer, size = await self._door.accept_in_turn(
+                sender.key_id, signal, body, encoding, content_encoding, sender.tenant
+            )
+            allowance.received(max(0, size - len(body)))
             return self._respond(await synced(answer, signal, self._sync), signal, encoding)
         finally:
             self._buffered -= held

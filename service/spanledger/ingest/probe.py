@@ -41,6 +41,7 @@ _ROOTS = {
     "logs": "opentelemetry.proto.collector.logs.v1.ExportLogsServiceRequest",
     "metrics": "opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest",
 }
+_MOST_UNKNOWN_BYTES = 512 * 1024  # fields that newer senders know take some bytes a span
 _ANY_VALUE = "opentelemetry.proto.common.v1.AnyValue"
 _ITEM = "InArray"
 _IDS = ("trace_id", "span_id")
@@ -138,7 +139,17 @@ def probe(signal: str, body: bytes) -> Finding | None:
         items = count_items(signal, body)
     except DecodeError:
         return None
+    if len(body) > _MOST_UNKNOWN_BYTES and _unknown_bytes(merged) > _MOST_UNKNOWN_BYTES:
+        return Finding(items, False)
     return Finding(items, _all_readable(merged) and (signal != "traces" or _all_identified(merged, items)))
+
+
+def _unknown_bytes(merged: Message) -> int:
+    """How much of it no field is known for: one object for each such field would be made to look at them."""
+    whole = merged.SerializeToString()
+    known = type(merged).FromString(whole)
+    known.DiscardUnknownFields()
+    return len(whole) - known.ByteSize()
 
 
 def count_items(signal: str, body: bytes) -> int:

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from spanledger.errors import SettingsError
 
+_PREFIX = "SPANLEDGER_"
 ROLES = ("ingest", "settle", "chat", "api")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -80,6 +82,19 @@ def _convert(name: str, text: str, kind: type) -> Any:
     except ValueError as exc:
         env = "SPANLEDGER_" + name.upper()
         raise SettingsError(f"{env}={text!r} is not a {kind.__name__}") from exc
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """SPANLEDGER_* variables that are no setting, each with the setting that is spelled most like it."""
+    env = os.environ if environ is None else environ
+    known = [_PREFIX + field.name.upper() for field in fields(Settings)]
+    unknown = sorted(name for name in env if name.startswith(_PREFIX) and name not in known)
+    return [f"{name} is no setting{_meant(name, known)}" for name in unknown]
+
+
+def _meant(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, 1, 0.7)
+    return f"; is {close[0]} meant?" if close else ""
 
 
 def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:

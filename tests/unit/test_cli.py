@@ -152,3 +152,36 @@ def test_a_server_that_is_not_there_is_a_message(spanledger: Run) -> None:
         done = spanledger("sql", "SELECT 1", "--clickhouse-url", url)
         assert done.returncode == 2
         assert why in done.stderr
+
+
+def test_doctor_creates_nothing(spanledger: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "not there"
+    done = spanledger("doctor", "--data-dir", folder)
+    assert (done.returncode, folder.exists()) == (1, False)
+    assert "there is no data in" in done.stdout
+
+
+def test_a_tour_of_nothing_is_an_error(spanledger: Run, tmp_path: Path) -> None:
+    for only in ("0", "99", "three", ","):
+        done = spanledger("tour", "--only", only, "--data-dir", tmp_path)
+        assert done.returncode == 2
+        assert "stops are numbers from 1 to 14" in done.stderr
+
+
+def test_variables_that_are_no_setting_are_named() -> None:
+    from spanledger.settings import unknown_variables
+
+    found = unknown_variables({"SPANLEDGER_CAPTURE_CONTEND": "1", "SPANLEDGER_PORT": "1", "PATH": "x"})
+    assert found == ["SPANLEDGER_CAPTURE_CONTEND is no setting; is SPANLEDGER_CAPTURE_CONTENT meant?"]
+
+
+def test_the_time_zone_of_the_process_changes_no_column(spanledger: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    assert spanledger("migrate", "--data-dir", folder).returncode == 0
+    query = "SELECT toString(toDateTime(0)), toString(toDateTime64(0, 9)), toStartOfDay(toDateTime(90000))"
+    told = {
+        zone: spanledger("sql", query, "--format", "csv", "--data-dir", folder, TZ=zone).stdout
+        for zone in ("UTC", "Asia/Tokyo")
+    }
+    assert told["UTC"] == told["Asia/Tokyo"]
+    assert "1970-01-01 00:00:00" in told["UTC"]

@@ -11,7 +11,7 @@ from spanledger.api.inputs import Fallbacks, Id, Memory, Model, Parameters, Text
 from spanledger.api.names import Name, NamePath, Parts
 from spanledger.api.reader import Reads, only
 from spanledger.configuration import Prompt
-from spanledger.configuration.profiles import PREFERENCES, PROFILE
+from spanledger.configuration.profiles import PROFILE
 from spanledger.configuration.template import NAME
 from spanledger.errors import NotFound
 from spanledger.pricing import PriceBook, canonical
@@ -152,7 +152,7 @@ def profile(name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
 @router.put("/v1/profiles/{name}")
 def put_profile(name: NamePath, body: NewProfile, parts: Parts, principal: Caller) -> dict[str, Any]:
     """A new version, or the present one if nothing changed."""
-    return _kept(parts.registry.put(principal.tenant, PROFILE, name, given(body), principal.key_id))
+    return _kept(parts.profiles.put(principal.tenant, name, given(body), principal.key_id))
 
 
 @router.delete("/v1/profiles/{name}", status_code=204)
@@ -173,7 +173,7 @@ def put_preferences(
     user_id: Annotated[Id, Path()], body: Preferences, parts: Parts, principal: Caller
 ) -> dict[str, Any]:
     """Replaces them; `{}` takes them back."""
-    entry = parts.registry.put(principal.tenant, PREFERENCES, user_id, given(body), principal.key_id)
+    entry = parts.profiles.put_preferences(principal.tenant, user_id, given(body), principal.key_id)
     return {"user_id": user_id, **entry.body}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from spanledger.cli.common import add_place, opened, place, running_api
+from spanledger.cli.common import add_place, existing, opened, place, running_api
 from spanledger.client import Api
 from spanledger.errors import SpanledgerError, StoreError
 from spanledger.settings import Settings
@@ -77,6 +77,7 @@ def _at_rest(chosen: Settings) -> list[Check]:
     """The same on data that no `up` runs on; it is migrated and written to in the process."""
     checks: list[Check] = []
     try:
+        existing(chosen)
         with opened(chosen, schema="any") as store:
             checks.append(Check("store", True, f"ClickHouse {store.scalar('SELECT version()')}"))
             checks.append(_migrations(store))

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 from spanledger import __version__
@@ -41,6 +42,8 @@ Every command takes --help. Settings: flags, then SPANLEDGER_* in the environmen
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; 0 for success, 1 for a check that failed, 2 for what a message on stderr explains."""
+    os.environ["TZ"] = "UTC"  # the engine takes it for columns and functions that name no zone
+    time.tzset()
     arguments = list(sys.argv[1:] if argv is None else argv)
     commands = {name: entry for name, entry in _COMMANDS.items() if _installed(*entry[:2])}
     if not arguments or arguments[0] not in commands:

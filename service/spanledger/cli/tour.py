@@ -14,7 +14,7 @@ from spanledger import settings
 from spanledger.cli.common import add_place, place, running_api
 from spanledger.cli.import_ import submit
 from spanledger.client import Api
-from spanledger.errors import SpanledgerError, StoreError
+from spanledger.errors import BadRequest, SpanledgerError, StoreError
 from spanledger.settings import Settings
 from spanledger.tour import deciding, keeping, running
 from spanledger.tour.tourist import Proof, Tourist
@@ -54,11 +54,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    wanted = _chosen(options.only)
     with _fresh_system() if options.fresh else nullcontext(place(options)) as chosen:
         api = running_api(chosen)
         if api is None:
             raise StoreError(f"nothing runs on {chosen.data_dir}; start `spanledger up`, or use --fresh")
-        return _go_round(api, options.only)
+        return _go_round(api, wanted)
+
+
+def _chosen(only: str) -> set[int]:
+    """The numbers of the stops to make. Raises BadRequest for one that is not there."""
+    numbers = [text.strip() for text in only.split(",") if text.strip()]
+    unknown = [text for text in numbers if not (text.isdecimal() and 1 <= int(text) <= len(STOPS))]
+    if unknown or (only and not numbers):
+        raise BadRequest(f"--only {only!r}: stops are numbers from 1 to {len(STOPS)}, for example 3,9")
+    return {int(text) for text in numbers} or set(range(1, len(STOPS) + 1))
 
 
 @contextmanager
@@ -88,11 +98,8 @@ def _free_port() -> int:
         return port
 
 
-def _go_round(api: Api, only: str) -> int:
-    wanted = {int(number) for number in only.split(",") if number.strip().isdigit()}
-    failed = [
-        number for number, stop in enumerate(STOPS, 1) if not wanted or number in wanted if not _made(api, number, stop)
-    ]
+def _go_round(api: Api, wanted: set[int]) -> int:
+    failed = [number for number, stop in enumerate(STOPS, 1) if number in wanted if not _made(api, number, stop)]
     print(f"\n{'every stop did what it should' if not failed else f'stops that did not: {failed}'}")
     return 1 if failed else 0
 

@@ -8,6 +8,7 @@ from spanledger.access import operator
 from spanledger.cli import demo
 from spanledger.cli.common import add_place, place
 from spanledger.errors import SettingsError
+from spanledger.settings import unknown_variables
 
 DESCRIPTION = """\
 Runs the whole system in one process: OTLP endpoints, ClickHouse (embedded, or --clickhouse-url), settlement, the
@@ -57,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
         otlp_grpc_port=options.otlp_grpc_port,
         capture_content=options.capture_content,
     )
+    for unknown in unknown_variables():
+        print(f"spanledger up: {unknown}", file=sys.stderr)
     if options.demo and not settings.port:
         raise SettingsError("--demo talks to the HTTP API, which --port 0 switches off")
     if options.demo and not settings.plays("chat"):

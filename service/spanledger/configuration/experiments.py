@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from spanledger.configuration import references
 from spanledger.configuration.assignment import Variant, assigned
 from spanledger.errors import BadRequest, NotFound
 from spanledger.store.registry import Entry, Registry
@@ -57,8 +58,10 @@ class Experiments:
         self._registry = registry
 
     def put(self, tenant: str, name: str, body: Mapping[str, Any], by: str) -> Experiment:
-        """A new version. Raises UnusableExperiment."""
+        """A new version. Raises UnusableExperiment, UnknownReference."""
         _check(body)
+        for variant in body["variants"]:
+            references.check(self._registry, tenant, variant["overrides"])
         return _experiment(self._registry.put(tenant, KIND, name, {"salt": name, **body}, by))
 
     def get(self, tenant: str, name: str) -> Experiment:

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from spanledger.configuration import references
 from spanledger.errors import BadRequest
-from spanledger.store.registry import Registry
+from spanledger.store.registry import Entry, Registry
 from spanledger.workflows.run import Order
 
 PROFILE, PREFERENCES = "profile", "preferences"
@@ -23,6 +24,16 @@ class Profiles:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+
+    def put(self, tenant: str, name: str, body: Mapping[str, Any], by: str) -> Entry:
+        """A new version of a profile, or the present one if nothing changed. Raises UnknownReference."""
+        references.check(self._registry, tenant, body)
+        return self._registry.put(tenant, PROFILE, name, body, by)
+
+    def put_preferences(self, tenant: str, user_id: str, body: Mapping[str, Any], by: str) -> Entry:
+        """Replaces a user's wishes. Raises UnknownReference."""
+        references.check(self._registry, tenant, body)
+        return self._registry.put(tenant, PREFERENCES, user_id, body, by)
 
     def preferences(self, tenant: str, user_id: str) -> Mapping[str, Any]:
         """What a user wished for; empty for one who never did."""

@@ -23,6 +23,11 @@ _ROUTERS = {
     "api": (
         "conversations",
         "usage",
+        "lists",
+        "explain",
+        "export",
+        "erasures",
+        "prices",
         "traces",
         "books",
         "keys",

@@ -17,6 +17,8 @@ _COMMANDS = {
     "migrate": ("migrate", "", "bring the schema up to date"),
     "sql": ("sql", "", "read-only SQL on the data"),
     "trace": ("trace", "", "show a trace with times, tokens, cost and errors"),
+    "explain": ("explain", "", "show where a figure comes from: entries, calls, prices, what was read"),
+    "export": ("export", "", "take data out: messages, calls, spans, ledger, usage, OTLP"),
     "audit": ("audit", "", "prove that the books balance, level by level"),
     "reprice": ("reprice", "spanledger.ledger.reprice", "price history again, as new ledger entries"),
     "reconcile": ("reconcile", "spanledger.reconcile.reconcile", "compare with a provider's usage export"),

@@ -130,6 +130,10 @@ class Interpreter:
             row = self._rows[key, said.status] = self._row(_kind(read, said.status), read, said)
         return row
 
+    def through(self, read: Reading, said: Said) -> dict[str, Any]:
+        """The canonical columns of a span as `read` finds its facts."""
+        return dict(zip(CANONICAL, self._row(_kind(read, said.status), read, said), strict=True))
+
     def _base(self, key: tuple[Any, ...], shape: Shape, said: Said) -> Reading:
         base = self._bases.get(key)
         if base is None:

@@ -16,7 +16,7 @@ from typing import Any
 from spanledger.books.calls import Call
 from spanledger.books.costs import Cost
 from spanledger.ledger.rollups import EARLIEST, LATEST
-from spanledger.pricing import PriceBook, Usage, book_of_files, settle
+from spanledger.pricing import Price, PriceBook, Usage, book_of_files, settle
 from spanledger.store.client import Store
 
 _ZERO = Decimal(0)
@@ -42,13 +42,18 @@ class LedgerPrices:
         ]
         self._books = books
 
-    def cost(self, call: Call) -> Cost:
+    def find(self, call: Call) -> tuple[str, Price | None]:
+        """The price book that holds for a call, and its price there."""
         version = self._version(call.start_ns)
         at = datetime.fromtimestamp(call.start_ns // 10**9, UTC)
         book = self._books[version]
         price = book.lookup(call.provider, call.response_model or call.request_model, at)
         if price is None and call.response_model and call.request_model:
             price = book.lookup(call.provider, call.request_model, at)
+        return version, price
+
+    def cost(self, call: Call) -> Cost:
+        version, price = self.find(call)
         priced = settle(
             price,
             Usage(**call.usage),

@@ -140,7 +140,13 @@ def _sum(rates: Rates, usage: Usage, flags: tuple[str, ...]) -> Cost:
 def _input(rates: Rates, usage: Usage) -> tuple[int | None, tuple[str, ...]]:
     if usage.input_tokens is None:
         return None, ()
-    left = usage.input_tokens
+    parts, flags = input_parts(usage, usage.input_tokens)
+    return _dot(parts, (*rates[:4], rates.audio_input, rates.image_input)), flags
+
+
+def input_parts(usage: Usage, whole: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Tokens of `whole` that are billed as input, cache_read, cache_write, cache_write_1h, audio and image."""
+    left = whole
     read = min(usage.cache_read_input_tokens or 0, left)
     left -= read
     write = min(_writes(usage), left)
@@ -158,13 +164,19 @@ def _input(rates: Rates, usage: Usage) -> tuple[int | None, tuple[str, ...]]:
         usage.image_input_tokens,
     )
     flags = () if (read, write, write_1h, audio, image) == _zeroed(said) else ("details_exceed:input_tokens",)
-    return _dot(parts, (*rates[:4], rates.audio_input, rates.image_input)), flags
+    return parts, flags
 
 
 def _output(rates: Rates, usage: Usage) -> tuple[int | None, tuple[str, ...]]:
     if usage.output_tokens is None:
         return None, ()
-    left = usage.output_tokens
+    parts, flags = output_parts(usage, usage.output_tokens)
+    return _dot(parts, (rates.output, rates.reasoning, rates.audio_output, rates.image_output)), flags
+
+
+def output_parts(usage: Usage, whole: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Tokens of `whole` that are billed as output, reasoning, audio and image."""
+    left = whole
     reasoning = min(usage.reasoning_output_tokens or 0, left)
     left -= reasoning
     audio = min(usage.audio_output_tokens or 0, left)
@@ -172,8 +184,7 @@ def _output(rates: Rates, usage: Usage) -> tuple[int | None, tuple[str, ...]]:
     image = min(usage.image_output_tokens or 0, left)
     said = (usage.reasoning_output_tokens, usage.audio_output_tokens, usage.image_output_tokens)
     flags = () if (reasoning, audio, image) == _zeroed(said) else ("details_exceed:output_tokens",)
-    parts = (left - image, reasoning, audio, image)
-    return _dot(parts, (rates.output, rates.reasoning, rates.audio_output, rates.image_output)), flags
+    return (left - image, reasoning, audio, image), flags
 
 
 def _writes(usage: Usage) -> int:

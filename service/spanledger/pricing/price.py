@@ -110,13 +110,16 @@ class Price:
 
     def rates(self, input_tokens: int = 0, tier: str = "") -> Rates:
         """The rates of a request of that length. A tier without a price of its own costs the ordinary price."""
-        steps = self.tiers.get(tier) or self.tiers[""]
-        rates = steps[0].rates
-        for step in steps[1:]:
+        return self.step(input_tokens, tier).rates
+
+    def step(self, input_tokens: int = 0, tier: str = "") -> Step:
+        """The step that holds for a request of that length."""
+        found, *longer = self.tiers.get(tier) or self.tiers[""]
+        for step in longer:
             if input_tokens <= step.above:
                 break
-            rates = step.rates
-        return rates
+            found = step
+        return found
 
 
 class Sheet(NamedTuple):

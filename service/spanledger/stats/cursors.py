@@ -3,6 +3,8 @@
 import base64
 import binascii
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from spanledger.errors import BadRequest
 
@@ -20,3 +22,21 @@ def read_cursor(cursor: str) -> tuple[int, str]:
     except (ValueError, TypeError, binascii.Error) as exc:
         raise BadRequest("cursor is not one that this API gave out; leave it away to start over") from exc
     return position, last_id
+
+
+def write_place(values: Sequence[int | str]) -> str:
+    """A cursor of several values, by which rows are sorted."""
+    return base64.urlsafe_b64encode(json.dumps(list(values)).encode()).decode().rstrip("=")
+
+
+def read_place(cursor: str, kinds: Sequence[type]) -> tuple[Any, ...]:
+    """Its values, which must be of these kinds. Raises BadRequest."""
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(values, list) or [type(value) for value in values] != list(kinds):
+            raise ValueError
+        if any(isinstance(value, int) and abs(value) >= 2**63 for value in values):
+            raise ValueError
+    except (ValueError, TypeError, binascii.Error) as exc:
+        raise BadRequest("cursor is not one that this API gave out; leave it away to start over") from exc
+    return tuple(values)

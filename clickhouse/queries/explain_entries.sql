@@ -1,0 +1,54 @@
+-- explain_entries: the ledger's entries behind a figure, in the order of calls
+-- grain:  entry
+-- source: ledger
+-- units:  counts, tokens, ns, USD; posted_us and started_ns since 1970 UTC
+-- An empty list or text does not filter. (after_ns, after_trace, after_span): the last call of the page before.
+-- with_traces: 1 where trace_ids names all traces that can have entries, which lets the primary key work
+SELECT
+    toUnixTimestamp64Micro(posted_at) AS posted_us,
+    reason,
+    run_id,
+    price_book,
+    kind,
+    trace_id,
+    span_id,
+    toUnixTimestamp64Nano(started_at) AS started_ns,
+    conversation_id,
+    message_id,
+    user_id,
+    service,
+    operation,
+    provider,
+    model,
+    workflow,
+    agent,
+    tool,
+    prompt,
+    prompt_version,
+    variant,
+    status,
+    cost_state,
+    llm_calls,
+    failed_calls,
+    input_tokens,
+    cache_read_input_tokens,
+    cache_write_input_tokens,
+    output_tokens,
+    reasoning_output_tokens,
+    cost_usd,
+    claimed_usd,
+    claimed_calls,
+    billed_calls,
+    computed_calls,
+    estimated_calls,
+    unpriced_calls,
+    tool_calls,
+    failed_tool_calls,
+    messages,
+    duration_ns
+FROM ledger
+WHERE
+    -- include parts/explained_entries
+    AND (started_at, trace_id, span_id) > (fromUnixTimestamp64Nano({after_ns:Int64}, 'UTC'), {after_trace:String}, {after_span:String})
+ORDER BY started_at, trace_id, span_id, posted_at, llm_calls + failed_calls + tool_calls + messages
+LIMIT {limit:UInt32}

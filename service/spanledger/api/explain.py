@@ -1,0 +1,33 @@
+"""Where a figure comes from: `/v1/explain`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+
+from spanledger.api.reader import Reads
+from spanledger.api.windows import Dimensions
+from spanledger.stats import explain as stats
+
+router = APIRouter(tags=["explain"])
+
+
+class ExplainQuery(Dimensions):
+    """One of message, trace, span, conversation, user; or any group of /v1/usage, by its dimensions and window."""
+
+    message: str = Field("", max_length=256)
+    trace: str = Field("", max_length=256)
+    span: str = Field("", max_length=256)
+    limit: int = Field(200, ge=1, le=1000, description="calls on a page")
+    cursor: str | None = Field(None, max_length=4096, description="next_cursor of the page before")
+
+
+@router.get("/v1/explain", operation_id="explain")
+def explain(request: Request, reads: Reads, asked: Annotated[ExplainQuery, Query()]) -> stats.Explanation:
+    """The entries and calls behind a figure: spans, attributes read, tokens × rate = amount, price, claim.
+
+    The sum of `entries`, the sum of `calls` and `usage` are equal (with `rest`, where there are several pages).
+    """
+    subject = stats.Subject(asked.message, asked.trace, asked.span, asked.only(), asked.window)
+    prices = request.app.state.services.ledger.prices
+    return stats.explain(reads.store, reads.tenant, prices, subject, asked.limit, asked.cursor)

@@ -1,0 +1,43 @@
+"""Parameters that routes share, as OpenAPI shows them."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spanledger.stats import times
+
+MAX_TEXT = 1024
+
+
+class Windowed(BaseModel):
+    """`[from, to)`; both may be left out. RFC 3339, a date, or a time back from now: `-24h`, `-7d`."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    start: str | None = Field(None, alias="from", max_length=64, description="first moment, RFC 3339 or -24h")
+    end: str | None = Field(None, alias="to", max_length=64, description="first moment behind the window")
+
+    @property
+    def window(self) -> times.Window:
+        """Raises BadRequest."""
+        return times.window(self.start, self.end)
+
+
+class Dimensions(Windowed):
+    """Filters by the dimensions of the books; several values of one are alternatives."""
+
+    provider: list[str] = Field([], description="canonical provider, e.g. openai")
+    model: list[str] = Field([], description="model that served, as the books name it")
+    user: list[str] = Field([])
+    conversation: list[str] = Field([])
+    workflow: list[str] = Field([])
+    agent: list[str] = Field([])
+    tool: list[str] = Field([])
+    prompt: list[str] = Field([])
+    variant: list[str] = Field([], description="experiment/variant")
+    operation: list[str] = Field([], description="chat, embeddings, execute_tool …")
+    service: list[str] = Field([])
+    status: list[str] = Field([], description="ok or error")
+
+    def only(self) -> dict[str, list[str]]:
+        """Dimension → allowed values, those that were given."""
+        names = Dimensions.model_fields.keys() - Windowed.model_fields.keys()
+        return {name: values for name in sorted(names) if (values := getattr(self, name))}

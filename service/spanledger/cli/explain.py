@@ -1,0 +1,132 @@
+"""`spanledger explain`: where a figure comes from, as a tree."""
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from spanledger.cli.common import TENANT, add_place, existing, opened, place, running_api
+from spanledger.errors import NotFound
+
+DESCRIPTION = """\
+Shows where a figure comes from: the calls behind it, the spans and attributes that tell of
+them, tokens x rate = amount, and every entry of the ledger. ID: a message, conversation,
+trace, span or user; --as says which if several things have that id."""
+EXAMPLES = """\
+examples:
+  spanledger explain my-message
+  spanledger explain ada --as user --from 2026-11-01 --json
+"""
+KINDS = ("message", "conversation", "trace", "span", "user")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--as", dest="kind", choices=KINDS, help="what the id names (default: the first that exists)")
+    parser.add_argument("--from", dest="start", metavar="T", help="calls that started at or after it")
+    parser.add_argument("--to", dest="end", metavar="T", help="calls that started before it")
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+    add_place(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    kinds = [options.kind] if options.kind else list(KINDS)
+    for kind in kinds:
+        try:
+            found = _ask(options, kind)
+        except NotFound:
+            continue
+        print(json.dumps(found) if options.json else render(kind, options.id, found))
+        return 0
+    raise NotFound(f"there is no {', '.join(kinds)} {options.id!r} in the books")
+
+
+def _ask(options: argparse.Namespace, kind: str) -> dict[str, Any]:
+    chosen = place(options)
+    api = running_api(chosen)
+    if api is not None:
+        answer: dict[str, Any] = api.get(
+            "/v1/explain", **{kind: options.id}, from_=options.start, to=options.end, limit=1000
+        )
+        return answer
+    from spanledger.ledger import activations
+    from spanledger.stats import explain, times
+
+    existing(chosen)
+    window = times.window(options.start, options.end)
+    own = {kind: options.id} if kind in ("message", "trace", "span") else {"only": {kind: [options.id]}}
+    with opened(chosen) as store:
+        prices = activations.stored_prices(store)
+        subject = explain.Subject(**own, window=window)
+        return asdict(explain.explain(store, TENANT, prices, subject, limit=1000))
+
+
+def render(kind: str, name: str, found: dict[str, Any]) -> str:
+    """The figure, then a branch per call, then the entries."""
+    books = found["books"]
+    state = "balanced" if books["balanced"] else "NOT BALANCED"
+    waiting = f", spans wait for {books['lag_ms']} ms" if books["lag_ms"] else ""
+    lines = [
+        f"{kind} {name}: {_usage(found['usage'])}",
+        f"books: {state}, settled {books['settled_at'] or 'never'}{waiting}",
+    ]
+    branches = [_call(call) for call in found["calls"]]
+    branches.append([f"entries ({len(found['entries'])})", *(f"  {_entry(one)}" for one in found["entries"])])
+    if found["rest"]:
+        branches.append([f"not shown: {found['rest']['entries']} entries, {_usage(found['rest']['usage'])}"])
+    for number, branch in enumerate(branches):
+        last = number == len(branches) - 1
+        lines.append(f"{'└─' if last else '├─'} {branch[0]}")
+        lines += [f"{'   ' if last else '│  '}{line}" for line in branch[1:]]
+    return "\n".join(lines)
+
+
+def _call(call: dict[str, Any]) -> list[str]:
+    agrees = "" if call["agrees"] else "  DIFFERS FROM ITS SPANS"
+    lines = [
+        f"{call['operation'] or 'call'} {call['provider']} {call['model']}  {call['started_at']}  "
+        f"${call['amount']} {call['cost_state'] or 'failed'}{agrees}",
+        f"span {call['span_id']} of trace {call['trace_id']} ({call['service']})",
+    ]
+    lines += [f"  joined {one['span_id']} ({one['scope']}): {one['reason']}" for one in call["joined"]]
+    lines += [
+        f"  read {one['field']} = {_short(one['value'])}  from {one['key']} ({one['dialect']})" for one in call["read"]
+    ]
+    if price := call["price"]:
+        tier = f", tier {price['tier']}" if price["tier"] else ""
+        above = f", above {price['above']} input tokens" if price["above"] else ""
+        lines.append(f"  price {price['id']} of {price['source']}, book {price['price_book']}{tier}{above}")
+    lines += [f"  {_part(part)}" for part in call["parts"]]
+    if call["claim"] is not None:
+        lines.append(f"  the sender says ${call['claim']} ({call['claim_source']}), difference ${call['difference']}")
+    return lines + [f"  note: {note}" for note in call["notes"]]
+
+
+def _part(part: dict[str, Any]) -> str:
+    if part["tokens"] is None:
+        return f"{part['kind']:16} {part['amount']:>40}"
+    rate = part["rate"] if part["rate"] is not None else "no rate"
+    amount = part["amount"] if part["amount"] is not None else "unknown"
+    return f"{part['kind']:16} {part['tokens']:>10} × {rate:>14} = {amount}"
+
+
+def _entry(entry: dict[str, Any]) -> str:
+    usage = entry["usage"]
+    tokens = f"{usage['input_tokens']} in {usage['output_tokens']} out  ${usage['cost_usd']}"
+    what = entry["tool"] if entry["kind"] == "tool" else entry["model"]
+    return (
+        f"{entry['posted_at']} {'+' if entry['sign'] > 0 else '-'} {entry['kind']:7} {entry['reason']:7} {what} "
+        f"{tokens}  run {entry['run']}{' book ' + entry['price_book'] if entry['price_book'] else ''}"
+    )
+
+
+def _usage(usage: dict[str, Any]) -> str:
+    return (
+        f"{usage['llm_calls']} calls, {usage['input_tokens']} in + {usage['output_tokens']} out, "
+        f"${usage['cost_usd']} {usage['cost_state']}"
+    )
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 60 else value[:57] + "…"

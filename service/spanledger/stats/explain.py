@@ -1,0 +1,254 @@
+"""Where a figure comes from: the ledger's entries, the calls they are about, and how each call was read and priced.
+
+The sum of the entries, the sum of the calls and the figure are equal to the last digit: the figure *is* the sum of the
+entries, and each entry is about one call. What the books should say is computed anew from the spans and stands beside
+it, so that an explanation is at the same time an audit of what it explains.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from spanledger.books.costs import Prices
+from spanledger.errors import BadRequest, NotFound
+from spanledger.ledger.copy_lookup import ALONE
+from spanledger.stats.breakdown import DIMENSIONS
+from spanledger.stats.cursors import read_place, write_place
+from spanledger.stats.explained_calls import ExplainedCall, explained
+from spanledger.stats.times import ALL_TIME, Window, format_time
+from spanledger.stats.usage import Usage, total, usage_of
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+SUBJECTS = ("message", "conversation", "trace", "span", "user")
+MAX_ENTRIES = 2_000  # of one page
+_PLACE = ("started_ns", "trace_id", "span_id")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be explained: one thing by its id, or a group of /v1/usage by its dimensions, in a window of time."""
+
+    message: str = ""
+    trace: str = ""
+    span: str = ""
+    only: Mapping[str, Sequence[str]] | None = None  # dimension → values
+    window: Window = ALL_TIME
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.message or self.trace or self.span or self.only)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger. `sign` is -1 for a line that takes back what an earlier one said."""
+
+    posted_at: str
+    reason: str
+    run: str
+    price_book: str
+    sign: int
+    kind: str
+    trace_id: str
+    span_id: str | None
+    conversation_id: str
+    message_id: str
+    user_id: str
+    provider: str
+    model: str
+    tool: str
+    status: str
+    usage: Usage
+    claimed_usd: str | None
+    tool_calls: int
+    messages: int
+
+
+@dataclass(frozen=True)
+class BooksState:
+    """`balanced`: the ledger says of the listed calls what their spans say now. `lag_ms`: how long spans of these
+    traces wait for settlement; 0: none does."""
+
+    settled_at: str | None
+    audited_at: str
+    balanced: bool
+    lag_ms: int
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What this page does not list; `usage` of the page and of the rest add up to the whole."""
+
+    entries: int
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`usage`: the figure. `state` is `pending` while spans of it wait for settlement. `history`: what happened to the
+    figure, by run: settled, late, re-priced, undone."""
+
+    usage: Usage
+    state: str
+    books: BooksState
+    calls: list[ExplainedCall]
+    entries: list[Entry]
+    history: list["Event"]
+    rest: Rest | None
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """What one run of settlement, re-pricing or repair added to the figure."""
+
+    at: str
+    reason: str
+    run: str
+    entries: int
+    usage: Usage
+
+
+def explain(
+    store: Store,
+    tenant: str,
+    prices: Prices,
+    subject: Subject,
+    limit: int = 200,
+    cursor: str | None = None,
+) -> Explanation:
+    """Raises NotFound where nothing stands behind the figure, BadRequest for a subject or cursor that is none."""
+    if subject.is_empty:
+        raise BadRequest(f"say what to explain: one of {', '.join((*SUBJECTS, *DIMENSIONS))}")
+    filters = _filters(store, tenant, subject)
+    rows, more = _page(store, filters, limit, cursor)
+    if more or cursor:
+        whole = store.dicts(queries.sql("explain_total"), filters, settings=_few(filters))[0]
+    else:
+        whole = _sums(rows) | {"entries": len(rows), "settled_us": max((row["posted_us"] for row in rows), default=0)}
+    if not whole["entries"] and not (filters["with_traces"] and filters["trace_ids"]):
+        raise NotFound(f"the books know nothing of {_named(subject)}")
+    traces = sorted({row["trace_id"] for row in rows} | set(filters["trace_ids"]))
+    calls, balanced = explained(store, tenant, prices, [row for row in rows if row["kind"] == "call"])
+    waiting = store.query(queries.sql("pending_spans"), {"tenant": tenant, "trace_ids": traces}, settings=ALONE)
+    since_ms = waiting[0][0]
+    now = datetime.now(UTC)
+    return Explanation(
+        usage=usage_of(whole),
+        state="pending" if since_ms else "settled",
+        books=BooksState(
+            settled_at=format_time(whole["settled_us"] * 1000) if whole["entries"] else None,
+            audited_at=now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            balanced=balanced,
+            lag_ms=max(0, int(now.timestamp() * 1000) - since_ms) if since_ms else 0,
+        ),
+        calls=calls,
+        entries=[_entry(row) for row in rows],
+        history=_history(rows),
+        rest=_rest(whole, rows) if more or cursor else None,
+        next_cursor=write_place([rows[-1][name] for name in _PLACE]) if more else None,
+    )
+
+
+def _named(subject: Subject) -> str:
+    said = {"message": subject.message, "trace": subject.trace, "span": subject.span}
+    told = [f"{name} {value!r}" for name, value in said.items() if value]
+    told += [f"{name} {', '.join(map(repr, values))}" for name, values in (subject.only or {}).items()]
+    return " and ".join(told)
+
+
+def _filters(store: Store, tenant: str, subject: Subject) -> dict[str, Any]:
+    """The parameters that bind the subject; traces by the shortest way that leads to them."""
+    only = {name: list(values) for name, values in (subject.only or {}).items()}
+    for name in only:
+        if name not in DIMENSIONS:
+            raise BadRequest(f"{name!r} cannot be explained by; these can: {', '.join((*SUBJECTS, *DIMENSIONS))}")
+    traces: list[str] = [subject.trace] if subject.trace else []
+    if subject.message and not traces:
+        sql = "SELECT DISTINCT trace_id FROM message_usage WHERE tenant = {tenant:String} AND message_id = {id:String}"
+        traces = [row[0] for row in store.query(sql, {"tenant": tenant, "id": subject.message})]
+    return {
+        "tenant": tenant,
+        "trace_ids": traces,
+        "with_traces": int(bool(subject.trace or subject.message)),
+        "message_id": subject.message,
+        "span_id": subject.span,
+        **{f"only_{name}": only.get(name, []) for name in DIMENSIONS if name != "tenant"},
+        "first_ns": subject.window.first_ns,
+        "last_ns": subject.window.last_ns,
+    }
+
+
+def _few(filters: Mapping[str, Any]) -> dict[str, int]:
+    """Entries of known traces are read by one thread sooner than they are shared out."""
+    return ALONE if filters["with_traces"] else {}
+
+
+def _page(store: Store, filters: dict[str, Any], limit: int, cursor: str | None) -> tuple[list[dict[str, Any]], bool]:
+    """Entries of whole calls, and whether there are more behind them."""
+    after = read_place(cursor, (int, str, str)) if cursor else (-(2**63) + 10**9, "", "")
+    place = dict(zip(("after_ns", "after_trace", "after_span"), after, strict=True))
+    rows = store.dicts(
+        queries.sql("explain_entries"), {**filters, **place, "limit": MAX_ENTRIES + 1}, settings=_few(filters)
+    )
+    calls = [list(group) for _, group in groupby(rows, key=lambda row: tuple(row[name] for name in _PLACE))]
+    cut = len(rows) > MAX_ENTRIES and len(calls) > 1
+    whole = calls[:-1] if cut else calls
+    return [row for call in whole[:limit] for row in call], cut or len(whole) > limit
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    counts = ("llm_calls", "failed_calls", "tool_calls", "messages", "cost_usd", "input_tokens")
+    first = next((row[name] for name in counts if row[name]), 0)
+    return Entry(
+        posted_at=format_time(row["posted_us"] * 1000),
+        reason=row["reason"],
+        run=row["run_id"],
+        price_book=row["price_book"],
+        sign=-1 if first < 0 else 1,
+        kind=row["kind"],
+        trace_id=row["trace_id"],
+        span_id=row["span_id"] or None,
+        **{name: row[name] for name in ("conversation_id", "message_id", "user_id", "provider", "model", "tool")},
+        status=row["status"],
+        usage=usage_of(row),
+        claimed_usd=format(row["claimed_usd"].normalize(), "f") if row["claimed_calls"] else None,
+        tool_calls=row["tool_calls"],
+        messages=row["messages"],
+    )
+
+
+def _history(rows: Sequence[Mapping[str, Any]]) -> list[Event]:
+    ordered = sorted(rows, key=lambda row: (row["posted_us"], row["run_id"]))
+    runs = [(key, list(group)) for key, group in groupby(ordered, key=lambda row: (row["posted_us"], row["run_id"]))]
+    seen: set[str] = set()
+    events = []
+    for (posted_us, run), group in runs:
+        reason = group[0]["reason"]
+        traces = {row["trace_id"] for row in group}
+        if reason == "settle" and traces & seen:
+            reason = "late"
+        seen |= traces
+        events.append(Event(format_time(posted_us * 1000), reason, run, len(group), total(group)))
+    return events
+
+
+def _rest(whole: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Rest:
+    listed = _sums(rows)
+    return Rest(whole["entries"] - len(rows), usage_of({name: whole[name] - listed[name] for name in listed}))
+
+
+def _sums(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The columns that a usage is made of, added up."""
+    return {name: sum((row[name] for row in rows), Decimal(0) if name == "cost_usd" else 0) for name in _SUMMED}
+
+
+_SUMMED = (
+    *("llm_calls", "failed_calls", "input_tokens", "cache_read_input_tokens", "cache_write_input_tokens"),
+    *("output_tokens", "reasoning_output_tokens", "cost_usd"),
+    *("billed_calls", "computed_calls", "estimated_calls", "unpriced_calls"),
+)

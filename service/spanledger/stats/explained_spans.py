@@ -1,0 +1,119 @@
+"""The spans behind calls: read as settlement reads them, and read again from what was received."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from spanledger.books.copies import REUSED_ID, TOLERANCE_NS
+from spanledger.dialects.interpreter import Said
+from spanledger.dialects.origins import Origin, origins
+from spanledger.dialects.tables import RESOURCE
+from spanledger.ledger import spans
+from spanledger.ledger.copy_lookup import ALONE
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+SpanKey = tuple[str, str]  # trace and span id
+_ROUNDS = 8  # of looking for copies of copies, as settlement does
+_TOLERANCE_MS = TOLERANCE_NS // 1_000_000
+_NAME_OF_TRACE, _SURELY = 3 << 62, 1 << 63
+_NAMES = """
+SELECT DISTINCT trace_id FROM {shards:Identifier}.call_keys
+WHERE tenant = {tenant:String} AND key IN {keys:Array(UInt64)}
+"""
+_CANONICAL = f"""
+SELECT {spans.COLUMNS}, same_keys, likeness, toUInt32(bitAnd(cityHash64(trace_id), 0xffffffff)) AS trace_hash
+FROM {{shards:Identifier}}.genai_spans
+WHERE tenant = {{tenant:String}} AND trace_id IN {{trace_ids:Array(String)}}
+ORDER BY tenant, trace_id, span_id, version DESC
+LIMIT 1 BY tenant, trace_id, span_id
+"""
+# Keys are made up as 0011_call_keys.sql says.
+_TELLINGS = """
+SELECT key, trace, scope::String, toInt64(bitShiftRight(key, 36)) * 60000 + start_ms AS since, since + duration_ms
+FROM {shards:Identifier}.call_keys
+WHERE tenant = {tenant:String} AND key IN {keys:Array(UInt64)} AND trace NOT IN {known:Array(UInt32)}
+LIMIT {limit:UInt32}
+"""
+
+
+def with_copies(store: Store, tenant: str, trace_ids: Collection[str]) -> pa.Table:
+    """The canonical spans of whole traces and of those that may hold copies of their calls, as settlement sees them."""
+    known, frontier = set(trace_ids), set(trace_ids)
+    tables: list[pa.Table] = []
+    hashes: set[int] = set()
+    for _ in range(_ROUNDS):
+        parameters = {"shards": store.all_shards, "tenant": tenant, "trace_ids": sorted(frontier)}
+        found = store.arrow(_CANONICAL, parameters, settings=ALONE)
+        hashes |= set(found["trace_hash"].to_pylist())
+        frontier = _copies(store, tenant, found, hashes) - known
+        tables.append(found.drop_columns(["same_keys", "likeness", "trace_hash"]))
+        if not frontier:
+            break
+        known |= frontier
+    plain, told = spans.interpreted(pa.concat_tables(tables))
+    return pa.concat_tables([plain, told]).sort_by(spans.ORDER)
+
+
+def _copies(store: Store, tenant: str, table: pa.Table, known: set[int]) -> set[str]:
+    """Traces beside `known` (by hash) that share a key with these spans: surely the same, or alike and at that time."""
+    surely = {key for keys in table["same_keys"].to_pylist() for key in keys}
+    alike: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
+    columns = (table[name].to_pylist() for name in ("likeness", "scope", "started_at_ns", "duration_ns"))
+    for likeness, scope, start_ns, duration_ns in zip(*columns, strict=True):
+        if likeness:
+            since = max(start_ns // 1_000_000, 60_000)
+            until = since + duration_ns // 1_000_000 + 2
+            for minute in range(since // 60_000 - 1, since // 60_000 + 2):
+                alike[minute << 36 | likeness].append((scope, since, until))
+    keys = sorted(surely | alike.keys())
+    if not keys:
+        return set()
+    place = {"shards": store.all_shards, "tenant": tenant}
+    limit = REUSED_ID * len(keys)
+    rows = store.query(_TELLINGS, {**place, "keys": keys, "known": sorted(known), "limit": limit}, settings=ALONE)
+    found = {trace for key, trace, *telling in rows if key & _SURELY or _at_once(telling, alike[key])}
+    if not found:
+        return set()
+    names = [_NAME_OF_TRACE | trace for trace in sorted(found)]
+    return {row[0] for row in store.query(_NAMES, {**place, "keys": names}, settings=ALONE)}
+
+
+def _at_once(telling: Sequence[Any], ours: Sequence[tuple[str, int, int]]) -> bool:
+    """Whether another instrumentation tells of a call at the time of one of ours."""
+    scope, since, until = telling
+    return any(
+        scope != own and since <= own_until + _TOLERANCE_MS and own_since <= until + _TOLERANCE_MS
+        for own, own_since, own_until in ours
+    )
+
+
+def readings(
+    store: Store, tenant: str, wanted: Sequence[Mapping[str, Any]]
+) -> dict[SpanKey, tuple[list[Origin], dict[str, Any]]]:
+    """Per span the attributes that gave its facts, and those facts, from the raw spans; nothing where retention has
+    removed them. `wanted`: rows with trace_id, span_id, service, started_at_ns."""
+    if not wanted:
+        return {}
+    starts = [row["started_at_ns"] for row in wanted]
+    parameters = {
+        "tenant": tenant,
+        "trace_ids": sorted({row["trace_id"] for row in wanted}),
+        "span_ids": sorted({row["span_id"] for row in wanted}),
+        "services": sorted({row["service"] for row in wanted}),
+        "first_ns": min(starts),
+        "last_ns": max(starts),
+    }
+    rows = store.dicts(queries.sql("raw_facts"), parameters, settings=ALONE)
+    return {(row["trace_id"], row["span_id"]): origins(_said(row)) for row in rows}
+
+
+def _said(row: Mapping[str, Any]) -> Said:
+    """A raw span in the words that the view over otel_traces keeps; keys that no table names do no harm."""
+    facts = {key: value for key, value in row["attributes"].items() if value not in ("", "None", "null")}
+    facts |= {RESOURCE + key: value for key, value in row["resource"].items() if value}
+    facts |= {key: value for key, value in row["events"].items() if value}
+    values = {name: row[name] for name in Said._fields[:6]}
+    return Said(**values, keys=tuple(facts), values=list(facts.values()))

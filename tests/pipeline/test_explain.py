@@ -1,0 +1,160 @@
+"""Every figure of the books can be explained, to the last digit: over all recorded dialects and over random forests."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from captures import all_captures
+from explained import expect_exact
+from oracle.deliveries import deliveries
+from oracle.forests import forests, isolated
+from spanledger.errors import BadRequest, NotFound
+from spanledger.ingest.service import Ingest
+from spanledger.ledger.ledger import Ledger
+from spanledger.settings import Settings
+from spanledger.stats.explain import Subject, explain
+from spanledger.stats.usage import usage_of
+from spanledger.store.client import Store
+
+_ID = {"message": "message_id", "conversation": "conversation_id", "user": "user_id", "trace": "trace_id"}
+
+
+class Books:
+    """Door, engine and ledger of one store, without a network."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        chosen = Settings(data_dir=folder, otlp_http_port=0, otlp_grpc_port=0)
+        self.ingest, self.ledger = Ingest(chosen, store), Ledger(store, chosen)
+        self.ingest.start(listen=False)
+
+    def send(self, bodies: list[tuple[str, bytes]]) -> None:
+        for content_type, body in bodies:
+            assert self.ingest.submit("traces", body, content_type).accepted
+        assert self.ingest.flush(120)
+        self.ledger.settler.settle_now()
+
+    def explain(self, tenant: str, **what: Any) -> dict[str, Any]:
+        return asdict(explain(self.store, tenant, self.ledger.prices, Subject(**what), limit=1000))
+
+    def names(self, tenant: str, column: str) -> list[str]:
+        sql = f"SELECT DISTINCT {column} FROM ledger WHERE tenant = {{tenant:String}} AND {column} != ''"
+        return [row[0] for row in self.store.query(sql, {"tenant": tenant})]
+
+    def figure(self, tenant: str, column: str, value: str) -> dict[str, Any]:
+        """What the ledger adds up to, asked apart."""
+        from spanledger.books.entries import MEASURES
+
+        sums = ", ".join(f"sum(l.{m}) AS {m}" for m in MEASURES)
+        sql = f"SELECT {sums} FROM ledger AS l WHERE tenant = {{tenant:String}} AND {column} = {{value:String}}"
+        return asdict(usage_of(self.store.dicts(sql, {"tenant": tenant, "value": value})[0]))
+
+
+@pytest.fixture(scope="module")
+def books(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
+    running = Books(store, tmp_path_factory.mktemp("explain"))
+    yield running
+    running.ingest.stop()
+
+
+def subject(kind: str, value: str) -> dict[str, Any]:
+    return {kind: value} if kind in ("message", "trace", "span") else {"only": {kind: [value]}}
+
+
+def expect_all_explained(books: Books, tenant: str, every: int = 1) -> int:
+    """Of traces and messages every so many."""
+    count = 0
+    for kind, column in _ID.items():
+        step = every if kind in ("trace", "message") else 1
+        for value in sorted(books.names(tenant, column))[::step]:
+            found = books.explain(tenant, **subject(kind, value))
+            expect_exact(found)
+            assert found["usage"] == books.figure(tenant, column, value)
+            count += 1
+    return count
+
+
+def test_every_recorded_dialect_is_explained(books: Books) -> None:
+    books.send([body for capture in all_captures() for body in capture.bodies])
+    assert expect_all_explained(books, "default", every=6) > 50
+    for service in books.names("default", "service"):
+        expect_exact(books.explain("default", only={"service": [service]}))
+
+
+def test_what_was_read_names_key_and_value_of_the_span(books: Books) -> None:
+    capture = next(one for one in all_captures() if str(one).startswith("otel-openai-v2/"))
+    books.send(list(capture.bodies))
+    trace = capture.truth["trace_ids"][0]
+    (call, *_) = books.explain("default", trace=trace)["calls"]
+    raw = books.store.dicts(
+        "SELECT SpanId, SpanAttributes AS attributes FROM otel_traces WHERE TraceId = {trace:String}", {"trace": trace}
+    )
+    said = {row["SpanId"]: dict(row["attributes"]) for row in raw}
+    fields = {one["field"] for one in call["read"]}
+    assert {"input_tokens", "output_tokens", "operation"} <= fields
+    for one in call["read"]:
+        if not one["key"].startswith(("resource:", "event:", "status:")) and "inside" not in one["rule"]:
+            assert said[one["span_id"]][one["key"]].strip('"').startswith(one["value"].strip('"')[:100])
+
+
+def test_joined_spans_are_listed_with_their_reason(books: Books) -> None:
+    joined = [
+        one
+        for service in books.names("default", "service")
+        for call in books.explain("default", only={"service": [service]})["calls"]
+        for one in call["joined"]
+    ]
+    assert any("response id" in one["reason"] for one in joined)
+    assert any("around it" in one["reason"] for one in joined)
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_random_forests_are_explained(books: Books, turn: int) -> None:
+    sent: list[Any] = []
+
+    @given(data=st.data())
+    @settings(
+        max_examples=10, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+    def draw(data: st.DataObject) -> None:
+        forest = isolated(data.draw(forests(max_traces=3)), f"explain{turn}-{len(sent)}")
+        sent.append((forest, data.draw(deliveries(forest.spans))))
+
+    draw()
+    bodies = [("application/x-protobuf", body) for _, plan in sent for body in plan.bodies]
+    books.send(bodies)
+    for tenant in sorted({span.tenant for forest, _ in sent for span in forest.spans}):
+        expect_all_explained(books, tenant, every=3)
+
+
+def test_pages_and_rest_make_up_the_figure(books: Books) -> None:
+    tenant = "default"
+    service = books.store.scalar(
+        "SELECT service FROM ledger WHERE tenant = 'default' GROUP BY service ORDER BY count() DESC"
+    )
+    whole = books.explain(tenant, only={"service": [service]})
+    seen, cursor = [], None
+    while True:
+        page = explain(books.store, tenant, books.ledger.prices, Subject(only={"service": [service]}), 3, cursor)
+        seen += page.calls
+        expect_exact(asdict(page))
+        if (cursor := page.next_cursor) is None:
+            break
+    assert len(seen) == len(whole["calls"]) > 3
+    assert sum(Decimal(call.amount) for call in seen) == Decimal(whole["usage"]["cost_usd"])
+
+
+def test_nothing_is_not_explained(books: Books) -> None:
+    with pytest.raises(NotFound):
+        books.explain("default", trace="nobody-sent-this")
+    with pytest.raises(BadRequest):
+        books.explain("default")
+    trace = books.names("default", "trace_id")[0]
+    with pytest.raises(NotFound):
+        books.explain("another-tenant", trace=trace)

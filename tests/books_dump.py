@@ -36,7 +36,17 @@ RAW = (
     "otel_metrics_exponential_histogram",
     "otel_metrics_summary",
 )
-ROLLUPS = ("message_usage", "conversation_usage", "user_usage_1h", "usage_1m")
+ROLLUPS = (
+    "message_usage",
+    "conversation_usage",
+    "user_usage_1h",
+    "usage_1m",
+    "user_usage_1d",
+    "usage_1h",
+    "calls_by_time",
+    "message_times",
+    "messages_by_user",
+)
 
 
 def columns(store: Store, table: str) -> list[str]:
@@ -97,8 +107,9 @@ def _list(names: list[str]) -> str:
 
 
 def _summed(store: Store, table: str, keys: list[str]) -> Rows:
-    sums = ", ".join(f"sum(t.{m}) AS {m}" for m in MEASURES)
-    alive = " OR ".join(f"{m} != 0" for m in MEASURES)
+    measures = [m for m in MEASURES if m in columns(store, table)]
+    sums = ", ".join(f"sum(t.{m}) AS {m}" for m in measures)
+    alive = " OR ".join(f"{m} != 0" for m in measures)
     return _rows(store, f"SELECT {_list(keys)}, {sums} FROM {table} AS t GROUP BY {_list(keys)} HAVING {alive}")
 
 

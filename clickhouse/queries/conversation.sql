@@ -1,4 +1,4 @@
--- conversation: one conversation from its messages
+-- conversation: some conversations from their messages
 -- grain:  conversation; no row when it has no message
 -- source: messages
 -- units:  first_ns, last_ns since 1970 UTC; last_ns is the end of the last message
@@ -12,5 +12,5 @@ SELECT
     argMax(m.status, started_at) AS last_status,
     arraySort(groupUniqArrayArray(models)) AS all_models
 FROM messages AS m FINAL
-WHERE tenant = {tenant:String} AND conversation_id = {conversation_id:String}
+WHERE tenant = {tenant:String} AND conversation_id IN {conversation_ids:Array(String)}
 GROUP BY conversation_id

@@ -1,10 +1,11 @@
--- message_usage: usage of some messages of one conversation
+-- message_usage: usage of some messages
 -- grain:  message
 -- source: message_usage
 -- units:  calls, tokens, USD
--- message_ids: the messages; key columns come first, so this reads a few granules
+-- message_ids, conversation_ids: of the messages; key columns come first, so this reads a few granules
 SELECT
     message_id,
+    conversation_id,
     sum(m.llm_calls) AS llm_calls,
     sum(m.failed_calls) AS failed_calls,
     sum(m.input_tokens) AS input_tokens,
@@ -20,5 +21,5 @@ SELECT
     sum(m.tool_calls) AS tool_calls,
     sum(m.failed_tool_calls) AS failed_tool_calls
 FROM message_usage AS m
-WHERE tenant = {tenant:String} AND message_id IN {message_ids:Array(String)} AND conversation_id = {conversation_id:String}
-GROUP BY message_id
+WHERE tenant = {tenant:String} AND message_id IN {message_ids:Array(String)} AND conversation_id IN {conversation_ids:Array(String)}
+GROUP BY message_id, conversation_id

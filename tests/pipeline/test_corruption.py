@@ -21,7 +21,7 @@ from spanledger.store.client import Store
 TOTALS = (
     "SELECT sum(llm_calls), sum(input_tokens), sum(cost_usd), sum(messages) FROM {} WHERE tenant = {{tenant:String}}"
 )
-TABLES = ("ledger", "message_usage", "conversation_usage", "user_usage_1h", "usage_1m")
+TABLES = ("ledger", "message_usage", "conversation_usage", "user_usage_1h", "usage_1m", "user_usage_1d", "usage_1h")
 
 Corrupt = Callable[[Store, str], None]
 

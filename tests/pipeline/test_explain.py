@@ -14,6 +14,7 @@ from captures import all_captures
 from explained import expect_exact
 from oracle.deliveries import deliveries
 from oracle.forests import forests, isolated
+from spanledger.books.entries import MEASURES
 from spanledger.errors import BadRequest, NotFound
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
@@ -49,8 +50,6 @@ class Books:
 
     def figure(self, tenant: str, column: str, value: str) -> dict[str, Any]:
         """What the ledger adds up to, asked apart."""
-        from spanledger.books.entries import MEASURES
-
         sums = ", ".join(f"sum(l.{m}) AS {m}" for m in MEASURES)
         sql = f"SELECT {sums} FROM ledger AS l WHERE tenant = {{tenant:String}} AND {column} = {{value:String}}"
         return asdict(usage_of(self.store.dicts(sql, {"tenant": tenant, "value": value})[0]))

@@ -83,7 +83,15 @@ def test_settling_each_shard_by_itself_gives_the_totals(shards: tuple[Server, Se
             ("conversation-1", "user-1")
         ]
         shard.close()
-    for table in ("ledger", "message_usage", "conversation_usage", "user_usage_1h", "usage_1m"):
+    for table in (
+        "ledger",
+        "message_usage",
+        "conversation_usage",
+        "user_usage_1h",
+        "usage_1m",
+        "user_usage_1d",
+        "usage_1h",
+    ):
         sums = everything.query(f"SELECT sum(llm_calls), sum(input_tokens), sum(output_tokens) FROM {table}")
         assert sums == [(TRACES, 8 * TRACES, 2 * TRACES)], table
     everything.close()

@@ -54,7 +54,7 @@ def test_spans_through_the_door_are_settled_on_the_server(remote: Store, tmp_pat
     sums = "SELECT sum(llm_calls), sum(input_tokens), sum(output_tokens), toString(sum(cost_usd)) FROM"
     (booked,) = remote.query(f"{sums} ledger")
     assert booked[:3] == (2, 200, 40)
-    for rollup in ("message_usage", "conversation_usage", "user_usage_1h", "usage_1m"):
+    for rollup in ("message_usage", "conversation_usage", "user_usage_1h", "usage_1m", "user_usage_1d", "usage_1h"):
         assert remote.query(f"{sums} {rollup}") == [booked], rollup
 
 

@@ -19,7 +19,7 @@ def talk(post: Post, tell: Post) -> None:
         post(**ids, message_id=f"m{number}", started_at=at, input_tokens=10, output_tokens=1, cost_usd="0.001")
         post(kind="message", messages=1, **ids, message_id=f"m{number}", started_at=at)
     tell("m0", conversation_id="d", user_id="bob", started_at=NOON + 15 * SECOND)
-    post(kind="message", messages=1, conversation_id="d", message_id="m0", user_id="bob")
+    post(kind="message", messages=1, conversation_id="d", message_id="m0", user_id="bob", started_at=NOON + 15 * SECOND)
     tell("alone", started_at=NOON)
     post(kind="message", messages=1, message_id="alone")
 

@@ -16,7 +16,7 @@ from spanledger.books.compute import Books, Joined, compute
 from spanledger.books.costs import Prices
 from spanledger.books.entries import DIMS, MEASURES, Book, difference
 from spanledger.books.messages import Message
-from spanledger.ledger import anomalies, batches, journal, rollups, settler
+from spanledger.ledger import anomalies, batches, journal, message_list, rollups, settler
 from spanledger.ledger.audit_spans import RawLevel
 from spanledger.store.client import Store
 
@@ -113,6 +113,7 @@ def _audit(store: Store, prices: Prices, report: Report, repair: bool, say: Say)
     for rollup in rollups.all_rollups():
         say(f"comparing the ledger with {rollup.name}")
         _check_rollup(store, rollup, report, repair)
+    _check_message_list(store, report, repair)
     report.anomalies = anomalies.counts(store, report.start, report.end)
     return report
 
@@ -245,6 +246,15 @@ def _check_rollup(store: Store, rollup: rollups.Rollup, report: Report, repair: 
         report.repaired[rollup.name] = len(rows)
 
 
+def _check_message_list(store: Store, report: Report, repair: bool) -> None:
+    wrong = message_list.missing(store, report.start, report.end)
+    for key in wrong:
+        report.add(Difference("message_list", key, {}, "missing"))
+    if repair and wrong:
+        message_list.repair(store, report.start, report.end)
+        report.repaired["message_list"] = len(wrong)
+
+
 _PAGE = """
 SELECT tenant, trace_id FROM genai_spans
 WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND started_at >= {start:DateTime64(9)}
@@ -297,4 +307,8 @@ def after_unclean_stop(store: Store, say: Say = lambda _: None) -> dict[str, int
         rollup.post(store, rows)
         corrected[rollup.name] = len(rows)
         say(f"{rollup.name}: {len(rows)} lines corrected after an unclean stop")
+    if lost := message_list.missing(store, None, None):
+        message_list.repair(store, None, None)
+        corrected["message_list"] = len(lost)
+        say(f"message_list: {len(lost)} messages copied after an unclean stop")
     return corrected

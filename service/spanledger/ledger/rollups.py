@@ -16,11 +16,24 @@ from spanledger.books.entries import DIMS, MEASURES, Book
 from spanledger.store.client import Store
 from spanledger.store.migrate import files
 
-NAMES = ("message_usage", "conversation_usage", "user_usage_1h", "usage_1m")
-_TIME_COLUMN = {"user_usage_1h": ("hour", 3600), "usage_1m": ("minute", 60)}
+NAMES = (
+    *("message_usage", "conversation_usage", "user_usage_1h", "usage_1m", "user_usage_1d", "usage_1h"),
+    *("calls_by_time", "message_times", "messages_by_user"),
+)
+_TIME_COLUMN = {
+    "user_usage_1h": ("hour", 3600),
+    "usage_1m": ("minute", 60),
+    "user_usage_1d": ("day", 86400),
+    "usage_1h": ("hour", 3600),
+    "calls_by_time": ("started_at", 1),
+    "message_times": ("started_at", 1),
+    "messages_by_user": ("started_at", 1),
+}
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2262, 1, 1, tzinfo=UTC)
 _END = datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)  # of what 64 bits of nanoseconds can say
+
+_KINDS = frozenset({"call", "tool", "message"})
 
 Row = tuple[dict[str, Any], dict[str, Any]]  # key, amounts to add
 
@@ -32,26 +45,32 @@ def window(start: datetime | None, end: datetime | None) -> dict[str, datetime]:
 
 @dataclass(frozen=True)
 class Rollup:
-    """One table: its key columns and the SELECT that its view runs over `{source}`."""
+    """One table: its key columns, what it sums and the SELECT that its view runs over `{source}`. `kinds`: of the
+    ledger's entries that it concerns."""
 
     name: str
     keys: tuple[str, ...]
     select: str
+    measures: tuple[str, ...]
+    kinds: frozenset[str]
 
     def differences(self, store: Store, start: datetime | None, end: datetime | None) -> Iterator[Row]:
         """What must be added to the rollup, by key; only keys that the window touches."""
         expected, found, params = self._sides(start, end)
-        keys, sums = ", ".join(self.keys), ", ".join(f"sum(d.{m}) AS {m}" for m in MEASURES)
+        keys, sums = ", ".join(self.keys), ", ".join(f"sum(d.{m}) AS {m}" for m in self.measures)
+        # A time in nanoseconds is more than Python's clock can say: it travels as a number.
+        told = ", ".join(f"toUnixTimestamp64Nano(d.{k}) AS {k}_ns" if k == "started_at" else k for k in self.keys)
         sql = f"""
-            SELECT {keys}, {sums}
-            FROM (SELECT {keys}, {", ".join(MEASURES)} FROM ({expected})
-                UNION ALL SELECT {keys}, {", ".join(f"-{m}" for m in MEASURES)} FROM {found}) AS d
+            SELECT {told}, {sums}
+            FROM (SELECT {keys}, {", ".join(self.measures)} FROM ({expected})
+                UNION ALL SELECT {keys}, {", ".join(f"-{m}" for m in self.measures)} FROM {found}) AS d
             GROUP BY {keys}
-            HAVING {" OR ".join(f"{m} != 0" for m in MEASURES)}
+            HAVING {" OR ".join(f"{m} != 0" for m in self.measures)}
             ORDER BY {keys}
         """
         for row in store.dicts(sql, params):
-            yield {k: row[k] for k in self.keys}, {m: row[m] for m in MEASURES if row[m]}
+            key = {k: row["started_at_ns" if k == "started_at" else k] for k in self.keys}
+            yield key, {m: row[m] for m in self.measures if row[m]}
 
     def count(self, store: Store, start: datetime | None, end: datetime | None) -> int:
         """How many keys were compared."""
@@ -60,22 +79,22 @@ class Rollup:
 
     def post(self, store: Store, rows: Sequence[Row]) -> None:
         """Adds differences to the rollup."""
-        columns = [*self.keys, *MEASURES]
-        values = [[*key.values(), *(amounts.get(m, 0) for m in MEASURES)] for key, amounts in rows]
+        columns = [*self.keys, *self.measures]
+        values = [[*key.values(), *(amounts.get(m, 0) for m in self.measures)] for key, amounts in rows]
         store.insert(self.name, columns, values, settings={"insert_deduplication_token": f"repair-{uuid.uuid4().hex}"})
 
     def equal_by_bucket(self, store: Store) -> bool:
         """A quick comparison of the whole: sums per 256 buckets of keys."""
         bucket = f"cityHash64({', '.join(f'toString({k})' for k in self.keys)}) % 256 AS bucket"
-        sums = ", ".join(f"sum(d.{m}) AS {m}" for m in MEASURES)
+        sums = ", ".join(f"sum(d.{m}) AS {m}" for m in self.measures)
         keys = ", ".join(self.keys)
         sql = f"""
             SELECT count() FROM (
                 SELECT {bucket}, {sums}
-                FROM (SELECT {keys}, {", ".join(MEASURES)} FROM ({self.select.format(source="ledger")})
-                    UNION ALL SELECT {keys}, {", ".join(f"-{m}" for m in MEASURES)} FROM {self.name}) AS d
+                FROM (SELECT {keys}, {", ".join(self.measures)} FROM ({self.select.format(source="ledger")})
+                    UNION ALL SELECT {keys}, {", ".join(f"-{m}" for m in self.measures)} FROM {self.name}) AS d
                 GROUP BY bucket
-                HAVING {" OR ".join(f"{m} != 0" for m in MEASURES)})
+                HAVING {" OR ".join(f"{m} != 0" for m in self.measures)})
         """
         return int(store.scalar(sql)) == 0
 
@@ -106,10 +125,14 @@ def without(rollup: Rollup, rows: Sequence[Row], entries: Book) -> list[Row]:
     for dims, measures in entries.items():
         named = dict(zip(DIMS, dims, strict=True))
         started = datetime.fromtimestamp(named["started_at_ns"] // 10**9, UTC)
+        if named["kind"] not in rollup.kinds:
+            continue
         named |= {column: _plain(_floor(started, seconds)) for column, seconds in _TIME_COLUMN.values()}
+        named |= {"started_at": named["started_at_ns"], "day": named["day"].date()}
         line = amounts.setdefault(tuple(named[k] for k in rollup.keys), {})
         for name, value in zip(MEASURES, measures, strict=True):
-            line[name] = line.get(name, 0) + value
+            if name in rollup.measures:
+                line[name] = line.get(name, 0) + value
     left = ((key, {name: value for name, value in line.items() if value}) for key, line in amounts.items())
     return [(dict(zip(rollup.keys, key, strict=True)), line) for key, line in left if line]
 
@@ -131,7 +154,10 @@ def _parse(name: str, statement: str) -> Rollup:
     if grouped is None or "FROM ledger AS l" not in select:
         raise ValueError(f"view {name}_mv is not a GROUP BY over `ledger AS l`")
     keys = tuple(k.strip() for k in grouped.group(1).split(","))
-    return Rollup(name, keys, select.replace("FROM ledger AS l", "FROM {source} AS l"))
+    measures = tuple(m for m in MEASURES if f"sum(l.{m})" in select)
+    kinds = _KINDS - {"message"} if "kind != 'message'" in select else _KINDS
+    kinds = frozenset({"message"}) if "kind = 'message'" in select else kinds
+    return Rollup(name, keys, select.replace("FROM ledger AS l", "FROM {source} AS l"), measures, kinds)
 
 
 def _floor(when: datetime, seconds: int) -> datetime:

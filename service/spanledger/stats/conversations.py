@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from spanledger.errors import NotFound
+from spanledger.ledger.copy_lookup import ALONE
 from spanledger.stats.cursors import read_cursor, write_cursor
-from spanledger.stats.times import ALL_TIME, Window, format_time, milliseconds
+from spanledger.stats.times import ALL_TIME, SECOND, Window, format_time, milliseconds
 from spanledger.stats.usage import NONE, Usage, usage_of
 from spanledger.store import queries
 from spanledger.store.client import Store
 
 _START: tuple[int, str] = (-(2**63), "")
 _END: tuple[int, str] = (2**63 - 1, "")
+_FIRST_LOOK_NS = 3600 * SECOND  # how far back the first look for the latest ones goes; each further one _MORE × as far
+_MORE = 8
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def message(store: Store, tenant: str, message_id: str) -> Message:
     rows = store.dicts(queries.sql("message"), {"tenant": tenant, "message_id": message_id})
     if not rows:
         raise NotFound(f"there is no message {message_id!r}")
-    return _messages(store, tenant, rows)[0]
+    return shown(store, tenant, rows)[0]
 
 
 def messages(
@@ -95,12 +98,12 @@ def messages(
         raise NotFound(f"there is no conversation {conversation_id!r}")
     page = rows[:limit]
     more = write_cursor(page[-1]["started_ns"], page[-1]["message_id"]) if len(rows) > limit else None
-    return MessagePage(_messages(store, tenant, page), more)
+    return MessagePage(shown(store, tenant, page), more)
 
 
 def conversation(store: Store, tenant: str, conversation_id: str) -> Conversation:
     """Raises NotFound."""
-    rows = store.dicts(queries.sql("conversation"), {"tenant": tenant, "conversation_id": conversation_id})
+    rows = store.dicts(queries.sql("conversation"), {"tenant": tenant, "conversation_ids": [conversation_id]})
     if not rows:
         raise NotFound(f"there is no conversation {conversation_id!r}")
     return _conversations(store, tenant, rows)[0]
@@ -114,37 +117,58 @@ def conversations(
     limit: int = 50,
     cursor: str | None = None,
 ) -> ConversationPage:
-    """Conversations of which a message (of that user) started in the window, latest activity first.
+    """Conversations of which a message (of that user) started in the window, the one with the latest such first.
 
     Their figures are those of the whole conversation. Raises BadRequest for a broken cursor.
     """
     before_ns, before_id = read_cursor(cursor) if cursor else _END
-    rows = store.dicts(
-        queries.sql("conversations"),
-        {
-            "tenant": tenant,
-            "user_id": user_id,
-            "first_ns": window.first_ns,
-            "last_ns": window.last_ns,
-            "before_ns": before_ns,
-            "before_id": before_id,
-            "limit": limit + 1,
-        },
-    )
+    rows = _latest_ids(store, tenant, window, user_id, limit + 1, before_ns, before_id)
     page = rows[:limit]
     more = write_cursor(page[-1]["last_ns"], page[-1]["conversation_id"]) if len(rows) > limit else None
-    return ConversationPage(_conversations(store, tenant, page), more)
+    ids = [row["conversation_id"] for row in page]
+    known = store.dicts(queries.sql("conversation"), {"tenant": tenant, "conversation_ids": ids}) if ids else []
+    by_id = {row["conversation_id"]: row for row in known}
+    return ConversationPage(_conversations(store, tenant, [by_id[name] for name in ids if name in by_id]), more)
 
 
-def _messages(store: Store, tenant: str, rows: Sequence[Mapping[str, Any]]) -> list[Message]:
-    used: dict[tuple[str, str], Usage] = {}
-    for conversation_id in {row["conversation_id"] for row in rows}:
-        ids = [row["message_id"] for row in rows if row["conversation_id"] == conversation_id]
-        found = store.dicts(
-            queries.sql("message_usage"),
-            {"tenant": tenant, "message_ids": ids, "conversation_id": conversation_id},
+def _latest_ids(
+    store: Store, tenant: str, window: Window, user_id: str, limit: int, before_ns: int, before_id: str
+) -> list[dict[str, Any]]:
+    """By looks further and further back, each at one stretch of time. A conversation is found where its last message
+    of the window is; those with a later one are left out of the stretches before it."""
+    name = "conversations_of_user" if user_id else "conversations"
+    asked: dict[str, Any] = {"tenant": tenant, "first_ns": window.first_ns, "last_ns": window.last_ns}
+    asked |= {"user_id": user_id} if user_id else {}
+    first, last, count = store.query(queries.sql(f"{name}_ends"), asked, settings=ALONE)[0]
+    rows: list[dict[str, Any]] = []
+    end, reach = min(last, before_ns), (last - first + 1 if user_id else _FIRST_LOOK_NS)
+    while count and len(rows) < limit and end >= first:
+        begin = max(first, end - reach + 1)
+        rows += store.dicts(
+            queries.sql(name),
+            {
+                **asked,
+                "begin_ns": begin,
+                "end_ns": end,
+                "before_ns": before_ns,
+                "before_id": before_id,
+                "limit": limit - len(rows),
+            },
         )
-        used |= {(conversation_id, row["message_id"]): usage_of(row) for row in found}
+        end, reach = begin - 1, reach * _MORE
+    return rows
+
+
+def shown(store: Store, tenant: str, rows: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """Messages from their rows, in the same order, with what they used."""
+    if not rows:
+        return []
+    ids = {
+        "message_ids": sorted({row["message_id"] for row in rows}),
+        "conversation_ids": sorted({row["conversation_id"] for row in rows}),
+    }
+    found = store.dicts(queries.sql("message_usage"), {"tenant": tenant, **ids}, settings=ALONE)
+    used = {(row["conversation_id"], row["message_id"]): usage_of(row) for row in found}
     return [_message(row, used.get((row["conversation_id"], row["message_id"]), NONE)) for row in rows]
 
 

@@ -130,7 +130,7 @@ def explain(
         whole = store.dicts(queries.sql("explain_total"), filters, settings=_few(filters))[0]
     else:
         whole = _sums(rows) | {"entries": len(rows), "settled_us": max((row["posted_us"] for row in rows), default=0)}
-    if not whole["entries"] and not (filters["with_traces"] and filters["trace_ids"]):
+    if not whole["entries"] and not _is_known(store, tenant, filters):
         raise NotFound(f"the books know nothing of {_named(subject)}")
     traces = sorted({row["trace_id"] for row in rows} | set(filters["trace_ids"]))
     calls, balanced = explained(store, tenant, prices, [row for row in rows if row["kind"] == "call"])
@@ -152,6 +152,13 @@ def explain(
         rest=_rest(whole, rows) if more or cursor else None,
         next_cursor=write_place([rows[-1][name] for name in _PLACE]) if more else None,
     )
+
+
+def _is_known(store: Store, tenant: str, filters: Mapping[str, Any]) -> bool:
+    """Whether spans of these traces are there, although no entry is about them (yet)."""
+    sql = "SELECT 1 FROM genai_spans WHERE tenant = {tenant:String} AND trace_id IN {traces:Array(String)} LIMIT 1"
+    traces = filters["trace_ids"]
+    return bool(traces and store.query(sql, {"tenant": tenant, "traces": traces}, settings=ALONE))
 
 
 def _named(subject: Subject) -> str:

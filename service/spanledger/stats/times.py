@@ -76,6 +76,25 @@ class Window:
         step = seconds * SECOND
         return all(edge is None or edge % step == 0 for edge in (self.start, self.end))
 
+    def split(self, seconds: int) -> dict[str, int]:
+        """The window as whole buckets of `seconds` and the rest before and behind them, as parameters of the named
+        queries: buckets start in [core_first_s, core_end_s); `has_edges`: whether there is a rest."""
+        step = seconds * SECOND
+        first = max(self.first_ns, 0)
+        core = -(-first // step) * seconds
+        end = min(self.last_ns + 1, (_LAST_SECOND // seconds) * step) // step * seconds
+        core, end = (core, end) if core <= end else (end, end)
+        if core > end or core * SECOND > self.last_ns + 1:
+            core = end = first // step * seconds
+        return {
+            **self.bounds(),
+            "core_first_s": core,
+            "core_end_s": max(core, end),
+            "core_first_ns": core * SECOND,
+            "core_end_ns": max(core, end) * SECOND,
+            "has_edges": int(not self.aligned(seconds)),
+        }
+
     def bounds(self) -> dict[str, int]:
         """The parameters by which the named queries bind a window."""
         return {

@@ -1,0 +1,81 @@
+"""Parameters of lists, as OpenAPI shows them: every filter is declared; attributes are `attr.<key>=<value>`."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from fastapi import Request
+from pydantic import ConfigDict, Field, model_validator
+
+from spanledger.api.windows import Windowed
+from spanledger.stats.filters import NAMES, Filter, Range
+
+ATTRIBUTE = "attr."
+
+
+class Attributed(Windowed):
+    """`attr.<key>=<value>`: an attribute of a span; `value*` begins so, `*` alone: it is there."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _knows_its_names(self) -> "Attributed":
+        unknown = [name for name in self.model_extra or {} if not name.startswith(ATTRIBUTE) or name == ATTRIBUTE]
+        if unknown:
+            raise ValueError(f"parameter {unknown[0]!r} is unknown here")
+        return self
+
+
+def attributes_of(request: Request) -> Mapping[str, list[str]]:
+    """Key → values of the `attr.` parameters."""
+    found: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        if name.startswith(ATTRIBUTE):
+            found.setdefault(name[len(ATTRIBUTE) :], []).append(value)
+    return found
+
+
+class MessageFilter(Attributed):
+    """Which messages: several values of one name are alternatives, different names all hold."""
+
+    user: list[str] = Field([], description="user id")
+    conversation: list[str] = Field([], description="conversation id")
+    message: list[str] = Field([], description="message id")
+    trace: list[str] = Field([], description="trace id")
+    correlation: list[str] = Field([], description="correlation id")
+    model: list[str] = Field([], description="a model that served it")
+    provider: list[str] = Field([])
+    workflow: list[str] = Field([])
+    agent: list[str] = Field([])
+    tool: list[str] = Field([], description="a tool that ran")
+    prompt: list[str] = Field([])
+    prompt_version: list[str] = Field([])
+    variant: list[str] = Field([], description="experiment/variant")
+    status: list[str] = Field([], description="ok, error or abandoned")
+    error_type: list[str] = Field([])
+    cost_state: list[str] = Field([], description="billed, computed, estimated, unpriced or mixed")
+    service: list[str] = Field([])
+    operation: list[str] = Field([], description="an operation that one of its calls has")
+    feedback: list[str] = Field([], description="label of the last feedback of a person")
+    min_cost: Decimal | None = Field(None, ge=0, le=10**12, description="USD")
+    max_cost: Decimal | None = Field(None, ge=0, le=10**12, description="USD")
+    min_tokens: int | None = Field(None, ge=0, le=10**15)
+    max_tokens: int | None = Field(None, ge=0, le=10**15)
+    min_duration_ms: Decimal | None = Field(None, ge=0, le=10**12)
+    max_duration_ms: Decimal | None = Field(None, ge=0, le=10**12)
+    q: str = Field("", max_length=1024, description="words that stand in the content, where it is kept")
+
+    def filter(self, request: Request) -> Filter:
+        """Raises BadRequest."""
+        return Filter(
+            window=self.window,
+            equal={name: values for name in NAMES if (values := getattr(self, name))},
+            attributes=attributes_of(request),
+            cost_usd=Range(self.min_cost, self.max_cost),
+            tokens=Range(_decimal(self.min_tokens), _decimal(self.max_tokens)),
+            duration_ms=Range(self.min_duration_ms, self.max_duration_ms),
+            text=self.q.strip(),
+        )
+
+
+def _decimal(number: int | None) -> Decimal | None:
+    return None if number is None else Decimal(number)

@@ -1,0 +1,88 @@
+"""What an id is: a trace, a span, a message, a conversation, a user, or what else the books know by it."""
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from spanledger.errors import NotFound
+from spanledger.ledger.copy_lookup import ALONE
+from spanledger.store.client import Store
+
+
+@dataclass(frozen=True)
+class Found:
+    """`path`: the page of the console that shows it; `api`: the route that answers for it."""
+
+    kind: str
+    id: str
+    path: str
+    api: str
+    trace_id: str | None = None
+    conversation_id: str | None = None
+
+
+# Each question reads a few granules by a key or an index. The first that knows the id answers.
+_TRACE = "SELECT 1 FROM genai_spans WHERE tenant = {tenant:String} AND trace_id = {id:String} LIMIT 1"
+_MESSAGE = """
+SELECT conversation_id, trace_id FROM message_usage
+WHERE tenant = {tenant:String} AND message_id = {id:String}
+GROUP BY conversation_id, trace_id HAVING sum(messages) > 0 LIMIT 1
+"""
+_CONVERSATION = """
+SELECT 1 FROM conversation_usage WHERE tenant = {tenant:String} AND conversation_id = {id:String} LIMIT 1
+"""
+_USER = "SELECT 1 FROM user_usage_1h WHERE tenant = {tenant:String} AND user_id = {id:String} LIMIT 1"
+_RESPONSE = """
+SELECT trace_id FROM call_keys
+WHERE tenant = {tenant:String} AND key IN
+(
+    SELECT bitOr(bitShiftLeft(toUInt64(3), 62), toUInt64(trace)) FROM call_keys
+    WHERE tenant = {tenant:String}
+        AND key = bitOr(bitShiftLeft(toUInt64(1), 63), bitShiftRight(cityHash64('response', {id:String}), 24))
+)
+"""
+_RESPONSE_OF = """
+SELECT trace_id FROM genai_spans
+WHERE tenant = {tenant:String} AND trace_id IN {traces:Array(String)} AND response_id = {id:String} LIMIT 1
+"""
+_CORRELATION = """
+SELECT trace_id FROM messages WHERE tenant = {tenant:String} AND correlation_id = {id:String}
+UNION ALL
+SELECT trace_id FROM genai_spans WHERE tenant = {tenant:String} AND correlation_id = {id:String}
+LIMIT 1
+"""
+_SPAN = "SELECT trace_id FROM genai_spans WHERE tenant = {tenant:String} AND span_id = {id:String} LIMIT 1"
+
+
+def find(store: Store, tenant: str, name: str) -> Found:
+    """Raises NotFound."""
+    asked = {"tenant": tenant, "id": name}
+    page = quote(name, safe="")
+
+    def rows(sql: str, **more: object) -> list[tuple[str, ...]]:
+        return store.query(sql, {**asked, **more}, settings=ALONE)
+
+    if rows(_TRACE):
+        return Found("trace", name, f"/traces/{page}", f"/v1/traces/{page}", name)
+    if told := rows(_MESSAGE):
+        conversation, trace = told[0]
+        path = f"/traces/{quote(trace, safe='')}" if trace else f"/messages?{urlencode({'message': name})}"
+        return Found("message", name, path, f"/v1/messages/{page}", trace or None, conversation or None)
+    if rows(_CONVERSATION):
+        return Found("conversation", name, f"/conversations/{page}", f"/v1/conversations/{page}", None, name)
+    if rows(_USER):
+        return Found("user", name, f"/users/{page}", f"/v1/users/{page}/usage")
+    traces = [row[0] for row in rows(_RESPONSE)]
+    if traces and (told := rows(_RESPONSE_OF, traces=traces)):
+        return _in_trace("response", name, told[0][0])
+    if told := rows(_CORRELATION):
+        found = _in_trace("correlation", name, told[0][0])
+        return Found(found.kind, name, found.path, f"/v1/correlations/{page}", found.trace_id)
+    if told := rows(_SPAN):
+        return _in_trace("span", name, told[0][0])
+    raise NotFound(f"nothing here has the id {name!r}")
+
+
+def _in_trace(kind: str, name: str, trace: str) -> Found:
+    where = quote(trace, safe="")
+    query = f"?{urlencode({'span': name})}" if kind == "span" else ""
+    return Found(kind, name, f"/traces/{where}{query}", f"/v1/traces/{where}", trace)

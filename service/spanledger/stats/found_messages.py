@@ -1,0 +1,236 @@
+"""Messages that fit a filter: a page of them in any order, what all of them used, and the values of each field."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from spanledger.errors import BadRequest
+from spanledger.stats.conversations import Message, shown
+from spanledger.stats.cursors import read_place, write_place
+from spanledger.stats.filters import Filter, calls_in_reach, conditions, usage_conditions
+from spanledger.stats.times import SECOND, Window
+from spanledger.stats.usage import Usage, usage_of
+from spanledger.store.client import Store
+
+Sort = Literal["time", "-time", "cost", "-cost", "tokens", "-tokens", "duration", "-duration"]
+SORTS: tuple[Sort, ...] = ("time", "-time", "cost", "-cost", "tokens", "-tokens", "duration", "-duration")
+FACETS = (
+    *("user", "conversation", "service", "workflow", "agent", "status", "error_type", "prompt", "prompt_version"),
+    *("variant", "model", "provider", "tool"),
+)
+_BEGINNING_NS, _END_NS = 0, 9_000_000_000_000_000_000
+_FIRST_LOOK_NS = 3600 * SECOND  # how far back the first look for the latest messages goes; each further one 8 × as far
+_MORE = 8
+_COLUMNS = """
+    message_id, conversation_id, user_id, trace_id, correlation_id, toUnixTimestamp64Nano(started_at) AS started_ns,
+    duration_ns, service, workflow, agent, providers, models, tools, status, error_type, prompt, prompt_version, variant
+"""
+_USAGE = (
+    *("llm_calls", "failed_calls", "input_tokens", "cache_read_input_tokens", "cache_write_input_tokens"),
+    *("output_tokens", "reasoning_output_tokens", "cost_usd"),
+    *("billed_calls", "computed_calls", "estimated_calls", "unpriced_calls"),
+)
+_SUMS = ", ".join(f"sum(u.{name}) AS {name}" for name in _USAGE)
+_IN_WINDOW = """
+    tenant = {tenant:String}
+    AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+    AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+"""
+_ORDER = {
+    "time": ("toUnixTimestamp64Nano(started_at)", "Int64"),
+    "cost": ("cost_usd", "Decimal(38, 15)"),
+    "tokens": ("input_tokens + output_tokens", "Int64"),
+    "duration": ("duration_ns", "Int64"),
+}
+
+
+@dataclass(frozen=True)
+class MessageList:
+    """`usage`: what all messages that fit used, on this page and on others; None where it was not asked for."""
+
+    items: list[Message]
+    next_cursor: str | None
+    usage: Usage | None
+    count: int | None
+
+
+def found(
+    store: Store,
+    tenant: str,
+    asked: Filter,
+    sort: Sort = "-time",
+    limit: int = 50,
+    cursor: str | None = None,
+    totals: bool = True,
+) -> MessageList:
+    """Raises BadRequest for a sort or cursor that is none."""
+    if sort not in SORTS:
+        raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
+    whole = _bounded(store, tenant, asked)
+    rows = (
+        _latest(store, tenant, whole, limit + 1, cursor)
+        if sort == "-time"
+        else (_page(store, tenant, whole, sort, limit + 1, cursor))
+    )
+    more = len(rows) > limit
+    rows = rows[:limit]
+    count, usage = total(store, tenant, whole) if totals else (None, None)
+    place = [_position(rows[-1], sort), rows[-1]["conversation_id"], rows[-1]["message_id"]] if more else None
+    return MessageList(shown(store, tenant, rows), write_place(place) if place else None, usage, count)
+
+
+def total(store: Store, tenant: str, asked: Filter) -> tuple[int, Usage]:
+    """How many messages fit, and what they used."""
+    where, bound = conditions(asked)
+    bound |= _window(store, tenant, asked)
+    matched = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {_IN_WINDOW} AND {' AND '.join(where)}"
+    if having := usage_conditions(asked, bound):
+        matched = f"SELECT m.conversation_id, m.message_id FROM ({_joined(where)}) AS m WHERE {' AND '.join(having)}"
+    sql = f"""
+        WITH matched AS ({matched})
+        SELECT (SELECT count() FROM matched) AS count, {_SUMS}
+        FROM calls_by_time AS u
+        WHERE {calls_in_reach()} AND (conversation_id, message_id) IN matched
+    """
+    row = store.dicts(sql, bound)[0]
+    return int(row["count"]), usage_of(row)
+
+
+def facets(store: Store, tenant: str, asked: Filter, fields: tuple[str, ...], limit: int) -> dict[str, list[Any]]:
+    """Per field the most frequent values among the messages that fit, and how many messages have them."""
+    for name in fields:
+        if name not in FACETS:
+            raise BadRequest(f"{name!r} has no facets; these have: {', '.join(FACETS)}")
+    asked = _bounded(store, tenant, asked)
+    where, bound = conditions(asked)
+    bound |= _window(store, tenant, asked)
+    source = f"SELECT {_COLUMNS} FROM message_list FINAL WHERE {_IN_WINDOW} AND {' AND '.join(where)}"
+    if having := usage_conditions(asked, bound):
+        source = f"SELECT * FROM ({_joined(where)}) WHERE {' AND '.join(having)}"
+    tops = [f"sumMap({_facet_map(name)}) AS {name}_top" for name in fields]
+    row = store.dicts(f"SELECT {', '.join(tops)} FROM ({source})", bound)[0]
+    result: dict[str, list[Any]] = {}
+    for name in fields:
+        counted = sorted(dict(row[f"{name}_top"]).items(), key=lambda pair: (-pair[1], pair[0]))
+        result[name] = [(value, count) for value, count in counted if value][:limit]
+    return result
+
+
+def _facet(name: str) -> str:
+    plain = {"user": "user_id", "conversation": "conversation_id"}
+    lists = {"model": "models", "provider": "providers", "tool": "tools"}
+    return lists.get(name, plain.get(name, name))
+
+
+def _facet_map(name: str) -> str:
+    column = _facet(name)
+    if name == "status":
+        column = "if(error_type = 'abandoned', 'abandoned', status::String)"
+    values = f"{column}::Array(String)" if name in ("model", "provider", "tool") else f"[{column}::String]"
+    return f"mapFromArrays(arrayDistinct({values}), arrayMap(v -> toUInt64(1), arrayDistinct({values})))"
+
+
+def _bounded(store: Store, tenant: str, asked: Filter) -> Filter:
+    """The filter with the ends of its window where the data ends, so that looks backwards know when to stop."""
+    window = asked.window
+    end = min(window.last_ns + 1, _END_NS)
+    return replace(asked, window=Window(max(window.first_ns, _BEGINNING_NS), end))
+
+
+def _window(store: Store, tenant: str, asked: Filter) -> dict[str, Any]:
+    bounds: dict[str, Any] = {
+        "tenant": tenant,
+        "first_ns": asked.window.first_ns,
+        "last_ns": min(asked.window.last_ns, _END_NS),
+    }
+    longest = store.query(f"SELECT max(duration_ns) FROM message_list WHERE {_IN_WINDOW}", bounds)
+    return bounds | {"longest_ns": max(0, min(longest[0][0] or 0, 10**18)) + SECOND}
+
+
+def _latest(store: Store, tenant: str, asked: Filter, limit: int, cursor: str | None) -> list[dict[str, Any]]:
+    """The latest first, by looks further and further back, each at one stretch of time."""
+    rows: list[dict[str, Any]] = []
+    first, end = asked.window.first_ns, asked.window.last_ns
+    if cursor:
+        end = min(end, read_place(cursor, (int, str, str))[0])
+    ends = store.query(
+        "SELECT toUnixTimestamp64Nano(min(started_at)), toUnixTimestamp64Nano(max(started_at)), count() "
+        "FROM message_times "
+        f"WHERE {_IN_WINDOW}",
+        {"tenant": tenant, "first_ns": first, "last_ns": end},
+    )[0]
+    if not ends[2]:
+        return []
+    first, end, reach = max(first, ends[0]), min(end, ends[1]), _FIRST_LOOK_NS
+    if "user" in asked.equal or "conversation" in asked.equal:
+        reach = end - first + 1  # few rows wherever they stand
+    while len(rows) < limit and end >= first:
+        begin = max(first, end - reach + 1)
+        stretch = replace(asked, window=Window(begin, end + 1))
+        rows += _page(store, tenant, stretch, "-time", limit - len(rows), cursor)
+        end, reach = begin - 1, reach * _MORE
+    return rows
+
+
+def _page(store: Store, tenant: str, asked: Filter, sort: Sort, limit: int, cursor: str | None) -> list[dict[str, Any]]:
+    where, bound = conditions(asked)
+    by = sort.removeprefix("-")
+    order, kind = _ORDER[by]
+    direction, after = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
+    having = usage_conditions(asked, bound)
+    if cursor:
+        position, conversation, message = read_place(cursor, (str if by == "cost" else int, str, str))
+        bound |= {"after": position, "after_conversation": conversation, "after_message": message}
+        having.append(
+            f"({order}, conversation_id, message_id) {after} "
+            f"({{after:{kind}}}, {{after_conversation:String}}, {{after_message:String}})"
+        )
+    with_usage = asked.needs_usage or by in ("cost", "tokens")
+    source = (
+        _joined(where)
+        if with_usage
+        else (
+            f"SELECT *, toUnixTimestamp64Nano(started_at) AS started_ns FROM message_list FINAL "
+            f"WHERE {_IN_WINDOW} AND {' AND '.join(where)}"
+        )
+    )
+    sql = f"""
+        SELECT {_COLUMNS}, {order} AS position
+        FROM ({source})
+        {"WHERE " + " AND ".join(having) if having else ""}
+        ORDER BY {order} {direction}, conversation_id {direction}, message_id {direction}
+        LIMIT {{limit:UInt32}}
+    """
+    needs_reach = with_usage or "longest_ns" in "".join(where)
+    bounds = (
+        _window(store, tenant, asked)
+        if needs_reach
+        else {
+            "tenant": tenant,
+            "first_ns": asked.window.first_ns,
+            "last_ns": asked.window.last_ns,
+        }
+    )
+    return store.dicts(sql, {**bound, **bounds, "limit": limit})
+
+
+def _joined(where: list[str]) -> str:
+    """Messages with what each used."""
+    usage = ", ".join(f"sum(l.{name}) AS {name}" for name in _USAGE)
+    names = ", ".join(f"u.{name} AS {name}" for name in _USAGE)
+    return f"""
+        SELECT m.*, {names}
+        FROM (SELECT * FROM message_list FINAL WHERE {_IN_WINDOW} AND {" AND ".join(where)}) AS m
+        LEFT JOIN
+        (
+            SELECT conversation_id, message_id, {usage}
+            FROM calls_by_time AS l
+            WHERE {calls_in_reach()}
+            GROUP BY conversation_id, message_id
+        ) AS u USING (conversation_id, message_id)
+    """
+
+
+def _position(row: Mapping[str, Any], sort: str) -> int | str:
+    value = row["position"]
+    return format(value, "f") if sort.endswith("cost") else int(value)

@@ -1,0 +1,117 @@
+"""Users and tenants with what they used in a window, in any order."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from spanledger.errors import BadRequest
+from spanledger.stats.cursors import read_place, write_place
+from spanledger.stats.times import ALL_TIME, Window, format_time
+from spanledger.stats.usage import Usage, usage_of
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+Sort = Literal["cost", "-cost", "tokens", "-tokens", "calls", "-calls", "name"]
+SORTS: tuple[Sort, ...] = ("cost", "-cost", "tokens", "-tokens", "calls", "-calls", "name")
+_DAY_S = 86_400
+_KIND = {"cost": str, "tokens": int, "calls": int, "name": int}
+
+
+@dataclass(frozen=True)
+class UserLine:
+    """`last_at`: the day's end or time of the last call known for the window, to the hour."""
+
+    user_id: str
+    usage: Usage
+    message_count: int
+    last_at: str
+
+
+@dataclass(frozen=True)
+class UserList:
+    """`usage`: what all users that fit used."""
+
+    items: list[UserLine]
+    next_cursor: str | None
+    usage: Usage
+    count: int
+
+
+@dataclass(frozen=True)
+class TenantLine:
+    tenant: str
+    usage: Usage
+    message_count: int
+    users: int
+
+
+@dataclass(frozen=True)
+class TenantList:
+    items: list[TenantLine]
+    usage: Usage
+
+
+def users(
+    store: Store,
+    tenant: str,
+    window: Window = ALL_TIME,
+    prefix: str = "",
+    sort: Sort = "-cost",
+    limit: int = 50,
+    cursor: str | None = None,
+) -> UserList:
+    """Users with a call or message in the window; `prefix`: whose id begins so. Raises BadRequest."""
+    if sort not in SORTS:
+        raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
+    by = sort.removeprefix("-")
+    asked = {"tenant": tenant, "prefix": prefix, **window.split(_DAY_S)}
+    rows = store.dicts(queries.sql("users"), asked)
+    sign = -1 if sort.startswith("-") else 1
+    ordered = sorted(rows, key=lambda row: (sign * _value(row, by), row["user_id"]))
+    if cursor:
+        position, name = read_place(cursor, (_KIND[by], str))
+        after = (sign * (Decimal(position) if by == "cost" else position), name)
+        ordered = [row for row in ordered if (sign * _value(row, by), row["user_id"]) > after]
+    page = ordered[:limit]
+    more = len(ordered) > limit
+    whole = {name: sum((row[name] for row in rows), Decimal(0) if name == "cost_usd" else 0) for name in _SUMMED}
+    return UserList(
+        items=[
+            UserLine(row["user_id"], usage_of(row), row["messages"], format_time(row["last_s"] * 10**9)) for row in page
+        ],
+        next_cursor=write_place([_place(page[-1], by), page[-1]["user_id"]]) if more else None,
+        usage=usage_of(whole),
+        count=len(rows),
+    )
+
+
+def tenants(store: Store, window: Window = ALL_TIME) -> TenantList:
+    """Every tenant with what it used: for who runs this machine."""
+    rows = store.dicts(queries.sql("tenants"), window.split(_DAY_S))
+    whole = {name: sum((row[name] for row in rows), Decimal(0) if name == "cost_usd" else 0) for name in _SUMMED}
+    lines = [TenantLine(row["tenant"], usage_of(row), row["messages"], row["users"]) for row in rows]
+    return TenantList(lines, usage_of(whole))
+
+
+def _value(row: dict[str, Any], by: str) -> Any:
+    match by:
+        case "cost":
+            return row["cost_usd"]
+        case "tokens":
+            return row["input_tokens"] + row["output_tokens"]
+        case "calls":
+            return row["llm_calls"]
+        case _:
+            return 0
+
+
+def _place(row: dict[str, Any], by: str) -> int | str:
+    value = _value(row, by)
+    return format(value, "f") if by == "cost" else int(value)
+
+
+_SUMMED = (
+    *("llm_calls", "failed_calls", "input_tokens", "cache_read_input_tokens", "cache_write_input_tokens"),
+    *("output_tokens", "reasoning_output_tokens", "cost_usd"),
+    *("billed_calls", "computed_calls", "estimated_calls", "unpriced_calls"),
+)

@@ -1,7 +1,7 @@
 """Lists: every filter finds what a plain filter in Python finds; pages neither lose nor repeat a message."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -30,7 +30,7 @@ class Data:
 
     def __init__(self, store: Store) -> None:
         rng = random.Random(11)
-        messages, entries, raw, canonical = [], [], [], []
+        messages, entries, raw = [], [], []
         self.said: dict[str, dict[str, Any]] = {}
         for n in range(COUNT):
             at = NOON - rng.randrange(48) * HOUR - rng.randrange(3600) * SECOND + n
@@ -121,8 +121,8 @@ class Data:
 
 
 @pytest.fixture(scope="module")
-def data(store: Store) -> Iterator[Data]:
-    yield Data(store)
+def data(store: Store) -> Data:
+    return Data(store)
 
 
 FIELDS: dict[str, Callable[[Message, dict[str, Any]], list[str]]] = {

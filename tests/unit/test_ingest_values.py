@@ -354,51 +354,6 @@ def test_odd_values_in_json_are_repaired() -> None:
     assert [value.WhichOneof("value") for value in array.array_value.values] == ["int_value", None, "int_value"]
 
 
-def spans_of(document: str) -> tuple[list[Any], list[str]]:
-    """The spans that are kept, and why others were set aside."""
-    faults: list[str] = []
-    encoded = otlp_json.to_protobuf(TRACES, document.encode("utf-8", "surrogatepass"), faults)
-    request = ExportTraceServiceRequest.FromString(encoded)
-    return [span for r in request.resource_spans for s in r.scope_spans for span in s.spans], faults
-
-
-def span_json(**fields: Any) -> dict[str, Any]:
-    return {"traceId": "ab" * 16, "spanId": "cd" * 8, "name": "fine", **fields}
-
-
-@pytest.mark.parametrize(
-    ("bad", "field"),
-    [
-        ({"traceId": "xyz"}, "traceId"),
-        ({"startTimeUnixNano": "soon"}, "startTimeUnixNano"),
-        ({"startTimeUnixNano": 2**64}, "startTimeUnixNano"),
-        ({"events": [{"name": 7}]}, "name"),
-        ({"attributes": {}}, "attributes must be an array"),
-        ({"attributes": [{"key": "k", "value": {"intValue": "many"}}]}, "intValue"),
-    ],
-)
-def test_one_unreadable_span_in_json_costs_no_other(bad: dict[str, Any], field: str) -> None:
-    spans = [span_json(), span_json(**bad), span_json(name="fine too")]
-    found, faults = spans_of(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}, {"spans": [None]}]}]}))
-    assert [span.name for span in found] == ["fine", "fine too"]
-    assert len(faults) == 2
-    assert field in faults[0]
-
-
-def test_odd_values_in_json_are_repaired() -> None:
-    values: list[Any] = [
-        {"intValue": 1.5}, {"intValue": "18446744073709551616"}, {"stringValue": "half \ud83d"},
-        {"arrayValue": {"values": [{"intValue": 1}, None, {"intValue": 3}]}},
-    ]  # fmt: skip
-    attributes = [{"key": f"k{i}", "value": value} for i, value in enumerate(values)]
-    document = {"resourceSpans": [None, {"scopeSpans": [{"spans": [span_json(attributes=[None, *attributes])]}]}]}
-    (span,), faults = spans_of("\ufeff" + json.dumps(document))
-    assert faults == []
-    number, large, text, array = [attribute.value for attribute in span.attributes]
-    assert (number.double_value, large.string_value, text.string_value) == (1.5, "18446744073709551616", "half \ufffd")
-    assert [value.WhichOneof("value") for value in array.array_value.values] == ["int_value", None, "int_value"]
-
-
 def test_json_nested_without_end_is_refused() -> None:
     value = '{"arrayValue":{"values":[' * 300 + "]}}" * 300
     text = '{"resourceSpans":[{"resource":{"attributes":[{"key":"k","value":' + value + "}]}}]}"

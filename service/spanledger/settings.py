@@ -43,7 +43,7 @@ class Settings:
     sender_concurrent_requests: int = 1000  # half of the connections: one sender never takes them all; 0: no limit
     otlp_cors_origin: str = ""  # a web origin whose pages may send OTLP/HTTP, or *; empty: none
     price_book: str = ""  # YAML file of prices that go before the bundled list
-    canary_interval_s: float = 60.0  # between canaries, see /readyz; 0: none
+    canary_interval_s: float = 900.0  # between canaries, see /readyz; 0: none
     settle_interval_ms: int = 250  # settlement looks for work this often when nobody wakes it
     settle_idle_ms: int = 30_000  # and, where it is woken by every load, in growing steps up to this when idle
     job_workers: int = 4  # jobs that run at the same time

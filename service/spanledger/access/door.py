@@ -22,6 +22,8 @@ class DoorWatch:
 
     def look(self) -> None:
         counts = self._senders()
+        if counts == self._seen:
+            return
         owners = {key.key_id: key.tenant for key in self._ring.list(None)}
         for name, count in counts.items():
             more = count - self._seen.get(name, 0)

@@ -1,4 +1,4 @@
-"""The canaries of a running service: once a minute a span from write to read, and a small run of a workflow.
+"""The canaries of a running service: every so often a span from write to read, and a small run of a workflow.
 
 Both belong to a tenant of their own, so they are in nobody's figures. A failure raises a health event at once, and
 `/readyz` says it until one succeeds.
@@ -42,14 +42,14 @@ class Canaries:
         """What is wrong; empty: nothing, or nothing known yet."""
         return "" if self.last is None or self.last["ok"] else f"canary: {self.last['detail']}"
 
-    async def sing(self) -> dict[str, Any]:
-        """Runs both now; also the result."""
+    async def sing(self, workflow: bool = True) -> dict[str, Any]:
+        """Runs both now, or the span alone; also the result."""
         async with self._one_at_a_time:
             at = datetime.now(UTC).isoformat(timespec="milliseconds")
             span = await asyncio.to_thread(self._span)
             if self.last is None:  # the workflows may take seconds to load
                 self.last = {"at": at, **span}
-            run = await self._run() if self._runner is not None else None
+            run = await self._run() if workflow and self._runner is not None else None
             failed = [part for part in (span, run) if part is not None and not part["ok"]]
             result = {"at": at, **span, **({"workflow": run} if run is not None else {}), "ok": not failed}
             if failed:
@@ -60,10 +60,11 @@ class Canaries:
         return result
 
     async def keep_singing(self, interval_s: float) -> None:
-        """Until it is cancelled; soon again after a failure, whoever asked for the canary that failed."""
+        """Until it is cancelled; soon again after a failure, whoever asked for the canary that failed. A workflow runs
+        once the workflows are loaded: they are loaded for somebody's first message, not for a canary."""
         while True:
             try:
-                await self.sing()
+                await self.sing(workflow=self._runner is not None and self._runner.is_loaded)
             except Exception:  # noqa: BLE001 — whatever a canary dies of, the next one must sing
                 _log.exception("a canary could not be sent")
             with contextlib.suppress(TimeoutError):

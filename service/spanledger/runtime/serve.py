@@ -221,9 +221,7 @@ async def _serve(parts: Parts, create_app: CreateApp, say: Say, started: float, 
     )
     sandboxes = Sandboxes(parts.store)
     watch = Watch(settings, parts.store, parts.ledger, parts.ingest, emission, runner, instance)
-    warming = loop.create_task(runner.warm() if settings.plays("chat") else asyncio.sleep(0))
-    warming.add_done_callback(_note_failure)
-    warming.add_done_callback(lambda _: memory.collect_less())
+    memory.collect_less()
     try:
         if settings.plays("chat"):
             await parts_on_top.start(runner)
@@ -252,7 +250,6 @@ async def _serve(parts: Parts, create_app: CreateApp, say: Say, started: float, 
                 partial(_end_long_answers, watch.live, sandboxes),
             )
     finally:
-        warming.cancel()
         await watch.stop()
         await parts_on_top.stop()
         await runner.close()
@@ -264,11 +261,6 @@ async def _serve(parts: Parts, create_app: CreateApp, say: Say, started: float, 
 def _end_long_answers(live: Live, sandboxes: Sandboxes) -> None:
     sandboxes.cancel_all()
     live.close()
-
-
-def _note_failure(warming: "asyncio.Task[None]") -> None:
-    if not warming.cancelled() and warming.exception() is not None:
-        log.error("the workflows could not be loaded; every message will say so: %s", warming.exception())
 
 
 async def _serve_http(

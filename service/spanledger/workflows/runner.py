@@ -117,6 +117,11 @@ class Runner:
         """Those of one tenant."""
         return self._running[tenant]
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a message need not wait for LiteLLM and LangGraph."""
+        return self._engine is not None
+
     async def warm(self) -> None:
         """Loads LiteLLM, LangGraph and the history (seconds of CPU). Messages that come earlier wait for the same."""
         await self._ready()

@@ -204,7 +204,7 @@ async def _exchange(subject: About, body: Evaluate, services: Services, principa
     """What was said. Raises NotFound where nobody kept it."""
     if body.answer is not None:
         return Exchange(body.question or "", body.answer)
-    remembered = await services.runner.recall(principal.tenant, subject.conversation_id)
+    remembered = await services.runner.remembered(principal.tenant, subject.conversation_id)
     exchange = of_message(remembered, subject.message_id)
     if not exchange or not is_answered(exchange):
         raise NotFound(

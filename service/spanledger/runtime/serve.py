@@ -218,6 +218,7 @@ async def _serve(parts: Parts, create_app: CreateApp, say: Say, started: float, 
         gates=parts_on_top.gates,
         toolbox=parts_on_top.toolbox,
         retriever=parts_on_top.library,
+        say=say,
     )
     sandboxes = Sandboxes(parts.store)
     watch = Watch(settings, parts.store, parts.ledger, parts.ingest, emission, runner, instance)

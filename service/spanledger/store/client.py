@@ -21,7 +21,7 @@ from spanledger.store.refusals import with_fix
 from spanledger.store.running import lock_folder
 from spanledger.store.versions import Versions
 
-# No data frames are passed: as if pandas were not installed, which the first insert would otherwise import (0.6 s of CPU).
+# No data frames are passed: as if pandas were not installed. The first insert would otherwise import it (0.6 s of CPU).
 options.pd = options.pd_time_test = None
 
 Params = Mapping[str, Any]

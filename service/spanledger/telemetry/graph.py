@@ -1,4 +1,4 @@
-"""OpenInference's LangChain tracer, told what not to do. Imports langchain.
+"""OpenInference's LangChain tracer for the runs of our own graphs. Imports langchain.
 
 It writes a graph's whole state (the conversation so far, as JSON) on every span, and only then drops it if content is
 not wanted: most of what emission cost. Here, without content, a span of the graph is its name, kind and outcome.
@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.runnables.config import var_child_runnable_config
+from openinference.instrumentation import OITracer, TraceConfig
 from openinference.instrumentation.langchain._tracer import OpenInferenceTracer
 from openinference.semconv.trace import OpenInferenceSpanKindValues, SpanAttributes
 from opentelemetry import trace
@@ -26,9 +29,20 @@ class GraphTracer(OpenInferenceTracer):  # type: ignore[misc]
     record of a run (a pydantic model with all its inputs and outputs) is not kept either.
     """
 
-    content: bool
-    plain: Tracer
     run_inline = True  # or each callback is sent through a thread: 4 hops, 0.5 ms a message
+
+    def __init__(self, plain: Tracer, masking: Tracer, content: bool) -> None:
+        """`masking` hides what must not be captured; `plain` makes spans that carry no content."""
+        super().__init__(masking, separate_trace_from_runtime_context=False)
+        self.plain, self.content = plain, content
+        self._spans_by_run: dict[UUID, Span] = {}  # the original takes a lock around what one instruction does
+
+    def current_span(self) -> Span | None:
+        """The span of the node in which we are; it is not the current one, for callbacks cannot attach it."""
+        config = var_child_runnable_config.get()
+        manager = config.get("callbacks") if isinstance(config, dict) else None
+        run_id = manager.parent_run_id if isinstance(manager, BaseCallbackManager) else None
+        return self._spans_by_run.get(run_id) if run_id is not None else None
 
     def on_chain_start(
         self,
@@ -55,7 +69,7 @@ class GraphTracer(OpenInferenceTracer):  # type: ignore[misc]
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> Any:
         steering = repr(error).startswith(_NOT_ERRORS)
-        span: Span | None = self._spans_by_run.get(run_id)
+        span = self._spans_by_run.get(run_id)
         if span is not None and not steering:
             errors.fail(span, error)
         if self.content:
@@ -64,7 +78,7 @@ class GraphTracer(OpenInferenceTracer):  # type: ignore[misc]
         return None
 
     def _end(self, run_id: UUID) -> None:
-        span: Span | None = self._spans_by_run.pop(run_id, None)
+        span = self._spans_by_run.pop(run_id, None)
         if span is not None:
             span.end()
 
@@ -87,3 +101,10 @@ class GraphTracer(OpenInferenceTracer):  # type: ignore[misc]
             record_exception=False,
             set_status_on_exception=False,
         )
+
+
+def tracer_of(plain: Tracer, content: bool) -> GraphTracer:
+    """A tracer whose spans carry content only if `content` says so."""
+    hide = not content
+    config = TraceConfig(hide_inputs=hide, hide_outputs=hide, hide_llm_invocation_parameters=hide)
+    return GraphTracer(plain, OITracer(plain, config=config), content)

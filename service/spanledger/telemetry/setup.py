@@ -1,4 +1,4 @@
-"""Sets telemetry up and takes it down. Nothing global is touched but logging, and LangChain while instrumented."""
+"""Sets telemetry up and takes it down. Nothing global is touched but logging."""
 
 import logging
 import os
@@ -130,28 +130,16 @@ class Telemetry:
         )
         self._undo.append(lambda: FastAPIInstrumentor.uninstrument_app(app))
 
-    def instrument_langchain(self) -> None:
-        """OpenInference spans for every LangGraph run. Imports langchain: not for the path to `ready`."""
+    def graph_callbacks(self) -> list[Any]:
+        """What LangGraph calls back to make the spans of a run; for the config of runs. Imports langchain."""
         if self._providers is None:
-            return
+            return []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of third parties, at import
-            from openinference.instrumentation import TraceConfig
-            from openinference.instrumentation.langchain import LangChainInstrumentor, get_current_span
-        hide = not self.capture_content
-        instrumentor = LangChainInstrumentor()
-        instrumentor.instrument(
-            tracer_provider=self._providers.traces,
-            config=TraceConfig(hide_inputs=hide, hide_outputs=hide, hide_llm_invocation_parameters=hide),
-        )
-        from spanledger.telemetry.graph import GraphTracer
-
-        tracer: Any = instrumentor._tracer
-        tracer.__class__ = GraphTracer  # the instrumentor has no way to be given another
-        tracer.content, tracer.plain = self.capture_content, self.tracer(GRAPH_SCOPE)
-        tracer._spans_by_run = {}  # the original takes a lock around what one instruction does
-        self._undo.append(instrumentor.uninstrument)
-        self._graph_span = get_current_span
+            from spanledger.telemetry import graph
+        tracer = graph.tracer_of(self.tracer(GRAPH_SCOPE), self.capture_content)
+        self._graph_span = tracer.current_span
+        return [tracer]
 
     def graph_span(self) -> Span | None:
         """The span of the LangGraph node in which we are; it is not the current one, for callbacks cannot attach it."""

@@ -21,13 +21,11 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from spanledger.errors import BadRequest
-from spanledger.telemetry import GenAI
 from spanledger.telemetry.operations import decided
 from spanledger.workflows import memory
-from spanledger.workflows.calls import Caller
 from spanledger.workflows.memory import MESSAGE_ID, Summary
 from spanledger.workflows.model import Message, ModelError
-from spanledger.workflows.retriever import Retriever
+from spanledger.workflows.parts import Parts
 from spanledger.workflows.run import Hit, Run
 from spanledger.workflows.tools import BUILTIN, Tool, Toolbox
 
@@ -52,16 +50,6 @@ class Plan:
     tools: tuple[str, ...] = ()
     instructions: str = ""
     retrieves: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the nodes work with."""
-
-    caller: Caller
-    genai: GenAI
-    toolbox: Toolbox
-    retriever: Retriever | None = None
 
 
 PLANS = {

@@ -7,9 +7,8 @@ import time
 import uuid
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from opentelemetry import context as otel
 from opentelemetry import trace
@@ -20,14 +19,14 @@ from spanledger.settings import Settings
 from spanledger.telemetry import GenAI, Telemetry, errors, ids, semconv
 from spanledger.telemetry.operations import Operations
 from spanledger.workflows.calls import Caller
+from spanledger.workflows.engine import WORKFLOWS, Engine, open_engine
 from spanledger.workflows.litellm_model import LiteLLM
-from spanledger.workflows.memory import MESSAGE_ID
 from spanledger.workflows.model import LanguageModel, Message, ModelReply
+from spanledger.workflows.parts import Parts
 from spanledger.workflows.retriever import Retriever
 from spanledger.workflows.run import CallRecord, Emit, Gate, Hit, Order, Run, Step
 from spanledger.workflows.tools import Toolbox
 
-WORKFLOWS = ("chat", "assistant", "rag", "evaluation", "analysis")
 _log = logging.getLogger(__name__)
 
 
@@ -77,7 +76,8 @@ class Outcome:
 class Runner:
     """The workflows of one service. Belongs to one event loop.
 
-    `steps` complete what was asked, one after the other; `gates` then let it through or refuse it.
+    `steps` complete what was asked, one after the other; `gates` then let it through or refuse it. `say` tells a person
+    that the workflows are being loaded, which the first message waits for.
     """
 
     def __init__(
@@ -92,19 +92,20 @@ class Runner:
         gates: Sequence[Gate] = (),
         toolbox: Toolbox | None = None,
         retriever: Retriever | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._settings = settings
         self._telemetry = telemetry
         self._genai = genai or GenAI(telemetry)
         self._model = model or LiteLLM(book, settings.model_timeout_s)
-        self._caller = Caller(self._model, self._genai, book)
         self._steps = tuple(steps)
         self._gates = tuple(gates)
-        self._toolbox = toolbox or Toolbox(telemetry, self._genai)
-        self._retriever = retriever
+        caller = Caller(self._model, self._genai, book)
+        self._parts = Parts(caller, self._genai, toolbox or Toolbox(telemetry, self._genai), retriever)
+        self._say = say
         self._operations = Operations(telemetry)
         self._opening = asyncio.Lock()
-        self._engine: _Engine | None = None
+        self._engine: Engine | None = None
         self._running: Counter[str] = Counter()  # by tenant
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
@@ -178,12 +179,9 @@ class Runner:
                 await gates.enter_async_context(gate.admit(run.order, run))
             yield
 
-    async def recall(self, tenant: str, conversation_id: str) -> list[Message]:
-        """The messages of a conversation that we remember, oldest first, questions with their MESSAGE_ID."""
-        return await (await self._ready()).recall(f"{tenant}/{conversation_id}")
-
     async def remembered(self, tenant: str, conversation_id: str) -> list[Message]:
-        """What is remembered of a conversation, oldest first; nothing for one that is not ours."""
+        """What is remembered of a conversation, oldest first, questions with their MESSAGE_ID; nothing for one that is
+        not ours."""
         engine = await self._ready()
         return await engine.remembered(f"{tenant}/{conversation_id}")
 
@@ -208,7 +206,7 @@ class Runner:
         finally:
             self._running[asked.principal.tenant] -= 1
 
-    async def _decided(self, asked: Order, engine: "_Engine") -> Order:
+    async def _decided(self, asked: Order, engine: Engine) -> Order:
         """The order with everything decided: by its caller, by the steps, by our defaults."""
         order = await self._completed(replace(asked, message_id=asked.message_id or str(uuid.uuid4())))
         return replace(
@@ -228,7 +226,7 @@ class Runner:
         return replace(order, workflow=workflow)
 
     async def _admitted(
-        self, engine: "_Engine", order: Order, messages: list[Message], stream: bool, emit: Emit, thread: str
+        self, engine: Engine, order: Order, messages: list[Message], stream: bool, emit: Emit, thread: str
     ) -> tuple[Run, str]:
         """The finished run and its trace id."""
         run = Run(order, asked=messages, stream=stream, emit=emit)
@@ -248,12 +246,19 @@ class Runner:
                 context = span.get_span_context()
         return run, trace.format_trace_id(context.trace_id) if context.is_valid else ""
 
-    async def _ready(self) -> "_Engine":
+    async def _ready(self) -> Engine:
         if self._engine is None:
             async with self._opening:
                 if self._engine is None:
-                    self._engine = await _open_engine(self)
+                    self._engine = await self._opened()
         return self._engine
+
+    async def _opened(self) -> Engine:
+        self._say("loading the workflows and the model library for the first message; it waits some seconds, once")
+        started = time.monotonic()
+        engine = await open_engine(self._settings.data_dir, self._telemetry, self._model, self._parts)
+        self._say(f"workflows loaded in {time.monotonic() - started:.1f} s")
+        return engine
 
 
 def _outcome(order: Order, run: Run, correlation_id: str, trace_id: str, started: float) -> Outcome:
@@ -280,58 +285,3 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError):
         return "its caller went away"
     return str(error) if isinstance(error, SpanledgerError) else type(error).__qualname__
-
-
-class _Engine:
-    """The compiled graphs and their history."""
-
-    def __init__(self, runner: Runner, graphs: Any, history: Any, saver: Any) -> None:
-        parts = graphs.Parts(runner._caller, runner._genai, runner._toolbox, runner._retriever)
-        self._graphs = graphs
-        self._history = history
-        self._saver = saver
-        self._remembering = {name: graphs.build(name, parts, saver) for name in WORKFLOWS}
-        self._forgetful = {name: graphs.build(name, parts) for name in WORKFLOWS}
-
-    def agent(self, workflow: str) -> str:
-        agent: str = self._graphs.PLANS[workflow].agent
-        return agent
-
-    async def run(self, workflow: str, run: Run, messages: list[Message], thread_id: str) -> None:
-        """Runs the graph; `thread_id` empty: nothing is remembered."""
-        config: dict[str, Any] = {"run_name": workflow}
-        if not thread_id:
-            run.order = replace(run.order, memory={})  # its caller remembers, and sent what the model should see
-            await self._forgetful[workflow].ainvoke({"messages": messages}, config, context=run)
-            return
-        config["configurable"] = {"thread_id": thread_id}
-        messages = [{**message, MESSAGE_ID: run.order.message_id} for message in messages]
-        # "exit": one checkpoint per message instead of one per step; what is cut off was not answered anyway.
-        await self._remembering[workflow].ainvoke({"messages": messages}, config, context=run, durability="exit")
-        await self._history.forget_older(self._saver, config)
-
-    async def recall(self, thread_id: str) -> list[Message]:
-        found = await self._saver.aget_tuple({"configurable": {"thread_id": thread_id}})
-        return [] if found is None else list(found.checkpoint["channel_values"].get("messages") or ())
-
-    async def remembered(self, thread_id: str) -> list[Message]:
-        found = await self._saver.aget_tuple({"configurable": {"thread_id": thread_id}})
-        values: dict[str, Any] = found.checkpoint["channel_values"] if found is not None else {}
-        return list(values.get("messages") or ())
-
-    async def close(self) -> None:
-        await self._history.close_history(self._saver)
-
-
-async def _open_engine(runner: Runner) -> _Engine:
-    def load() -> tuple[Any, Any]:
-        runner._telemetry.instrument_langchain()
-        from spanledger.workflows import graphs, history
-
-        runner._settings.data_dir.mkdir(parents=True, exist_ok=True)
-        return graphs, history
-
-    graphs, history = await asyncio.to_thread(load)
-    await runner._model.ready()
-    saver = await history.open_history(runner._settings.data_dir)
-    return _Engine(runner, graphs, history, saver)

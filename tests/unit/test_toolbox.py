@@ -117,4 +117,4 @@ def test_names_that_providers_do_not_allow_stay_apart() -> None:
 
 def test_arguments_are_an_object() -> None:
     with pytest.raises(ToolError):
-        tool(lambda: "").arguments("7")
+        asyncio.run(tool(lambda: "").arguments("7"))

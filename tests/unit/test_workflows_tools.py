@@ -1,5 +1,6 @@
 """The assistant's tools: right to the digit, and harmless whatever they are given."""
 
+import asyncio
 import re
 
 import pytest
@@ -81,11 +82,11 @@ def test_units_that_do_not_convert(value: object, source: object, target: object
 @pytest.mark.parametrize("arguments", ["{", "[]", '"x"', "{}", '{"expression": "1", "more": 2}', "\x00"])
 def test_arguments_that_do_not_fit(arguments: str) -> None:
     with pytest.raises(ToolError):
-        CALCULATOR.arguments(arguments)
+        asyncio.run(CALCULATOR.arguments(arguments))
 
 
 def call(tool: Tool, arguments: str) -> object:
-    return tool.run(**tool.arguments(arguments))
+    return tool.run(**asyncio.run(tool.arguments(arguments)))
 
 
 def test_calls_by_the_models_arguments() -> None:

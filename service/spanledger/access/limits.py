@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from spanledger.errors import BadRequest
+from spanledger.foreign import amounts
 from spanledger.principal import DEFAULT_TENANT
 from spanledger.store.registry import Entry, Registry
 
@@ -78,18 +79,17 @@ def body_of(given: Mapping[str, Any]) -> dict[str, Any]:
         raise BadRequest(f"scope={scope!r} is unknown; it can be {', '.join(SCOPES)}")
     if action not in ACTIONS:
         raise BadRequest(f"action={action!r} is unknown; it can be {', '.join(ACTIONS)}")
-    amounts = {name: _amount(name, given[name]) for name in MEASURES if given.get(name) is not None}
-    if not amounts:
+    given_amounts = {name: _amount(name, given[name]) for name in MEASURES if given.get(name) is not None}
+    if not given_amounts:
         raise BadRequest(f"a limit needs at least one of {', '.join(MEASURES)}")
-    return {"scope": scope, "match": str(given.get("match") or "*"), "action": action, "amounts": amounts}
+    return {"scope": scope, "match": str(given.get("match") or "*"), "action": action, "amounts": given_amounts}
 
 
 def _amount(name: str, value: Any) -> str:
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation as exc:
-        raise BadRequest(f"{name}={value!r} is not a number") from exc
-    if not amount.is_finite() or not 0 <= amount <= _MOST:
+    amount = amounts.parse(value)
+    if amount is None:
+        raise BadRequest(f"{name}={str(value)[:40]!r} is not a number of at most 30 digits before and behind the point")
+    if not 0 <= amount <= _MOST:
         raise BadRequest(f"{name} must be from 0 to {_MOST:f}")
     if name in _WHOLE and amount != amount.to_integral_value():
         raise BadRequest(f"{name} must be a whole number")

@@ -4,15 +4,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import regex
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
 from spanledger.errors import BadRequest
 from spanledger.evaluations.verdict import Exchange, Verdict, passed
+from spanledger.foreign import process
 from spanledger.workflows import tokens
 
-PATTERN_TIMEOUT_S = 0.5  # a pattern that takes longer came to no verdict
 _MAX_SAID = 300
 Rule = Callable[[Mapping[str, Any], Exchange], Verdict]
 
@@ -26,15 +22,20 @@ class BadRule(BadRequest):
 def check(kind: str, settings: Mapping[str, Any]) -> None:
     """Raises BadRule for settings with which the rule can never work."""
     if kind == "regex":
-        try:
-            regex.compile(settings["pattern"])
-        except regex.error as exc:
-            raise BadRule(f"the pattern cannot be used: {exc}") from exc
+        _check({"kind": "pattern", "pattern": settings["pattern"]}, "pattern")
     if kind == "json" and settings.get("schema") is not None:
-        try:
-            Draft202012Validator.check_schema(settings["schema"])
-        except SchemaError as exc:
-            raise BadRule(f"the schema cannot be used: {exc.message[:_MAX_SAID]}") from exc
+        _check({"kind": "schema", "schema": settings["schema"]}, "schema")
+
+
+def _check(job: Mapping[str, Any], name: str) -> None:
+    try:
+        reply = process.pool.run(job)
+    except process.Hopeless as exc:
+        raise BadRule(f"the {name} cannot be used: {exc}") from exc
+    except (RecursionError, ValueError) as exc:
+        raise BadRule(f"the {name} cannot be used: it is nested too deeply") from exc
+    if "ok" not in reply:
+        raise BadRule(f"the {name} cannot be used: {reply.get('refused', 'it takes too long')}")
 
 
 def _contains(settings: Mapping[str, Any], exchange: Exchange) -> Verdict:
@@ -51,11 +52,14 @@ def _contains(settings: Mapping[str, Any], exchange: Exchange) -> Verdict:
 
 
 def _regex(settings: Mapping[str, Any], exchange: Exchange) -> Verdict:
+    job = {"kind": "search", "pattern": settings["pattern"], "text": exchange.answer, "timeout_s": process.PATTERN_S}
     try:
-        found = regex.search(settings["pattern"], exchange.answer, timeout=PATTERN_TIMEOUT_S, concurrent=True)
-    except TimeoutError:
+        reply = process.pool.run(job)
+    except process.Hopeless:
         return Verdict(None, error_type="pattern_timeout")
-    return passed((found is not None) == settings["expect"], "matches" if found else "does not match")
+    if "ok" not in reply:
+        return Verdict(None, error_type="pattern_timeout" if "timeout" in reply else "bad_pattern")
+    return passed(reply["ok"] == settings["expect"], "matches" if reply["ok"] else "does not match")
 
 
 def _length(settings: Mapping[str, Any], exchange: Exchange) -> Verdict:
@@ -72,13 +76,19 @@ def _length(settings: Mapping[str, Any], exchange: Exchange) -> Verdict:
 
 def _json(settings: Mapping[str, Any], exchange: Exchange) -> Verdict:
     try:
-        value = json.loads(exchange.answer)
+        json.loads(exchange.answer)
     except (ValueError, RecursionError) as exc:
         return passed(False, f"not JSON: {str(exc)[:_MAX_SAID]}")
     if settings.get("schema") is None:
         return passed(True)
-    error = next(iter(Draft202012Validator(settings["schema"]).iter_errors(value)), None)
-    return passed(error is None, "" if error is None else error.message[:_MAX_SAID])
+    job = {"kind": "validate", "schema": settings["schema"], "text": exchange.answer, "patterns": True}
+    try:
+        reply = process.pool.run(job)
+    except process.Hopeless:
+        return Verdict(None, error_type="schema_timeout")
+    if "error" not in reply:
+        return Verdict(None, error_type="bad_schema")
+    return passed(reply["error"] is None, reply["error"] or "")
 
 
 RULES: Mapping[str, Rule] = {"contains": _contains, "regex": _regex, "length": _length, "json": _json}

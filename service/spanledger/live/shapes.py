@@ -7,9 +7,10 @@ functions, so an event reads the same either way.
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
+from spanledger.foreign import amounts
 from spanledger.live.event import Event
 from spanledger.stats.times import milliseconds
 from spanledger.telemetry import semconv
@@ -281,10 +282,4 @@ def _count(value: Any) -> int:
 
 
 def _money(value: Any) -> Decimal | None:
-    if value is None:
-        return None
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() else None
+    return None if value is None else amounts.parse(value)

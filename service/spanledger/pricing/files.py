@@ -30,6 +30,8 @@ def read(path: Path) -> tuple[bytes, list[Mapping[str, Any]]]:
 def _json(text: str, path: Path) -> object:
     try:
         return json.loads(text, parse_float=Decimal)
+    except RecursionError as exc:
+        raise SettingsError(f"{path.name}: it is nested too deeply") from exc
     except json.JSONDecodeError as exc:
         raise SettingsError(f"{path.name}, line {exc.lineno}: not JSON: {exc.msg}") from exc
 
@@ -40,6 +42,8 @@ def _yaml(text: str, path: Path) -> object:
     except yaml.MarkedYAMLError as exc:
         line = f", line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
         raise SettingsError(f"{path.name}{line}: not YAML: {exc.problem}") from exc
+    except RecursionError as exc:
+        raise SettingsError(f"{path.name}: it is nested too deeply") from exc
     except yaml.YAMLError as exc:
         raise SettingsError(f"{path.name}: not YAML: {exc}") from exc
 

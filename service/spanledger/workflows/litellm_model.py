@@ -10,9 +10,10 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import AsyncIterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
+from spanledger.foreign import amounts
 from spanledger.pricing import PriceBook, Usage, canonical
 from spanledger.workflows import tokens
 from spanledger.workflows.assembly import assembled
@@ -229,8 +230,5 @@ def _money(amount: Any) -> Decimal | None:
     """A cost that somebody states as a binary float: 12 digits are what was meant, the rest is its arithmetic."""
     if amount is None or isinstance(amount, bool):
         return None
-    try:
-        value = Decimal(f"{amount:.12g}" if isinstance(amount, float) else str(amount))
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() and value >= 0 else None
+    value = amounts.parse(f"{amount:.12g}" if isinstance(amount, float) else amount)
+    return value if value is not None and value >= 0 else None

@@ -8,17 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import jsonschema
-import referencing
-import referencing.exceptions
-from jsonschema.protocols import Validator
-
 from spanledger.errors import BadRequest
+from spanledger.foreign import checks, process
 
 MAX_ARGUMENT_CHARS: Final = 65_536
 TIMEOUT_S: Final = 30.0  # of one run, where nobody said otherwise
 _MAX_WIRE_NAME: Final = 64
-_MAX_REASON: Final = 300
 
 
 class ToolError(BadRequest):
@@ -62,8 +57,23 @@ class Tool:
             return plain
         return f"{plain[: _MAX_WIRE_NAME - 9]}_{hashlib.sha256(self.name.encode()).hexdigest()[:8]}"
 
-    def arguments(self, text: str) -> dict[str, Any]:
+    async def arguments(self, text: str) -> dict[str, Any]:
         """The model's arguments, a JSON object, checked by the tool's schema. Raises ToolError."""
+        given = self._object(text)
+        job = {"kind": "validate", "schema": dict(self.parameters), "text": text or "{}", "patterns": False}
+        try:
+            # A schema of our own holds nothing up; another's is tried where it can be stopped. It is checked without
+            # its regular expressions: whoever owns the schema checks the arguments again.
+            reply = checks.answer(job) if self.source == "builtin" else await process.pool.arun(job)
+        except (process.Hopeless, TypeError, ValueError, RecursionError) as exc:
+            raise ToolError(f"the schema of {self.name} cannot be used", "invalid_schema") from exc
+        if "error" not in reply:
+            raise ToolError(f"the schema of {self.name} cannot be used", "invalid_schema")
+        if reply["error"] is not None:
+            raise ToolError(f"the arguments of {self.name} do not fit: {reply['error']}")
+        return given
+
+    def _object(self, text: str) -> dict[str, Any]:
         if len(text) > MAX_ARGUMENT_CHARS:
             raise ToolError(f"the arguments of {self.name} have more than {MAX_ARGUMENT_CHARS} characters")
         try:
@@ -72,29 +82,4 @@ class Tool:
             raise ToolError(f"the arguments of {self.name} are not JSON") from exc
         if not isinstance(given, dict):
             raise ToolError(f"the arguments of {self.name} must be a JSON object")
-        try:
-            error = jsonschema.exceptions.best_match(self._validator.iter_errors(given))
-        except (RecursionError, referencing.exceptions.Unresolvable, TypeError, ValueError, AttributeError) as exc:
-            raise ToolError(f"the schema of {self.name} cannot be used", "invalid_schema") from exc
-        if error is not None:
-            raise ToolError(f"the arguments of {self.name} do not fit: {_told(error)}")
         return given
-
-    @functools.cached_property
-    def _validator(self) -> Validator:
-        # With a registry of its own nothing is fetched: a schema from elsewhere may refer to any address.
-        found: Validator = _checker()(dict(self.parameters), registry=referencing.Registry())
-        return found
-
-
-@functools.cache
-def _checker() -> Any:
-    """JSON schema without its regular expressions: a foreign schema could make one run for ever, and whoever owns the
-    schema checks the arguments again."""
-    extend: Any = jsonschema.validators.extend
-    return extend(jsonschema.Draft202012Validator, {"pattern": None, "patternProperties": None, "propertyNames": None})
-
-
-def _told(error: jsonschema.exceptions.ValidationError) -> str:
-    where = "".join(f".{part}" for part in error.absolute_path).lstrip(".")
-    return f"{where}: {error.message}"[:_MAX_REASON] if where else error.message[:_MAX_REASON]

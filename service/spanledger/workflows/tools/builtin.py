@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DecimalException, InvalidOperation, localcontext
 from typing import Any
 
+from spanledger.foreign import amounts
 from spanledger.workflows.tool import Tool, ToolError
 
 _PRECISION = 28
@@ -35,15 +36,12 @@ def calculate(expression: Any) -> str:
 
 def convert_units(value: Any, from_unit: Any, to_unit: Any) -> str:
     """`value` in another unit of the same kind."""
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation as exc:
-        raise ToolError(f"{str(value)[:40]!r} is not a number") from exc
+    amount = amounts.parse(value)
+    if amount is None:
+        raise ToolError(f"{str(value)[:40]!r} is not a number, or out of range")
     source, target = _unit(from_unit), _unit(to_unit)
     if source.kind != target.kind:
         raise ToolError(f"{source.name} measures {source.kind}, {target.name} measures {target.kind}")
-    if not amount.is_finite() or abs(amount) > Decimal(10) ** 30:
-        raise ToolError(f"{str(value)[:40]!r} is out of range")
     with localcontext(Context(prec=_PRECISION)):
         result = (amount * source.factor + source.offset - target.offset) / target.factor
         rounded = result.quantize(Decimal("1e-6")) if abs(result) < Decimal(10) ** 20 else result

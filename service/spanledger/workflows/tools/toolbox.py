@@ -100,7 +100,7 @@ class Toolbox:
             self._tell("denied", tool, verdict.reason)
             raise ToolError(f"{tool.name} may not be used here: {verdict.reason}", "permission_denied")
         try:
-            given = tool.arguments(arguments)
+            given = await tool.arguments(arguments)
         except ToolError as exc:
             self._tell("failed", tool, exc.error_type)
             raise

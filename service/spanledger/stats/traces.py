@@ -138,7 +138,7 @@ def _trees(store: Store, tenant: str, ids: list[str], correlation_id: str = "") 
         user_id=_first(rows, "user_id"),
         workflow=_first(rows, "workflow"),
         spans=[_span(row, raw, used) for row in rows[:MAX_SPANS]],
-        logs=[_log(row) for row in logs[:MAX_LOGS]],
+        logs=[log_of(row) for row in logs[:MAX_LOGS]],
         usage=total(sums),
         truncated=truncated or len(rows) > MAX_SPANS or len(logs) > MAX_LOGS,
     )
@@ -201,7 +201,7 @@ def _span(
     )
 
 
-def _log(row: Mapping[str, Any]) -> Log:
+def log_of(row: Mapping[str, Any]) -> Log:
     return Log(
         at=format_time(row["at_ns"]),
         trace_id=row["trace_id"],

@@ -1,0 +1,84 @@
+"""One span with all that it said: attributes, events, links and the log records beside it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from spanledger.errors import NotFound
+from spanledger.stats.times import format_time, milliseconds
+from spanledger.stats.traces import Event, Log, log_of
+from spanledger.stats.usage import Usage, total
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+_CANONICAL = (
+    *("role", "operation", "provider", "request_model", "response_model", "response_id", "service_tier", "finish_reason"),
+    *("conversation_id", "message_id", "user_id", "correlation_id", "workflow", "agent", "tool", "prompt"),
+    *("prompt_version", "variant", "error_type", "dialect", "input_tokens", "cache_read_input_tokens"),
+    *("cache_write_input_tokens", "output_tokens", "reasoning_output_tokens", "cost_claim_usd"),
+)
+
+
+@dataclass(frozen=True)
+class OneSpan:
+    """`canonical`: what normalisation read from the attributes, fields without a value left out. `cut`: how many
+    characters the attributes have that are not shown in full."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    name: str
+    kind: str
+    service: str
+    scope: str
+    started_at: str
+    duration_ms: float
+    status: str
+    status_message: str
+    anomalies: list[str]
+    canonical: dict[str, str]
+    attributes: dict[str, str]
+    cut: dict[str, int]
+    resource: dict[str, str]
+    events: list[Event]
+    links: list[dict[str, str]]
+    logs: list[Log]
+    usage: Usage | None
+
+
+def one_span(store: Store, tenant: str, trace_id: str, span_id: str, cut: int = 0) -> OneSpan:
+    """`cut`: characters of each value that are shown; 0: all of them. Raises NotFound."""
+    named = {"tenant": tenant, "trace_id": trace_id, "span_id": span_id}
+    rows = store.dicts(queries.sql("span_canonical"), named)
+    if not rows:
+        raise NotFound(f"there is no span {span_id!r} in trace {trace_id!r}")
+    row = rows[0]
+    place = {name: row[name] for name in ("service", "span_name", "started_ns")}
+    received = store.dicts(queries.sql("span_raw"), {**named, **place, "cut": cut})
+    said: dict[str, Any] = received[0] if received else {}
+    sums = store.dicts(queries.sql("trace_usage"), {"tenant": tenant, "trace_ids": [trace_id]})
+    usage = total(one for one in sums if one["span_id"] == span_id)
+    logs = store.dicts(queries.sql("span_logs"), {**named, "limit": 1000})
+    events = zip(said.get("event_names", ()), said.get("event_ns", ()), said.get("event_attributes", ()), strict=True)
+    links = zip(said.get("link_trace_ids", ()), said.get("link_span_ids", ()), strict=True)
+    return OneSpan(
+        trace_id=trace_id,
+        span_id=span_id,
+        parent_span_id=row["parent_span_id"] or None,
+        name=row["span_name"],
+        kind=said.get("kind", ""),
+        service=row["service"],
+        scope=row["scope"],
+        started_at=format_time(row["started_ns"]),
+        duration_ms=milliseconds(row["duration_ns"]),
+        status=row["status"],
+        status_message=said.get("status_message", ""),
+        anomalies=list(row["anomalies"]),
+        canonical={name: str(row[name]) for name in _CANONICAL if row[name] not in (None, "")},
+        attributes=dict(said.get("attributes", {})),
+        cut=dict(said.get("cut_attributes", {})),
+        resource=dict(said.get("resource", {})),
+        events=[Event(name, format_time(at), dict(attributes)) for name, at, attributes in events],
+        links=[{"trace_id": trace, "span_id": span} for trace, span in links],
+        logs=[log_of(one) for one in logs],
+        usage=usage if usage.llm_calls or usage.failed_calls else None,
+    )

@@ -21,6 +21,7 @@ class Settings:
     data_dir: Path = Path(".spanledger")
     host: str = "127.0.0.1"
     port: int = 8000  # the HTTP API; 0 switches it off
+    console: bool = True  # pages for people, at / of the HTTP API
     roles: str = ",".join(ROLES)  # which parts this process runs; on a server they may be apart
     allowed_hosts: str = ""  # more names that both HTTP ports are reached by, with commas: a proxy's; see security.md
     require_keys: bool = False  # on loopback too; elsewhere they always are

@@ -90,6 +90,13 @@ class KeyRing:
             raise RefusedKey(f"key {key.key_id} has expired", "expired", key.tenant, key.key_id)
         return key.principal
 
+    def holder(self, key_id: str) -> Principal | None:
+        """Who holds the key with this id; None when it is not good any more."""
+        key = self._current().get(key_id)
+        if key is None or key.revoked_at is not None:
+            return None
+        return None if key.expires_at is not None and key.expires_at <= self._clock() else key.principal
+
     def list(self, tenant: str | None) -> list[Key]:
         """The keys of a tenant, or of all (None), the newest first, revoked ones too."""
         keys = [key for key in self._current().values() if tenant in (None, key.tenant)]

@@ -26,6 +26,9 @@ _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 class Authentication:
     """ASGI middleware, inside `Correlation`. Puts the `Principal` into the request's state.
 
+    A principal that is there already (of a session of the console) counts, and so does `open` for pages without data.
+    What a `page` shows comes from API calls that are checked one by one.
+
     Everything that the request emits carries its tenant and its key's id. What came of it goes into the reports.
     """
 
@@ -34,11 +37,12 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         access = _access(scope)
-        if access is None or scope["path"] in OPEN:
+        state = scope.get("state", {})
+        if access is None or scope["path"] in OPEN or state.get("open"):
             await self._app(scope, receive, send)
             return
         try:
-            principal = _principal(access, scope)
+            principal = state.get("principal") or _principal(access, scope)
         except Unauthenticated as exc:
             await _refuse(access, scope, exc)(scope, receive, send)
             return
@@ -49,6 +53,7 @@ class Authentication:
 
     async def _admitted(self, access: Access, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
         status = 500
+        state = scope["state"]
 
         async def send_seen(message: Message) -> None:
             nonlocal status
@@ -57,7 +62,7 @@ class Authentication:
             await send(message)
 
         try:
-            if may_call(principal, scope["method"], scope["path"]):
+            if state.get("page") or may_call(principal, scope["method"], scope["path"]):
                 await self._app(scope, receive, send_seen)
             else:
                 await _forbid(principal, scope)(scope, receive, send_seen)

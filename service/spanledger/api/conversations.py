@@ -1,9 +1,12 @@
 """Messages and conversations: `/v1/messages/…`, `/v1/conversations…` (reading)."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 
 from spanledger.api.reader import Reads, checked_id, only, whole_number
 from spanledger.stats import conversations as stats
+from spanledger.stats.contents import Contents, contents
 from spanledger.stats.times import window
 
 router = APIRouter(tags=["conversations"])
@@ -49,3 +52,17 @@ def conversation(request: Request, conversation_id: str, reads: Reads) -> stats.
     """One conversation with its totals."""
     only(request, ())
     return stats.conversation(reads.store, reads.tenant, checked_id(conversation_id, "conversation_id"))
+
+
+@router.get("/v1/conversations/{conversation_id}/content", operation_id="getConversationContent")
+def content(
+    request: Request,
+    conversation_id: str,
+    reads: Reads,
+    limit: Annotated[int, Query(ge=1, le=500, description="messages on a page")] = 100,
+    cursor: Annotated[str | None, Query(max_length=4096, description="next_cursor of the page before")] = None,
+    cut: Annotated[int, Query(ge=0, le=1_000_000, description="characters shown of a text; 0: all")] = 4000,
+) -> Contents:
+    """What was said in the messages of a conversation, where its spans carry content."""
+    only(request, ("limit", "cursor", "cut"))
+    return contents(reads.store, reads.tenant, checked_id(conversation_id, "conversation_id"), limit, cursor, cut)

@@ -52,6 +52,4 @@ def span(
 ) -> OneSpan:
     """One span: what it said, how it was read, its events, links and log records, and what it used."""
     only(request, ("cut",))
-    return one_span(
-        reads.store, reads.tenant, checked_id(trace_id, "trace_id"), checked_id(span_id, "span_id"), cut
-    )
+    return one_span(reads.store, reads.tenant, checked_id(trace_id, "trace_id"), checked_id(span_id, "span_id"), cut)

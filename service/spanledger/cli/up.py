@@ -32,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--otlp-http-port", type=int, metavar="PORT", help="OTLP over HTTP (default 4318; 0: off)")
     parser.add_argument("--otlp-grpc-port", type=int, metavar="PORT", help="OTLP over gRPC (default 4317; 0: off)")
     parser.add_argument(
+        "--no-console", dest="console", action="store_false", default=None, help="no pages at / of the HTTP API"
+    )
+    parser.add_argument(
         "--roles",
         metavar="R,…",
         help="which parts run here: ingest,settle,chat,api (default: all). Without a server only chat may be left out; "
@@ -42,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from spanledger.api.app import create_app
     from spanledger.runtime import serve
+    from spanledger.web.app import create_app
 
     shown = logging.StreamHandler(sys.stderr)
     shown.setLevel(logging.WARNING)  # what is less goes out as OTLP only
@@ -53,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
         host=options.host,
         require_keys=options.require_keys,
         port=options.port,
+        console=options.console,
         roles=options.roles,
         otlp_http_port=options.otlp_http_port,
         otlp_grpc_port=options.otlp_grpc_port,

@@ -287,6 +287,7 @@ def _ready(parts: Parts, say: Say, started: float, after_ready: AfterReady | Non
     settings = parts.settings
     otlp_http = parts.ingest.endpoint
     shown = [
+        f"console {parts.api_url}/" if parts.api_url and settings.console and settings.plays("api") else "",
         f"API {parts.api_url}" if parts.api_url else "",
         f"OTLP/HTTP {otlp_http}" if otlp_http and settings.otlp_http_port else "",
         f"OTLP/gRPC {settings.host}:{settings.otlp_grpc_port}" if otlp_http and settings.otlp_grpc_port else "",

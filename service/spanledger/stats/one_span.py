@@ -11,7 +11,16 @@ from spanledger.store import queries
 from spanledger.store.client import Store
 
 _CANONICAL = (
-    *("role", "operation", "provider", "request_model", "response_model", "response_id", "service_tier", "finish_reason"),
+    *(
+        "role",
+        "operation",
+        "provider",
+        "request_model",
+        "response_model",
+        "response_id",
+        "service_tier",
+        "finish_reason",
+    ),
     *("conversation_id", "message_id", "user_id", "correlation_id", "workflow", "agent", "tool", "prompt"),
     *("prompt_version", "variant", "error_type", "dialect", "input_tokens", "cache_read_input_tokens"),
     *("cache_write_input_tokens", "output_tokens", "reasoning_output_tokens", "cost_claim_usd"),

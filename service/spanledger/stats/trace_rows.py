@@ -19,8 +19,9 @@ _SEARCHED = ("span_name", "model", "tool", "agent", "error_type", "service", "op
 class Row:
     """One span. `usage` is what the books count for it, `subtree` for it and all below it; None where that is nothing.
 
-    `counted`: `call` when this span stands for a provider call, `told` when it only tells of one that another span
-    stands for, else empty. `offset_ms` is from the start of the trace.
+    `counted`: `call` when this span stands for a call that a provider served, `failed` for one that failed and billed
+    nothing, `told` when it only tells of a call that another span stands for, else empty. `offset_ms` is from the start
+    of the trace.
     """
 
     span_id: str
@@ -88,9 +89,7 @@ def trace_rows(
 
     Raises NotFound, BadRequest for a broken cursor.
     """
-    found = store.dicts(
-        queries.sql("trace_outline"), {"tenant": tenant, "trace_id": trace_id, "limit": MAX_SPANS + 1}
-    )
+    found = store.dicts(queries.sql("trace_outline"), {"tenant": tenant, "trace_id": trace_id, "limit": MAX_SPANS + 1})
     if not found:
         raise NotFound(f"there is no trace {trace_id!r}")
     outline = found[:MAX_SPANS]
@@ -204,10 +203,16 @@ def _row(depth: int, node: _Node, used: Mapping[str, Mapping[str, Any]], start_n
         started_at=format_time(row["started_ns"]),
         offset_ms=milliseconds(row["started_ns"] - start_ns),
         duration_ms=milliseconds(row["duration_ns"]),
-        counted="call" if own else "told" if row["role"] in _CALLS else "",
+        counted=_counted(row["role"], own),
         usage=own,
         subtree=subtree,
     )
+
+
+def _counted(role: str, own: Usage | None) -> str:
+    if own is not None:
+        return "call" if own.llm_calls else "failed"
+    return "told" if role in _CALLS else ""
 
 
 def _usage(sums: Sequence[Mapping[str, Any]]) -> Usage | None:

@@ -1,0 +1,99 @@
+"""What was said in the messages of a conversation, where spans carry content: text, tool calls and their results."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from spanledger.stats.conversations import messages
+from spanledger.stats.times import format_time
+from spanledger.store import queries
+from spanledger.store.client import Store
+
+MAX_SPANS = 2_000
+MAX_PIECES = 200  # of one message
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`kind` is `text`, `tool_call` or `tool_result`; `name` that of the tool. `characters`: before the cut."""
+
+    role: str
+    kind: str
+    name: str
+    text: str
+    characters: int
+    at: str
+    span_id: str
+
+
+@dataclass(frozen=True)
+class Said:
+    message_id: str
+    trace_id: str
+    pieces: list[Piece]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """By message, in time order; messages without content are not listed."""
+
+    items: list[Said]
+    next_cursor: str | None
+
+
+def contents(
+    store: Store, tenant: str, conversation_id: str, limit: int = 100, cursor: str | None = None, cut: int = 4000
+) -> Contents:
+    """The same page as `messages` with this limit and cursor. Raises NotFound, BadRequest."""
+    page = messages(store, tenant, conversation_id, limit, cursor)
+    trace_ids = [message.trace_id for message in page.items if message.trace_id]
+    rows = store.dicts(
+        queries.sql("conversation_content"), {"tenant": tenant, "trace_ids": trace_ids, "limit": MAX_SPANS}
+    )
+    rows.sort(key=lambda row: (row["trace_id"], row["at_ns"], row["span_id"]))
+    said = {
+        trace_id: list(_pieces(list(spans), cut))[:MAX_PIECES]
+        for trace_id, spans in groupby(rows, key=lambda row: row["trace_id"])
+    }
+    found = [Said(one.message_id, one.trace_id, said[one.trace_id]) for one in page.items if said.get(one.trace_id)]
+    return Contents(found, page.next_cursor)
+
+
+def _pieces(spans: Sequence[Mapping[str, Any]], cut: int) -> Iterator[Piece]:
+    """The question, then what each call answered and what its tools gave back, each once."""
+    seen: set[tuple[str, str, str]] = set()
+    for position, span in enumerate(spans):
+        asked = list(_parts(span, "asked"))
+        last_user = max((place for place, piece in enumerate(asked) if piece.role == "user"), default=0)
+        since = asked[last_user:]
+        new = since if position == 0 else [piece for piece in since if piece.kind == "tool_result"]
+        for piece in (*new, *_parts(span, "answered")):
+            key = (piece.role, piece.kind, piece.text)
+            if key not in seen:
+                seen.add(key)
+                yield replace(piece, text=piece.text[:cut] if cut else piece.text)
+
+
+def _parts(span: Mapping[str, Any], column: str) -> Iterator[Piece]:
+    try:
+        found = json.loads(span[column]) if span[column] else []
+    except ValueError:
+        return
+    for message in found if isinstance(found, list) else []:
+        parts = message.get("parts") if isinstance(message, dict) else None
+        for part in parts if isinstance(parts, list) else []:
+            if isinstance(part, dict) and (piece := _piece(str(message.get("role", "")), part, span)):
+                yield piece
+
+
+def _piece(role: str, part: Mapping[str, Any], span: Mapping[str, Any]) -> Piece | None:
+    kind = {"tool_call": "tool_call", "tool_call_response": "tool_result"}.get(str(part.get("type")), "text")
+    field = {"tool_call": "arguments", "tool_result": "result", "text": "content"}[kind]
+    value = part.get(field, part.get("response") if kind == "tool_result" else None)
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    name = str(part.get("name", ""))
+    return Piece(role, kind, name, text, len(text), format_time(span["at_ns"]), span["span_id"]) if text else None

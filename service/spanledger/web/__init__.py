@@ -1,0 +1,1 @@
+"""The console: pages over the API, served by the API's own process."""

@@ -1,0 +1,165 @@
+"""What every page has: its templates, its headers, the API behind it, and its address as state."""
+
+import hashlib
+from collections.abc import Callable, Coroutine, Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, Response
+from fastapi.routing import APIRoute
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import spanledger
+from spanledger.access import LOCAL
+from spanledger.errors import SpanledgerError
+from spanledger.telemetry import ids
+from spanledger.web import charts, session, shown
+from spanledger.web.api_client import Api
+
+STATIC = Path(__file__).parent / "static"
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+NAVIGATION = (
+    ("/", "Home", "h"),
+    ("/messages", "Messages", "m"),
+    ("/users", "Users", "u"),
+    ("/costs", "Costs", "c"),
+    ("/live", "Live", "l"),
+    ("/books", "Books", "b"),
+    ("/budgets", "Budgets", "g"),
+    ("/catalogue", "Catalogue", "a"),
+    ("/sql", "SQL", "q"),
+    ("/settings", "Settings", "s"),
+)
+
+
+class Page:
+    """One request to the console."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.api = Api(request)
+        self.principal = getattr(request.state, "principal", LOCAL)
+        self.query = request.query_params
+
+    def render(self, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+        csrf = session.csrf_token(self.request)
+        body = (
+            environment()
+            .get_template(template)
+            .render(page=self, path=self.request.url.path, csrf=csrf, principal=self.principal, **context)
+        )
+        response = HTMLResponse(body, status_code=status, headers=_HEADERS)
+        response.set_cookie(
+            session.CSRF_COOKIE, csrf, httponly=True, samesite="strict", secure=self.request.url.scheme == "https"
+        )
+        return response
+
+    @property
+    def is_fragment(self) -> bool:
+        """Whether a script asks for a part of the page."""
+        return self.request.headers.get("hx-request") == "true"
+
+    def error(self, error: SpanledgerError) -> HTMLResponse:
+        correlation_id = ids.current().correlation_id
+        return self.render(
+            "error.html", status=error.status, error=error, title=error.title, correlation_id=correlation_id
+        )
+
+    def address(self, **changes: Any) -> str:
+        """This page's address with some parameters changed; None or empty removes one."""
+        params = [(name, value) for name, value in self.query.multi_items() if name not in changes]
+        return self.request.url.path + _query(params + list(_pairs(changes)))
+
+
+PageOf = Annotated[Page, Depends(Page)]
+
+
+class PageRoute(APIRoute):
+    """Errors of a page are pages too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except SpanledgerError as exc:
+                return Page(request).error(exc)
+
+        return handled
+
+
+def page_router() -> APIRouter:
+    return APIRouter(route_class=PageRoute)
+
+
+def link(path: str, params: Mapping[str, Any] | None = None, **more: Any) -> str:
+    """An address of the console; empty parameters are left out."""
+    return path + _query(list(_pairs({**(params or {}), **more})))
+
+
+def explain(params: Mapping[str, Any] | None = None, **more: Any) -> str:
+    """The address that explains a figure."""
+    return link("/explain", params, **more)
+
+
+def path_of(kind: str, identity: str) -> str:
+    """`/traces/…` with the id escaped."""
+    return f"/{kind}/{quote(identity, safe='')}"
+
+
+def _pairs(params: Mapping[str, Any]) -> "list[tuple[str, str]]":
+    return [
+        (name.rstrip("_"), str(one))
+        for name, value in params.items()
+        for one in (value if isinstance(value, list | tuple) else [value])
+        if one not in (None, "")
+    ]
+
+
+def _query(pairs: "list[tuple[str, str]]") -> str:
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+@lru_cache(maxsize=64)
+def asset(name: str) -> str:
+    """The address of a file of static/, with its content's hash as version."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("spanledger.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(shown.FILTERS)
+    made.globals.update(
+        asset=asset,
+        link=link,
+        explain=explain,
+        path_of=path_of,
+        charts=charts,
+        change=shown.change,
+        navigation=NAVIGATION,
+        version=spanledger.__version__,
+    )
+    made.globals["ui"] = made.get_template("parts.html").module
+    return made

@@ -1,0 +1,67 @@
+"""`/traces/{id}`: a trace as tree and waterfall in one, and one span beside it."""
+
+from typing import Any
+
+from fastapi.responses import Response
+
+from spanledger.web.page import Page, PageOf, page_router
+
+router = page_router()
+
+ROWS = 300
+_CUT = 1500  # characters of a value that are shown at once
+_KINDS = {"inference": "s0", "embedding": "s0", "rerank": "s0", "tool": "s1", "agent": "s2", "workflow": "s2"}
+
+
+@router.get("/traces/{trace_id}")
+async def trace(page: PageOf, trace_id: str) -> Response:
+    asked = page.query
+    rows, span = await page.api.all(
+        page.api.get(
+            "traces",
+            trace_id,
+            "rows",
+            params={
+                "limit": ROWS,
+                "cursor": asked.get("cursor"),
+                "q": asked.get("q"),
+                "closed": asked.getlist("closed"),
+            },
+        ),
+        _span(page, trace_id, asked.get("span")),
+    )
+    head = await _head(page, trace_id, rows)
+    return page.render(
+        "trace_rows.html" if page.is_fragment and asked.get("cursor") else "trace.html",
+        title=f"Trace {trace_id[:12]}",
+        trace=rows,
+        span=span,
+        head=head,
+        kinds=_KINDS,
+        cut=_CUT,
+    )
+
+
+@router.get("/traces/{trace_id}/spans/{span_id}")
+async def one_span(page: PageOf, trace_id: str, span_id: str) -> Response:
+    """The pane alone."""
+    span = await _span(page, trace_id, span_id)
+    return page.render("span_pane.html" if page.is_fragment else "span.html", title=span["name"], span=span, cut=_CUT)
+
+
+async def _span(page: Page, trace_id: str, span_id: str | None) -> Any:
+    if not span_id:
+        return None
+    return await page.api.maybe("traces", trace_id, "spans", span_id, params={"cut": _CUT})
+
+
+async def _head(page: Page, trace_id: str, rows: dict[str, Any]) -> dict[str, str]:
+    """Message, conversation and user, which the first span that says them tells."""
+    found: dict[str, str] = {}
+    for row in rows["rows"][:3]:
+        span = await page.api.maybe("traces", trace_id, "spans", row["span_id"], params={"cut": 1})
+        for name in ("message_id", "conversation_id", "user_id", "correlation_id", "workflow"):
+            found.setdefault(name, (span or {}).get("canonical", {}).get(name, ""))
+        if found.get("conversation_id"):
+            break
+    return found

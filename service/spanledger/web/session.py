@@ -1,0 +1,107 @@
+"""Who looks at the console: a key given at /login, remembered by a signed cookie that does not hold the key.
+
+The cookie counts for the console's pages and for reading the API (event streams and downloads of the pages). It does
+not count for writing to the API: a page's form goes to the console, with a token that only its own pages know.
+"""
+
+import hmac
+import secrets
+from urllib.parse import quote
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spanledger.access.access import Access
+from spanledger.principal import Principal
+
+COOKIE = "spanledger_session"
+CSRF_COOKIE = "spanledger_csrf"
+HOURS = 12
+_API = ("/v1/", "/healthz", "/readyz", "/openapi.json")
+_OPEN = ("/login", "/static/")
+
+
+class Session:
+    """ASGI middleware, outside of authentication."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        access: Access | None = getattr(scope["app"].state.services.platform, "access", None)
+        if scope["type"] != "http" or access is None or "principal" in scope.get("state", {}):
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        is_page = not path.startswith(_API)
+        state = scope.setdefault("state", {})
+        state["page"] = is_page
+        if is_page and path.startswith(_OPEN):
+            state["open"] = True
+        request = Request(scope)
+        if (is_page or scope["method"] in {"GET", "HEAD"}) and not _gives_key(request):
+            principal = principal_of(access, request.cookies.get(COOKIE, ""))
+            if principal is not None:
+                state["principal"] = principal
+        await self._app(scope, receive, _to_login(scope, send) if is_page else send)
+
+
+def cookie_of(access: Access, key_id: str) -> str:
+    return _signer(access).dumps(key_id)
+
+
+def principal_of(access: Access, cookie: str) -> Principal | None:
+    """Whose session it is; None when it is over, or its key is."""
+    if not cookie:
+        return None
+    try:
+        key_id = _signer(access).loads(cookie, max_age=HOURS * 3600)
+    except BadData:
+        return None
+    return access.ring.holder(str(key_id))
+
+
+def csrf_token(request: Request) -> str:
+    """What forms carry and the cookie repeats."""
+    known = request.cookies.get(CSRF_COOKIE, "")
+    return known if len(known) == 43 else secrets.token_urlsafe(32)
+
+
+def is_own_form(request: Request, token: str) -> bool:
+    """Whether a form came from a page of this console."""
+    known = request.cookies.get(CSRF_COOKIE, "")
+    return bool(known) and hmac.compare_digest(known.encode(), token.encode())
+
+
+def _signer(access: Access) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(access.seal_secret, salt="spanledger.console")
+
+
+def _gives_key(request: Request) -> bool:
+    return "authorization" in request.headers or "x-api-key" in request.headers
+
+
+def _to_login(scope: Scope, send: Send) -> Send:
+    """A browser that may not see a page is led to /login in place of being refused."""
+    html = "text/html" in Request(scope).headers.get("accept", "")
+    swallowed = False
+
+    async def send_page(message: Message) -> None:
+        nonlocal swallowed
+        if message["type"] == "http.response.start" and message["status"] == 401 and html and scope["method"] == "GET":
+            swallowed = True
+            target = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
+            redirect = RedirectResponse(f"/login?next={quote(target, safe='')}", status_code=303)
+            headers = MutableHeaders(scope=message)
+            kept = [(name, value) for name, value in headers.raw if name.lower() == b"x-correlation-id"]
+            await send({**message, "status": 303, "headers": [*redirect.raw_headers, *kept]})
+        elif swallowed:
+            if not message.get("more_body"):
+                await send({"type": "http.response.body", "body": b""})
+        else:
+            await send(message)
+
+    return send_page

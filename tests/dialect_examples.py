@@ -286,7 +286,7 @@ DIALECTS = {
             "gen_ai.usage.input_tokens": 10,
             "gcp.vertex.agent.session_id": "c1",
         },
-        {"role": "inference", "provider": "gcp.vertex_ai", "conversation_id": "c1"},
+        {"role": "inference", "provider": "gcp.gemini", "conversation_id": "c1"},
     ),
     "mcp: a tool call": (
         {"mcp.method.name": "tools/call", "gen_ai.tool.name": "get_weather"},

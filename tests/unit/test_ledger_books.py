@@ -22,7 +22,7 @@ TEXTS = (
 ).split()
 COUNTS = (
     "input_tokens cache_read_input_tokens cache_write_input_tokens cache_write_1h_input_tokens output_tokens "
-    "reasoning_output_tokens audio_input_tokens audio_output_tokens image_input_tokens image_output_tokens"
+    "reasoning_output_tokens audio_input_tokens audio_output_tokens image_input_tokens image_output_tokens told_calls"
 ).split()
 
 

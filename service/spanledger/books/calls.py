@@ -60,6 +60,9 @@ class Call:
     user: str
     finish_reason: str = ""
     cached: bool = False
+    count: int = 1  # of calls: more for a step that alone tells of several
+    shows_answer: bool = True  # False: marked as a call, but nothing in the span tells of an answer
+    parent: str = ""
     copies: list["Call"] = field(default_factory=list)
 
     @property
@@ -106,6 +109,9 @@ def call_of(row: int, span: Span) -> Call:
         user=span["user_id"],
         finish_reason=span["finish_reason"],
         cached=span["response_cache"] == "hit",
+        count=span["told_calls"] or 1,
+        shows_answer=span["told_calls"] != 0,
+        parent=span["parent_span_id"],
     )
 
 
@@ -127,7 +133,19 @@ def calls_in_traces(spans: dict[int, Span], above: dict[int, int]) -> list[Call]
             continue
         below = [call for child in children.get(row, ()) for call in result.pop(child)]
         result[row] = _with_outer(row, spans[row], below)
-    return [call for calls in result.values() for call in calls]
+    return _without_helpers([call for calls in result.values() for call in calls])
+
+
+def _without_helpers(calls: list[Call]) -> list[Call]:
+    """Without the steps of a library that are marked as calls, show no answer and stand beside the real one."""
+    if all(call.shows_answer for call in calls):
+        return calls
+    real = {_place(call) for call in calls if call.shows_answer and call.measured}
+    return [call for call in calls if call.shows_answer or call.measured or _place(call) not in real]
+
+
+def _place(call: Call) -> tuple[str, str, str, frozenset[str], frozenset[str]]:
+    return call.tenant, call.trace, call.parent, call.scopes, frozenset({call.request_model.lower()})
 
 
 def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:

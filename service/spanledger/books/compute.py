@@ -45,7 +45,17 @@ class Books:
 SPAN_COLUMNS = (
     *("tenant", "trace_id", "span_id", "started_at_ns", "duration_ns", "service", "scope", "dialect", "role"),
     *("operation", "provider", "request_model", "response_model", "response_id", "response_cache", "service_tier"),
-    *("finish_reason", "status", "tool", "usage_estimated", "cost_claim_usd", "cost_claim_source", *USAGE),
+    *(
+        "parent_span_id",
+        "told_calls",
+        "finish_reason",
+        "status",
+        "tool",
+        "usage_estimated",
+        "cost_claim_usd",
+        "cost_claim_source",
+        *USAGE,
+    ),
 )
 
 
@@ -117,7 +127,7 @@ def _post_call(book: Book, call: Call, values: dict[str, str], cost: Cost) -> No
         return
     claimed = call.claim_usd is not None
     amounts: dict[str, Any] = {
-        "llm_calls": 1,
+        "llm_calls": call.count,
         "input_tokens": usage["input_tokens"] or 0,
         "cache_read_input_tokens": usage["cache_read_input_tokens"] or 0,
         "cache_write_input_tokens": usage["cache_write_input_tokens"] or 0,
@@ -125,8 +135,8 @@ def _post_call(book: Book, call: Call, values: dict[str, str], cost: Cost) -> No
         "reasoning_output_tokens": usage["reasoning_output_tokens"] or 0,
         "cost_usd": cost.usd,
         "claimed_usd": call.claim_usd if call.claim_usd is not None else Decimal(0),
-        "claimed_calls": int(claimed),
-        cost.state + "_calls": 1,
+        "claimed_calls": call.count if claimed else 0,
+        cost.state + "_calls": call.count,
         "duration_ns": call.end_ns - call.start_ns,
     }
     add(book, key, measures(**amounts))

@@ -10,15 +10,31 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
+import orjson
+
+from spanledger.dialects import shapes
 from spanledger.dialects.objects import Facts, ObjectFacts
+from spanledger.dialects.shapes import SHAPE
 from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, Tables, tables
-from spanledger.dialects.values import as_list, as_object, host, parts, quoted_member, unquoted
+from spanledger.dialects.values import as_list, as_object, host, member, parts, quoted_member, unquoted
 
 CALL_ROLES = frozenset({"inference", "embedding", "rerank"})
 _OPENLIT_NAME = re.compile(r"(chat|text_completion|embeddings) .")
 _LAST = 1_000_000
 # Facts of which every span has its own, beside those that stand for a moving field.
-_MOVING_FACTS = {"output.id", "output.langchain_id", "output.usage.total", "output.usage.raw_cache", "usage.raw_cache"}
+_MOVING_FACTS = {"output.id", "output.langchain_id"} | {
+    f"{name}.{fact}" for name in ("usage", "output.usage") for fact in ("total", "raw_cache", "google", "calls")
+}
+# Words for what a span does that is no call, whatever model it names.
+_NO_CALL = re.compile(
+    r"agent|tool|workflow|chain|step|task|graph|memor|retriev|guardrail|evaluat|session|thread|create|list|delete"
+    r"|upload|file|batch|chunk|run\b"
+)
+_COUNTS_TOKENS = re.compile(r"count_?tokens|compute_?tokens|input_?tokens\b|token_?count(?:er|ing)?\b")
+_SEARCHED: tuple[str, ...] = ("output", "provider_metadata", "metadata")  # fields whose texts may hold usage
+_OWNED = ("model", "modelVersion", "model_version", "model_name", "modelId")
+_OTHERS_USAGE = frozenset({"chain", "agent", "workflow"})  # roles of spans that may tell of several calls at once
+_CALLS = re.compile("successful_requests|num_requests|llm_requests|request_count|total_requests")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +59,7 @@ class Shape:
     is_genai: bool
     positions: tuple[int, ...]  # of the values that spans of a kind share
     its_own: tuple[int, ...]  # of moving values and texts
+    shaped: tuple[tuple[str, int], ...]  # values that no table names, kept for their shape
     sort: int
 
 
@@ -56,6 +73,8 @@ class Lexicon:
         self.frameworks = frozenset({"", *providers["frameworks"]})
         self.suffix = re.compile(r"\.(?:" + "|".join(providers["api_suffixes"]) + ")$")
         self.nameless = re.compile(providers["nameless_hosts"])
+        self.image_models = re.compile(providers["image_models"])
+        self.makes_images = lru_cache(maxsize=10_000)(lambda model: self.image_models.search(model) is not None)
         self.finish: dict[str, str] = dialects["finish_reasons"]
         self.sets = {
             name: frozenset(v) for name, v in dialects.items() if v and isinstance(v, list) and isinstance(v[0], str)
@@ -115,9 +134,13 @@ class Lexicon:
         shared: dict[str, tuple[int, int]] = {}
         events: list[tuple[str, int]] = []
         tools: list[int] = []
+        shaped: list[tuple[str, int]] = []
         own: set[str] = set()
         for position, key in enumerate(keys):
-            if key.startswith(EVENT) or key == STATUS_MESSAGE:
+            if key.startswith(SHAPE):
+                shaped.append((key[len(SHAPE) :], position))
+                continue
+            if key == STATUS_MESSAGE or (key.startswith(EVENT) and self.tables.place(key) is None):
                 events.append((key, position))
                 continue
             of_resource = key.startswith(RESOURCE)
@@ -163,6 +186,7 @@ class Lexicon:
             is_genai=is_genai,
             positions=(*(position for _, position in (*still, *events)), *tools),
             its_own=tuple(position for _, position in (*moving, *texts)),
+            shaped=tuple(shaped),
             sort=self._sorts.setdefault(sort, len(self._sorts)),
         )
 
@@ -196,7 +220,8 @@ class Reading:
                 self._still[field] = unquoted(self._still[field])
         self._take(shape, values)
         self.tools_asked = [values[position] for position in shape.tools]
-        self.is_genai = shape.is_genai or self.scope.startswith("openlit.")
+        self.by_shape = shape.shaped != () and self._take_shaped(shape, values)
+        self.is_genai = shape.is_genai or self.by_shape or self.scope.startswith("openlit.")
         if not self.is_genai:
             self.dialect, self.is_named, self.role, self.operation, self.is_call = "", False, "", "", False
             return
@@ -237,6 +262,47 @@ class Reading:
         self._filled = None
         self._cases = {}
 
+    def _take_shaped(self, shape: Shape, values: Sequence[str]) -> bool:
+        """Takes usage from values that no table names; whether there was any. Messages on their way through a system
+        carry the usage of calls told elsewhere: of spans that do something else, and of those that name no model, it is
+        not taken."""
+        known = self._known_meaning()
+        if known is not None and known[0] not in CALL_ROLES:
+            return False
+        found = shapes.find({key: values[position] for key, position in shape.shaped})
+        if found is None or (known is None and not shape.is_genai and not any(n in found.owner for n in _OWNED)):
+            return False
+        return self._take_found(found)
+
+    def _take_found(self, found: shapes.Found | None) -> bool:
+        """Takes usage that was found by its shape as if it stood in its place; whether there was any."""
+        if found is None:
+            return False
+        usage = {key: value for key, value in found.usage.items() if value is not None}
+        owner = {name: said for name, said in found.owner.items() if isinstance(said, str | int | float)}
+        if owner and "output" not in self.raw:
+            self.raw["output"] = orjson.dumps(owner | {"usage": usage}, default=str).decode()
+            self.present = self.present | {"output"}
+        else:
+            self.raw["usage_object"] = orjson.dumps(usage, default=str).decode()
+            self.present = self.present | {"usage"}
+            if owner:
+                self.raw.setdefault("response_model", next((str(owner[n]) for n in _OWNED if n in owner), ""))
+        self.counts = tuple(self.by.tables.counts)
+        self._facts, self._filled, self._cases = {}, None, {}
+        return True
+
+    def searched(self) -> bool:
+        """Looks for usage by its shape in the texts of a call that told none where the tables look for it; whether
+        any was found."""
+        if not self.is_call or self.by_shape or self.x("input_tokens") or self.x("output_tokens"):
+            return False
+        texts = {name: self.raw[name] for name in _SEARCHED if name in self.raw}
+        if not any(map(shapes.mentions_usage, texts.values())):
+            return False
+        self.by_shape = self._take_found(shapes.find(texts))
+        return self.by_shape
+
     def told(self) -> tuple[Any, ...]:
         """What the texts of a span say that is no figure or id, and which moving fields they fill."""
         if not self.present and "output_messages" not in self.raw and "tool_calls" not in self.raw:
@@ -262,26 +328,56 @@ class Reading:
                 for part in parts(message)
                 if isinstance(part, dict) and part.get("type") == "tool_call"
             ]
-        found += [c.get("toolName") or c.get("name") for c in as_list(self.r("tool_calls")) if isinstance(c, dict)]
+        for asked in as_list(self.r("tool_calls")):
+            if isinstance(asked, dict):
+                function = asked.get("function")
+                found.append(asked.get("toolName") or asked.get("name") or member(function, "name"))
         return [name for name in found if name and isinstance(name, str)]
 
     def _kind(self) -> tuple[str, str]:
+        role, operation = self._meaning()
+        if role in CALL_ROLES and (_COUNTS_TOKENS.search(self.name.lower()) or _COUNTS_TOKENS.search(self._doing())):
+            return "other", "count_tokens"  # asks how many tokens a text has; answers nothing and costs nothing
+        return role, operation
+
+    def _known_meaning(self) -> tuple[str, str] | None:
+        """Role and operation by the words of the vocabularies."""
         for field, words, any_word in self.by.kinds:
             if value := self.raw.get(field):
                 meaning = any_word or words.get(unquoted(value).lower())
                 if meaning:
                     return meaning[0], meaning[1]
-        has_usage = bool(self.r("usage_object"))
+        return None
+
+    def _meaning(self) -> tuple[str, str]:
+        if known := self._known_meaning():
+            return known
+        has_usage = bool(self.r("usage_object")) or self.by_shape
         if self.name == "raw_gen_ai_request":
             # LiteLLM's inner span: the provider's own words about the call in litellm_request around it.
             if not self.r("response_id") and not has_usage:
                 return "other", "raw"
             return ("embedding", "embeddings") if self.r("object_kind") == "list" else ("inference", "chat")
-        if has_usage or self.r("input_tokens") or self.r("output_tokens"):
-            return "inference", "chat"
+        if has_usage or self.r("input_tokens") or self.r("output_tokens") or self._is_unknown_call():
+            is_embedding = "embed" in self._doing() and not self.r("output_tokens")
+            return ("embedding", "embeddings") if is_embedding else ("inference", "chat")
         if self.is_named:
             return ("embedding", "embeddings") if self.name.startswith("emb") else ("inference", "chat")
         return "other", ""
+
+    def _doing(self) -> str:
+        """The span's own words for what it does, in lower case: an operation of any vocabulary, else its name."""
+        said = (self.raw.get(field, "") for field, _, _ in self.by.kinds)
+        return next((unquoted(word).lower() for word in said if word), self.name.lower())
+
+    def _is_unknown_call(self) -> bool:
+        """Whether a model and a provider are named for something that no vocabulary knows, and that sounds like a
+        call."""
+        return (
+            any(self.r(name) for name in ("request_model", "model_said", "response_model"))
+            and any(self.r(name) for name in ("provider", "provider_openinference", "system_openinference"))
+            and not _NO_CALL.search(self._doing())
+        )
 
     def r(self, field: str) -> str:
         """The first value under the keys of a field, '' for none."""
@@ -332,9 +428,9 @@ class Reading:
         if name == "invocation":
             return self.is_call
         if name == "output":  # answers may be long, embeddings' most of all
-            return self.role == "inference" or (
-                self.is_call and not self.r("input_tokens") and not self.r("usage_object")
-            )
+            if self.is_call:
+                return self.role == "inference" or not (self.r("input_tokens") or self.r("usage_object"))
+            return self.by_shape or (self.role in _OTHERS_USAGE and _CALLS.search(self.raw["output"]) is not None)
         return True
 
     def case(self, rule: str, provider: str = "") -> bool:

@@ -12,7 +12,16 @@ _PROVIDER_ID = re.compile(r"(?:chatcmpl|cmpl|resp|gen)[-_]")
 _RESPONSE_OBJECTS = frozenset({"chat.completion", "chat.completion.chunk", "response", "text_completion"})
 _ERROR_WORD = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Exit|Timeout|Interrupt|Abort|Limit)")
 _MODULE = re.compile(r"^(?:[A-Za-z_]\w*\.)+")
-_MODEL_PATH = re.compile(r"^(?:models/|publishers/[^/]+/models/)")
+_FINISH_ENUM = re.compile(r"finish_?reason[._]([a-z_]+)")
+# Where a cloud or gateway keeps a model, before its name.
+_MODEL_PATH = re.compile(
+    r"^(?:models/|(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/models|endpoints)/"
+    r"|arn:aws[\w-]*:bedrock:[^/]*(?:foundation-model|inference-profile)/"
+    r"|bedrock/(?:(?:converse|converse_like|invoke|[a-z]{2}(?:-[a-z]+)+-\d)/)*"
+    r"|(?:azure|azure_ai|openai|xai)/(?:responses|chat|realtime|completions|text)/|responses/)",
+    re.IGNORECASE,
+)
+_GOOGLE = "gcp.gen_ai"  # Google, by one of its endpoints
 _WRAPPED = 80  # longer ids of OpenAI's Responses API were wrapped by LiteLLM
 
 
@@ -63,6 +72,8 @@ def error(span: Reading, said_status: str) -> tuple[str, str]:
 
 def _finish_word(span: Reading) -> str:
     said = span.x("finish_reason")
+    if enum := _FINISH_ENUM.search(said.lower()):
+        return enum[1]
     if said.startswith("["):
         found = re.search("[A-Za-z_-]+", said)
         return found[0] if found else ""
@@ -115,20 +126,40 @@ def _provider(span: Reading, server: str, model: str) -> str:
     if named in by.frameworks:
         hint = span.x("provider_hint").lower()
         named = by.alias(hint) if hint not in by.frameworks else _maker(span, model)
+    if not named or named in by.frameworks:
+        named = by.aliases.get(by.suffix.sub("", span.x("provider_class").lower()), named)
+    if named == _GOOGLE:
+        named = _google(span, model)
     if named == "openai" and server and not by.nameless.search(server):
         return server
     return named or (by.family(model) if model else "")
 
 
+def _google(span: Reading, model: str) -> str:
+    """Which of Google's endpoints answered, where one word only names the maker."""
+    words = (span.x("system_openinference"), span.x("provider_openinference"), span.x("provider"))
+    known = {span.by.alias(span.by.suffix.sub("", word.strip().lower())) for word in words if word}
+    if "gcp.vertex_ai" in known or model.startswith(("projects/", "publishers/")):
+        return "gcp.vertex_ai"
+    if "gcp.gemini" in known or model.startswith("models/"):
+        return "gcp.gemini"
+    return _GOOGLE
+
+
 def _maker(span: Reading, model: str) -> str:
     """The provider that a model's prefix names (`openai/gpt-4o`, `anthropic:claude-…`)."""
+    if model.startswith("arn:aws"):
+        return "aws.bedrock"
+    if model.startswith(("projects/", "publishers/")):
+        return "gcp.vertex_ai"
     prefix, *rest = re.split("[/:]", model, maxsplit=1)
     return span.by.aliases.get(prefix, "") if rest else ""
 
 
 def _bare(span: Reading, model: str, provider: str) -> str:
     """Without resource path, and without a prefix that only repeats the provider."""
-    model = _MODEL_PATH.sub("", model)
+    while model != (bare := _MODEL_PATH.sub("", model)):
+        model = bare
     prefix, slash, rest = model.partition("/")
     return rest if slash and span.by.aliases.get(prefix.lower(), " ") == provider else model
 

@@ -44,6 +44,7 @@ CANONICAL = (
     "variant",
     *COLUMNS,
     "usage_estimated",
+    "told_calls",
     "cost_claim_usd",
     "cost_claim_source",
     "response_cache",
@@ -53,6 +54,7 @@ CANONICAL = (
 )
 MAX_ID = 256
 _MAX_STILL = 600  # characters of values to remember a kind of span by
+_MOST_TOLD = 10_000
 _MAX_KINDS = 8_000  # of each sort of memory; twice as many at most
 _OTHER: dict[str, Any] = {
     **dict.fromkeys(
@@ -62,7 +64,7 @@ _OTHER: dict[str, Any] = {
     "stream": 0,
 }
 _OTHER_FIGURES: dict[str, Any] = {
-    **dict.fromkeys((*COLUMNS, "cost_claim_usd", "saved_usd", "time_to_first_chunk_ns")),
+    **dict.fromkeys((*COLUMNS, "told_calls", "cost_claim_usd", "saved_usd", "time_to_first_chunk_ns")),
     "response_id": "",
     "cost_claim_source": "",
     "usage_estimated": 0,
@@ -113,14 +115,17 @@ class Interpreter:
         values = said.values
         shape = self.by.shape(said.keys)
         still = tuple([values[position] for position in shape.positions])
-        if sum(map(len, still)) > _MAX_STILL or not all(values[position] for position in shape.its_own):
+        is_alike = not shape.shaped and all(values[position] for position in shape.its_own)
+        if not is_alike or sum(map(len, still)) > _MAX_STILL:
             read = Reading(self.by, shape, said.scope, said.span_name, values)
+            read.searched()
             return self._row(_kind(read, said.status), read, said)
         key = (shape.sort, said.scope, said.span_name, self.by.dialect_of(said.scope, shape.keys), *still)
         if not shape.its_own and not shape.moving_events and not said.anomalies:
             return self._same_row(key, shape, said)
         read = self._base(key, shape, said)
-        return self._row(self._kind_of(read, said.status), read, said)
+        kind = _kind(read, said.status) if read.searched() else self._kind_of(read, said.status)
+        return self._row(kind, read, said)
 
     def _same_row(self, key: tuple[Any, ...], shape: Shape, said: Said) -> tuple[Any, ...]:
         """Of spans that do not even differ in ids and figures."""
@@ -173,7 +178,7 @@ def _words(read: Reading, end: Ending) -> dict[str, Any]:
     entity = read.r("entity")
     columns = {
         "workflow": read.x("workflow") or (entity if read.role == "workflow" else ""),
-        "agent": read.x("agent") or (entity if read.role == "agent" else "") or read.x("node"),
+        "agent": _agent(read, entity),
         "prompt": read.x("prompt"),
         "prompt_version": read.x("prompt_version"),
         "variant": _variant(read),
@@ -186,8 +191,8 @@ def _words(read: Reading, end: Ending) -> dict[str, Any]:
     who = names(read, end.status)
     return columns | {
         "dialect": read.dialect,
-        "role": read.role,
-        "operation": read.operation,
+        "role": "other" if _only_counts(read) else read.role,
+        "operation": "count_tokens" if _only_counts(read) else read.operation,
         "provider": who.provider,
         "request_model": who.request_model,
         "response_model": who.response_model,
@@ -195,7 +200,7 @@ def _words(read: Reading, end: Ending) -> dict[str, Any]:
         "service_tier": read.x("service_tier").lower(),
         "stream": int(end.is_stream),
         "finish_reason": end.finish_reason,
-        "tool": (read.x("tool") or entity or read.name) if read.role == "tool" else "",
+        "tool": _tool_name(read, read.x("tool") or entity or read.name) if read.role == "tool" else "",
         "response_cache": _response_cache(read),
     }
 
@@ -203,6 +208,8 @@ def _words(read: Reading, end: Ending) -> dict[str, Any]:
 def _figures(read: Reading, kind: _Kind, said: Said, anomalies: list[str]) -> dict[str, Any]:
     """Counts, costs and times of a span about GenAI, and the provider's id of a call."""
     provider = kind.words["provider"]
+    if kind.words["operation"] == "count_tokens":
+        return _OTHER_FIGURES
     amount, source = claim(read, provider, anomalies)
     columns = tokens(read, provider, kind.end, anomalies)
     columns["cost_claim_usd"], columns["cost_claim_source"] = amount, source
@@ -213,7 +220,60 @@ def _figures(read: Reading, kind: _Kind, said: Said, anomalies: list[str]) -> di
         columns["time_to_first_chunk_ns"] = first_chunk_ns(
             read, kind.end.is_stream, said.started_at_ns, said.duration_ns
         )
+    if read.by_shape:
+        anomalies.append("found_by:shape")
+    _fill_images(read, columns, kind.words)
+    columns["told_calls"] = _told_calls(read, kind, columns)
+    is_blank = columns["input_tokens"] is None and columns["output_tokens"] is None and amount is None
+    is_blank &= not columns["response_id"] and columns["time_to_first_chunk_ns"] is None
+    if read.is_call and is_blank and kind.end.finish_reason == "error" and kind.end.status != "error":
+        columns |= {"status": "error", "error_type": kind.end.error_type or "error"}
     return columns
+
+
+def _fill_images(read: Reading, columns: dict[str, Any], words: Mapping[str, Any]) -> None:
+    """An image model puts out images, also when its usage does not say of what kind the output is."""
+    output = columns["output_tokens"]
+    if not output or columns["image_output_tokens"] is not None or columns["audio_output_tokens"] is not None:
+        return
+    if read.by.makes_images((words["response_model"] or words["request_model"]).lower()):
+        columns["image_output_tokens"] = output - (columns["reasoning_output_tokens"] or 0)
+
+
+def _told_calls(read: Reading, kind: _Kind, columns: dict[str, Any]) -> int | None:
+    """Of how many calls a span tells: None for one, 0 for a call that shows neither answer, usage nor id."""
+    if not read.is_call:
+        text = read.x("told_calls")
+        return int(text) if text.isdecimal() and 0 < int(text) < _MOST_TOLD else None
+    shows = (
+        columns["input_tokens"] is not None
+        or columns["output_tokens"] is not None
+        or columns["response_id"]
+        or columns["cost_claim_usd"] is not None
+        or columns["time_to_first_chunk_ns"] is not None
+        or kind.end.finish_reason
+        or kind.end.is_stream
+        or kind.end.status == "error"
+        or kind.words["tools_requested"]
+        or read.r("answer")
+        or read.r("output_messages")
+        or (read.r("output") and not read.case("answers_apart"))
+    )
+    return None if shows else 0
+
+
+def _only_counts(read: Reading) -> bool:
+    """Whether the answer is a count of tokens, which is no call of a model."""
+    return read.is_call and read.fact("output", "object") == "response.input_tokens"
+
+
+def _agent(read: Reading, entity: str) -> str:
+    said = read.x("agent") or (entity if read.role == "agent" else "") or read.x("node")
+    return "" if said in read.by.sets["placeholder_agents"] and read.role != "agent" else said
+
+
+def _tool_name(read: Reading, said: str) -> str:
+    return said.partition("-")[2] or said if read.is_genai and read.case("plugin_tools") else said
 
 
 def _ids(read: Reading, anomalies: list[str]) -> dict[str, Any]:
@@ -221,10 +281,14 @@ def _ids(read: Reading, anomalies: list[str]) -> dict[str, Any]:
     correlation = read.x("correlation_id")
     if correlation.startswith('["'):
         correlation = next((value for value in as_list(correlation) if isinstance(value, str)), "")
+    conversation = read.x("conversation_id") or (read.x("bare_conversation_id") if read.is_genai else "")
+    user = read.x("user_id") or (read.x("bare_user_id") if read.is_genai else "")
+    if conversation.startswith("resp_"):
+        conversation = ""  # OpenAI's id of the answer before: another one with each turn
     return {
-        "conversation_id": _id("conversation_id", read.x("conversation_id"), anomalies),
+        "conversation_id": _id("conversation_id", conversation, anomalies),
         "message_id": _id("message_id", read.x("message_id"), anomalies),
-        "user_id": _id("user_id", read.x("user_id"), anomalies),
+        "user_id": _id("user_id", user, anomalies),
         "correlation_id": _id("correlation_id", correlation, anomalies),
     }
 

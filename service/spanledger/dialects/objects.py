@@ -59,6 +59,8 @@ def _walk(known: dict[str, _Node], value: Mapping[str, Any], found: dict[str, _H
         node = known.get(key)
         if node is None:
             continue
+        if isinstance(inner, list) and inner and isinstance(inner[0], dict) and "modality" in inner[0]:
+            inner = _by_modality(inner)
         while isinstance(inner, list):
             node = node.members.get(_FIRST, _NOTHING)
             inner = inner[0] if inner and node is not _NOTHING else None
@@ -67,6 +69,15 @@ def _walk(known: dict[str, _Node], value: Mapping[str, Any], found: dict[str, _H
         elif node.hits and (text := scalar(inner)):
             for rank, fact in node.hits:
                 _keep(found, fact, rank, text)
+
+
+def _by_modality(counts: list[Any]) -> dict[str, Any]:
+    """Google's counts by kind of content: [{modality: IMAGE, tokenCount: 1290}] → {image: 1290}."""
+    return {
+        str(one.get("modality")).rsplit(".", 1)[-1].lower(): one.get("tokenCount", one.get("token_count"))
+        for one in counts
+        if isinstance(one, dict)
+    }
 
 
 def _keep(found: dict[str, _Hit], fact: str, rank: int, text: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from spanledger import resources
+from spanledger.dialects.shapes import INPUT_WORDS, MAX_TEXT, OUTPUT_WORDS, REQUEST_WORDS, SHAPE
 
 RESOURCE = "resource:"  # facts of the resource
 EVENT = "event:"  # facts of the span's events
@@ -23,9 +24,11 @@ _PLAIN = (
     *("Timestamp", "TraceId", "SpanId", "ParentSpanId", "SpanName", "ServiceName", "ScopeName", "Duration"),
     *("Tenant", "Batch", "ReceivedAt"),
 )
+_USAGE = ("input_tokens", "output_tokens", "usage_object")  # fields of usage in places that tables name
+_COUNT_ENDINGS = ("tokens", "Tokens", "token_count", "TokenCount")  # of keys that hold one count
 _VIEW_HEADER = """\
 -- genai_spans_mv: every span lands in genai_spans with the attributes that clickhouse/dialects names (column facts);
--- settlement reads what they mean (ledger/interpret.py) and writes the row again, in canonical names.
+-- settlement reads what they mean (dialects/interpreter.py) and writes the row again, in canonical names.
 -- Generated from clickhouse/dialects by `python -m spanledger.dialects.tables`; do not edit.
 CREATE MATERIALIZED VIEW IF NOT EXISTS genai_spans_mv TO genai_spans AS
 """
@@ -105,13 +108,24 @@ def view_sql() -> str:
 def facts_sql(source: str) -> str:
     """The SELECT from raw spans (`source`: a table, or a sub-query in brackets) to rows of genai_spans with facts."""
     known = tables()
-    exact = ", ".join(_quote(key) for key in known.keys if "*" not in key)
+    exact = ", ".join(_quote(key) for key in known.keys if "*" not in key and not key.startswith(EVENT))
+    in_events = ", ".join(_quote(key[len(EVENT) :]) for key in known.keys if key.startswith(EVENT))
+    usage = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in _USAGE and "*" not in key)
+    words = ", ".join(map(_quote, (*INPUT_WORDS, *OUTPUT_WORDS)))
+    # A count by its key's ending, or a text in which usage may stand; only spans without a known count are searched.
+    looks = " OR ".join(f"endsWith(k, {_quote(ending)})" for ending in _COUNT_ENDINGS)
+    asked = ", ".join(map(_quote, REQUEST_WORDS))
+    looks += (
+        f" OR (length(v) BETWEEN 20 AND {MAX_TEXT} AND NOT startsWith(k, 'input') AND NOT multiSearchAny(k, [{asked}])"
+        f" AND multiSearchAny(v, [{words}]))"
+    )
     patterns = _quote("|".join(known.key_patterns))
     # Few keys begin like a pattern, and comparing beginnings is cheap.
     beginnings = " OR ".join(f"startsWith(k, {_quote(b)})" for b in sorted(set(map(_beginning, known.key_patterns))))
     idle = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in known.idle and "*" not in key)
     of_resource = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in known.resource_fields)
     plain = ", ".join(_PLAIN)
+    of_event = "(" + re.sub(r"\bv\b", "e.2", re.sub(r"\bk\b", "e.1", looks)) + ")"
     # In steps, each a sub-query: a name that stands for an expression would be analysed anew wherever it is used.
     return f"""\
 SELECT
@@ -142,6 +156,8 @@ FROM
                 arrayZip(mapKeys(of_span)::Array(String), mapValues(of_span)),
                 arrayMap((k, v) -> (concat('{RESOURCE}', k), v),
                     mapKeys(of_resource)::Array(String), mapValues(of_resource)),
+                arrayMap((k, v) -> (concat('{SHAPE}', k), v), mapKeys(of_shape)::Array(String), mapValues(of_shape)),
+                of_events,
                 if(empty(event_names), [], arrayFilter(e -> e.2 != '', [
                     ('{EVENT}exception.type',
                         Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type']),
@@ -160,6 +176,15 @@ FROM
                 mapFilter((k, v) -> v NOT IN ('', 'None', 'null') AND (k IN [{exact}]
                     OR (({beginnings}) AND match(k, {patterns}))), SpanAttributes) AS of_span,
                 mapFilter((k, v) -> v != '' AND k IN [{of_resource}], ResourceAttributes) AS of_resource,
+                NOT hasAny(mapKeys(SpanAttributes), [{usage}]) AS is_silent,
+                if(is_silent, mapFilter((k, v) -> ({looks}) AND NOT mapContains(of_span, k), SpanAttributes),
+                    CAST(map(), 'Map(LowCardinality(String), String)')) AS of_shape,
+                if(is_silent AND notEmpty(Events.Name), arrayMap(
+                    e -> (concat(if(e.1 IN [{in_events}], '{EVENT}', '{SHAPE}'), e.1), e.2),
+                    arrayFilter(e -> e.2 NOT IN ('', 'None', 'null') AND (e.1 IN [{in_events}] OR {of_event}),
+                        arrayFlatten(arrayMap(
+                            m -> arrayZip(mapKeys(m)::Array(String), mapValues(m)), Events.Attributes)))),
+                    CAST([], 'Array(Tuple(String, String))')) AS of_events,
                 arrayFilter(n -> n IN ('exception', 'gen_ai.choice', '{FIRST_TOKEN}'), Events.Name) AS event_names,
                 transform(lower(replaceOne(StatusCode, 'STATUS_CODE_', '')), ['ok', '1', 'error', '2'],
                     ['ok', 'ok', 'error', 'error'], 'unset') AS status

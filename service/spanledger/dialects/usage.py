@@ -5,7 +5,7 @@ A figure that cannot be counts as unknown and leaves its reason in the anomalies
 
 import math
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from spanledger.dialects.facts import Reading
 from spanledger.dialects.identity import Ending
@@ -65,8 +65,21 @@ def _is_marked(span: Reading) -> bool:
     return span.r("estimated").lower() in ("true", "1")
 
 
+class _Parts(NamedTuple):
+    """Which parts of a call's usage its sender left out of the whole."""
+
+    read: bool = False
+    write: bool = False
+    reasoning: bool = False
+    tool_use: bool = False
+
+
 class _Usage:
-    """Adds up what a span said: input with its cache, output with its reasoning."""
+    """Adds up what a span said: input with its cache and tool use, output with its reasoning.
+
+    Where the sender's words or dialect do not settle what a whole includes, the stated total does: the first reading of
+    the figures that adds up to it is taken.
+    """
 
     def __init__(self, span: Reading, provider: str, end: Ending, anomalies: list[str], said: dict[str, int]) -> None:
         self.span = span
@@ -74,7 +87,7 @@ class _Usage:
         self.end = end
         self.note = anomalies.append
         self.said = said
-        self._source()
+        self.in_words, self.is_raw, self.is_google = self._source()
         is_blank = span.is_call and said.get("input_tokens") == 0 and not said.get("output_tokens")
         if is_blank and end.status != "error":
             self.note("zero:usage")  # no call takes nothing: the sender did not know
@@ -82,31 +95,31 @@ class _Usage:
         self.output = None if is_blank or end.is_unfinished else said.get("output_tokens")
         if end.is_unfinished and span.x("output_tokens"):
             self.note("aborted:output_tokens")
-        self.total = said.get("total_tokens", self.inner_total)
+        # A total of nothing beside counts that are something says nothing.
+        self.total = said.get("total_tokens") or None
         self.read = said.get("cache_read_input_tokens")
         self.write = self._written()
-        self.cache = (self.read or 0) + (self.write or 0)
         self.reasoning = said.get("reasoning_output_tokens")
+        self.tool_use = said.get("tool_use_input_tokens") or 0
+        self.is_uncertain = False
         # Langfuse's own words leave out every part named beside them, unless the total says otherwise.
         self.is_apart = self.in_words and (
             self.total is None or self.input is None or self.total != self.input + (self.output or 0)
         )
+        self._settle_input_of_total()
 
-    def _source(self) -> None:
-        """Where the input stands: an attribute, a usage object, or the usage within an answer; and in which words."""
-        self.inner_total: int | None = None
-        self.in_words = self.is_raw = False
-        if self.span.r("input_tokens"):
-            return
-        in_usage = bool(self.span.fact("usage", "input") or self.span.fact("usage", "input_word"))
+    def _source(self) -> tuple[bool, bool, bool]:
+        """Whether the input stands in Langfuse's own words, in Anthropic's or Bedrock's own usage, or in Google's."""
+        span = self.span
+        if span.r("input_tokens"):
+            return False, False, False
+        in_usage = bool(span.fact("usage", "input") or span.fact("usage", "input_word"))
         where, inner = ("usage", "") if in_usage else ("output", "usage.")
-        is_plain = self.span.fact(where, inner + "input") != ""
-        self.in_words = not is_plain and (in_usage or self.span.fact(where, inner + "input_word") != "")
-        total = self.span.fact(where, inner + "total")
-        if total and (figure := number(total)) is not None and 0 <= figure <= MAX_COUNT:
-            self.inner_total = int(figure)
+        is_plain = span.fact(where, inner + "input") != ""
+        in_words = not is_plain and (in_usage or span.fact(where, inner + "input_word") != "")
         # Anthropic's and Bedrock's own usage has no total, and its input leaves out the cache.
-        self.is_raw = is_plain and not total and self.span.fact(where, inner + "raw_cache") != ""
+        is_raw = is_plain and not span.fact(where, inner + "total") and span.fact(where, inner + "raw_cache") != ""
+        return in_words, is_raw, is_plain and span.fact(where, inner + "google") != ""
 
     def _written(self) -> int | None:
         """Anthropic's writes are told apart by how long they last, in some libraries only so."""
@@ -116,14 +129,26 @@ class _Usage:
             return (short or 0) + (long or 0)
         return write
 
+    def _settle_input_of_total(self) -> None:
+        """A count that stands only in the total: the rest of it, when the other whole is known."""
+        if self.total is None or self.end.is_unfinished or self.span.role != "inference":
+            return
+        if self.input is None and self.output is not None and self.total > self.output:
+            self.input, self.is_uncertain = self.total - self.output, bool(self.reasoning or self.tool_use)
+            self.note("inferred:input_tokens")
+        elif self.output is None and self.input is not None and self.total > self.input:
+            self.output, self.is_uncertain = self.total - self.input, bool(self.read or self.write or self.tool_use)
+            self.note("inferred:output_tokens")
+
     def columns(self) -> dict[str, Any]:
-        whole_input, whole_output = self._whole_input(), self._whole_output()
+        beside = self._beside()
+        whole_input, whole_output = self._wholes(beside)
         read = self._part(self.read, whole_input, "cache_read>input")
         room = None if whole_input is None else whole_input - (read or 0)
         write = self._part(self.write, room, "cache_write>input")
         long = self._part(self.said.get("cache_write_1h_input_tokens"), write, "cache_write_1h>cache_write")
         reasoning = self._part(self.reasoning, whole_output, "reasoning>output")
-        self._check_total(whole_input, whole_output)
+        image_output = self.said.get("image_output_tokens")
         is_guess = whole_input is not None and self.end.is_stream and self.span.case("usage_estimated", self.provider)
         return {
             "input_tokens": whole_input,
@@ -132,47 +157,110 @@ class _Usage:
             "cache_write_1h_input_tokens": long,
             "output_tokens": whole_output,
             "reasoning_output_tokens": reasoning,
-            **{name: self.said.get(name) for name in COLUMNS[6:]},
-            "usage_estimated": int(is_guess or _is_marked(self.span)),
+            **{name: self.said.get(name) for name in COLUMNS[6:9]},
+            "image_output_tokens": self._part(image_output, whole_output, "image_output>output"),
+            "usage_estimated": int(is_guess or self.is_uncertain or _is_marked(self.span)),
         }
 
-    def _whole_input(self) -> int | None:
-        if self.input is None:
-            return None
-        excludes = self.is_apart or self.is_raw or self.span.case("input_excludes_cache", self.provider)
-        if not excludes and self.cache:
-            is_beyond = self.cache > self.input and self.provider in self.span.by.sets["additive_providers"]
-            if is_beyond or self.total == self.input + (self.output or 0) + self.cache:
-                excludes = True
-                self.note("inferred:input_excludes_cache")
-        audio = self.said.get("audio_input_tokens", 0) if self.is_apart else 0
-        return self.input + (self.cache if excludes else 0) + audio
+    def _beside(self) -> _Parts:
+        """Which parts stand beside the wholes."""
+        cache = (self.read or 0) + (self.write or 0)
+        if self.is_apart or self.is_raw or self.span.case("input_excludes_cache", self.provider):
+            known = _Parts(bool(self.read), bool(self.write), self.is_apart and bool(self.reasoning))
+            return known._replace(tool_use=bool(self.tool_use))
+        if self.is_google:
+            return _Parts(reasoning=bool(self.reasoning), tool_use=bool(self.tool_use))
+        if self.input is None or self.output is None:
+            return _Parts()
+        if self.total is not None and (fitting := self._fitting()) is not None:
+            return fitting
+        additive = self.provider in self.span.by.sets["additive_providers"]
+        thoughts = self.provider in self.span.by.sets["thoughts_beside_output"]
+        found = _Parts(
+            read=bool(self.read) and additive and cache > self.input,
+            write=bool(self.write) and additive and cache > self.input,
+            reasoning=thoughts and (self.reasoning or 0) > self.output,
+            tool_use=bool(self.tool_use),
+        )
+        self._note_inferred(found)
+        return found
 
-    def _whole_output(self) -> int | None:
-        if self.output is None:
-            return None
-        excludes = self.is_apart
-        if not excludes and self.reasoning and self.input is not None:
-            is_beyond = self.reasoning > self.output and self.provider in self.span.by.sets["thoughts_beside_output"]
-            if is_beyond or self.total == self.input + self.output + self.reasoning:
-                excludes = True
-                self.note("inferred:output_excludes_reasoning")
-        audio = self.said.get("audio_output_tokens", 0) if self.is_apart else 0
-        return self.output + ((self.reasoning or 0) if excludes else 0) + audio
+    def _fitting(self) -> _Parts | None:
+        """The reading of the figures that adds up to the stated total; None for none. Those that leave out less come
+        first."""
+        either = (False, True)
+        readings = [
+            _Parts(read, write, reasoning, tool_use)
+            for tool_use in (either if self.tool_use else (False,))
+            for reasoning in (either if self.reasoning else (False,))
+            for read, write in ((False, False), (True, True), (False, True), (True, False))
+            if (self.read or not read) and (self.write or not write)
+        ]
+        for reading in readings:
+            if self._sum(reading) == self.total:
+                self._note_inferred(reading)
+                return reading
+        return None
+
+    def _sum(self, beside: _Parts) -> int:
+        whole_input, whole_output = self._wholes(beside, with_rest=False)
+        return (whole_input or 0) + (whole_output or 0)
+
+    def _note_inferred(self, beside: _Parts) -> None:
+        if beside.read or beside.write:
+            self.note("inferred:input_excludes_cache")
+        if beside.reasoning:
+            self.note("inferred:output_excludes_reasoning")
+
+    def _wholes(self, beside: _Parts, with_rest: bool = True) -> tuple[int | None, int | None]:
+        """Input and output with everything that belongs to them."""
+        if self.input is None and self.output is None:
+            return None, None
+        added = (self.read or 0) * beside.read + (self.write or 0) * beside.write + self.tool_use * beside.tool_use
+        thoughts = (self.reasoning or 0) * beside.reasoning
+        audio_in = self.said.get("audio_input_tokens", 0) if self.is_apart else 0
+        audio_out = self.said.get("audio_output_tokens", 0) if self.is_apart else 0
+        whole_input = None if self.input is None else self.input + added + audio_in
+        whole_output = None if self.output is None else self.output + thoughts + audio_out
+        if not with_rest or self.total is None or self.input is None or self.end.is_unfinished:
+            return whole_input, whole_output
+        return self._with_rest(whole_input or 0, whole_output)
+
+    def _with_rest(self, whole_input: int, whole_output: int | None) -> tuple[int, int | None]:
+        """What a total says beyond both wholes: Google's thoughts, or what its server-side tools read."""
+        total, plain = self.total or 0, (self.input or 0) + (self.output or 0)
+        if total in {whole_input + (whole_output or 0), plain, whole_input + (self.output or 0)}:
+            return whole_input, whole_output
+        if (self.input or 0) + (whole_output or 0) == total:
+            return whole_input, whole_output
+        rest = total - whole_input - (whole_output or 0)
+        if rest > 0 and whole_output is not None and self.provider in self.span.by.sets["thoughts_beside_output"]:
+            if self.reasoning is None:
+                # Nothing tells thoughts from what tools read; thoughts are far the more frequent.
+                self.note("inferred:thoughts")
+                self.is_uncertain, self.reasoning = True, rest
+                return whole_input, whole_output + rest
+            thoughts = self._thoughts_beside(rest, whole_output)
+            if not self.tool_use:
+                self.note("inferred:tool_use")
+                return whole_input + rest - thoughts, whole_output + thoughts
+        self.note("contradiction:total_tokens")
+        self.is_uncertain = True
+        return whole_input, whole_output
+
+    def _thoughts_beside(self, rest: int, whole_output: int) -> int:
+        """Of Google, thoughts stand beside the candidates when the rest has room for them and they are not in yet."""
+        thoughts = self.reasoning or 0
+        is_in = whole_output != self.output
+        return 0 if is_in or thoughts > rest else thoughts
 
     def _part(self, part: int | None, whole: int | None, name: str) -> int | None:
         """A part larger than its whole is no part: it counts as unknown, the whole stays."""
         if part is not None and whole is not None and part > whole:
             self.note("contradiction:" + name)
+            self.is_uncertain = True
             return None
         return part
-
-    def _check_total(self, whole_input: int | None, whole_output: int | None) -> None:
-        if self.total is None or self.input is None or whole_input is None or self.end.is_unfinished:
-            return
-        sums = {a + (b or 0) for a in (self.input, whole_input) for b in (self.output, whole_output)}
-        if self.total not in sums:
-            self.note("contradiction:total_tokens")
 
 
 def saved(span: Reading) -> Decimal | None:

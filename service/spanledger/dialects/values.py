@@ -111,6 +111,11 @@ def parts(message: Any) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
+def member(value: Any, name: str) -> Any:
+    """A member of an object; None where there is none."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
 def scalar(found: Any) -> str:
     """A text, number or truth value as text; '' for anything else."""
     if isinstance(found, str):

@@ -23,7 +23,7 @@ _COMPARED = ("parent_span_id", "started_at_ns", "duration_ns", "service", "scope
 _WITHIN = "{0} >= {{start:DateTime64(9)}} AND {0} < {{end:DateTime64(9)}}"
 
 # What the view leaves to the table's defaults.
-_COUNTS = (*(c for c in CANONICAL if c.endswith("_tokens")), "time_to_first_chunk_ns")
+_COUNTS = (*(c for c in CANONICAL if c.endswith("_tokens")), "time_to_first_chunk_ns", "told_calls")
 _EMPTY = ", ".join(
     "CAST(NULL, 'Nullable(Int64)') AS " + name
     if name in _COUNTS

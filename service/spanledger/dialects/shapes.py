@@ -1,0 +1,225 @@
+"""Finds token usage where no table names it: usage-shaped objects in JSON, Python's or Pydantic's repr(), flat keys.
+
+Conservative on purpose. An object counts as usage only when its members are whole numbers under the words of one
+provider (OpenAI, Anthropic, Google, Bedrock, Cohere, Mistral) for input and for output or total. When several different
+usages stand in one span, only a sum of the others counts; otherwise nothing does, and the call stays unpriced.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from spanledger.dialects.values import as_object, unquoted
+
+SHAPE = "shape:"  # facts that the view keeps because of their shape, by their attribute key
+# Words for input tokens, for output tokens and for both, as providers and libraries write them.
+INPUT_WORDS = (
+    *("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count", "promptTokenCount"),
+    *("input_token_count", "inputTokenCount"),
+)
+OUTPUT_WORDS = (
+    *("completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidates_token_count"),
+    *("candidatesTokenCount", "output_token_count", "outputTokenCount"),
+)
+TOTAL_WORDS = ("total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
+# Parts of keys under which a request stands: the usage within it belongs to the calls before.
+REQUEST_WORDS = ("input.value", "inputs", "request", "prompt", "messages", "component.input", "history", "context")
+MAX_TEXT = 200_000  # characters of a value that are worth searching
+_MAX_DEPTH = 12
+_MAX_NODES = 20_000
+_MAX_LITERAL = 6_000
+_WORD = re.compile("|".join((*INPUT_WORDS, *OUTPUT_WORDS)))
+_ENUM = re.compile(r"<[\w.]+: ([^<>]{1,80})>")
+_MODEL_IN_REPR = re.compile(r"""['"]?\bmodel(?:_name|_version)?['"]?\s*[:=]\s*['"]([^'"\s]{1,100})['"]""")
+_OWNERS = ("model", "modelVersion", "model_version", "model_name", "id", "modelId")
+
+
+class Found(NamedTuple):
+    """A usage object and the object around it (model, id), which may be the usage alone."""
+
+    usage: Mapping[str, Any]
+    owner: Mapping[str, Any]
+
+
+def is_usage(value: Any) -> bool:
+    """Whether an object looks like the token usage of a call."""
+    if not isinstance(value, Mapping):
+        return False
+    has_input, has_output, has_total = (
+        any(_is_count(value.get(word)) for word in words) for words in (INPUT_WORDS, OUTPUT_WORDS, TOTAL_WORDS)
+    )
+    return has_input and (has_output or has_total)
+
+
+def _is_count(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.isdecimal()
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value == int(value)
+
+
+def mentions_usage(text: str) -> bool:
+    """Whether a text is worth searching."""
+    return len(text) <= MAX_TEXT and _WORD.search(text) is not None
+
+
+def find(facts: Mapping[str, str]) -> Found | None:
+    """The usage that values say together (attribute key → text); None for none, or for several that disagree."""
+    found: list[Found] = []
+    flat = _nested({key: text for key, text in facts.items() if len(text) < 40})
+    found += _in_value(flat)
+    for text in facts.values():
+        if len(text) >= 20 and mentions_usage(text):
+            found += _in_text(text)
+    return _only(found)
+
+
+def _only(found: list[Found]) -> Found | None:
+    distinct = {_figures(one.usage): one for one in sorted(found, key=lambda one: len(one.usage) + len(one.owner))}
+    if len(distinct) <= 1:
+        return next(iter(distinct.values()), None)
+    # One of them may be the sum of the others: a loop and its steps.
+    whole = max(distinct)
+    parts = [figures for figures in distinct if figures != whole]
+    if all(sum(part[n] for part in parts) == whole[n] for n in (0, 1)):
+        return distinct[whole]
+    return None
+
+
+def _figures(usage: Mapping[str, Any]) -> tuple[int, int]:
+    def first(words: tuple[str, ...]) -> int:
+        return next((int(usage[word]) for word in words if _is_count(usage.get(word))), 0)
+
+    return first(INPUT_WORDS), first(OUTPUT_WORDS)
+
+
+def _in_text(text: str) -> Iterator[Found]:
+    value = _parsed(text)
+    if value is not None:
+        yield from _in_value(value)
+        return
+    yield from _in_repr(text)
+
+
+def _parsed(text: str) -> Any:
+    text = unquoted(text)
+    if text.startswith("["):
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return None
+    return as_object(text)
+
+
+def _in_value(root: Any) -> Iterator[Found]:
+    """Usage objects in a parsed value, and in texts within it."""
+    stack: list[tuple[Any, Mapping[str, Any], int]] = [(root, {}, 0)]
+    nodes = 0
+    while stack and nodes < _MAX_NODES:
+        value, owner, depth = stack.pop()
+        nodes += 1
+        if isinstance(value, Mapping):
+            if is_usage(value):
+                yield Found(value, owner if _is_owner(owner) else {})
+                continue
+            around = value if _is_owner(value) or not owner else owner
+            if depth < _MAX_DEPTH:
+                stack += [(inner, around, depth + 1) for inner in value.values()]
+        elif isinstance(value, list):
+            if depth < _MAX_DEPTH:
+                stack += [(inner, owner, depth + 1) for inner in value]
+        elif isinstance(value, str) and len(value) >= 20 and mentions_usage(value):
+            yield from _in_text(value)
+
+
+def _is_owner(value: Mapping[str, Any]) -> bool:
+    return any(isinstance(value.get(name), str) for name in _OWNERS)
+
+
+def _in_repr(text: str) -> Iterator[Found]:
+    """Usage in the repr() of Python objects: `Usage(prompt_tokens=3, …)`, `{'prompt_tokens': 3, …}`."""
+    reached = 0
+    for match in _WORD.finditer(text):
+        if match.start() < reached:
+            continue
+        literal = _around(text, match.start())
+        if literal is None:
+            continue
+        start, end = literal
+        value = _literal(text[start:end])
+        if is_usage(value):
+            reached = end
+            models = _MODEL_IN_REPR.findall(text)
+            yield Found(value, {"model": models[0]} if models and len(set(models)) == 1 else {})
+
+
+def _around(text: str, position: int) -> tuple[int, int] | None:
+    """The innermost call or dict literal around a position."""
+    depth, start = 0, position
+    while start > 0 and position - start < _MAX_LITERAL:
+        start -= 1
+        if text[start] in ")}":
+            depth += 1
+        elif text[start] in "({":
+            if depth == 0:
+                break
+            depth -= 1
+    else:
+        return None
+    end, depth = start, 0
+    while end < len(text) and end - start < _MAX_LITERAL:
+        if text[end] in "({":
+            depth += 1
+        elif text[end] in ")}":
+            depth -= 1
+            if depth == 0:
+                break
+        end += 1
+    else:
+        return None
+    if text[start] == "(":
+        while start > 0 and (text[start - 1].isalnum() or text[start - 1] in "_."):
+            start -= 1
+    return start, end + 1
+
+
+def _literal(text: str) -> Any:
+    try:
+        return _value(ast.parse(_ENUM.sub(r"\1", text).replace("\\n", " "), mode="eval").body)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
+def _value(node: ast.expr) -> Any:
+    """A literal, or a call with keywords as an object; names and what else there may be as None."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Dict):
+        return {
+            key.value: _value(value)
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant)
+        }
+    if isinstance(node, ast.Call):
+        return {keyword.arg: _value(keyword.value) for keyword in node.keywords if keyword.arg}
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_value(item) for item in node.elts]
+    return None
+
+
+def _nested(flat: Mapping[str, str]) -> dict[str, Any]:
+    """Objects of keys with dots: `a.usage.prompt_tokens` → {a: {usage: {prompt_tokens: …}}}."""
+    root: dict[str, Any] = {}
+    for key, text in flat.items():
+        *path, last = key.split(".")
+        place = root
+        for step in path:
+            inner = place.setdefault(step, {})
+            if not isinstance(inner, dict):
+                break
+            place = inner
+        else:
+            place.setdefault(last, text)
+    return root

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
+from spanledger.ingest.http2 import Http2AwareHandler, Relays
+
 _SILENT_S = 1.0  # a connection that spoke within it is not closed, unless the bound is far behind
 _BEYOND = 8  # one eighth more than the bound, and no fewer than so many, may be present for a moment
 
@@ -74,10 +76,15 @@ def _close_soon(peer: Peer) -> None:
 class BoundedServer(web.Server):
     """An aiohttp server with a `Crowd`. Where all are busy one more is let in, and `overfull` says so."""
 
-    def __init__(self, handle: Handle, most: int, **options: Any) -> None:
+    def __init__(self, handle: Handle, most: int, grpc_address: str = "", **options: Any) -> None:
+        """`grpc_address`: where a client that speaks HTTP/2 is connected to; empty: nowhere, and it is told so."""
         super().__init__(self._note, logger=_protocol_log, **options)
         self._handle = handle
+        self._relays = Relays(grpc_address)
         self._crowd = Crowd(most)
+
+    def __call__(self) -> web.RequestHandler:
+        return Http2AwareHandler(self, self._relays, loop=self._loop, **self._kwargs)
 
     @property
     def overfull(self) -> bool:

@@ -62,6 +62,7 @@ class HttpDoor:
         bounds: Bounds = Bounds(),
         cors_origin: str = "",
         hosts: Hosts | None = None,
+        grpc_address: str = "",
     ) -> None:
         self._door = door
         self._sync = sync
@@ -74,6 +75,7 @@ class HttpDoor:
         self.server = BoundedServer(
             self._handle,
             bounds.max_connections,
+            grpc_address,
             keepalive_timeout=bounds.idle_timeout_s,
             auto_decompress=False,
             access_log=None,

@@ -87,7 +87,16 @@ class Worker:
         limits = Limits(Quota(**self._config.quota))
         senders = self._senders()
         bounds = Bounds(max_connections=open_files.connections(Bounds.max_connections, _FILES_OF_THE_DOOR))
-        http = HttpDoor(self._door, sync, limits, senders, bounds, self._config.cors_origin, self._hosts())
+        http = HttpDoor(
+            self._door,
+            sync,
+            limits,
+            senders,
+            bounds,
+            self._config.cors_origin,
+            self._hosts(),
+            self._config.grpc_address,
+        )
         loop = asyncio.get_running_loop()
         servers = [
             await loop.create_server(http.server, sock=socket.socket(fileno=fd), backlog=1024)

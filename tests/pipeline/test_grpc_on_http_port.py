@@ -1,0 +1,39 @@
+"""A gRPC exporter that is pointed at the OTLP/HTTP port, as many SDKs are by default."""
+
+from pathlib import Path
+
+import grpc
+import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from otlp_make import trace_request
+from system import WITHOUT_CHAT, System, free_port
+
+
+def test_it_reaches_the_books(tmp_path: Path) -> None:
+    system = System(tmp_path / "data", roles=WITHOUT_CHAT, otlp_grpc_port=free_port()).start()
+    exporter = OTLPSpanExporter(endpoint=f"http://127.0.0.1:{system.otlp_port}", insecure=True)
+    provider = TracerProvider(resource=Resource({"service.name": "default-exporter"}))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.conversation.id": "g"}
+    usage = {"gen_ai.usage.input_tokens": 11, "gen_ai.usage.output_tokens": 5}
+    for _ in range(3):
+        with provider.get_tracer("t").start_as_current_span("chat", attributes={**attributes, **usage}):
+            pass
+    provider.shutdown()
+    system.post("/v1/flush", {})
+    assert system.get("conversations", "g")["usage"]["total_tokens"] == 48
+    assert system.request("POST", "/v1/traces", b"", system.otlp_port, Content_Type="application/json")[0] == 200
+    assert system.stop() == 0
+
+
+def test_without_a_grpc_listener_the_client_is_told_which_setting_to_use(tmp_path: Path) -> None:
+    system = System(tmp_path / "data", roles=WITHOUT_CHAT).start()
+    with grpc.insecure_channel(f"127.0.0.1:{system.otlp_port}") as channel, pytest.raises(grpc.RpcError) as refused:
+        TraceServiceStub(channel).Export(trace_request({"name": "x"}), timeout=20)
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" in str(refused.value)
+    assert system.stop() == 0

@@ -1,7 +1,7 @@
 """What every page has: its templates, its headers, the API behind it, and its address as state."""
 
 import hashlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import spanledger
 from spanledger.access import LOCAL
-from spanledger.errors import SpanledgerError
+from spanledger.errors import Refused, SpanledgerError
 from spanledger.telemetry import ids
 from spanledger.web import charts, session, shown
 from spanledger.web.api_client import Api
+from spanledger.web.ranges import Range
 
 STATIC = Path(__file__).parent / "static"
 CSP = (
@@ -72,6 +73,11 @@ class Page:
         """Whether a script asks for a part of the page."""
         return self.request.headers.get("hx-request") == "true"
 
+    def check_form(self, csrf: str) -> None:
+        """Raises Refused for a form that is not from a page of this console."""
+        if not session.is_own_form(self.request, csrf):
+            raise Refused("this form is too old or comes from elsewhere; open the page again")
+
     def error(self, error: SpanledgerError) -> HTMLResponse:
         correlation_id = ids.current().correlation_id
         return self.render(
@@ -83,7 +89,30 @@ class Page:
         params = [(name, value) for name, value in self.query.multi_items() if name not in changes]
         return self.request.url.path + _query(params + list(_pairs(changes)))
 
+    def with_(self, name: str, value: str) -> str:
+        """This address with one more filter."""
+        if value in self.query.getlist(name):
+            return self.address(cursor=None)
+        return self.address(cursor=None, **{name: [*self.query.getlist(name), value]})
 
+    def without(self, name: str, value: str) -> str:
+        """This address with one filter less."""
+        left = [one for one in self.query.getlist(name) if one != value]
+        return self.address(**{"cursor": None, name: left, **({"attr": None} if name.startswith("attr.") else {})})
+
+    @staticmethod
+    def key(group: Mapping[str, Any], by: Sequence[str]) -> tuple[str, ...]:
+        """The values of a group's dimensions."""
+        return tuple(group[name] for name in by)
+
+    def explain_filter(self, range_: Range, only: Mapping[str, Any]) -> str:
+        """What explains the total of a filter: the same dimensions in the same window, where the books have them."""
+        if any(name not in EXPLAINED for name in only):
+            return self.address()
+        return explain(range_.window, **(only or {"tenant": self.principal.tenant}))
+
+
+EXPLAINED = frozenset({"user", "conversation", "message", "trace", "model", "provider", "workflow", "agent", "service"})
 PageOf = Annotated[Page, Depends(Page)]
 
 

@@ -1,0 +1,51 @@
+"""`/budgets`: limits, what is used of them and at which pace, and who was refused."""
+
+from typing import Annotated, Any
+
+from fastapi import Form
+from fastapi.responses import RedirectResponse, Response
+
+from spanledger.access.limits import ACTIONS, MEASURES, SCOPES
+from spanledger.web.page import PageOf, page_router
+
+router = page_router()
+
+
+@router.get("/budgets")
+async def budgets(page: PageOf) -> Response:
+    limits, refusals = await page.api.all(
+        page.api.get("limits"), page.api.maybe("audit-log", params={"action": "limit.exceed", "limit": 20})
+    )
+    return page.render(
+        "budgets.html",
+        title="Budgets",
+        limits=limits["items"],
+        refusals=(refusals or {}).get("items", []),
+        scopes=SCOPES,
+        actions=ACTIONS,
+        measures=MEASURES,
+    )
+
+
+@router.post("/budgets")
+async def put(
+    page: PageOf,
+    name: Annotated[str, Form()],
+    scope: Annotated[str, Form()],
+    measure: Annotated[str, Form()],
+    amount: Annotated[str, Form()],
+    match: Annotated[str, Form()] = "*",
+    action: Annotated[str, Form()] = "block",
+    csrf: Annotated[str, Form()] = "",
+) -> Response:
+    page.check_form(csrf)
+    body: dict[str, Any] = {"scope": scope, "match": match or "*", "action": action, measure: amount.strip()}
+    await page.api.call("PUT", "limits", name, body=body)
+    return RedirectResponse("/budgets", status_code=303)
+
+
+@router.post("/budgets/remove")
+async def remove(page: PageOf, name: Annotated[str, Form()], csrf: Annotated[str, Form()] = "") -> Response:
+    page.check_form(csrf)
+    await page.api.call("DELETE", "limits", name)
+    return RedirectResponse("/budgets", status_code=303)

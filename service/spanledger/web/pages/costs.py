@@ -1,0 +1,64 @@
+"""`/costs`: cost by any two dimensions and time, against the period before."""
+
+from typing import Any
+
+from fastapi.responses import Response
+
+from spanledger.stats.breakdown import DIMENSIONS
+from spanledger.web.page import Page, PageOf, page_router
+from spanledger.web.ranges import Range, range_of
+from spanledger.web.series import series
+
+router = page_router()
+
+ROWS = 100
+OFFERED = tuple(name for name in DIMENSIONS if name != "tenant")
+
+
+@router.get("/costs")
+async def costs(page: PageOf) -> Response:
+    range_ = range_of(page.query, "7d")
+    first = _dimension(page, "by", "model")
+    second = _dimension(page, "and", "")
+    bucket = page.query.get("bucket", "")
+    bucket = bucket if bucket in {"minute", "hour", "day"} else range_.bucket
+    only = {name: values for name in OFFERED if (values := [v for v in page.query.getlist(name) if v])}
+    by = ",".join(dict.fromkeys(name for name in (first, second) if name))
+    asked = {**range_.window, **only}
+    whole, table, before, dearest = await page.api.all(
+        page.api.get("usage", params={**asked, "group_by": first, "bucket": bucket, "limit": ROWS}),
+        page.api.get("usage", params={**asked, "group_by": by, "limit": ROWS}),
+        _before(page, range_, only, by),
+        page.api.maybe("messages", params={**asked, "sort": "-cost", "limit": 10, "totals": "false"}),
+    )
+    return page.render(
+        "costs.html",
+        title="Costs",
+        range=range_,
+        first=first,
+        second=second,
+        bucket=bucket,
+        dimensions=OFFERED,
+        only=only,
+        by=by.split(","),
+        table=table,
+        before=before,
+        before_of=_by_key(before, by.split(",")),
+        dearest=(dearest or {}).get("items", []),
+        series=await series(page.api, range_, whole, first, bucket, only),
+    )
+
+
+def _dimension(page: Page, name: str, default: str) -> str:
+    wanted = page.query.get(name, default)
+    return wanted if wanted in OFFERED else default
+
+
+async def _before(page: Page, range_: Range, only: dict[str, Any], by: str) -> Any:
+    if range_.before is None:
+        return None
+    return await page.api.get("usage", params={**range_.before.window, **only, "group_by": by, "limit": ROWS})
+
+
+def _by_key(answer: Any, by: list[str]) -> dict[tuple[str, ...], Any]:
+    return {tuple(group[name] for name in by): group["usage"] for group in (answer or {}).get("groups", [])}

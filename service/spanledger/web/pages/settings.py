@@ -1,0 +1,67 @@
+"""`/settings`: where spans go in, keys, what is kept, health; and `/keys`, the keyboard."""
+
+from dataclasses import fields
+from typing import Annotated, Any
+
+from fastapi import Form
+from fastapi.responses import RedirectResponse, Response
+
+from spanledger.access.keys import ROLES
+from spanledger.web.page import PageOf, page_router
+
+router = page_router()
+
+_SECRET = frozenset({"clickhouse_url"})
+
+
+@router.get("/settings")
+async def settings(page: PageOf) -> Response:
+    return await _page(page)
+
+
+@router.post("/settings/keys")
+async def create(
+    page: PageOf,
+    role: Annotated[str, Form()],
+    name: Annotated[str, Form()] = "",
+    tenant: Annotated[str, Form()] = "",
+    csrf: Annotated[str, Form()] = "",
+) -> Response:
+    """The answer shows the key, once: it is in no address and no history."""
+    page.check_form(csrf)
+    body = {"role": role, "name": name, **({"tenant": tenant} if tenant else {})}
+    return await _page(page, made=await page.api.call("POST", "keys", body=body))
+
+
+@router.post("/settings/keys/revoke")
+async def revoke(page: PageOf, key_id: Annotated[str, Form()], csrf: Annotated[str, Form()] = "") -> Response:
+    page.check_form(csrf)
+    await page.api.call("DELETE", "keys", key_id)
+    return RedirectResponse("/settings#keys", status_code=303)
+
+
+@router.get("/keys")
+async def keyboard(page: PageOf) -> Response:
+    return page.render("keyboard.html", title="Keyboard")
+
+
+async def _page(page: PageOf, made: Any = None) -> Response:
+    keys = await page.api.maybe("keys")
+    ready = (await page.api.raw("GET", "/readyz")).json()
+    own = page.request.app.state.services.settings
+    values = {
+        field.name: "set" if field.name in _SECRET and getattr(own, field.name) else getattr(own, field.name)
+        for field in fields(own)
+    }
+    return page.render(
+        "settings.html",
+        title="Settings",
+        keys=None if keys is None else keys["items"],
+        made=made,
+        roles=ROLES,
+        ready=ready,
+        own=own,
+        values=values if page.principal.operator else {},
+        host=page.request.url.hostname or "127.0.0.1",
+        base=str(page.request.base_url).rstrip("/"),
+    )

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COLLECTOR_VERSION := v0.161.0
 
-.PHONY: demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean
+.PHONY: openapi demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -70,6 +70,9 @@ build/collector/spanledger-collector: collector/builder.yaml
 
 dashboards: $(VENV)/.dev ## write dashboards/grafana from its generator
 	cd dashboards && ../$(BIN)/python -m generator
+
+openapi: $(VENV)/.dev ## renew the snapshot of the API's OpenAPI document, after a change that is meant
+	$(BIN)/python tools/openapi.py > tests/api/openapi.json
 
 pictures: $(VENV)/.dev ## draw docs/dashboards from the answers to the dashboards' queries over demo data
 	rm -rf build/dashboards

@@ -20,7 +20,7 @@ def own_tenant(system: System, role: str = "admin") -> Iterator[Caller]:
     try:
         yield Caller(system, made["key"])
     finally:
-        assert system.request("DELETE", f"/v1/keys/{made['key_id']}")[0] == 200
+        assert system.request("DELETE", f"/v1/keys/{made['key_id']}")[0] == 204
 
 
 def ask(caller: Caller, conversation: str, content: str = "hello", **more: Any) -> dict[str, Any]:

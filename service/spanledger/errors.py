@@ -5,7 +5,7 @@ SpanledgerError
 ├── StoreError         ClickHouse refused or cannot be reached
 │   ├── StoreBusy      another process owns the data folder
 │   └── SchemaError    the schema is newer than, or differs from, this program
-├── BadRequest         the caller's input cannot be used (HTTP 400/422)
+├── BadRequest         the caller's input cannot be used (HTTP 422)
 ├── NotFound           no such message, conversation, trace … (HTTP 404)
 ├── TooLarge           over a size limit (HTTP 413)
 ├── Refused            not allowed (HTTP 403)
@@ -53,8 +53,8 @@ class SchemaError(StoreError):
 
 
 class BadRequest(SpanledgerError):
-    title = "Bad request"
-    status = 400
+    title = "Unusable request"
+    status = 422
 
 
 class NotFound(SpanledgerError):

@@ -198,7 +198,7 @@ def test_decisions_say_what_was_chosen_out_of_what_and_why(system: System) -> No
 @pytest.mark.parametrize(
     ("name", "body", "status"),
     [
-        ("assistant", {}, 400),
+        ("assistant", {}, 422),
         ("x", {"workflow": "none"}, 422),
         ("x", {"tools": ["rm_rf"]}, 422),
         ("x", {"tools": ["nowhere.*"]}, 422),
@@ -207,8 +207,8 @@ def test_decisions_say_what_was_chosen_out_of_what_and_why(system: System) -> No
         ("x", {"instructions": "\ud800"}, 422),
         ("x", {"power": 11}, 422),
         ("x", [], 422),
-        ("a%0Ab", {}, 400),
-        ("y" * 257, {}, 400),
+        ("a%0Ab", {}, 422),
+        ("y" * 257, {}, 422),
     ],
 )
 def test_agents_that_make_no_sense(system: System, name: str, body: Any, status: int) -> None:

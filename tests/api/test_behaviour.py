@@ -131,6 +131,6 @@ def test_errors_that_differ_in_numbers_and_names_are_one_cluster(up: System) -> 
 
 
 def test_what_nobody_would_read_is_refused(up: System) -> None:
-    assert up.request("GET", "/v1/behaviour/users?colour=red")[0] == 400
-    assert up.request("GET", "/v1/behaviour/errors?limit=0")[0] == 400
-    assert up.request("GET", "/v1/behaviour/workflows?from=tomorrow")[0] == 400
+    assert up.request("GET", "/v1/behaviour/users?colour=red")[0] == 422
+    assert up.request("GET", "/v1/behaviour/errors?limit=0")[0] == 422
+    assert up.request("GET", "/v1/behaviour/workflows?from=tomorrow")[0] == 422

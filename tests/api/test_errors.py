@@ -169,7 +169,7 @@ def test_a_completion_that_cannot_be_used_is_also_an_openai_error(client: httpx.
 def test_ids_from_openai_clients_are_checked_too(client: httpx.Client) -> None:
     asked: dict[str, Any] = {"messages": [{"role": "user", "content": "x"}]}
 
-    check(client.post(COMPLETIONS, json=asked, headers={"X-Conversation-ID": "x" * 257}), 400, "256")
+    check(client.post(COMPLETIONS, json=asked, headers={"X-Conversation-ID": "x" * 257}), 422, "256")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_ids_from_openai_clients_are_checked_too(client: httpx.Client) -> None:
 def test_half_characters_are_refused_wherever_they_are(client: httpx.Client, more: dict[str, Any]) -> None:
     asked = json.dumps({"messages": [{"role": "user", "content": "x"}]} | more)
 
-    check(client.post(COMPLETIONS, content=asked, headers={"content-type": "application/json"}), 400, "Unicode")
+    check(client.post(COMPLETIONS, content=asked, headers={"content-type": "application/json"}), 422, "Unicode")
 
 
 def test_a_client_that_breaks_off_its_request_hurts_nobody(service: ChatService, client: httpx.Client) -> None:

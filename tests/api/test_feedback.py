@@ -177,7 +177,7 @@ def test_rules_judge(tenant: Caller, name: str, check: dict[str, Any], text: str
 )
 def test_an_evaluator_that_can_never_judge_is_refused(tenant: Caller, name: str, check: dict[str, Any]) -> None:
     assert refused(tenant, "PUT", f"/v1/evaluators/{name}", {"check": check})[0] == 422
-    assert refused(tenant, "PUT", "/v1/evaluators/feedback", {"check": {"kind": "length"}})[0] == 400
+    assert refused(tenant, "PUT", "/v1/evaluators/feedback", {"check": {"kind": "length"}})[0] == 422
 
 
 def test_a_judge_reads_the_words_from_the_history_and_its_cost_is_apart_from_chat(system: System) -> None:

@@ -205,7 +205,7 @@ def test_who_runs_the_machine_limits_a_whole_tenant(limited: System, tenant: Cal
     (seen,) = tenant.get("limits")["items"]
     assert (seen["name"], seen["set_by"]) == (name, "operator")
     assert tenant.call("DELETE", f"/v1/limits/{name}")[0] == 404  # it is not the tenant's to take away
-    assert operator.call("DELETE", f"/v1/limits/{name}")[0] == 200
+    assert operator.call("DELETE", f"/v1/limits/{name}")[0] == 204
     assert tenant.say("c", "hi")[0] == 200
 
 
@@ -225,7 +225,7 @@ def test_a_limit_changes_and_goes(tenant: Caller) -> None:
     assert tenant.say("c", "hi")[0] == 200
     shown = tenant.get("limits", "day")
     assert (shown["requests_per_minute"], shown["match"], shown["action"]) == (5, "*", "block")
-    assert tenant.call("DELETE", "/v1/limits/day")[0] == 200
+    assert tenant.call("DELETE", "/v1/limits/day")[0] == 204
     assert tenant.call("DELETE", "/v1/limits/day")[0] == 404
 
 

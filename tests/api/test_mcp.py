@@ -271,7 +271,7 @@ def test_a_page_that_is_resolved_to_this_machine_registers_no_command(system: Sy
 @pytest.mark.parametrize(
     ("name", "body", "status"),
     [
-        ("a.b", {"url": "http://127.0.0.1:9/"}, 400),
+        ("a.b", {"url": "http://127.0.0.1:9/"}, 422),
         ("x", {}, 422),
         ("x", {"url": "http://127.0.0.1:9/", "command": "cat"}, 422),
         ("x", {"url": "file:///etc/passwd"}, 422),

@@ -184,7 +184,7 @@ def test_tools_that_only_the_books_know_are_listed_apart(system: System) -> None
 @pytest.mark.parametrize(
     ("name", "body", "status"),
     [
-        ("two words", {}, 400),
+        ("two words", {}, 422),
         ("clock", {"deny": {"user": ["x"]}}, 422),
         ("clock", {"timeout_s": 0}, 422),
         ("clock", {"allow": {"users": [""]}}, 422),

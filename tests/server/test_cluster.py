@@ -180,7 +180,7 @@ def test_one_up_serves_over_all_shards(shards: tuple[Server, Server], tmp_path: 
         found = up.post("/v1/retrieval/search", {"query": "A seal sleeps.", "top_k": 1})["items"]
         assert [hit["text"] for hit in found] == ["A seal sleeps."]
         first = up.get("documents")["items"][0]["document_id"]
-        assert up.request("DELETE", f"/v1/documents/{first}")[0] == 200
+        assert up.request("DELETE", f"/v1/documents/{first}")[0] == 204
         assert len(up.get("documents")["items"]) == len(ANIMALS) - 1
         for _ in range(6):
             odd = {**CALL, "gen_ai.request.model": "nobody-knows-it", "gen_ai.usage.input_tokens": -5}

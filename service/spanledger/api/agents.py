@@ -1,19 +1,21 @@
 """Agents: `/v1/agents…`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import Field
 
 from spanledger.api.inputs import Parameters, given
 from spanledger.api.names import Parts
-from spanledger.api.reader import Reads, checked_id, only, whole_number
+from spanledger.api.parameters import AgentName, OfTrace, Window, limit
+from spanledger.api.reader import Reads
+from spanledger.api.schemas import agents as schemas
+from spanledger.api.schemas.common import NO_CONTENT, Items
 from spanledger.configuration import Agent, NewAgent
 from spanledger.configuration.agents import UnknownAgent
 from spanledger.errors import BadRequest, NotFound
 from spanledger.runtime.services import Caller
 from spanledger.stats import agents as stats
-from spanledger.stats.times import window
 
 router = APIRouter(tags=["agents"])
 
@@ -25,26 +27,23 @@ class AgentBody(NewAgent):
 
 
 @router.get("/v1/agents")
-def agents(request: Request, parts: Parts, principal: Caller) -> dict[str, Any]:
+def list_agents(parts: Parts, principal: Caller) -> Items[schemas.Agent]:
     """The agents of the caller's tenant, by name."""
-    only(request, ())
-    return {"items": [_shown(agent) for agent in parts.agents.all(principal.tenant)]}
+    return Items(items=[_shown(agent) for agent in parts.agents.all(principal.tenant)])
 
 
 @router.get("/v1/agents/{name}")
-def agent(request: Request, name: str, parts: Parts, principal: Caller) -> dict[str, Any]:
+def get_agent(name: AgentName, parts: Parts, principal: Caller) -> schemas.Agent:
     """One agent in its present version."""
-    only(request, ())
-    found = parts.agents.get(principal.tenant, checked_id(name, "name"))
+    found = parts.agents.get(principal.tenant, name)
     if found is None:
         raise NotFound(f"there is no agent {name!r}")
     return _shown(found)
 
 
 @router.put("/v1/agents/{name}")
-def put_agent(name: str, body: AgentBody, parts: Parts, principal: Caller) -> dict[str, Any]:
+def put_agent(name: AgentName, body: AgentBody, parts: Parts, principal: Caller) -> schemas.Agent:
     """Makes or changes an agent: a new version, unless nothing is different."""
-    checked_id(name, "name")
     if not name.isprintable():
         raise BadRequest("an agent's name is one line of printable characters")
     for tool in body.tools or ():
@@ -54,37 +53,25 @@ def put_agent(name: str, body: AgentBody, parts: Parts, principal: Caller) -> di
     return _shown(parts.agents.put(principal.tenant, name, new, principal.key_id))
 
 
-@router.delete("/v1/agents/{name}")
-def remove_agent(name: str, parts: Parts, principal: Caller) -> dict[str, Any]:
+@router.delete("/v1/agents/{name}", **NO_CONTENT)
+def delete_agent(name: AgentName, parts: Parts, principal: Caller) -> None:
     """Removes an agent; its runs stay in the books."""
-    if not parts.agents.remove(principal.tenant, checked_id(name, "name"), principal.key_id):
+    if not parts.agents.remove(principal.tenant, name, principal.key_id):
         raise NotFound(f"there is no agent {name!r}")
-    return {"removed": name}
 
 
 @router.get("/v1/agents/{name}/performance")
-def performance(request: Request, name: str, reads: Reads) -> stats.Performance:
+def get_agent_performance(name: AgentName, reads: Reads, window: Window) -> stats.AgentPerformance:
     """Runs, failures, latency, tokens, cost and tools of an agent in `[from, to)`; of any that the books know."""
-    only(request, ("from", "to"))
-    asked = request.query_params
-    span = window(asked.get("from"), asked.get("to"))
-    return stats.performance(reads.store, reads.tenant, checked_id(name, "name"), span)
+    return stats.performance(reads.store, reads.tenant, name, window)
 
 
 @router.get("/v1/agents/{name}/decisions")
-def decisions(request: Request, name: str, reads: Reads) -> dict[str, list[stats.Decision]]:
+def list_agent_decisions(
+    name: AgentName, reads: Reads, window: Window, trace_id: OfTrace = "", limit: Annotated[int, limit(10_000)] = 200
+) -> Items[stats.AgentDecision]:
     """What the agent decided and why, the latest first."""
-    only(request, ("from", "to", "trace_id", "limit"))
-    asked = request.query_params
-    found = stats.decisions(
-        reads.store,
-        reads.tenant,
-        checked_id(name, "name"),
-        window(asked.get("from"), asked.get("to")),
-        asked.get("trace_id", ""),
-        whole_number(request, "limit", 200, 1, 10_000),
-    )
-    return {"items": found}
+    return Items(items=stats.decisions(reads.store, reads.tenant, name, window, trace_id, limit))
 
 
 class UnknownAgentTool(UnknownAgent):
@@ -92,12 +79,14 @@ class UnknownAgentTool(UnknownAgent):
     error_type = "unknown_tool"
 
 
-def _shown(agent: Agent) -> dict[str, Any]:
-    return {
-        "agent_id": agent.agent_id,
-        "name": agent.name,
-        "version": agent.version,
-        "created_at": agent.created_at,
-        "created_by": agent.created_by or None,
-        **agent.definition.model_dump(),
-    }
+def _shown(agent: Agent) -> schemas.Agent:
+    return schemas.Agent.model_validate(
+        {
+            "agent_id": agent.agent_id,
+            "name": agent.name,
+            "version": agent.version,
+            "created_at": agent.created_at,
+            "created_by": agent.created_by,
+            **agent.definition.model_dump(),
+        }
+    )

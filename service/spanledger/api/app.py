@@ -8,17 +8,19 @@ from starlette.middleware import Middleware
 
 import spanledger
 from spanledger.access.hosts import Hosts
-from spanledger.api import problems
+from spanledger.api import openapi, problems
 from spanledger.api.auth import Authentication
 from spanledger.api.correlation import Correlation, decode_path_ids
 from spanledger.api.fairness import Turns
 from spanledger.api.guard import Guard
+from spanledger.api.parameters import refuse_unknown
 from spanledger.runtime.services import Services
+from spanledger.settings import Settings
 
 # Modules with a `router`, in the order of their routes, by the role that serves them; empty: any. One that is not
 # installed is left out.
 _ROUTERS = {
-    "": ("health", "dead_letters"),
+    "": ("health", "dead_letters", "documentation"),
     "chat": ("chat", "openai_compat", "openai_more", "jobs", "agents", "tools", "documents", "embeddings", "feedback"),
     "api": (
         "conversations",
@@ -46,26 +48,34 @@ _ROUTERS = {
 
 def create_app(services: Services) -> FastAPI:
     """The API over the given services, instrumented. It starts and stops none of them."""
+    app = app_with_routes(services.settings)
+    app.state.services = services
+    services.telemetry.instrument_app(app)
+    return app
+
+
+def app_with_routes(settings: Settings) -> FastAPI:
+    """The API without services: enough for its OpenAPI document."""
     app = FastAPI(
         title="Spanledger",
         version=spanledger.__version__,
-        dependencies=[Depends(decode_path_ids)],
+        dependencies=[Depends(decode_path_ids), Depends(refuse_unknown)],
         middleware=[
             Middleware(Correlation),
-            Middleware(Guard, hosts=Hosts(services.settings)),
+            Middleware(Guard, hosts=Hosts(settings)),
             Middleware(Authentication),
             Middleware(Turns),
         ],
+        generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
     )
-    app.state.services = services
     problems.install(app)
-    names = [name for role, names in _ROUTERS.items() if not role or services.settings.plays(role) for name in names]
+    openapi.install(app)
+    names = [name for role, names in _ROUTERS.items() if not role or settings.plays(role) for name in names]
     for name in names:
         if importlib.util.find_spec(f"spanledger.api.{name}") is not None:
             router: APIRouter = importlib.import_module(f"spanledger.api.{name}").router
             app.include_router(router)
-    services.telemetry.instrument_app(app)
     return app

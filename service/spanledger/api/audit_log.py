@@ -1,54 +1,60 @@
 """The audit trail: `/v1/audit-log`, and what it comes to: `/v1/compliance`."""
 
-from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
 
-from spanledger.api.reader import Reads, only, whole_number
-from spanledger.errors import BadRequest
+from spanledger.api.names import Parts
+from spanledger.api.parameters import Cursor, Window, limit
+from spanledger.api.reader import Reads
 from spanledger.stats import audit_trail as stats
-from spanledger.stats.times import window
 
 router = APIRouter(tags=["audit"])
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+def _seal_secret(parts: Parts) -> str:
+    return parts.access.seal_secret
+
+
+SealSecret = Annotated[str, Depends(_seal_secret)]
+OfActor = Annotated[str, Query(max_length=256, description="A key's id, `local` or a user.", examples=["local"])]
+OfAction = Annotated[str, Query(max_length=256, description="One action, or `key.*`.", examples=["key.create"])]
+OfOutcome = Annotated[str, Query(max_length=256, description="Only this outcome.", examples=["denied"])]
+Format = Annotated[Literal["json", "csv"], Query(description="`csv` is for a spreadsheet.")]
 
 
 @router.get("/v1/audit-log")
-def audit_log(request: Request, reads: Reads) -> stats.Page:
-    """Who did what, latest first. `actor`: a key's id, `local` or a user; `action`: `key.create`, or `key.*`."""
-    only(request, ("from", "to", "actor", "action", "outcome", "limit", "cursor"))
-    asked = request.query_params
+def list_audit_entries(
+    reads: Reads,
+    window: Window,
+    secret: SealSecret,
+    actor: OfActor = "",
+    action: OfAction = "",
+    outcome: OfOutcome = "",
+    limit: Annotated[int, limit(1000)] = 100,
+    cursor: Cursor = "",
+) -> stats.AuditPage:
+    """Who did what, latest first."""
     return stats.entries(
         reads.store,
         reads.tenant,
-        _secret(request),
-        window(asked.get("from"), asked.get("to")),
-        actor=asked.get("actor", ""),
-        action=asked.get("action", ""),
-        outcome=asked.get("outcome", ""),
-        limit=whole_number(request, "limit", 100, 1, 1000),
-        cursor=asked.get("cursor"),
+        secret,
+        window,
+        actor=actor,
+        action=action,
+        outcome=outcome,
+        limit=limit,
+        cursor=cursor,
     )
 
 
-@router.get("/v1/compliance")
-def compliance(request: Request, reads: Reads) -> Response:
+@router.get("/v1/compliance", response_model=stats.ComplianceReport, responses=_CSV)
+def get_compliance(reads: Reads, window: Window, secret: SealSecret, format: Format = "json") -> Any:
     """Who did what to which data in `[from, to)`, with which outcome; `format=csv` for a spreadsheet."""
-    only(request, ("from", "to", "format"))
-    asked = request.query_params
-    form = asked.get("format") or "json"
-    if form not in {"json", "csv"}:
-        raise BadRequest(f"format={form!r} is unknown; it can be json or csv")
-    found = stats.report(reads.store, reads.tenant, _secret(request), window(asked.get("from"), asked.get("to")))
-    if form == "csv":
+    found = stats.report(reads.store, reads.tenant, secret, window)
+    if format == "csv":
         headers = {"Content-Disposition": 'attachment; filename="compliance.csv"'}
         return Response(stats.as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
-    facts: dict[str, Any] = asdict(found)
-    facts["from"], facts["to"] = facts.pop("start"), facts.pop("end")
-    return JSONResponse(facts)
-
-
-def _secret(request: Request) -> str:
-    secret: str = request.app.state.services.platform.access.seal_secret
-    return secret
+    return found

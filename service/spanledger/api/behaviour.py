@@ -1,37 +1,35 @@
 """Patterns: `/v1/behaviour/users|workflows|errors`."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
 
-from spanledger.api.reader import Reads, only, whole_number
-from spanledger.stats import behaviour, times
+from fastapi import APIRouter, Query
+
+from spanledger.api.parameters import OfUser, Window, limit
+from spanledger.api.reader import Reads
+from spanledger.api.schemas.common import Items
+from spanledger.stats import behaviour
 
 router = APIRouter(tags=["behaviour"])
+OfWorkflow = Annotated[str, Query(max_length=256, description="Only this workflow.", examples=["chat"])]
 
 
 @router.get("/v1/behaviour/users")
-def users(request: Request, reads: Reads) -> behaviour.Users:
+def get_user_behaviour(reads: Reads, window: Window, user_id: OfUser = "") -> behaviour.UserBehaviour:
     """Sessions, retention by week, hours of the day and models of `[from, to)`; of one user with `user_id`."""
-    only(request, ("from", "to", "user_id"))
-    return behaviour.users(reads.store, reads.tenant, _window(request), request.query_params.get("user_id", ""))
+    return behaviour.users(reads.store, reads.tenant, window, user_id)
 
 
 @router.get("/v1/behaviour/workflows")
-def workflows(request: Request, reads: Reads) -> dict[str, list[behaviour.Workflow]]:
+def list_workflow_behaviour(
+    reads: Reads, window: Window, workflow: OfWorkflow = "", limit: Annotated[int, limit(1000)] = 100
+) -> Items[behaviour.WorkflowBehaviour]:
     """Runs, durations, failures and paths of each workflow."""
-    only(request, ("from", "to", "workflow", "limit"))
-    limit = whole_number(request, "limit", 100, 1, 1000)
-    name = request.query_params.get("workflow", "")
-    return {"items": behaviour.workflows(reads.store, reads.tenant, _window(request), name, limit)}
+    return Items(items=behaviour.workflows(reads.store, reads.tenant, window, workflow, limit))
 
 
 @router.get("/v1/behaviour/errors")
-def errors(request: Request, reads: Reads) -> dict[str, list[behaviour.ErrorCluster]]:
+def list_error_clusters(
+    reads: Reads, window: Window, limit: Annotated[int, limit(1000)] = 100
+) -> Items[behaviour.ErrorCluster]:
     """Errors that are alike, with an example of each."""
-    only(request, ("from", "to", "limit"))
-    limit = whole_number(request, "limit", 100, 1, 1000)
-    return {"items": behaviour.errors(reads.store, reads.tenant, _window(request), limit)}
-
-
-def _window(request: Request) -> times.Window:
-    asked = request.query_params
-    return times.window(asked.get("from"), asked.get("to"))
+    return Items(items=behaviour.errors(reads.store, reads.tenant, window, limit))

@@ -5,18 +5,22 @@ import tempfile
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from spanledger.access import DEFAULT_TENANT, Principal
-from spanledger.api.reader import Reads, only
+from spanledger.api.inputs import Text
+from spanledger.api.parameters import Window
+from spanledger.api.reader import AppServices, Reads
+from spanledger.api.schemas.books import AuditReport, PriceBookInForce, Repricing, SqlAnswer
+from spanledger.api.schemas.common import Body, Items
 from spanledger.api.streams import ClientGone, disconnected
 from spanledger.errors import Elsewhere, Refused
 from spanledger.ledger import activations
 from spanledger.runtime.daemon import in_daemon_thread
-from spanledger.runtime.services import Caller, services_of
+from spanledger.runtime.services import Caller, Services
 from spanledger.stats import times
 from spanledger.stats.sandbox.pool import Sandboxes, Statement
 from spanledger.telemetry import audit
@@ -24,84 +28,84 @@ from spanledger.telemetry import audit
 router = APIRouter(tags=["books"])
 
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "pretty": "text/plain; charset=utf-8"}
+_TEXTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}, "text/plain": {"schema": {"type": "string"}}}}
+}
 _TOLD_CHARACTERS = 500  # of a query, in the audit trail
 
 
-class Audit(BaseModel):
-    """`repair`: post what is missing."""
+TimeText = Annotated[Text, Field(max_length=64, examples=["2026-11-21T00:00:00Z"])]
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-    start: str | None = None
-    end: str | None = None
+
+class NewAudit(Body):
+    """A window `[start, end)`. `repair`: post what is missing."""
+
+    start: TimeText | None = None
+    end: TimeText | None = None
     repair: bool = False
 
 
-class Reprice(BaseModel):
+class NewRepricing(Body):
     """A window with both ends, or the id of a re-pricing to `undo`. `price_book`: YAML that goes before the book."""
 
-    model_config = ConfigDict(extra="forbid")
-    start: str | None = None
-    end: str | None = None
-    price_book: str | None = None
-    price_book_name: str = "prices.yaml"
+    start: TimeText | None = None
+    end: TimeText | None = None
+    price_book: Annotated[Text, Field(max_length=4 * 1024 * 1024)] | None = None
+    price_book_name: Annotated[Text, Field(min_length=1, max_length=200)] = "prices.yaml"
     dry_run: bool = False
-    undo: str | None = None
+    undo: Annotated[Text, Field(max_length=256)] | None = None
 
 
-class Query(BaseModel):
+class NewQuery(Body):
     """`format`: json (default), csv or pretty.
 
     `from`, `to`: the rows of `[from, to)` alone, in tables that have a time. `all_tenants`: for who runs this machine;
     without keys that is whoever reaches a loopback address.
     """
 
-    model_config = ConfigDict(extra="forbid")
-    query: str
-    format: str = "json"
-    start: str | None = Field(None, alias="from")
-    end: str | None = Field(None, alias="to")
+    query: Annotated[Text, Field(max_length=1024 * 1024, examples=["SELECT count() FROM messages"])]
+    format: Literal["json", "csv", "pretty"] = "json"
+    start: Annotated[TimeText | None, Field(alias="from")] = None
+    end: Annotated[TimeText | None, Field(alias="to")] = None
     all_tenants: bool = False
 
 
 @router.get("/v1/audit")
-def audited(request: Request, principal: Caller) -> dict[str, Any]:
+def get_audit(services: AppServices, principal: Caller, window: Window) -> AuditReport:
     """Recomputes the books of `[from, to)` from the raw spans and compares them level by level."""
-    only(request, ("from", "to"))
-    asked = request.query_params
     tenant = None if principal.operator else principal.tenant
-    return _audit(request, times.window(asked.get("from"), asked.get("to")), repair=False, tenant=tenant)
+    return _audit(services, window, repair=False, tenant=tenant)
 
 
 @router.post("/v1/audit")
-def repaired(request: Request, wish: Audit) -> dict[str, Any]:
+def create_audit(services: AppServices, wish: NewAudit) -> AuditReport:
     """The same, and with `repair` posts the differences."""
-    return _audit(request, times.window(wish.start, wish.end), wish.repair)
+    return _audit(services, times.window(wish.start, wish.end), wish.repair)
 
 
 @router.get("/v1/reprice")
-def price_books(reads: Reads) -> dict[str, Any]:
+def list_price_books(reads: Reads) -> Items[PriceBookInForce]:
     """Which price book holds for which window; later ones go before earlier ones."""
-    return activations.listed(reads.store)
+    return Items[PriceBookInForce].model_validate(activations.listed(reads.store))
 
 
 @router.post("/v1/reprice")
-def repriced(request: Request, wish: Reprice) -> dict[str, Any]:
+def create_repricing(services: AppServices, wish: NewRepricing) -> Repricing:
     """Prices the calls of a window again as new entries, or takes that back; old and new stay side by side."""
-    ledger = request.app.state.services.ledger
+    ledger = services.ledger
+    assert ledger is not None
     if wish.undo:
-        taken_back: dict[str, Any] = ledger.undo_reprice(wish.undo).as_dict()
-        return taken_back
+        return Repricing.model_validate(ledger.undo_reprice(wish.undo).as_dict())
     start, end = times.bounded(times.window(wish.start, wish.end))
     with tempfile.TemporaryDirectory(prefix="spanledger-prices-") as folder:
         book = Path(folder) / Path(wish.price_book_name).name if wish.price_book else None
         if book is not None and wish.price_book:
             book.write_text(wish.price_book)
-        result: dict[str, Any] = ledger.reprice(start, end, book, wish.dry_run).as_dict()
-    return result
+        return Repricing.model_validate(ledger.reprice(start, end, book, wish.dry_run).as_dict())
 
 
-@router.post("/v1/sql")
-async def run_sql(request: Request, reads: Reads, wish: Query, principal: Caller) -> Response:
+@router.post("/v1/sql", response_model=SqlAnswer, responses=_TEXTS)
+async def run_sql(request: Request, services: AppServices, reads: Reads, wish: NewQuery, principal: Caller) -> Response:
     """One reading statement over this tenant's rows, limited in time, rows and memory. It ends with its client."""
     if wish.all_tenants and not principal.operator:
         raise Refused("all_tenants is for who runs this machine")
@@ -110,10 +114,10 @@ async def run_sql(request: Request, reads: Reads, wish: Query, principal: Caller
     statement = Statement(wish.query, wish.format, tenant, principal.operator, window)
     outcome = "failed"
     try:
-        answer = await _while_connected(request, services_of(request).sandboxes, statement)
+        answer = await _while_connected(request, services.sandboxes, statement)
         outcome = "allowed"
     finally:
-        _tell_query(request, principal, wish, outcome)
+        _tell_query(services, principal, wish, outcome)
     return Response(answer, media_type=_MEDIA_TYPES[wish.format])
 
 
@@ -137,9 +141,10 @@ async def _while_connected(request: Request, sandboxes: Sandboxes | None, statem
         leaving.cancel()
 
 
-def _tell_query(request: Request, principal: Principal, wish: Query, outcome: str) -> None:
+def _tell_query(services: Services, principal: Principal, wish: NewQuery, outcome: str) -> None:
     """Who looked at what by SQL."""
-    request.app.state.services.platform.access.reports.note(
+    assert services.platform is not None
+    services.platform.access.reports.note(
         audit.AUDIT,
         "data.query",
         outcome,
@@ -150,8 +155,8 @@ def _tell_query(request: Request, principal: Principal, wish: Query, outcome: st
     )
 
 
-def _audit(request: Request, window: times.Window, repair: bool, tenant: str | None = None) -> dict[str, Any]:
+def _audit(services: Services, window: times.Window, repair: bool, tenant: str | None = None) -> AuditReport:
     """`tenant`: only what concerns it."""
-    report = request.app.state.services.ledger.audit(times.moment(window.start), times.moment(window.end), repair)
-    answer: dict[str, Any] = (report if tenant is None else report.of_tenant(tenant)).as_dict()
-    return answer
+    assert services.ledger is not None
+    report = services.ledger.audit(times.moment(window.start), times.moment(window.end), repair)
+    return AuditReport.model_validate((report if tenant is None else report.of_tenant(tenant)).as_dict())

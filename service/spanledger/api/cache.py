@@ -1,17 +1,15 @@
 """The response cache: `/v1/cache`."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
-from spanledger.api.reader import Reads, only
+from spanledger.api.parameters import Window
+from spanledger.api.reader import Reads
 from spanledger.stats import caches
-from spanledger.stats.times import window
 
 router = APIRouter(tags=["cache"])
 
 
 @router.get("/v1/cache")
-def cache(request: Request, reads: Reads) -> caches.CacheReport:
+def get_cache(reads: Reads, window: Window) -> caches.CacheReport:
     """Hits, misses, and the tokens and USD that the hits saved, in `[from, to)`."""
-    only(request, ("from", "to"))
-    asked = request.query_params
-    return caches.cache_report(reads.store, reads.tenant, window(asked.get("from"), asked.get("to")))
+    return caches.cache_report(reads.store, reads.tenant, window)

@@ -2,19 +2,23 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, field_validator
 from starlette.responses import JSONResponse
 
 from spanledger.api import problems
 from spanledger.api.inputs import Fallbacks, Id, Memory, Model, Parameters, Text, given
+from spanledger.api.parameters import ConversationId
+from spanledger.api.reader import AppServices
 from spanledger.api.replies import finished, usage_of_calls
+from spanledger.api.schemas.chat import Reply
+from spanledger.api.schemas.common import EVENT_STREAM, Problem
 from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
 from spanledger.errors import TooLarge
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller
 from spanledger.workflows import Order, Outcome, Turn
 from spanledger.workflows.run import Hit
 
@@ -51,12 +55,16 @@ class NewMessage(BaseModel):
         return content
 
 
-@router.post("/v1/conversations/{conversation_id}/messages")
+@router.post(
+    "/v1/conversations/{conversation_id}/messages",
+    response_model=Reply,
+    responses={200: EVENT_STREAM, 402: {"model": Problem}},
+)
 async def send_message(
     request: Request,
-    conversation_id: Annotated[Id, Path()],
+    conversation_id: ConversationId,
     message: NewMessage,
-    services: Annotated[Services, Depends(services_of)],
+    services: AppServices,
     principal: Caller,
 ) -> Response:
     """Runs the workflow and answers with what it said, used and cost. With `stream`: server-sent events, `delta` for

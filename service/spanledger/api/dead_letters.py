@@ -1,40 +1,43 @@
 """`/v1/dead-letters`: what was acknowledged and could not be loaded, and sending it through the door again."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter
+from pydantic import Field
 
+from spanledger.api.reader import AppServices
+from spanledger.api.schemas.common import Body, Items
+from spanledger.api.schemas.operations import DeadLetter, Replays
 from spanledger.errors import Refused
 from spanledger.runtime.services import Caller
 
 router = APIRouter(tags=["operations"])
 
 
-class Replay(BaseModel):
+class NewReplay(Body):
     """Which letters; none: all of them."""
 
-    model_config = ConfigDict(extra="forbid")
-    ids: list[str] = []
+    ids: Annotated[list[Annotated[str, Field(max_length=512)]], Field(default_factory=list, max_length=10_000)]
 
 
 @router.get("/v1/dead-letters")
-def listed(request: Request, caller: Caller) -> dict[str, Any]:
+def list_dead_letters(services: AppServices, caller: Caller) -> Items[DeadLetter]:
     """The oldest first. `records` is how many in one are intact and can be sent again."""
     _operator(caller.operator)
-    return {"items": [letter.as_dict() for letter in request.app.state.services.ingest.dead_letters()]}
+    assert services.ingest is not None
+    return Items(items=[DeadLetter.model_validate(letter.as_dict()) for letter in services.ingest.dead_letters()])
 
 
 @router.post("/v1/dead-letters/replay")
-def replayed(request: Request, caller: Caller, wish: Replay) -> dict[str, Any]:
+def replay_dead_letters(services: AppServices, caller: Caller, body: NewReplay) -> Replays:
     """Returns when what went through is loaded and settled. What is refused again stays, with the new reason."""
     _operator(caller.operator)
-    services = request.app.state.services
-    outcomes = services.ingest.replay(wish.ids)
+    assert services.ingest is not None
+    outcomes = services.ingest.replay(body.ids)
     if services.ledger is not None:
         services.ledger.settler.settle_now()
-    return {"results": [asdict(outcome) for outcome in outcomes]}
+    return Replays.model_validate({"results": [asdict(outcome) for outcome in outcomes]})
 
 
 def _operator(operator: bool) -> None:

@@ -5,23 +5,25 @@ import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
 from spanledger.api.inputs import Id, Text
-from spanledger.api.reader import Reads, checked_id, only, whole_number
+from spanledger.api.names import Parts
+from spanledger.api.parameters import Cursor, DocumentId, Window, limit
+from spanledger.api.reader import AppServices, Reads, checked_id
+from spanledger.api.schemas import documents as schemas
+from spanledger.api.schemas.common import NO_CONTENT, Items, Page, Problem
 from spanledger.errors import BadRequest, Refused
-from spanledger.retrieval import Library
 from spanledger.retrieval.library import MAX_TOP_K
 from spanledger.retrieval.shelf import Document
 from spanledger.retrieval.text import NewDocument, new_document
-from spanledger.runtime.platform import Platform
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller
 from spanledger.stats import retrieval as stats
-from spanledger.stats.times import format_time, window
-from spanledger.workflows import Order, Runner
+from spanledger.stats.times import format_time
+from spanledger.workflows import Order
 
 router = APIRouter(tags=["documents"])
 
@@ -38,6 +40,14 @@ class DocumentBody(BaseModel):
     user_id: Id | None = None
 
 
+class DocumentForm(BaseModel):
+    """`file` is the text; its own name is the document's unless `name` gives another."""
+
+    file: bytes
+    name: Text = ""
+    user_id: Id | None = None
+
+
 class Search(BaseModel):
     """`document_ids`: only in these; without, in all of the tenant's."""
 
@@ -49,11 +59,12 @@ class Search(BaseModel):
     user_id: Id | None = None
 
 
-class _Parts:
-    def __init__(self, services: Annotated[Services, Depends(services_of)], principal: Caller) -> None:
-        platform: Platform = services.platform  # type: ignore[assignment]
-        self.runner: Runner = services.runner
-        self.library: Library = platform.library
+class _Shelves:
+    """The library, and whose it is for one request."""
+
+    def __init__(self, services: AppServices, parts: Parts, principal: Caller) -> None:
+        self.runner = services.runner
+        self.library = parts.library
         self.principal = principal
         self.tenant = principal.tenant
 
@@ -61,81 +72,94 @@ class _Parts:
         return Order(principal=self.principal, user_id=user_id or "")
 
 
-Parts = Annotated[_Parts, Depends()]
+Shelves = Annotated[_Shelves, Depends()]
+# A document is sent in one of four forms, so the body is read by hand and declared here.
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/DocumentBody"}},
+            "text/plain": {"schema": {"type": "string"}},
+            "text/markdown": {"schema": {"type": "string"}},
+            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/DocumentForm"}},
+        },
+    }
+}
+OfName = Annotated[str, Query(max_length=1000, description="The document's name, where the body is its text.")]
+ForUser = Annotated[str, Query(max_length=256, description="The user who brings it, where the body is its text.")]
 
 
-@router.post("/v1/documents")
-async def add(request: Request, parts: Parts) -> Response:
+@router.post(
+    "/v1/documents",
+    openapi_extra=_BODY,
+    response_model=schemas.AddedDocument,
+    responses={201: {"model": schemas.AddedDocument}, 402: {"model": Problem}},
+)
+async def add_document(
+    request: Request, response: Response, parts: Shelves, name: OfName = "", user_id: ForUser = ""
+) -> schemas.AddedDocument:
     """Takes a text as JSON (`{text, name, content_type, metadata}`), as the body itself (`text/plain`, `text/markdown`;
     its name in `?name=`) or as a form with `file`. 201 for a new one, 200 for content that is here already."""
-    new, user_id = await _read(request)
-    async with parts.runner.admitted(parts.order(user_id)) as run:
+    new, owner = await _read(request, name, user_id)
+    async with parts.runner.admitted(parts.order(owner)) as run:
         added = await parts.library.add(run, new)
-    return JSONResponse({**_shown(added.document), "new": added.new}, 201 if added.new else 200)
+    response.status_code = 201 if added.new else 200
+    return schemas.AddedDocument.model_validate({**_shown(added.document), "new": added.new})
 
 
 @router.get("/v1/documents")
-async def documents(request: Request, parts: Parts) -> dict[str, Any]:
+async def list_documents(
+    parts: Shelves, limit: Annotated[int, limit(1000)] = 50, cursor: Cursor = ""
+) -> Page[schemas.Document]:
     """The tenant's documents, the newest first; `next_cursor` leads to the next page."""
-    only(request, ("limit", "cursor"))
-    limit = whole_number(request, "limit", 50, 1, 1000)
-    found = await parts.library.documents(parts.tenant, _after(request.query_params.get("cursor")), limit + 1)
-    more = len(found) > limit
-    return {"items": [_shown(d) for d in found[:limit]], "next_cursor": _cursor(found[limit - 1]) if more else None}
+    found = await parts.library.documents(parts.tenant, _after(cursor), limit + 1)
+    more = _cursor(found[limit - 1]) if len(found) > limit else None
+    return Page(items=[schemas.Document.model_validate(_shown(one)) for one in found[:limit]], next_cursor=more)
 
 
 @router.get("/v1/documents/{document_id}")
-async def document(request: Request, document_id: str, parts: Parts) -> dict[str, Any]:
+async def get_document(document_id: DocumentId, parts: Shelves) -> schemas.DocumentWithPassages:
     """One document with its passages."""
-    only(request, ())
-    found, passages = await parts.library.document(parts.tenant, checked_id(document_id, "document_id"))
-    return {**_shown(found), "passages": passages}
+    found, passages = await parts.library.document(parts.tenant, document_id)
+    return schemas.DocumentWithPassages.model_validate({**_shown(found), "passages": passages})
 
 
-@router.delete("/v1/documents/{document_id}")
-async def remove(document_id: str, parts: Parts) -> dict[str, Any]:
+@router.delete("/v1/documents/{document_id}", **NO_CONTENT)
+async def delete_document(document_id: DocumentId, parts: Shelves) -> None:
     """Removes a document: nothing finds it any more, and its text is overwritten."""
-    await parts.library.remove(parts.tenant, checked_id(document_id, "document_id"))
-    return {"removed": document_id}
+    await parts.library.remove(parts.tenant, document_id)
 
 
-@router.post("/v1/retrieval/search")
-async def search(body: Search, parts: Parts) -> dict[str, Any]:
+@router.post("/v1/retrieval/search", responses={402: {"model": Problem}})
+async def search_documents(body: Search, parts: Shelves) -> Items[schemas.SearchHit]:
     """The passages that are nearest to the query in meaning, best first."""
     async with parts.runner.admitted(parts.order(body.user_id)) as run:
         hits = await parts.library.search(run, body.query, body.top_k, body.document_ids)
-    return {"items": [asdict(hit) for hit in hits]}
+    return Items(items=[schemas.SearchHit.model_validate(asdict(hit)) for hit in hits])
 
 
 @router.get("/v1/retrieval/usage")
-def usage(request: Request, reads: Reads) -> stats.Retrieval:
+def get_retrieval_usage(reads: Reads, window: Window) -> stats.Retrieval:
     """Searches in `[from, to)`, what they found, and what the tenant's embeddings used."""
-    only(request, ("from", "to"))
-    asked = request.query_params
-    return stats.retrieval(reads.store, reads.tenant, window(asked.get("from"), asked.get("to")))
+    return stats.retrieval(reads.store, reads.tenant, window)
 
 
-async def _read(request: Request) -> tuple[NewDocument, str | None]:
+async def _read(request: Request, name: str, user_id: str) -> tuple[NewDocument, str | None]:
     """The document of a request, and the user for whom it is. Raises BadRequest, TooLarge."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        only(request, ())
         return _of_json(await request.body())
     _refuse_foreign_page(request)
     if kind == "multipart/form-data":
         return await _of_form(request)
-    only(request, ("name", "user_id"))
-    asked = request.query_params
-    return new_document(await request.body(), asked.get("name", ""), kind), _user(asked.get("user_id"))
+    return new_document(await request.body(), name, kind), user_id or None
 
 
 def _of_json(raw: bytes) -> tuple[NewDocument, str | None]:
     try:
         body = DocumentBody.model_validate_json(raw)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadRequest(f"{where}: {first['msg']}" if where else first["msg"]) from exc
+        raise RequestValidationError(exc.errors()) from exc
     return new_document(body.text, body.name, body.content_type, body.metadata), body.user_id
 
 
@@ -169,7 +193,7 @@ def _cursor(last: Document) -> str:
     return base64.urlsafe_b64encode(json.dumps([last.created_us, last.document_id]).encode()).decode()
 
 
-def _after(cursor: str | None) -> tuple[int, str] | None:
+def _after(cursor: str) -> tuple[int, str] | None:
     if not cursor:
         return None
     try:

@@ -4,13 +4,16 @@ import base64
 from array import array
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from spanledger.api.inputs import Id, Model, Text
+from spanledger.api.names import Parts
+from spanledger.api.reader import AppServices
+from spanledger.api.schemas.common import Problem
+from spanledger.api.schemas.documents import Embeddings
 from spanledger.errors import BadRequest
-from spanledger.runtime.platform import Platform
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller
 from spanledger.workflows import Order
 
 MAX_TEXTS = 2048
@@ -42,12 +45,11 @@ class EmbeddingsRequest(BaseModel):
         return [given] if isinstance(given, str) or isinstance(given[0], int) else list(given)
 
 
-@router.post("/v1/embeddings")
-async def embeddings(
-    asked: EmbeddingsRequest, services: Annotated[Services, Depends(services_of)], principal: Caller
-) -> dict[str, Any]:
+@router.post("/v1/embeddings", responses={402: {"model": Problem}})
+async def create_embeddings(
+    asked: EmbeddingsRequest, services: AppServices, parts: Parts, principal: Caller
+) -> Embeddings:
     """A vector per text."""
-    platform: Platform = services.platform  # type: ignore[assignment]
     texts = asked.texts()
     if any(not text.strip() for text in texts if isinstance(text, str)):
         raise BadRequest("input: an empty text has no meaning to embed")
@@ -55,18 +57,20 @@ async def embeddings(
     parameters = {"dimensions": asked.dimensions} if asked.dimensions else {}
     order = Order(principal=principal, user_id=asked.user or "", model=model)
     async with services.runner.admitted(order) as run:
-        embedded = await platform.embedder.embed(run, texts, model, parameters)
+        embedded = await parts.embedder.embed(run, texts, model, parameters)
     data = [
         {"object": "embedding", "index": index, "embedding": _encoded(vector, asked.encoding_format)}
         for index, vector in enumerate(embedded.vectors)
     ]
     used = embedded.input_tokens
-    return {
-        "object": "list",
-        "data": data,
-        "model": embedded.model,
-        "usage": {"prompt_tokens": used, "total_tokens": used},
-    }
+    return Embeddings.model_validate(
+        {
+            "object": "list",
+            "data": data,
+            "model": embedded.model,
+            "usage": {"prompt_tokens": used, "total_tokens": used},
+        }
+    )
 
 
 def _encoded(vector: list[float], encoding: str) -> list[float] | str:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated
 
 import anyio
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -14,37 +14,63 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from starlette.types import Message, Receive, Scope, Send
 
-from spanledger.api.reader import checked_id, only
+from spanledger.api.parameters import OfConversation, OfTrace, OfUser
+from spanledger.api.reader import AppServices
+from spanledger.api.schemas.common import EVENT_STREAM
 from spanledger.errors import BadRequest
 from spanledger.live import FOR_ADMINS, TYPES, Filter, Live, Unavailable, parse_cursor
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller
 
 router = APIRouter(tags=["live"])
 
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-_PARAMETERS = ("conversation_id", "user_id", "trace_id")
 _WRITE_TIMEOUT_S = 30.0  # whoever takes nothing for so long has gone
 
 
-@router.get("/v1/events")
-async def events(
-    request: Request, principal: Caller, services: Annotated[Services, Depends(services_of)]
+OfType = Annotated[
+    list[str],
+    Query(
+        alias="type",
+        default_factory=list,
+        max_length=64,
+        description=f"Only these types, separated by commas or repeated: {', '.join(TYPES)}.",
+        examples=[["model_response,workflow_completed"]],
+    ),
+]
+_EVENT_ID = "The `id` of an event: the stream goes on after it."
+LastEventIdHeader = Annotated[str, Header(alias="Last-Event-ID", max_length=1000, description=_EVENT_ID)]
+LastEventIdQuery = Annotated[str, Query(max_length=1000, description=_EVENT_ID)]
+
+
+@router.get(
+    "/v1/events",
+    response_class=StreamingResponse,
+    responses={200: {"description": "Server-sent events", **EVENT_STREAM}},
+)
+async def stream_events(
+    principal: Caller,
+    services: AppServices,
+    types: OfType,
+    conversation_id: OfConversation = "",
+    user_id: OfUser = "",
+    trace_id: OfTrace = "",
+    last_event_id: LastEventIdQuery = "",
+    last_event_id_header: LastEventIdHeader = "",
 ) -> StreamingResponse:
     """Everything that happens from now on, or from `Last-Event-ID` on. `type` may be given several times."""
-    only(request, (*_PARAMETERS, "type", "last_event_id"))
     live: Live | None = services.live
     if live is None:
         raise Unavailable("this process has no live stream")
-    given = request.headers.get("last-event-id") or request.query_params.get("last_event_id") or ""
+    given = last_event_id_header or last_event_id
     cursor = parse_cursor(given) if given else None
     if given and cursor is None:
         raise BadRequest(f"Last-Event-ID {given[:80]!r} is not an id that this stream gave out; leave it away")
     wanted = Filter(
         principal.tenant,
-        _types(request),
-        **{
-            name: checked_id(text, name) for name in _PARAMETERS if (text := request.query_params.get(name)) is not None
-        },
+        _known_types(types),
+        conversation_id=conversation_id,
+        user_id=user_id,
+        trace_id=trace_id,
         admin=principal.role == "admin",
     )
     if not wanted.admin and wanted.types & FOR_ADMINS:
@@ -55,9 +81,7 @@ async def events(
 
 
 @router.post("/v1/live/v1/traces", include_in_schema=False)
-async def fanned_out(
-    request: Request, principal: Caller, services: Annotated[Services, Depends(services_of)]
-) -> Response:
+async def fan_in_spans(request: Request, principal: Caller, services: AppServices) -> Response:
     """OTLP of another process of this service, for the stream alone: it is stored elsewhere (collector/live.yaml)."""
     if services.live is None:
         raise Unavailable("this process has no live stream")
@@ -71,8 +95,8 @@ async def fanned_out(
     return Response(ExportTraceServiceResponse().SerializeToString(), media_type="application/x-protobuf")
 
 
-def _types(request: Request) -> frozenset[str]:
-    named = {name.strip() for text in request.query_params.getlist("type") for name in text.split(",") if name.strip()}
+def _known_types(texts: list[str]) -> frozenset[str]:
+    named = {name.strip() for text in texts for name in text.split(",") if name.strip()}
     if unknown := sorted(named - set(TYPES)):
         raise BadRequest(f"type={unknown[0]!r} is unknown; these are: {', '.join(TYPES)}")
     return frozenset(named)

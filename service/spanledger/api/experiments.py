@@ -3,18 +3,23 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from spanledger.api.inputs import Fallbacks, Model, Parameters, Text, given
 from spanledger.api.names import Name, NamePath, Parts
-from spanledger.api.reader import Reads, only
+from spanledger.api.parameters import Window
+from spanledger.api.reader import Reads
+from spanledger.api.schemas.common import NO_CONTENT, Items
+from spanledger.api.schemas.configuration import Assignment, ExperimentVersion
 from spanledger.configuration import Experiment, assigned
 from spanledger.runtime.services import Caller
 from spanledger.stats import experiments as stats
-from spanledger.stats.times import window
 
 router = APIRouter(tags=["experiments"])
+OfUnit = Annotated[
+    str, Query(max_length=256, description="A user, or a conversation for runs without a user.", examples=["ann"])
+]
 
 
 class Body(BaseModel):
@@ -48,17 +53,19 @@ class NewExperiment(Body):
 
 
 @router.get("/v1/experiments")
-def experiments(parts: Parts, principal: Caller) -> dict[str, Any]:
-    return {"items": [_told(found) for found in parts.experiments.listed(principal.tenant)]}
+def list_experiments(parts: Parts, principal: Caller) -> Items[ExperimentVersion]:
+    """The present version of each, by name."""
+    return Items(items=[_told(found) for found in parts.experiments.listed(principal.tenant)])
 
 
 @router.get("/v1/experiments/{name}")
-def experiment(name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
+def get_experiment(name: NamePath, parts: Parts, principal: Caller) -> ExperimentVersion:
+    """One experiment in its present version."""
     return _told(parts.experiments.get(principal.tenant, name))
 
 
 @router.put("/v1/experiments/{name}")
-def put_experiment(name: NamePath, body: NewExperiment, parts: Parts, principal: Caller) -> dict[str, Any]:
+def put_experiment(name: NamePath, body: NewExperiment, parts: Parts, principal: Caller) -> ExperimentVersion:
     """A new version, or the present one if nothing changed. Users stay in their variants as far as the weights let
     them."""
     document = body.model_dump(mode="json", exclude={"variants", "salt"})
@@ -69,43 +76,38 @@ def put_experiment(name: NamePath, body: NewExperiment, parts: Parts, principal:
     return _told(parts.experiments.put(principal.tenant, name, document, principal.key_id))
 
 
-@router.delete("/v1/experiments/{name}", status_code=204)
-def delete_experiment(name: NamePath, parts: Parts, principal: Caller) -> Response:
+@router.delete("/v1/experiments/{name}", **NO_CONTENT)
+def delete_experiment(name: NamePath, parts: Parts, principal: Caller) -> None:
     """It takes in no more runs; those it had keep their variant on their spans."""
     parts.experiments.remove(principal.tenant, name, principal.key_id)
-    return Response(status_code=204)
 
 
 @router.get("/v1/experiments/{name}/assignment")
-def assignment(request: Request, name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
+def get_assignment(name: NamePath, parts: Parts, principal: Caller, user_id: OfUnit = "") -> Assignment:
     """Which variant `user_id` (or a conversation, for runs without a user) gets or would get."""
-    only(request, ("user_id",))
     found = parts.experiments.get(principal.tenant, name)
-    unit = request.query_params.get("user_id", "")
-    return {
-        "experiment": name,
-        "user_id": unit,
-        "variant": assigned(found.salt, found.variants, unit).name,
-        "active": found.active(datetime.now(UTC)),
-    }
+    return Assignment(
+        experiment=name,
+        user_id=user_id,
+        variant=assigned(found.salt, found.variants, user_id).name,
+        active=found.active(datetime.now(UTC)),
+    )
 
 
 @router.get("/v1/experiments/{name}/results")
-def results(request: Request, name: NamePath, parts: Parts, reads: Reads) -> stats.Results:
+def get_experiment_results(name: NamePath, parts: Parts, reads: Reads, window: Window) -> stats.ExperimentResults:
     """Each variant's users, runs, failures, cost, latency, tokens and feedback in `[from, to)`, and what of the
     differences is more than chance."""
-    only(request, ("from", "to"))
     versions = parts.experiments.versions(reads.tenant, name)
     found = parts.experiments.get(reads.tenant, name)
     deals = {(v.salt, tuple((x.name, x.weight) for x in v.variants)) for v in versions if v.status == "running"}
-    asked = request.query_params
     return stats.results(
         reads.store,
         reads.tenant,
         name,
         {variant.name: variant.weight for variant in found.variants},
         len(deals) <= 1,
-        window(asked.get("from"), asked.get("to")),
+        window,
     )
 
 
@@ -115,18 +117,20 @@ def _overrides(variant: NewVariant) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value} | ({"parameters": parameters} if parameters else {})
 
 
-def _told(found: Experiment) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "version": found.version,
-        "description": found.description,
-        "workflow": found.workflow,
-        "status": found.status,
-        "active": found.active(datetime.now(UTC)),
-        "starts_at": found.starts_at,
-        "ends_at": found.ends_at,
-        "salt": found.salt,
-        "variants": [{"name": v.name, "weight": v.weight, **v.overrides} for v in found.variants],
-        "created_at": found.created_at,
-        "created_by": found.created_by or None,
-    }
+def _told(found: Experiment) -> ExperimentVersion:
+    return ExperimentVersion.model_validate(
+        {
+            "name": found.name,
+            "version": found.version,
+            "description": found.description,
+            "workflow": found.workflow,
+            "status": found.status,
+            "active": found.active(datetime.now(UTC)),
+            "starts_at": found.starts_at,
+            "ends_at": found.ends_at,
+            "salt": found.salt,
+            "variants": [{"name": v.name, "weight": v.weight, **v.overrides} for v in found.variants],
+            "created_at": found.created_at,
+            "created_by": found.created_by,
+        }
+    )

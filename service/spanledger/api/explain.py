@@ -15,9 +15,9 @@ router = APIRouter(tags=["explain"])
 class ExplainQuery(Dimensions):
     """One of message, trace, span, conversation, user; or any group of /v1/usage, by its dimensions and window."""
 
-    message: str = Field("", max_length=256)
-    trace: str = Field("", max_length=256)
-    span: str = Field("", max_length=256)
+    message: str = Field("", max_length=256, description="message id")
+    trace: str = Field("", max_length=256, description="trace id")
+    span: str = Field("", max_length=256, description="span id")
     limit: int = Field(200, ge=1, le=1000, description="calls on a page")
     cursor: str | None = Field(None, max_length=4096, description="next_cursor of the page before")
 

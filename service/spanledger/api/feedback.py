@@ -5,18 +5,21 @@ import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spanledger.access import DEFAULT_TENANT, Principal
 from spanledger.api.inputs import Id, Model, Text
 from spanledger.api.names import Name, NamePath, Parts
-from spanledger.api.reader import Reads, only
+from spanledger.api.parameters import MessageId
+from spanledger.api.reader import AppServices, Reads
+from spanledger.api.schemas import feedback as schemas
+from spanledger.api.schemas.common import NO_CONTENT, Items
 from spanledger.errors import BadRequest, NotFound
 from spanledger.evaluations import Evaluator
 from spanledger.evaluations.automatic import question_of
 from spanledger.evaluations.verdict import Exchange
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller, Services
 from spanledger.stats import conversations
 from spanledger.stats import evaluations as stats
 from spanledger.telemetry.evaluation import About, Evaluation, record
@@ -27,7 +30,6 @@ router = APIRouter(tags=["feedback"])
 MAX_COMMENT = 10_000
 MAX_JUDGED = 512 * 1024
 FEEDBACK, HUMAN = "feedback", "human"
-MessageId = Annotated[Id, Path()]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Line = Annotated[Text, Field(min_length=1, max_length=1000)]
 
@@ -118,11 +120,10 @@ async def _about(message_id: MessageId, parts: Parts, reads: Reads) -> About:
 
 
 Subject = Annotated[About, Depends(_about)]
-Running = Annotated[Services, Depends(services_of)]
 
 
 @router.post("/v1/messages/{message_id}/feedback", status_code=202)
-async def give_feedback(subject: Subject, body: Feedback, services: Running) -> dict[str, Any]:
+async def give_feedback(subject: Subject, body: Feedback, services: AppServices) -> schemas.TakenFeedback:
     """Taken as an event; `GET` shows it as soon as it is loaded."""
     value = body.value
     feedback = Evaluation(
@@ -135,56 +136,56 @@ async def give_feedback(subject: Subject, body: Feedback, services: Running) -> 
         tags=tuple(body.labels),
     )
     record(services.telemetry, feedback, subject)
-    return {"message_id": subject.message_id, "trace_id": subject.trace_id or None, "score": value}
+    return schemas.TakenFeedback(message_id=subject.message_id, trace_id=subject.trace_id or None, score=value)
 
 
 @router.get("/v1/messages/{message_id}/feedback")
-async def feedback(request: Request, subject: Subject, reads: Reads) -> dict[str, Any]:
+async def get_feedback(subject: Subject, reads: Reads) -> schemas.MessageFeedback:
     """What people said of a message, newest first; what somebody took back by saying it anew is `superseded`."""
-    only(request, ())
     found = await asyncio.to_thread(stats.evaluations, reads.store, reads.tenant, subject.message_id)
     items = [item for item in found if item.name == FEEDBACK and item.evaluator == HUMAN]
     scores = [item.score for item in items if not item.superseded and item.score is not None]
-    return {
-        "message_id": subject.message_id,
-        "score": sum(scores) / len(scores) if scores else None,
-        "items": [asdict(item) for item in items],
-    }
+    return schemas.MessageFeedback(
+        message_id=subject.message_id, score=sum(scores) / len(scores) if scores else None, items=items
+    )
 
 
 @router.post("/v1/messages/{message_id}/evaluations")
-async def evaluate(
-    subject: Subject, body: Evaluate, parts: Parts, services: Running, principal: Caller
-) -> dict[str, Any]:
+async def evaluate_message(
+    subject: Subject, body: Evaluate, parts: Parts, services: AppServices, principal: Caller
+) -> schemas.MessageVerdicts:
     """Judges a message now. Its words come from the conversation's history, or with the request."""
     evaluators = [parts.evaluators.get(principal.tenant, name) for name in dict.fromkeys(body.evaluators)]
     exchange = await _exchange(subject, body, services, principal)
     said = await asyncio.gather(
         *(parts.evaluators.evaluate(services.runner, principal, e, exchange, subject) for e in evaluators)
     )
-    return {"message_id": subject.message_id, "items": [asdict(evaluation) for evaluation in said]}
+    return schemas.MessageVerdicts.model_validate(
+        {"message_id": subject.message_id, "items": [asdict(evaluation) for evaluation in said]}
+    )
 
 
 @router.get("/v1/messages/{message_id}/evaluations")
-async def evaluations(request: Request, subject: Subject, reads: Reads) -> dict[str, Any]:
+async def list_evaluations(subject: Subject, reads: Reads) -> schemas.MessageEvaluations:
     """All that was said of a message, people's feedback included, newest first."""
-    only(request, ())
     found = await asyncio.to_thread(stats.evaluations, reads.store, reads.tenant, subject.message_id)
-    return {"message_id": subject.message_id, "items": [asdict(item) for item in found]}
+    return schemas.MessageEvaluations(message_id=subject.message_id, items=found)
 
 
 @router.get("/v1/evaluators")
-def evaluators(parts: Parts, principal: Caller) -> dict[str, Any]:
-    return {"items": [_told(found) for found in parts.evaluators.listed(principal.tenant)]}
+def list_evaluators(parts: Parts, principal: Caller) -> Items[schemas.EvaluatorVersion]:
+    """The present version of each, by name."""
+    return Items(items=[_told(found) for found in parts.evaluators.listed(principal.tenant)])
 
 
 @router.get("/v1/evaluators/{name}")
-def evaluator(name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
+def get_evaluator(name: NamePath, parts: Parts, principal: Caller) -> schemas.EvaluatorVersion:
+    """One evaluator in its present version."""
     return _told(parts.evaluators.get(principal.tenant, name))
 
 
 @router.put("/v1/evaluators/{name}")
-def put_evaluator(name: NamePath, body: NewEvaluator, parts: Parts, principal: Caller) -> dict[str, Any]:
+def put_evaluator(name: NamePath, body: NewEvaluator, parts: Parts, principal: Caller) -> schemas.EvaluatorVersion:
     """A new version, or the present one if nothing changed."""
     if name == FEEDBACK:
         raise BadRequest("`feedback` is what people say; give the evaluator another name")
@@ -193,11 +194,10 @@ def put_evaluator(name: NamePath, body: NewEvaluator, parts: Parts, principal: C
     return _told(parts.evaluators.put(principal.tenant, name, document, principal.key_id))
 
 
-@router.delete("/v1/evaluators/{name}", status_code=204)
-def delete_evaluator(name: NamePath, parts: Parts, principal: Caller) -> Response:
+@router.delete("/v1/evaluators/{name}", **NO_CONTENT)
+def delete_evaluator(name: NamePath, parts: Parts, principal: Caller) -> None:
     """It judges no more; what it said stays."""
     parts.evaluators.remove(principal.tenant, name, principal.key_id)
-    return Response(status_code=204)
 
 
 async def _exchange(subject: About, body: Evaluate, services: Services, principal: Principal) -> Exchange:
@@ -213,12 +213,12 @@ async def _exchange(subject: About, body: Evaluate, services: Services, principa
     return Exchange(question_of(exchange), str(exchange[-1].get("content") or ""))
 
 
-def _told(found: Evaluator) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "version": found.version,
-        "check": {"kind": found.kind, **found.settings},
-        "workflow": found.workflow,
-        "sample_rate": found.sample_rate,
-        "description": found.description,
-    }
+def _told(found: Evaluator) -> schemas.EvaluatorVersion:
+    return schemas.EvaluatorVersion(
+        name=found.name,
+        version=found.version,
+        check={"kind": found.kind, **found.settings},
+        workflow=found.workflow,
+        sample_rate=found.sample_rate,
+        description=found.description,
+    )

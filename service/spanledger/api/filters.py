@@ -6,7 +6,7 @@ from decimal import Decimal
 from fastapi import Request
 from pydantic import ConfigDict, Field, model_validator
 
-from spanledger.api.windows import Windowed
+from spanledger.api.windows import Windowed, many
 from spanledger.stats.filters import NAMES, Filter, Range
 
 ATTRIBUTE = "attr."
@@ -37,31 +37,31 @@ def attributes_of(request: Request) -> Mapping[str, list[str]]:
 class MessageFilter(Attributed):
     """Which messages: several values of one name are alternatives, different names all hold."""
 
-    user: list[str] = Field([], description="user id")
-    conversation: list[str] = Field([], description="conversation id")
-    message: list[str] = Field([], description="message id")
-    trace: list[str] = Field([], description="trace id")
-    correlation: list[str] = Field([], description="correlation id")
-    model: list[str] = Field([], description="a model that served it")
-    provider: list[str] = Field([])
-    workflow: list[str] = Field([])
-    agent: list[str] = Field([])
-    tool: list[str] = Field([], description="a tool that ran")
-    prompt: list[str] = Field([])
-    prompt_version: list[str] = Field([])
-    variant: list[str] = Field([], description="experiment/variant")
-    status: list[str] = Field([], description="ok, error or abandoned")
-    error_type: list[str] = Field([])
-    cost_state: list[str] = Field([], description="billed, computed, estimated, unpriced or mixed")
-    service: list[str] = Field([])
-    operation: list[str] = Field([], description="an operation that one of its calls has")
-    feedback: list[str] = Field([], description="label of the last feedback of a person")
+    user: list[str] = many("user id")
+    conversation: list[str] = many("conversation id")
+    message: list[str] = many("message id")
+    trace: list[str] = many("trace id")
+    correlation: list[str] = many("correlation id")
+    model: list[str] = many("a model that served it")
+    provider: list[str] = many("provider")
+    workflow: list[str] = many("workflow")
+    agent: list[str] = many("agent")
+    tool: list[str] = many("a tool that ran")
+    prompt: list[str] = many("prompt")
+    prompt_version: list[str] = many("prompt version")
+    variant: list[str] = many("experiment/variant")
+    status: list[str] = many("ok, error or abandoned")
+    error_type: list[str] = many("error type")
+    cost_state: list[str] = many("billed, computed, estimated, unpriced or mixed")
+    service: list[str] = many("service")
+    operation: list[str] = many("an operation that one of its calls has")
+    feedback: list[str] = many("label of the last feedback of a person")
     min_cost: Decimal | None = Field(None, ge=0, le=10**12, description="USD")
     max_cost: Decimal | None = Field(None, ge=0, le=10**12, description="USD")
-    min_tokens: int | None = Field(None, ge=0, le=10**15)
-    max_tokens: int | None = Field(None, ge=0, le=10**15)
-    min_duration_ms: Decimal | None = Field(None, ge=0, le=10**12)
-    max_duration_ms: Decimal | None = Field(None, ge=0, le=10**12)
+    min_tokens: int | None = Field(None, ge=0, le=10**15, description="at least so many tokens")
+    max_tokens: int | None = Field(None, ge=0, le=10**15, description="at most so many tokens")
+    min_duration_ms: Decimal | None = Field(None, ge=0, le=10**12, description="took at least so long")
+    max_duration_ms: Decimal | None = Field(None, ge=0, le=10**12, description="took at most so long")
     q: str = Field("", max_length=1024, description="words that stand in the content, where it is kept")
 
     def filter(self, request: Request) -> Filter:

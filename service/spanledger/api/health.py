@@ -4,11 +4,13 @@ import shutil
 import time
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter
 
 import spanledger
 from spanledger.api.problems import problem
+from spanledger.api.reader import AppServices
+from spanledger.api.schemas.common import Problem
+from spanledger.api.schemas.operations import Alive, Canary, Flushed, Readiness
 from spanledger.errors import StoreError
 from spanledger.runtime.canaries import Canaries
 
@@ -18,16 +20,17 @@ _FLUSH_TIMEOUT_S = 600.0
 
 
 @router.get("/healthz")
-async def alive() -> dict[str, str]:
+async def get_health() -> Alive:
     """The process answers."""
-    return {"status": "alive", "version": spanledger.__version__}
+    return Alive(status="alive", version=spanledger.__version__)
 
 
-@router.get("/readyz")
-def ready(request: Request) -> Response:
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Problem}})
+def get_readiness(services: AppServices) -> Any:
     """Whether it can take traffic; 503 names what is wrong."""
-    services = request.app.state.services
     try:
+        assert services.ingest is not None
+        assert services.ledger is not None
         ingest, settlement = services.ingest.health(), services.ledger.health()
     except OSError as exc:  # the spool's folder is not what it was
         problems = [text for text in (f"spool: {exc.strerror}", _store(services), _canary(services)) if text]
@@ -51,19 +54,20 @@ def ready(request: Request) -> Response:
     }
     if problems:
         return problem(503, "Not ready", "; ".join(problems), **state)
-    return JSONResponse({"status": "ready", **state})
+    return Readiness.model_validate({"status": "ready", **state})
 
 
 @router.post("/v1/flush")
-def flush(request: Request) -> dict[str, Any]:
+def flush(services: AppServices) -> Flushed:
     """Returns when everything that has been emitted here or acknowledged is loaded and settled."""
-    services = request.app.state.services
     started = time.monotonic()
     _load(services)
+    assert services.platform is not None
+    assert services.ledger is not None
     if services.platform.access.reports.finish():  # the door's processes have said by now who sent what
         _load(services)
     services.ledger.settler.settle_now()
-    return {"flushed": True, "took_ms": round((time.monotonic() - started) * 1000)}
+    return Flushed(flushed=True, took_ms=round((time.monotonic() - started) * 1000))
 
 
 def _load(services: Any) -> None:
@@ -74,10 +78,10 @@ def _load(services: Any) -> None:
 
 
 @router.post("/v1/canary")
-async def send_canary(request: Request) -> dict[str, Any]:
+async def send_canary(services: AppServices) -> Canary:
     """Sends a span through the door and reads it back, and runs a small workflow; says how long both took."""
-    canaries: Canaries = request.app.state.services.canaries
-    return await canaries.sing()
+    canaries: Canaries = services.canaries  # type: ignore[assignment]
+    return Canary.model_validate(await canaries.sing())
 
 
 def _analysis(services: Any) -> dict[str, int]:

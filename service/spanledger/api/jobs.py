@@ -7,14 +7,18 @@ import json
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spanledger.api.inputs import Fallbacks, Id, Model, Text
-from spanledger.api.reader import Reads, only, whole_number
+from spanledger.api.names import Parts
+from spanledger.api.parameters import Cursor, JobId, limit
+from spanledger.api.reader import Reads
+from spanledger.api.schemas import jobs as schemas
+from spanledger.api.schemas.common import NO_CONTENT, Page
 from spanledger.errors import BadRequest
 from spanledger.jobs import Attempt, Jobs, JobView, NewJob, Spec
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller
 from spanledger.stats.jobs import usage_of_attempts
 from spanledger.store.client import Store
 from spanledger.telemetry import ids
@@ -23,7 +27,7 @@ MAX_CONTENT = 512 * 1024
 router = APIRouter(tags=["jobs"])
 
 
-class JobOrder(BaseModel):
+class NewJobBody(BaseModel):
     """`content` is a message (to `conversation_id`, if given, whose history it continues); `messages` bring their own
     history. `schedule`: five cron fields in UTC, without it the job runs once and now. `retries` are attempts after the
     first, `retry_delay_s` apart, doubling. `misfire` says what becomes of times at which nothing ran."""
@@ -59,18 +63,15 @@ class JobOrder(BaseModel):
         return self
 
 
-def _jobs(services: Annotated[Services, Depends(services_of)]) -> Jobs:
-    assert services.platform is not None
-    jobs: Jobs = services.platform.jobs
-    return jobs
+def _jobs(parts: Parts) -> Jobs:
+    return parts.jobs
 
 
-Running = Annotated[Jobs, Depends(_jobs)]
-JobId = Annotated[Id, Path()]
+Queue = Annotated[Jobs, Depends(_jobs)]
 
 
 @router.post("/v1/jobs", status_code=202)
-async def create(order: JobOrder, jobs: Running, principal: Caller, response: Response) -> dict[str, Any]:
+async def create_job(order: NewJobBody, jobs: Queue, principal: Caller, response: Response) -> schemas.Job:
     """Takes the job and answers at once; `GET /v1/jobs/{job_id}` tells how it goes."""
     given = order.model_dump()
     spec = Spec(
@@ -84,35 +85,32 @@ async def create(order: JobOrder, jobs: Running, principal: Caller, response: Re
 
 
 @router.get("/v1/jobs")
-def listed(request: Request, jobs: Running, reads: Reads) -> dict[str, Any]:
+def list_jobs(
+    jobs: Queue, reads: Reads, limit: Annotated[int, limit(1000)] = 50, cursor: Cursor = ""
+) -> Page[schemas.Job]:
     """This tenant's jobs, newest first, each with its last attempt."""
-    only(request, ("limit", "cursor"))
-    limit = whole_number(request, "limit", 50, 1, 1000)
-    cursor = request.query_params.get("cursor")
     found = jobs.list(reads.tenant, limit + 1, _read_cursor(cursor) if cursor else None)
     page = found[:limit]
     used = _used(reads.store, reads.tenant, [one for view in page for one in view.attempts])
     more = _write_cursor(page[-1]) if len(found) > limit else None
-    return {"items": [_told(view, used) for view in page], "next_cursor": more}
+    return Page(items=[_told(view, used) for view in page], next_cursor=more)
 
 
 @router.get("/v1/jobs/{job_id}")
-def one(request: Request, job_id: JobId, jobs: Running, reads: Reads) -> dict[str, Any]:
+def get_job(job_id: JobId, jobs: Queue, reads: Reads) -> schemas.Job:
     """A job with its last attempts, what they used by the books, and live progress while one runs."""
-    only(request, ())
     view = jobs.get(reads.tenant, job_id)
     return _told(view, _used(reads.store, reads.tenant, view.attempts))
 
 
-@router.delete("/v1/jobs/{job_id}")
-async def cancelled(job_id: JobId, jobs: Running, reads: Reads) -> dict[str, Any]:
-    """Takes it off its schedule and ends a run under way."""
-    view = await jobs.cancel(reads.tenant, job_id)
-    return _told(view, await asyncio.to_thread(_used, reads.store, reads.tenant, view.attempts))
+@router.delete("/v1/jobs/{job_id}", **NO_CONTENT)
+async def cancel_job(job_id: JobId, jobs: Queue, principal: Caller) -> None:
+    """Takes it off its schedule and ends a run under way; the job stays readable."""
+    await jobs.cancel(principal.tenant, job_id)
 
 
 @router.post("/v1/jobs/{job_id}/retry", status_code=202)
-async def retried(job_id: JobId, jobs: Running, reads: Reads) -> dict[str, Any]:
+async def retry_job(job_id: JobId, jobs: Queue, reads: Reads) -> schemas.Job:
     """Runs it once more, now."""
     view = await jobs.retry(reads.tenant, job_id, ids.current().correlation_id)
     return _told(view, await asyncio.to_thread(_used, reads.store, reads.tenant, view.attempts))
@@ -123,24 +121,26 @@ def _used(store: Store, tenant: str, attempts: list[Attempt]) -> dict[str, Any]:
     return {message_id: asdict(usage) for message_id, usage in found.items()}
 
 
-def _told(view: JobView, used: dict[str, Any]) -> dict[str, Any]:
+def _told(view: JobView, used: dict[str, Any]) -> schemas.Job:
     job, spec = view.job, view.job.spec
     last = view.attempts[0] if view.attempts else None
-    return {
-        "job_id": job.job_id,
-        "state": view.state,
-        "workflow": spec.workflow or "chat",
-        "conversation_id": spec.conversation_id or None,
-        "user_id": spec.user_id or None,
-        "schedule": spec.schedule or None,
-        "retries": spec.retries,
-        "created_at": job.created_at,
-        "next_run_at": job.next_at,
-        "runs": last.run if last else 0,
-        "error": last.error or None if last else None,
-        "progress": asdict(view.progress) if view.progress else None,
-        "attempts": [_attempt(one, used.get(one.message_id)) for one in view.attempts],
-    }
+    return schemas.Job.model_validate(
+        {
+            "job_id": job.job_id,
+            "state": view.state,
+            "workflow": spec.workflow or "chat",
+            "conversation_id": spec.conversation_id or None,
+            "user_id": spec.user_id or None,
+            "schedule": spec.schedule or None,
+            "retries": spec.retries,
+            "created_at": job.created_at,
+            "next_run_at": job.next_at,
+            "runs": last.run if last else 0,
+            "error": last.error or None if last else None,
+            "progress": asdict(view.progress) if view.progress else None,
+            "attempts": [_attempt(one, used.get(one.message_id)) for one in view.attempts],
+        }
+    )
 
 
 def _attempt(one: Attempt, usage: dict[str, Any] | None) -> dict[str, Any]:

@@ -6,17 +6,24 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, Depends
+from pydantic import Field
 
 from spanledger.access.access import Access
 from spanledger.access.accounts import MINUTE, Period, period
-from spanledger.access.limits import KIND, Limit, Measure, body_of, limit_of
-from spanledger.api.reader import Reads, checked_id, only
+from spanledger.access.limits import KIND, Action, Limit, Measure, Scope, body_of, limit_of
+from spanledger.api.inputs import Text
+from spanledger.api.names import Parts
+from spanledger.api.parameters import LimitName
+from spanledger.api.reader import Reads
+from spanledger.api.schemas import access as schemas
+from spanledger.api.schemas.access import LimitWithUsage
+from spanledger.api.schemas.common import NO_CONTENT, Body, Items
 from spanledger.errors import NotFound
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller
 from spanledger.stats.breakdown import breakdown
 from spanledger.stats.consumption import Used
+from spanledger.stats.fields import rfc3339
 from spanledger.stats.times import SECOND, Window
 from spanledger.stats.usage import decimal_text
 
@@ -25,39 +32,39 @@ router = APIRouter(tags=["limits"])
 MAX_SUBJECTS = 20  # of a pattern: those that used most this month
 
 
-class NewLimit(BaseModel):
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Usd = Annotated[Decimal, Field(ge=0, le=10**15, max_digits=40)]
+
+
+class NewLimit(Body):
     """At least one amount. `match`: a name, or a pattern like `*` or `team-*`; each subject has it all for itself."""
 
-    model_config = ConfigDict(extra="forbid")
-    scope: str
-    match: str = "*"
-    requests_per_minute: int | None = None
-    tokens_per_day: int | None = None
-    usd_per_day: Decimal | None = None
-    usd_per_month: Decimal | None = None
-    action: str = "block"
+    scope: Scope
+    match: Annotated[Text, Field(max_length=256)] = "*"
+    requests_per_minute: Count | None = None
+    tokens_per_day: Count | None = None
+    usd_per_day: Usd | None = None
+    usd_per_month: Usd | None = None
+    action: Action = "block"
 
 
-def _access(services: Annotated[Services, Depends(services_of)]) -> Access:
-    access: Access = services.platform.access  # type: ignore[union-attr]
-    return access
+def _access(parts: Parts) -> Access:
+    return parts.access
 
 
 Controls = Annotated[Access, Depends(_access)]
 
 
 @router.get("/v1/limits")
-async def listed(request: Request, reads: Reads, access: Controls) -> dict[str, Any]:
+async def list_limits(reads: Reads, access: Controls) -> Items[LimitWithUsage]:
     """All limits of the tenant, then those that were set for it, with what is used of them now."""
-    only(request, ())
     limits = [*access.limits.of_tenant(reads.tenant), *access.limits.on_tenant(reads.tenant)]
-    return {"items": [await _described(access, reads, limit) for limit in limits]}
+    return Items(items=[await _described(access, reads, limit) for limit in limits])
 
 
 @router.get("/v1/limits/{name}")
-async def one(request: Request, name: str, reads: Reads, access: Controls) -> dict[str, Any]:
+async def get_limit(name: LimitName, reads: Reads, access: Controls) -> LimitWithUsage:
     """One limit with what is used of it."""
-    only(request, ())
     found = [limit for limit in access.limits.of_tenant(reads.tenant) if limit.name == name]
     if not found:
         raise NotFound(f"there is no limit {name[:100]!r}")
@@ -65,30 +72,29 @@ async def one(request: Request, name: str, reads: Reads, access: Controls) -> di
 
 
 @router.put("/v1/limits/{name}")
-def put(name: str, wish: NewLimit, services: Annotated[Services, Depends(services_of)], principal: Caller) -> Any:
+def put_limit(name: LimitName, new: NewLimit, parts: Parts, principal: Caller) -> schemas.Limit:
     """Sets a limit; it holds from the next call on."""
-    registry = services.platform.registry  # type: ignore[union-attr]
-    body = body_of(wish.model_dump(exclude_none=True))
-    entry = registry.put(principal.tenant, KIND, checked_id(name, "name"), body, by=principal.key_id)
-    return limit_of(entry).shown()
+    body = body_of(new.model_dump(exclude_none=True))
+    entry = parts.registry.put(principal.tenant, KIND, name, body, by=principal.key_id)
+    return schemas.Limit.model_validate(limit_of(entry).shown())
 
 
-@router.delete("/v1/limits/{name}")
-def remove(name: str, services: Annotated[Services, Depends(services_of)], principal: Caller) -> dict[str, Any]:
+@router.delete("/v1/limits/{name}", **NO_CONTENT)
+def delete_limit(name: LimitName, parts: Parts, principal: Caller) -> None:
     """Takes a limit away; its versions stay readable in the audit log."""
-    registry = services.platform.registry  # type: ignore[union-attr]
-    if not registry.remove(principal.tenant, KIND, name, by=principal.key_id):
+    if not parts.registry.remove(principal.tenant, KIND, name, by=principal.key_id):
         raise NotFound(f"there is no limit {name[:100]!r}")
-    return {"name": name, "removed": True}
 
 
-async def _described(access: Access, reads: Reads, limit: Limit) -> dict[str, Any]:
+async def _described(access: Access, reads: Reads, limit: Limit) -> LimitWithUsage:
     subjects = await _subjects(access, reads, limit)
-    return {
-        **limit.shown(),
-        "set_by": "tenant" if limit.tenant == reads.tenant else "operator",
-        "usage": [await _usage(access, reads.tenant, limit, subject) for subject in subjects],
-    }
+    return LimitWithUsage.model_validate(
+        {
+            **limit.shown(),
+            "set_by": "tenant" if limit.tenant == reads.tenant else "operator",
+            "usage": [await _usage(access, reads.tenant, limit, subject) for subject in subjects],
+        }
+    )
 
 
 async def _subjects(access: Access, reads: Reads, limit: Limit) -> list[str]:
@@ -122,7 +128,7 @@ async def _usage(access: Access, tenant: str, limit: Limit, subject: str) -> dic
             "allowed": decimal_text(allowed) if measure.startswith("usd") else int(allowed),
             "share": share,
             "burn_rate": round(share / passed, 3) if share is not None and passed > 0 else None,
-            "reset_at": end.isoformat().replace("+00:00", "Z"),
+            "reset_at": rfc3339(end),
         }
     return said
 

@@ -4,64 +4,64 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from spanledger.api.filters import Attributed, MessageFilter, attributes_of
 from spanledger.api.reader import Reads, checked_id
-from spanledger.api.windows import Windowed
+from spanledger.api.windows import Windowed, many
 from spanledger.errors import Refused
 from spanledger.runtime.services import Caller
 from spanledger.stats import finding, found_messages, found_spans, owners
 
 router = APIRouter(tags=["find"])
 
-Limit = Annotated[int, Field(ge=1, le=1000)]
+Limit = Annotated[int, Field(ge=1, le=1000, description="how many items at most")]
 CursorText = Annotated[str | None, Field(max_length=4096, description="next_cursor of the page before")]
 
 
 class MessagesQuery(MessageFilter):
     """A page of messages. `totals`: whether to add up all that fit (`usage`, `count`)."""
 
-    sort: found_messages.Sort = "-time"
+    sort: Annotated[found_messages.Sort, Field(description="order; `-` is descending")] = "-time"
     limit: Limit = 50
     cursor: CursorText = None
-    totals: bool = True
+    totals: Annotated[bool, Field(description="whether to add up all that fit")] = True
 
 
 class FacetsQuery(MessageFilter):
     """`field`: which fields, several by comma; all without it. `limit`: values of each."""
 
-    field: str = Field("", max_length=1024)
-    limit: int = Field(20, ge=1, le=1000)
+    field: str = Field("", max_length=1024, description="fields, separated by commas; all without it")
+    limit: int = Field(20, ge=1, le=1000, description="how many values of each field at most")
 
 
 class SpansQuery(Attributed):
     """Spans by what each says itself."""
 
-    trace: list[str] = Field([])
-    span: list[str] = Field([])
-    service: list[str] = Field([])
-    name: list[str] = Field([])
-    scope: list[str] = Field([])
-    role: list[str] = Field([], description="inference, embedding, tool, agent, workflow …")
-    operation: list[str] = Field([])
-    provider: list[str] = Field([])
-    model: list[str] = Field([])
-    status: list[str] = Field([], description="ok, error or unset")
-    error_type: list[str] = Field([])
-    conversation: list[str] = Field([])
-    message: list[str] = Field([])
-    user: list[str] = Field([])
-    correlation: list[str] = Field([])
-    workflow: list[str] = Field([])
-    agent: list[str] = Field([])
-    tool: list[str] = Field([])
-    prompt: list[str] = Field([])
-    prompt_version: list[str] = Field([])
-    variant: list[str] = Field([])
-    response: list[str] = Field([], description="the provider's id of a call")
-    min_duration_ms: float | None = Field(None, ge=0, le=1e12)
-    max_duration_ms: float | None = Field(None, ge=0, le=1e12)
+    trace: list[str] = many("trace")
+    span: list[str] = many("span")
+    service: list[str] = many("service")
+    name: list[str] = many("name")
+    scope: list[str] = many("scope")
+    role: list[str] = many("inference, embedding, tool, agent, workflow …")
+    operation: list[str] = many("operation")
+    provider: list[str] = many("provider")
+    model: list[str] = many("model")
+    status: list[str] = many("ok, error or unset")
+    error_type: list[str] = many("error type")
+    conversation: list[str] = many("conversation")
+    message: list[str] = many("message")
+    user: list[str] = many("user")
+    correlation: list[str] = many("correlation")
+    workflow: list[str] = many("workflow")
+    agent: list[str] = many("agent")
+    tool: list[str] = many("tool")
+    prompt: list[str] = many("prompt")
+    prompt_version: list[str] = many("prompt version")
+    variant: list[str] = many("variant")
+    response: list[str] = many("the provider's id of a call")
+    min_duration_ms: float | None = Field(None, ge=0, le=1e12, description="took at least so long")
+    max_duration_ms: float | None = Field(None, ge=0, le=1e12, description="took at most so long")
     limit: Limit = 50
     cursor: CursorText = None
 
@@ -69,8 +69,8 @@ class SpansQuery(Attributed):
 class UsersQuery(Windowed):
     """`prefix`: users whose id begins so."""
 
-    prefix: str = Field("", max_length=256)
-    sort: owners.Sort = "-cost"
+    prefix: str = Field("", max_length=256, description="users whose id begins so")
+    sort: Annotated[owners.Sort, Field(description="order; `-` is descending")] = "-cost"
     limit: Limit = 50
     cursor: CursorText = None
 
@@ -79,6 +79,10 @@ class UsersQuery(Windowed):
 class FacetValue:
     value: str
     count: int
+
+
+class Facets(RootModel[dict[str, list[FacetValue]]]):
+    """By field, the most frequent value first."""
 
 
 @router.get("/v1/messages", operation_id="list_messages")
@@ -90,11 +94,11 @@ def messages(request: Request, reads: Reads, asked: Annotated[MessagesQuery, Que
 
 
 @router.get("/v1/facets", operation_id="list_facets")
-def facets(request: Request, reads: Reads, asked: Annotated[FacetsQuery, Query()]) -> dict[str, list[FacetValue]]:
+def facets(request: Request, reads: Reads, asked: Annotated[FacetsQuery, Query()]) -> Facets:
     """Per field the most frequent values among the messages that fit, with exact counts of messages."""
     names = tuple(name.strip() for name in asked.field.split(",") if name.strip()) or found_messages.FACETS
     counted = found_messages.facets(reads.store, reads.tenant, asked.filter(request), names, asked.limit)
-    return {name: [FacetValue(*pair) for pair in pairs] for name, pairs in counted.items()}
+    return Facets({name: [FacetValue(*pair) for pair in pairs] for name, pairs in counted.items()})
 
 
 @router.get("/v1/spans", operation_id="list_spans")
@@ -125,6 +129,9 @@ def tenants(reads: Reads, principal: Caller, asked: Annotated[Windowed, Query()]
 
 
 @router.get("/v1/find", operation_id="find")
-def find(reads: Reads, id: Annotated[str, Query(min_length=1, max_length=256)]) -> finding.Found:
+def find(
+    reads: Reads,
+    id: Annotated[str, Query(min_length=1, max_length=256, description="Any id.", examples=["support-42"])],
+) -> finding.Found:
     """What an id is (trace, span, message, conversation, user, response, correlation) and where it is shown."""
     return finding.find(reads.store, reads.tenant, checked_id(id, "id"))

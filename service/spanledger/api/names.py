@@ -10,7 +10,7 @@ from spanledger.runtime.services import services_of
 
 PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Name = Annotated[str, Field(pattern=PATTERN)]
-NamePath = Annotated[str, Path(pattern=PATTERN)]
+NamePath = Annotated[str, Path(pattern=PATTERN, description="Its name.", examples=["greeting"])]
 
 
 def _platform(request: Request) -> Platform:

@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.datastructures import Headers
@@ -18,10 +18,13 @@ from starlette.responses import JSONResponse
 from spanledger.access import Principal
 from spanledger.api import problems
 from spanledger.api.inputs import MAX_ID_CHARS, Fallbacks, Model, Text
+from spanledger.api.reader import AppServices
 from spanledger.api.replies import finished
+from spanledger.api.schemas.chat import ChatCompletion, OpenAIModels
+from spanledger.api.schemas.common import EVENT_STREAM, Problem
 from spanledger.api.streams import KEEP_ALIVE, EventStream, Running, event
 from spanledger.errors import BadRequest
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller, Services
 from spanledger.workflows import Completion, Order, Outcome
 from spanledger.workflows.offline_answers import CHAT_MODELS
 
@@ -111,11 +114,15 @@ class CompletionRequest(BaseModel):
         return {name: given[name] for name in PASSED_ON if given.get(name) is not None}
 
 
-@router.post("/v1/chat/completions")
-async def complete(
+@router.post(
+    "/v1/chat/completions",
+    response_model=ChatCompletion,
+    responses={200: EVENT_STREAM, 402: {"model": Problem}, 404: {"model": Problem}},
+)
+async def create_chat_completion(
     request: Request,
     asked: CompletionRequest,
-    services: Annotated[Services, Depends(services_of)],
+    services: AppServices,
     principal: Caller,
 ) -> Response:
     """Answers as the model does, in OpenAI's format; with `stream` as server-sent chunks up to `[DONE]`."""
@@ -135,10 +142,10 @@ async def complete(
 
 
 @router.get("/v1/models")
-async def models(services: Annotated[Services, Depends(services_of)], principal: Caller) -> dict[str, Any]:
+async def list_openai_models(services: AppServices, principal: Caller) -> OpenAIModels:
     """The models that work here without further ado, the tenant's own names and its agents among them; any other
     LiteLLM name can be asked for too."""
-    return {"object": "list", "data": model_list(services, principal)}
+    return OpenAIModels.model_validate({"object": "list", "data": model_list(services, principal)})
 
 
 def model_list(services: Services, principal: Principal) -> list[dict[str, Any]]:

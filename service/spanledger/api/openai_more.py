@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
@@ -16,10 +16,13 @@ from starlette.responses import JSONResponse
 from spanledger.api import problems
 from spanledger.api.inputs import Model, Text
 from spanledger.api.openai_compat import completion_body, model_list, order_of, usage_body
+from spanledger.api.reader import AppServices
 from spanledger.api.replies import finished
+from spanledger.api.schemas.chat import ModelResponse, OpenAIModel, TextCompletion
+from spanledger.api.schemas.common import EVENT_STREAM, Problem
 from spanledger.api.streams import EventStream, Running, event
 from spanledger.errors import BadRequest
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller
 from spanledger.workflows import Completion, Outcome, openai_formats
 from spanledger.workflows.model import Chunk, UnknownModel
 
@@ -27,6 +30,9 @@ MAX_ITEMS = 10_000
 MAX_PROMPTS = 100
 _STATEFUL = ("previous_response_id", "conversation", "background", "prompt")
 router = APIRouter(tags=["openai"])
+ModelName = Annotated[
+    str, Path(min_length=1, max_length=256, description="A model of `GET /v1/models`.", examples=["offline/small"])
+]
 
 
 class ResponsesRequest(BaseModel):
@@ -73,11 +79,14 @@ class TextRequest(BaseModel):
         return {name: value for name in (*names, "logit_bias") if (value := getattr(self, name)) is not None}
 
 
-Parts = Annotated[Services, Depends(services_of)]
-
-
-@router.post("/v1/responses")
-async def create_response(request: Request, asked: ResponsesRequest, services: Parts, principal: Caller) -> Response:
+@router.post(
+    "/v1/responses",
+    response_model=ModelResponse,
+    responses={200: EVENT_STREAM, 402: {"model": Problem}, 404: {"model": Problem}},
+)
+async def create_response(
+    request: Request, asked: ResponsesRequest, services: AppServices, principal: Caller
+) -> Response:
     """Answers in the format of OpenAI's Responses API; with `stream` as its server-sent events."""
     body = asked.model_dump(exclude_unset=True)
     if kept := [name for name in _STATEFUL if body.get(name)]:
@@ -122,8 +131,14 @@ async def _chunks_with_usage(running: Running) -> AsyncIterator[Chunk]:
     yield {**head, "choices": [], "usage": usage_body(outcome)}
 
 
-@router.post("/v1/completions")
-async def create_text_completion(request: Request, asked: TextRequest, services: Parts, principal: Caller) -> Response:
+@router.post(
+    "/v1/completions",
+    response_model=TextCompletion,
+    responses={200: EVENT_STREAM, 402: {"model": Problem}, 404: {"model": Problem}},
+)
+async def create_text_completion(
+    request: Request, asked: TextRequest, services: AppServices, principal: Caller
+) -> Response:
     """A legacy completion, of chat models too; with `stream` as server-sent chunks up to `[DONE]`."""
     prompts = openai_formats.text_prompts(asked.prompt)
     order = order_of(request.headers, asked.model, asked.user, None, principal).completed(parameters=asked.parameters())
@@ -167,9 +182,9 @@ def _total(outcomes: list[Outcome]) -> dict[str, int]:
 
 
 @router.get("/v1/models/{model:path}")
-async def get_model(model: str, services: Parts, principal: Caller) -> dict[str, Any]:
+async def get_openai_model(model: ModelName, services: AppServices, principal: Caller) -> OpenAIModel:
     """One model of the list, as clients look up a configured name."""
     for found in model_list(services, principal):
         if found["id"] == model:
-            return found
+            return OpenAIModel.model_validate(found)
     raise UnknownModel(f"there is no model {model[:100]!r}; GET /v1/models lists them")

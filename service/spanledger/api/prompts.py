@@ -2,22 +2,25 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from spanledger.api.inputs import Fallbacks, Id, Memory, Model, Parameters, Text, given
-from spanledger.api.names import Name, NamePath, Parts
-from spanledger.api.reader import Reads, only
+from spanledger.api.inputs import Fallbacks, Memory, Model, Parameters, Text, given
+from spanledger.api.names import PATTERN, Name, NamePath, Parts
+from spanledger.api.parameters import UserId, Window
+from spanledger.api.reader import AppServices, Reads
+from spanledger.api.schemas.common import NO_CONTENT, Items
+from spanledger.api.schemas.configuration import ModelNames, Profile, PromptVersion, UserPreferences
 from spanledger.configuration import Prompt
 from spanledger.configuration.profiles import PROFILE
 from spanledger.configuration.template import NAME
 from spanledger.errors import NotFound
 from spanledger.pricing import PriceBook, canonical
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller
 from spanledger.stats import effectiveness as stats
-from spanledger.stats.times import window
+from spanledger.stats.usage import decimal_text
 from spanledger.store.registry import Entry
 
 router = APIRouter(tags=["prompts"])
@@ -26,6 +29,18 @@ MAX_TEXT = 256 * 1024
 Variable = Annotated[str, Field(pattern=f"^{NAME}$")]
 Template = Annotated[Text, Field(min_length=1, max_length=MAX_TEXT)]
 Note = Annotated[Text, Field(max_length=2000)]
+
+
+Reference = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=256,
+        description="`name`, `name@3`, `name@latest` or `name@label`.",
+        examples=["greeting@3"],
+    ),
+]
+LabelPath = Annotated[str, Path(pattern=PATTERN, description="A label.", examples=["production"])]
 
 
 class Body(BaseModel):
@@ -84,65 +99,64 @@ class Models(Body):
 
 
 @router.get("/v1/prompts")
-def prompts(parts: Parts, principal: Caller) -> dict[str, Any]:
+def list_prompts(parts: Parts, principal: Caller) -> Items[PromptVersion]:
     """The newest version of each."""
-    return {"items": [_told(prompt) for prompt in parts.prompts.listed(principal.tenant)]}
+    return Items(items=[_told(prompt) for prompt in parts.prompts.listed(principal.tenant)])
 
 
 @router.get("/v1/prompts/{name}")
-def prompt(name: Annotated[str, Path(max_length=256)], parts: Parts, principal: Caller) -> dict[str, Any]:
+def get_prompt(name: Reference, parts: Parts, principal: Caller) -> PromptVersion:
     """One version: `name` is what runs by that name get, `name@3` the third, `name@latest` the newest, `name@label`."""
     return _told(parts.prompts.get(principal.tenant, name))
 
 
 @router.put("/v1/prompts/{name}")
-def put_prompt(name: NamePath, body: NewPrompt, parts: Parts, principal: Caller) -> dict[str, Any]:
+def put_prompt(name: NamePath, body: NewPrompt, parts: Parts, principal: Caller) -> PromptVersion:
     """A new version, or the present one if nothing changed."""
     found = parts.prompts.put(principal.tenant, name, body.text, body.description, body.defaults, principal.key_id)
     return _told(found)
 
 
-@router.delete("/v1/prompts/{name}", status_code=204)
-def delete_prompt(name: NamePath, parts: Parts, principal: Caller) -> Response:
+@router.delete("/v1/prompts/{name}", **NO_CONTENT)
+def delete_prompt(name: NamePath, parts: Parts, principal: Caller) -> None:
     """Runs can use it no more; its versions stay readable."""
     parts.prompts.remove(principal.tenant, name, principal.key_id)
-    return Response(status_code=204)
 
 
 @router.get("/v1/prompts/{name}/versions")
-def prompt_versions(name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
+def list_prompt_versions(name: NamePath, parts: Parts, principal: Caller) -> Items[PromptVersion]:
     """Newest first."""
-    return {"items": [_told(found) for found in parts.prompts.versions(principal.tenant, name)]}
+    return Items(items=[_told(found) for found in parts.prompts.versions(principal.tenant, name)])
 
 
 @router.put("/v1/prompts/{name}/labels/{label}")
-def put_label(name: NamePath, label: NamePath, body: Label, parts: Parts, principal: Caller) -> dict[str, Any]:
+def put_prompt_label(name: NamePath, label: LabelPath, body: Label, parts: Parts, principal: Caller) -> PromptVersion:
     """Pins a label to a version; `production` is what a bare name means."""
     return _told(parts.prompts.label(principal.tenant, name, label, body.version, principal.key_id))
 
 
-@router.delete("/v1/prompts/{name}/labels/{label}", status_code=204)
-def delete_label(name: NamePath, label: NamePath, parts: Parts, principal: Caller) -> Response:
+@router.delete("/v1/prompts/{name}/labels/{label}", **NO_CONTENT)
+def delete_prompt_label(name: NamePath, label: LabelPath, parts: Parts, principal: Caller) -> None:
+    """Takes a label away."""
     parts.prompts.label(principal.tenant, name, label, None, principal.key_id)
-    return Response(status_code=204)
 
 
 @router.get("/v1/prompts/{name}/effectiveness")
-def effectiveness(request: Request, name: NamePath, parts: Parts, reads: Reads) -> stats.Effectiveness:
+def get_prompt_effectiveness(name: NamePath, parts: Parts, reads: Reads, window: Window) -> stats.Effectiveness:
     """Cost, latency, failures, feedback and evaluations by version, of the runs that started in `[from, to)`."""
-    only(request, ("from", "to"))
     parts.prompts.versions(reads.tenant, name)
-    asked = request.query_params
-    return stats.effectiveness(reads.store, reads.tenant, name, window(asked.get("from"), asked.get("to")))
+    return stats.effectiveness(reads.store, reads.tenant, name, window)
 
 
 @router.get("/v1/profiles")
-def profiles(parts: Parts, principal: Caller) -> dict[str, Any]:
-    return {"items": [_kept(entry) for entry in parts.registry.names(principal.tenant, PROFILE)]}
+def list_profiles(parts: Parts, principal: Caller) -> Items[Profile]:
+    """All profiles, by name."""
+    return Items(items=[_kept(entry) for entry in parts.registry.names(principal.tenant, PROFILE)])
 
 
 @router.get("/v1/profiles/{name}")
-def profile(name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
+def get_profile(name: NamePath, parts: Parts, principal: Caller) -> Profile:
+    """One profile in its present version."""
     found = parts.registry.get(principal.tenant, PROFILE, name)
     if found is None:
         raise NotFound(f"there is no profile {name!r}")
@@ -150,68 +164,70 @@ def profile(name: NamePath, parts: Parts, principal: Caller) -> dict[str, Any]:
 
 
 @router.put("/v1/profiles/{name}")
-def put_profile(name: NamePath, body: NewProfile, parts: Parts, principal: Caller) -> dict[str, Any]:
+def put_profile(name: NamePath, body: NewProfile, parts: Parts, principal: Caller) -> Profile:
     """A new version, or the present one if nothing changed."""
     return _kept(parts.profiles.put(principal.tenant, name, given(body), principal.key_id))
 
 
-@router.delete("/v1/profiles/{name}", status_code=204)
-def delete_profile(name: NamePath, parts: Parts, principal: Caller) -> Response:
+@router.delete("/v1/profiles/{name}", **NO_CONTENT)
+def delete_profile(name: NamePath, parts: Parts, principal: Caller) -> None:
+    """Removes a profile."""
     if not parts.registry.remove(principal.tenant, PROFILE, name, principal.key_id):
         raise NotFound(f"there is no profile {name!r}")
-    return Response(status_code=204)
 
 
 @router.get("/v1/users/{user_id}/preferences")
-def preferences(user_id: Annotated[Id, Path()], parts: Parts, principal: Caller) -> dict[str, Any]:
+def get_preferences(user_id: UserId, parts: Parts, principal: Caller) -> UserPreferences:
     """What the user wished for; nothing for a user who never did."""
-    return {"user_id": user_id, **parts.profiles.preferences(principal.tenant, user_id)}
+    return UserPreferences(user_id=user_id, **parts.profiles.preferences(principal.tenant, user_id))
 
 
 @router.put("/v1/users/{user_id}/preferences")
-def put_preferences(
-    user_id: Annotated[Id, Path()], body: Preferences, parts: Parts, principal: Caller
-) -> dict[str, Any]:
+def put_preferences(user_id: UserId, body: Preferences, parts: Parts, principal: Caller) -> UserPreferences:
     """Replaces them; `{}` takes them back."""
     entry = parts.profiles.put_preferences(principal.tenant, user_id, given(body), principal.key_id)
-    return {"user_id": user_id, **entry.body}
+    return UserPreferences(user_id=user_id, **entry.body)
 
 
 @router.get("/v1/model-registry")
-def models(parts: Parts, principal: Caller, services: Annotated[Services, Depends(services_of)]) -> dict[str, Any]:
+def get_model_registry(parts: Parts, principal: Caller, services: AppServices) -> ModelNames:
     """Names for models, with what the price book says that they cost today."""
     version, body = parts.models.get(principal.tenant)
     book: PriceBook = services.ledger.book if services.ledger is not None else PriceBook([], "")
     known = {alias: {**entry, "prices": _prices(book, entry["model"])} for alias, entry in body["models"].items()}
-    return {**body, "version": version, "models": known}
+    return ModelNames.model_validate({**body, "version": version, "models": known})
 
 
 @router.put("/v1/model-registry")
-def put_models(body: Models, parts: Parts, principal: Caller) -> dict[str, Any]:
+def put_model_registry(body: Models, parts: Parts, principal: Caller) -> ModelNames:
     """Replaces the whole registry of this tenant."""
     known = {
         alias: {**entry.model_dump(), "parameters": given(entry.parameters)} for alias, entry in body.models.items()
     }
     document = {"default": body.default, "only_registered": body.only_registered, "models": known}
-    return {**document, "version": parts.models.put(principal.tenant, document, principal.key_id)}
+    version = parts.models.put(principal.tenant, document, principal.key_id)
+    return ModelNames.model_validate({**document, "version": version})
 
 
-def _told(found: Prompt) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "version": found.version,
-        "text": found.text,
-        "description": found.description,
-        "variables": found.variables,
-        "defaults": dict(found.defaults),
-        "labels": list(found.labels),
-        "created_at": found.created_at.isoformat(),
-        "created_by": found.created_by or None,
-    }
+def _told(found: Prompt) -> PromptVersion:
+    return PromptVersion.model_validate(
+        {
+            "name": found.name,
+            "version": found.version,
+            "text": found.text,
+            "description": found.description,
+            "variables": found.variables,
+            "defaults": dict(found.defaults),
+            "labels": list(found.labels),
+            "created_at": found.created_at,
+            "created_by": found.created_by,
+        }
+    )
 
 
-def _kept(entry: Entry) -> dict[str, Any]:
-    return {"name": entry.name, "version": entry.version, **entry.body, "created_at": entry.created_at.isoformat()}
+def _kept(entry: Entry) -> Profile:
+    facts = {"name": entry.name, "version": entry.version, "created_at": entry.created_at}
+    return Profile.model_validate({**entry.body, **facts})
 
 
 def _prices(book: PriceBook, model: str) -> dict[str, str] | None:
@@ -222,4 +238,4 @@ def _prices(book: PriceBook, model: str) -> dict[str, str] | None:
         return None
     rates = price.rates()
     named = (("input", rates.input), ("cache_read", rates.cache_read), ("output", rates.output))
-    return {f"{name}_usd_per_million": str(Decimal(rate) / 10**9) for name, rate in named if rate is not None}
+    return {f"{name}_usd_per_million": decimal_text(Decimal(rate) / 10**9) for name, rate in named if rate is not None}

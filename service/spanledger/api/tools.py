@@ -4,17 +4,27 @@ import asyncio
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Path, Request
 
 from spanledger.access import Principal
 from spanledger.api.names import Parts
-from spanledger.api.reader import Reads, checked_id, only
+from spanledger.api.parameters import Bucket, OfUser, ToolName, Window
+from spanledger.api.reader import AppServices, Reads
+from spanledger.api.schemas import agents as schemas
+from spanledger.api.schemas.agents import (
+    ForeignTool,
+    McpServerCheck,
+    McpServerState,
+    ToolGrant,
+    Tools,
+    UnavailableServer,
+)
+from spanledger.api.schemas.common import NO_CONTENT, Items
 from spanledger.errors import BadRequest, NotFound, Refused
 from spanledger.runtime.platform import Platform
-from spanledger.runtime.services import Caller, Services, services_of
+from spanledger.runtime.services import Caller
 from spanledger.settings import LOOPBACK_HOSTS, Settings
 from spanledger.stats import tools as stats
-from spanledger.stats.times import window
 from spanledger.store.registry import Entry
 from spanledger.telemetry import audit
 from spanledger.workflows import Order
@@ -22,80 +32,71 @@ from spanledger.workflows.tools import Grant, Tool, ToolError, grants, mcp_confi
 from spanledger.workflows.tools.mcp_config import McpServer
 
 router = APIRouter(tags=["tools"])
+ServerName = Annotated[
+    str, Path(min_length=1, max_length=256, description="The name of an MCP server.", examples=["files"])
+]
 _GRANT_NAME = re.compile(r"\*|[^\s*]{1,200}(\.\*)?")
 
 
 @router.get("/v1/tools")
-async def tools(request: Request, parts: Parts, reads: Reads, principal: Caller) -> dict[str, Any]:
+async def list_tools(parts: Parts, reads: Reads, principal: Caller, window: Window, user_id: OfUser = "") -> Tools:
     """The tools that agents may be given, with how they did in `[from, to)`; `user_id` asks whether that user may use
     them. `unavailable` are servers that do not answer, `foreign` tools that only the books know."""
-    only(request, ("from", "to", "user_id"))
-    asked = request.query_params
-    span = window(asked.get("from"), asked.get("to"))
-    order = Order(principal=principal, user_id=asked.get("user_id", ""))
+    order = Order(principal=principal, user_id=user_id)
     listed, unavailable = await _available(parts, principal.tenant)
-    ran = await asyncio.to_thread(stats.all_tools, reads.store, reads.tenant, span)
-    return {
-        "items": [_shown(tool, parts, order, ran.get(tool.name, stats.NONE)) for tool in listed],
-        "unavailable": unavailable,
-        "foreign": [{"name": name, "runs": ran[name]} for name in ran.keys() - {tool.name for tool in listed}],
-    }
+    ran = await asyncio.to_thread(stats.all_tools, reads.store, reads.tenant, window)
+    return Tools(
+        items=[_shown(tool, parts, order, ran.get(tool.name, stats.NONE)) for tool in listed],
+        unavailable=unavailable,
+        foreign=[ForeignTool(name=name, runs=ran[name]) for name in ran.keys() - {tool.name for tool in listed}],
+    )
 
 
 @router.get("/v1/tools/{name}/usage")
-def usage(request: Request, name: str, reads: Reads) -> stats.ToolUsage:
+def get_tool_usage(name: ToolName, reads: Reads, window: Window, bucket: Bucket = None) -> stats.ToolUsage:
     """Runs, latency and errors of a tool in `[from, to)`, by user, agent and bucket."""
-    only(request, ("from", "to", "bucket"))
-    asked = request.query_params
-    span = window(asked.get("from"), asked.get("to"))
-    return stats.tool(reads.store, reads.tenant, checked_id(name, "name"), span, asked.get("bucket"))
+    return stats.tool(reads.store, reads.tenant, name, window, bucket)
 
 
 @router.get("/v1/tool-grants")
-def tool_grants(request: Request, parts: Parts, principal: Caller) -> dict[str, Any]:
+def list_tool_grants(parts: Parts, principal: Caller) -> Items[ToolGrant]:
     """Who may use which tool; a tool without a grant is everybody's."""
-    only(request, ())
-    return {"items": [_entry(entry, entry.body) for entry in parts.registry.names(principal.tenant, grants.KIND)]}
+    return Items(items=[_grant(entry) for entry in parts.registry.names(principal.tenant, grants.KIND)])
 
 
 @router.put("/v1/tool-grants/{name}")
-def put_grant(name: str, body: Grant, parts: Parts, principal: Caller) -> dict[str, Any]:
+def put_tool_grant(name: ToolName, body: Grant, parts: Parts, principal: Caller) -> ToolGrant:
     """Sets the grant of a tool, of all of a server (`server.*`), or of all without one of their own (`*`)."""
     if not _GRANT_NAME.fullmatch(name):
         raise BadRequest("a grant is named like a tool, server.* or *")
     entry = parts.registry.put(principal.tenant, grants.KIND, name, body.model_dump(), principal.key_id)
-    return _entry(entry, entry.body)
+    return _grant(entry)
 
 
-@router.delete("/v1/tool-grants/{name}")
-def remove_grant(name: str, parts: Parts, principal: Caller) -> dict[str, Any]:
+@router.delete("/v1/tool-grants/{name}", **NO_CONTENT)
+def delete_tool_grant(name: ToolName, parts: Parts, principal: Caller) -> None:
+    """Takes a grant away."""
     if not parts.registry.remove(principal.tenant, grants.KIND, name, principal.key_id):
         raise NotFound(f"there is no grant {name!r}")
-    return {"removed": name}
 
 
 @router.get("/v1/mcp-servers")
-def servers(request: Request, parts: Parts, principal: Caller) -> dict[str, Any]:
+def list_mcp_servers(parts: Parts, principal: Caller) -> Items[McpServerState]:
     """The MCP servers of the caller's tenant, without their secrets."""
-    only(request, ())
-    return {"items": [_server(entry, parts) for entry in parts.registry.names(principal.tenant, mcp_config.KIND)]}
+    names = parts.registry.names(principal.tenant, mcp_config.KIND)
+    return Items(items=[McpServerState.model_validate(_server(entry, parts)) for entry in names])
 
 
 @router.get("/v1/mcp-servers/{name}")
-def server(request: Request, name: str, parts: Parts, principal: Caller) -> dict[str, Any]:
-    only(request, ())
-    return _server(_known_server(name, parts, principal), parts)
+def get_mcp_server(name: ServerName, parts: Parts, principal: Caller) -> McpServerState:
+    """One MCP server, without its secrets."""
+    return McpServerState.model_validate(_server(_known_server(name, parts, principal), parts))
 
 
 @router.put("/v1/mcp-servers/{name}")
-def put_server(
-    request: Request,
-    name: str,
-    body: McpServer,
-    parts: Parts,
-    principal: Caller,
-    services: Annotated[Services, Depends(services_of)],
-) -> dict[str, Any]:
+def put_mcp_server(
+    request: Request, name: ServerName, body: McpServer, parts: Parts, principal: Caller, services: AppServices
+) -> McpServerState:
     """Registers a server: a `command` that is started here, or the `url` of one that speaks streamable HTTP."""
     if not mcp_config.NAME.fullmatch(name):
         raise BadRequest("a server's name has 1 to 64 letters, digits, _ or -")
@@ -113,26 +114,26 @@ def put_server(
             )
             raise
     entry = parts.registry.put(principal.tenant, mcp_config.KIND, name, body.model_dump(), principal.key_id)
-    return _server(entry, parts)
+    return McpServerState.model_validate(_server(entry, parts))
 
 
-@router.delete("/v1/mcp-servers/{name}")
-def remove_server(name: str, parts: Parts, principal: Caller) -> dict[str, Any]:
+@router.delete("/v1/mcp-servers/{name}", **NO_CONTENT)
+def delete_mcp_server(name: ServerName, parts: Parts, principal: Caller) -> None:
     """Removes a server and ends its process."""
     if not parts.registry.remove(principal.tenant, mcp_config.KIND, name, principal.key_id):
         raise NotFound(f"there is no MCP server {name!r}")
-    return {"removed": name}
 
 
 @router.post("/v1/mcp-servers/{name}/check")
-async def check_server(name: str, parts: Parts, principal: Caller) -> dict[str, Any]:
+async def check_mcp_server(name: ServerName, parts: Parts, principal: Caller) -> McpServerCheck:
     """Connects and asks for the tools; says what went wrong if it did."""
     entry = _known_server(name, parts, principal)
     try:
         found = await parts.servers.tools(principal.tenant, name)
     except ToolError as exc:
-        return {"ok": False, "detail": str(exc), **_server(entry, parts)}
-    return {"ok": True, "tools": [tool.name for tool in found], **_server(entry, parts)}
+        return McpServerCheck.model_validate({"ok": False, "detail": str(exc), **_server(entry, parts)})
+    names = [tool.name for tool in found]
+    return McpServerCheck.model_validate({"ok": True, "tools": names, **_server(entry, parts)})
 
 
 def _refuse_command(request: Request, principal: Principal, settings: Settings) -> None:
@@ -153,14 +154,14 @@ def _known_server(name: str, parts: Platform, principal: Principal) -> Entry:
     return entry
 
 
-async def _available(parts: Platform, tenant: str) -> tuple[list[Tool], list[dict[str, str]]]:
+async def _available(parts: Platform, tenant: str) -> tuple[list[Tool], list[UnavailableServer]]:
     """All tools, and the servers that do not answer."""
     names = parts.servers.names(tenant)
     answers = await asyncio.gather(*(parts.servers.tools(tenant, name) for name in names), return_exceptions=True)
     listed, unavailable = list(parts.toolbox.builtin.values()), []
     for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, ToolError):
-            unavailable.append({"server": name, "detail": str(answer)})
+            unavailable.append(UnavailableServer(server=name, detail=str(answer)))
         elif isinstance(answer, BaseException):
             raise answer
         else:
@@ -168,18 +169,20 @@ async def _available(parts: Platform, tenant: str) -> tuple[list[Tool], list[dic
     return listed, unavailable
 
 
-def _shown(tool: Tool, parts: Platform, order: Order, runs: stats.Runs) -> dict[str, Any]:
+def _shown(tool: Tool, parts: Platform, order: Order, runs: stats.ToolRuns) -> schemas.Tool:
     verdict = parts.toolbox.verdict(tool.name, order)
-    return {
-        "name": tool.name,
-        "description": tool.description,
-        "source": tool.source,
-        "parameters": tool.parameters,
-        "timeout_s": verdict.timeout_s or tool.timeout_s,
-        "allowed": verdict.allowed,
-        "reason": verdict.reason or None,
-        "runs": runs,
-    }
+    return schemas.Tool.model_validate(
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "source": tool.source,
+            "parameters": tool.parameters,
+            "timeout_s": verdict.timeout_s or tool.timeout_s,
+            "allowed": verdict.allowed,
+            "reason": verdict.reason or None,
+            "runs": runs,
+        }
+    )
 
 
 def _server(entry: Entry, parts: Platform) -> dict[str, Any]:
@@ -190,6 +193,10 @@ def _server(entry: Entry, parts: Platform) -> dict[str, Any]:
         "protocol_version": state.protocol_version or None,
         "error": state.error or None,
     }
+
+
+def _grant(entry: Entry) -> ToolGrant:
+    return ToolGrant.model_validate(_entry(entry, entry.body))
 
 
 def _entry(entry: Entry, body: Any) -> dict[str, Any]:

@@ -1,60 +1,62 @@
 """Usage: `/v1/users/{id}/usage`, `/v1/usage`, `/v1/realtime`."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated, Literal
 
-from spanledger.api.reader import Reads, checked_id, only, whole_number
-from spanledger.errors import BadRequest
-from spanledger.runtime.services import services_of
+from fastapi import APIRouter, Depends, Query
+
+from spanledger.api.parameters import FILTER_ALIASES, Bucket, Filters, UserId, Window
+from spanledger.api.reader import Reads
+from spanledger.runtime.services import Services, services_of
 from spanledger.stats import breakdown as stats
 from spanledger.stats import realtime as live
-from spanledger.stats.times import window
 
 router = APIRouter(tags=["usage"])
 
-_ALIASES = {"user_id": "user", "conversation_id": "conversation"}
+GroupBy = Annotated[
+    list[str],
+    Query(
+        default_factory=list,
+        max_length=32,
+        description=f"Dimensions, separated by commas or repeated: {', '.join(stats.DIMENSIONS)}.",
+        examples=[["model,user"]],
+    ),
+]
 
 
 @router.get("/v1/users/{user_id}/usage")
-def user_usage(request: Request, user_id: str, reads: Reads) -> stats.UserUsage:
+def get_user_usage(
+    user_id: UserId,
+    reads: Reads,
+    window: Window,
+    bucket: Annotated[Literal["hour", "day"], Query(description="Length of the buckets of time.")] = "day",
+) -> stats.UserUsage:
     """What one user used in `[from, to)`, by hour or day; zeros for a user nobody has seen."""
-    only(request, ("from", "to", "bucket"))
-    asked = request.query_params
-    bucket = asked.get("bucket") or "day"
-    if bucket not in {"hour", "day"}:
-        raise BadRequest(f"bucket={bucket!r} is unknown here; it can be hour or day")
-    span = window(asked.get("from"), asked.get("to"))
-    return stats.user_usage(reads.store, reads.tenant, checked_id(user_id, "user_id"), span, bucket)
+    return stats.user_usage(reads.store, reads.tenant, user_id, window, bucket)
 
 
 @router.get("/v1/usage")
-def usage(request: Request, reads: Reads) -> stats.Breakdown:
+def get_usage(
+    reads: Reads,
+    window: Window,
+    filters: Filters,
+    group_by: GroupBy,
+    bucket: Bucket = None,
+    limit: Annotated[int, Query(ge=1, le=stats.MAX_GROUPS, description="How many groups at most.")] = 10_000,
+) -> stats.Breakdown:
     """Usage in `[from, to)`, grouped by dimensions (`group_by=a,b`) and filtered by any of them (`model=…`)."""
-    only(request, ("from", "to", "bucket", "group_by", "limit", *stats.DIMENSIONS, *_ALIASES))
-    asked = request.query_params
-    filters: dict[str, list[str]] = {}
-    for name, value in asked.multi_items():
-        dimension = _ALIASES.get(name, name)
-        if dimension in stats.DIMENSIONS:
-            filters.setdefault(dimension, []).append(value)
-    return stats.breakdown(
-        reads.store,
-        reads.tenant,
-        window(asked.get("from"), asked.get("to")),
-        _group_by(asked.getlist("group_by")),
-        filters,
-        asked.get("bucket"),
-        whole_number(request, "limit", 10_000, 1, stats.MAX_GROUPS),
-    )
+    return stats.breakdown(reads.store, reads.tenant, window, _names(group_by), filters, bucket, limit)
 
 
 @router.get("/v1/realtime")
-def realtime(request: Request, reads: Reads) -> live.Realtime:
+def get_realtime(
+    reads: Reads,
+    services: Annotated[Services, Depends(services_of)],
+    window: Annotated[int, Query(ge=1, le=86_400, description="Seconds up to now.", examples=[60])] = 60,
+) -> live.Realtime:
     """What ended in the last `window` seconds."""
-    only(request, ("window",))
-    seconds = whole_number(request, "window", 60, 1, 86_400)
-    return live.realtime(reads.store, reads.tenant, seconds, services_of(request).in_flight(reads.tenant))
+    return live.realtime(reads.store, reads.tenant, window, services.in_flight(reads.tenant))
 
 
-def _group_by(texts: list[str]) -> list[str]:
+def _names(texts: list[str]) -> list[str]:
     names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
-    return list(dict.fromkeys(_ALIASES.get(name, name) for name in names))
+    return list(dict.fromkeys(FILTER_ALIASES.get(name, name) for name in names))

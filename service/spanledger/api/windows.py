@@ -1,10 +1,17 @@
 """Parameters that routes share, as OpenAPI shows them."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from spanledger.stats import times
 
 MAX_TEXT = 1024
+
+
+def many(meaning: str) -> Any:
+    """A filter that may be repeated."""
+    return Field([], max_length=1000, description=f"{meaning}; several are alternatives")
 
 
 class Windowed(BaseModel):
@@ -24,18 +31,18 @@ class Windowed(BaseModel):
 class Dimensions(Windowed):
     """Filters by the dimensions of the books; several values of one are alternatives."""
 
-    provider: list[str] = Field([], description="canonical provider, e.g. openai")
-    model: list[str] = Field([], description="model that served, as the books name it")
-    user: list[str] = Field([])
-    conversation: list[str] = Field([])
-    workflow: list[str] = Field([])
-    agent: list[str] = Field([])
-    tool: list[str] = Field([])
-    prompt: list[str] = Field([])
-    variant: list[str] = Field([], description="experiment/variant")
-    operation: list[str] = Field([], description="chat, embeddings, execute_tool …")
-    service: list[str] = Field([])
-    status: list[str] = Field([], description="ok or error")
+    provider: list[str] = many("canonical provider, e.g. openai")
+    model: list[str] = many("model that served, as the books name it")
+    user: list[str] = many("user")
+    conversation: list[str] = many("conversation")
+    workflow: list[str] = many("workflow")
+    agent: list[str] = many("agent")
+    tool: list[str] = many("tool")
+    prompt: list[str] = many("prompt")
+    variant: list[str] = many("experiment/variant")
+    operation: list[str] = many("chat, embeddings, execute_tool …")
+    service: list[str] = many("service")
+    status: list[str] = many("ok or error")
 
     def only(self) -> dict[str, list[str]]:
         """Dimension → allowed values, those that were given."""

@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
         keys = _list(chosen)
         print(json.dumps(keys, indent=2) if options.json else "\n".join(_table(keys)))
     else:
-        ended = _revoke(chosen, options.key_id)
-        print(f"key {ended['key_id']} of tenant {ended['tenant']} is revoked", file=sys.stderr)
+        _revoke(chosen, options.key_id)
+        print(f"key {options.key_id} is revoked", file=sys.stderr)
     return 0
 
 
@@ -86,13 +86,13 @@ def _list(chosen: Settings) -> list[dict[str, Any]]:
         return [key.shown() for key in ring.list(None)]
 
 
-def _revoke(chosen: Settings, key_id: str) -> dict[str, Any]:
+def _revoke(chosen: Settings, key_id: str) -> None:
     if api := _api(chosen):
-        answer: dict[str, Any] = json.loads(api.send("DELETE", f"/v1/keys/{key_id}"))
-        return answer
+        api.send("DELETE", f"/v1/keys/{key_id}")
+        return
     _existing(chosen)
     with _ring(chosen) as ring:
-        return ring.revoke(key_id, None).shown()
+        ring.revoke(key_id, None)
 
 
 def _api(chosen: Settings) -> Api | None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from spanledger.stats import tools
-from spanledger.stats.breakdown import breakdown
+from spanledger.stats.breakdown import UsageGroup, breakdown
+from spanledger.stats.fields import OrNull, Time
 from spanledger.stats.realtime import Latency
 from spanledger.stats.times import ALL_TIME, Window, format_time
-from spanledger.stats.tools import Runs
+from spanledger.stats.tools import ToolRuns
 from spanledger.stats.usage import Usage
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -20,19 +21,25 @@ _LISTS = ("choice", "options")
 
 
 @dataclass(frozen=True)
-class Version:
+class AgentVersion:
     """One version of an agent of this service."""
 
     version: int
     runs: int
     failures: int
     latency_ms: Latency
-    first_run_at: str
-    last_run_at: str
+    first_run_at: Time
+    last_run_at: Time
 
 
 @dataclass(frozen=True)
-class Performance:
+class RunError:
+    error_type: str
+    runs: int
+
+
+@dataclass(frozen=True)
+class AgentPerformance:
     """`runs` are messages. `errors`: the failed ones by type. `versions` is empty for agents of other applications."""
 
     agent: str
@@ -42,39 +49,39 @@ class Performance:
     latency_ms: Latency
     conversations: int
     users: int
-    errors: list[dict[str, Any]]
+    errors: list[RunError]
     usage: Usage
-    models: list[dict[str, Any]]
-    tools: dict[str, Runs]
-    versions: list[Version]
+    models: list[UsageGroup]
+    tools: dict[str, ToolRuns]
+    versions: list[AgentVersion]
 
 
 @dataclass(frozen=True)
-class Decision:
+class AgentDecision:
     """`choice` out of `options`, for `reason`: a word, never content. `facts`: what else was noted, as texts."""
 
-    at: str
+    at: Time
     trace_id: str
     span_id: str
-    conversation_id: str
-    message_id: str
-    user_id: str
-    version: str
-    node: str
-    kind: str
+    conversation_id: OrNull
+    message_id: OrNull
+    user_id: OrNull
+    version: OrNull
+    node: OrNull
+    kind: OrNull
     choice: list[str]
     options: list[str]
-    reason: str
+    reason: OrNull
     facts: dict[str, str]
 
 
-def performance(store: Store, tenant: str, agent: str, window: Window = ALL_TIME) -> Performance:
+def performance(store: Store, tenant: str, agent: str, window: Window = ALL_TIME) -> AgentPerformance:
     """Zeros for an agent that never ran."""
     params = {"tenant": tenant, "agent": agent, **_bounds(window)}
     whole, *errors = store.dicts(queries.sql("agent_runs"), params)
     by_model = breakdown(store, tenant, window, group_by=("provider", "model"), only={"agent": [agent]}, limit=100)
     runs, failures = whole["runs"], whole["failures"]
-    return Performance(
+    return AgentPerformance(
         agent=agent,
         runs=runs,
         failures=failures,
@@ -82,7 +89,7 @@ def performance(store: Store, tenant: str, agent: str, window: Window = ALL_TIME
         latency_ms=tools.latency(whole["latency_ns"], runs > 0),
         conversations=whole["conversations"],
         users=whole["users"],
-        errors=[{"error_type": row["error_type"], "runs": row["failures"]} for row in errors if row["failures"]],
+        errors=[RunError(row["error_type"], row["failures"]) for row in errors if row["failures"]],
         usage=by_model.usage,
         models=by_model.groups,
         tools=tools.all_tools(store, tenant, window, [agent]),
@@ -92,14 +99,14 @@ def performance(store: Store, tenant: str, agent: str, window: Window = ALL_TIME
 
 def decisions(
     store: Store, tenant: str, agent: str, window: Window = ALL_TIME, trace_id: str = "", limit: int = 200
-) -> list[Decision]:
+) -> list[AgentDecision]:
     """The latest first."""
     params = {"tenant": tenant, "agent": agent, "nodes": list(NODES), "trace_id": trace_id, "limit": limit}
     return [_decision(row) for row in store.dicts(queries.sql("agent_decisions"), {**params, **_bounds(window)})]
 
 
-def _version(row: Mapping[str, Any]) -> Version:
-    return Version(
+def _version(row: Mapping[str, Any]) -> AgentVersion:
+    return AgentVersion(
         version=row["version"],
         runs=row["runs"],
         failures=row["failures"],
@@ -109,10 +116,10 @@ def _version(row: Mapping[str, Any]) -> Version:
     )
 
 
-def _decision(row: Mapping[str, Any]) -> Decision:
+def _decision(row: Mapping[str, Any]) -> AgentDecision:
     facts = {name.removeprefix(_DECISION): value for name, value in dict(row["facts"]).items()}
     choice, options = (_list(facts.pop(name, "")) for name in _LISTS)
-    return Decision(
+    return AgentDecision(
         at=format_time(row["at_ns"]),
         trace_id=row["trace_id"],
         span_id=row["span_id"],

@@ -14,7 +14,7 @@ By = Literal["variant", "prompt"]
 
 
 @dataclass(frozen=True)
-class Score:
+class EvaluationScore:
     """What one evaluator thought: `scored` messages, of which the mean; `failed`: it came to no verdict."""
 
     evaluation: str
@@ -57,18 +57,18 @@ def arms(store: Store, tenant: str, by: By, name: str, window: Window) -> list[A
     return [_arm(row) for row in rows]
 
 
-def scores(store: Store, tenant: str, by: By, name: str, window: Window) -> dict[str, list[Score]]:
+def scores(store: Store, tenant: str, by: By, name: str, window: Window) -> dict[str, list[EvaluationScore]]:
     """What evaluators thought, by arm."""
-    found: dict[str, list[Score]] = {}
+    found: dict[str, list[EvaluationScore]] = {}
     params = {"tenant": tenant, "by": by, "name": name, **window.bounds()}
     for row in store.dicts(queries.sql("scores_by_arm"), params):
         sample = _sample(row["scored"], row["mean"], row["variance"])
-        score = Score(row["evaluation"], row["evaluator"], row["failed"], interval(sample))
+        score = EvaluationScore(row["evaluation"], row["evaluator"], row["failed"], interval(sample))
         found.setdefault(row["arm"], []).append(score)
     return found
 
 
-def figures(arm: Arm, scored: list[Score]) -> dict[str, Any]:
+def figures(arm: Arm, scored: list[EvaluationScore]) -> dict[str, Any]:
     """What versions and variants say alike, by the names of their fields."""
     return {
         "users": arm.users,

@@ -4,9 +4,12 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from spanledger.stats.cursors import read_cursor, write_cursor
+from spanledger.stats.fields import OrNull, Time
 from spanledger.stats.times import Window, format_time
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -17,50 +20,50 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditEntry:
     """`count` equal happenings; `actor`: a key's id, `local` or `unknown`. `sealed`: surely written by ourselves."""
 
-    at: str
+    at: Time
     event: str
     action: str
     outcome: str
     actor: str
-    user_id: str
-    target: str
+    user_id: OrNull
+    target: OrNull
     count: int
-    correlation_id: str
-    trace_id: str
+    correlation_id: OrNull
+    trace_id: OrNull
     sealed: bool
     facts: dict[str, str]
 
 
 @dataclass(frozen=True)
-class Page:
-    items: list[Entry]
+class AuditPage:
+    items: list[AuditEntry]
     next_cursor: str | None
 
 
 @dataclass(frozen=True)
-class Done:
+class ComplianceRow:
     """Who did what to which data, with which outcome, how often and when."""
 
     event: str
     actor: str
     action: str
-    target: str
+    target: OrNull
     outcome: str
     count: int
-    first_at: str
-    last_at: str
+    first_at: Time
+    last_at: Time
     sealed: bool
 
 
 @dataclass(frozen=True)
-class Report:
+class ComplianceReport:
     """Counts are of sealed entries; `unsealed` counts what a sender wrote in the same form. `truncated`: more rows."""
 
-    start: str | None
-    end: str | None
+    start: Annotated[Time | None, Field(serialization_alias="from")]
+    end: Annotated[Time | None, Field(serialization_alias="to")]
     happenings: int
     violations: int
     validation_failures: int
@@ -68,7 +71,7 @@ class Report:
     config_changes: int
     data_accesses: int
     unsealed: int
-    rows: list[Done]
+    rows: list[ComplianceRow]
     truncated: bool
 
 
@@ -83,7 +86,7 @@ def entries(
     outcome: str = "",
     limit: int = 100,
     cursor: str | None = None,
-) -> Page:
+) -> AuditPage:
     """Latest first. Raises BadRequest for a broken cursor."""
     before_ns, before_id = read_cursor(cursor) if cursor else (2**63 - 1, "")
     rows = store.dicts(
@@ -100,15 +103,15 @@ def entries(
     )
     page = rows[:limit]
     more = write_cursor(page[-1]["at_ns"], page[-1]["entry_id"]) if len(rows) > limit else None
-    return Page([_entry(row) for row in page], more)
+    return AuditPage([_entry(row) for row in page], more)
 
 
-def report(store: Store, tenant: str, secret: str, window: Window) -> Report:
+def report(store: Store, tenant: str, secret: str, window: Window) -> ComplianceReport:
     """What happened in the window."""
     rows = store.dicts(queries.sql("compliance"), {**_of(tenant, secret, window), "limit": MAX_ROWS + 1})
     done = [_done(row) for row in rows[:MAX_ROWS]]
     ours = [one for one in done if one.sealed]
-    return Report(
+    return ComplianceReport(
         start=format_time(window.start) if window.start is not None else None,
         end=format_time(window.end) if window.end is not None else None,
         happenings=_count(ours),
@@ -123,7 +126,7 @@ def report(store: Store, tenant: str, secret: str, window: Window) -> Report:
     )
 
 
-def as_csv(report: Report) -> str:
+def as_csv(report: ComplianceReport) -> str:
     """The rows for a spreadsheet, in which no text can become a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -143,15 +146,15 @@ def _of(tenant: str, secret: str, window: Window) -> dict[str, Any]:
     return {"tenant": tenant, "secret": secret, "first_ns": window.first_ns, "last_ns": window.last_ns}
 
 
-def _count(rows: Iterable[Done]) -> int:
+def _count(rows: Iterable[ComplianceRow]) -> int:
     return sum(row.count for row in rows)
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
+def _entry(row: Mapping[str, Any]) -> AuditEntry:
     prefix = f"{row['event']}."
     known = {"action", "outcome", "target", "count"}
     facts = {key.removeprefix(prefix): value for key, value in row["attributes"].items() if key.startswith(prefix)}
-    return Entry(
+    return AuditEntry(
         at=format_time(row["at_ns"]),
         event=row["event"],
         action=row["action"],
@@ -167,8 +170,8 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     )
 
 
-def _done(row: Mapping[str, Any]) -> Done:
-    return Done(
+def _done(row: Mapping[str, Any]) -> ComplianceRow:
+    return ComplianceRow(
         event=row["event"],
         actor=row["actor"],
         action=row["action"],

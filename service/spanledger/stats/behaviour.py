@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spanledger.stats.breakdown import breakdown
+from spanledger.stats.fields import Money, OrNull, Time
 from spanledger.stats.times import Window, format_time, milliseconds
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -16,7 +17,7 @@ TOP_MODELS = 50
 
 
 @dataclass(frozen=True)
-class Hour:
+class HourOfWeek:
     """`hour` of the day in UTC, 0 to 23; `weekday` 1 is Monday."""
 
     hour: int
@@ -36,15 +37,15 @@ class Cohort:
 
 @dataclass(frozen=True)
 class ModelShare:
-    provider: str
+    provider: OrNull
     model: str
     llm_calls: int
     share: float
-    cost_usd: str
+    cost_usd: Money
 
 
 @dataclass(frozen=True)
-class Users:
+class UserBehaviour:
     """A session is a conversation of a user. `peak_hours`: the three with most messages."""
 
     users: int
@@ -54,13 +55,13 @@ class Users:
     messages_per_session: float
     sessions_per_user: float
     peak_hours: list[int]
-    hours: list[Hour]
+    hours: list[HourOfWeek]
     retention: list[Cohort]
     models: list[ModelShare]
 
 
 @dataclass(frozen=True)
-class Path:
+class WorkflowPath:
     """What a run did in order: operations of models, names of tools."""
 
     steps: list[str]
@@ -68,13 +69,13 @@ class Path:
     share: float
     with_failed_steps: int
     mean_ms: float
-    example_trace_id: str
+    example_trace_id: OrNull
 
 
 @dataclass(frozen=True)
-class Workflow:
+class WorkflowBehaviour:
     workflow: str
-    service: str
+    service: OrNull
     runs: int
     failed: int
     failure_share: float
@@ -85,9 +86,9 @@ class Workflow:
     models: list[str]
     tools: list[str]
     errors: list[str]
-    first_at: str
-    last_at: str
-    paths: list[Path]
+    first_at: Time
+    last_at: Time
+    paths: list[WorkflowPath]
 
 
 @dataclass(frozen=True)
@@ -95,28 +96,28 @@ class ErrorCluster:
     """Errors of one kind. `pattern`: their message without numbers, ids and quoted words."""
 
     error_type: str
-    failed_in: str
-    provider: str
-    model: str
+    failed_in: OrNull
+    provider: OrNull
+    model: OrNull
     pattern: str
     errors: int
     conversations: int
     users: int
-    first_at: str
-    last_at: str
-    example_trace_id: str
+    first_at: Time
+    last_at: Time
+    example_trace_id: OrNull
     example_message: str
 
 
-def users(store: Store, tenant: str, window: Window, user_id: str = "") -> Users:
+def users(store: Store, tenant: str, window: Window, user_id: str = "") -> UserBehaviour:
     """Of all users, or of one."""
     asked = {"tenant": tenant, "user_id": user_id, **window.bounds()}
     row = store.dicts(queries.sql("behaviour_users"), asked)[0]
     hours = [
-        Hour(found["hour_of_day"], found["weekday"], found["messages"], found["llm_calls"])
+        HourOfWeek(found["hour_of_day"], found["weekday"], found["messages"], found["llm_calls"])
         for found in store.dicts(queries.sql("behaviour_hours"), asked)
     ]
-    return Users(
+    return UserBehaviour(
         users=row["users"],
         sessions=row["sessions"],
         messages=row["messages"],
@@ -130,13 +131,15 @@ def users(store: Store, tenant: str, window: Window, user_id: str = "") -> Users
     )
 
 
-def workflows(store: Store, tenant: str, window: Window, workflow: str = "", limit: int = 100) -> list[Workflow]:
+def workflows(
+    store: Store, tenant: str, window: Window, workflow: str = "", limit: int = 100
+) -> list[WorkflowBehaviour]:
     """The most used first."""
     asked = {"tenant": tenant, "workflow": workflow, **window.bounds()}
     rows = store.dicts(queries.sql("behaviour_workflows"), {**asked, "limit": limit})
     paths = _paths(store.dicts(queries.sql("behaviour_paths"), {**asked, "newest": NEWEST_RUNS, "limit": 1000}))
     return [
-        Workflow(
+        WorkflowBehaviour(
             workflow=row["name"],
             service=row["of_service"],
             runs=row["runs"],
@@ -200,15 +203,15 @@ def _models(store: Store, tenant: str, window: Window, user_id: str) -> list[Mod
     ]
 
 
-def _paths(rows: list[dict[str, Any]]) -> dict[str, list[Path]]:
+def _paths(rows: list[dict[str, Any]]) -> dict[str, list[WorkflowPath]]:
     """By workflow."""
     totals: dict[str, int] = defaultdict(int)
     for row in rows:
         totals[row["workflow"]] += row["runs"]
-    found: dict[str, list[Path]] = defaultdict(list)
+    found: dict[str, list[WorkflowPath]] = defaultdict(list)
     for row in rows:
         found[row["workflow"]].append(
-            Path(
+            WorkflowPath(
                 steps=list(row["path"]),
                 runs=row["runs"],
                 share=_ratio(row["runs"], totals[row["workflow"]]),
@@ -220,7 +223,7 @@ def _paths(rows: list[dict[str, Any]]) -> dict[str, list[Path]]:
     return found
 
 
-def _peaks(hours: list[Hour]) -> list[int]:
+def _peaks(hours: list[HourOfWeek]) -> list[int]:
     counts: dict[int, int] = defaultdict(int)
     for one in hours:
         counts[one.hour] += one.messages

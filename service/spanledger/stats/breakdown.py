@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Required, cast
+
+from typing_extensions import TypedDict
 
 from spanledger.errors import BadRequest
+from spanledger.stats.fields import Time
 from spanledger.stats.times import ALL_TIME, SECOND, Window, bucket_seconds, format_time
 from spanledger.stats.usage import NONE, Usage, usage_of
 from spanledger.store import queries
@@ -30,10 +33,10 @@ MAX_BUCKETS = 100_000
 
 
 @dataclass(frozen=True)
-class Bucket:
+class UsageBucket:
     """`start` is its first moment; buckets without usage are not listed."""
 
-    start: str
+    start: Time
     usage: Usage
 
 
@@ -41,7 +44,28 @@ class Bucket:
 class UserUsage:
     user_id: str
     usage: Usage
-    buckets: list[Bucket]
+    buckets: list[UsageBucket]
+
+
+class UsageGroup(TypedDict, total=False):
+    """The dimensions asked for, as texts (empty: calls without one), with what their calls used."""
+
+    provider: str
+    model: str
+    user: str
+    conversation: str
+    workflow: str
+    agent: str
+    tool: str
+    prompt: str
+    variant: str
+    operation: str
+    service: str
+    tenant: str
+    status: str
+    tool_calls: int
+    failed_tool_calls: int
+    usage: Required[Usage]
 
 
 @dataclass(frozen=True)
@@ -53,8 +77,8 @@ class Breakdown:
     """
 
     usage: Usage
-    groups: list[dict[str, Any]]
-    buckets: list[Bucket]
+    groups: list[UsageGroup]
+    buckets: list[UsageBucket]
     truncated: bool
 
 
@@ -111,7 +135,7 @@ def breakdown(
         usage=usage_of(total[0]) if total else NONE,
         groups=[_group(row, group_by) for row in groups[:limit]],
         buckets=[
-            Bucket(format_time(row["bucket"] * SECOND), usage_of(row))
+            UsageBucket(format_time(row["bucket"] * SECOND), usage_of(row))
             for row in rows
             if seconds and row["level"] == "bucket"
         ],
@@ -143,8 +167,8 @@ def _check(group_by: Sequence[str], only: Mapping[str, Sequence[str]]) -> None:
             raise BadRequest(f"{name!r} is not a dimension; these are: {', '.join(DIMENSIONS)}")
 
 
-def _group(row: Mapping[str, Any], group_by: Sequence[str]) -> dict[str, Any]:
-    group = {**{name: row[f"by_{name}"] for name in group_by}, "usage": usage_of(row)}
+def _group(row: Mapping[str, Any], group_by: Sequence[str]) -> UsageGroup:
+    group: dict[str, Any] = {**{name: row[f"by_{name}"] for name in group_by}, "usage": usage_of(row)}
     if "tool" in group_by:
         group |= {name: row[name] for name in ("tool_calls", "failed_tool_calls")}
-    return group
+    return cast(UsageGroup, group)

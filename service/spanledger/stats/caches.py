@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from spanledger.stats.fields import Money, OrNull
 from spanledger.stats.times import Window
 from spanledger.stats.usage import decimal_text
 from spanledger.store import queries
@@ -22,13 +23,13 @@ class CacheUse:
     saved_input_tokens: int
     saved_output_tokens: int
     saved_tokens: int
-    saved_usd: str
+    saved_usd: Money
     priced_share: float
 
 
 @dataclass(frozen=True)
 class ModelCacheUse:
-    provider: str
+    provider: OrNull
     model: str
     use: CacheUse
 

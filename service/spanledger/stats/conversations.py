@@ -7,6 +7,7 @@ from typing import Any
 from spanledger.errors import NotFound
 from spanledger.ledger.copy_lookup import ALONE
 from spanledger.stats.cursors import read_cursor, write_cursor
+from spanledger.stats.fields import OrNull, Time
 from spanledger.stats.times import ALL_TIME, SECOND, Window, format_time, milliseconds
 from spanledger.stats.usage import NONE, Usage, usage_of
 from spanledger.store import queries
@@ -24,20 +25,20 @@ class Message:
     the process that ran it ended before it did."""
 
     message_id: str
-    conversation_id: str
-    user_id: str
-    trace_id: str
-    correlation_id: str
-    started_at: str
+    conversation_id: OrNull
+    user_id: OrNull
+    trace_id: OrNull
+    correlation_id: OrNull
+    started_at: Time
     duration_ms: float
-    service: str
-    workflow: str
-    agent: str
+    service: OrNull
+    workflow: OrNull
+    agent: OrNull
     providers: list[str]
     models: list[str]
     tools: list[str]
     status: str
-    error_type: str
+    error_type: OrNull
     usage: Usage
 
 
@@ -50,10 +51,10 @@ class Conversation:
     """
 
     conversation_id: str
-    user_id: str
+    user_id: OrNull
     message_count: int
-    first_at: str
-    last_at: str
+    first_at: Time
+    last_at: Time
     status: str
     models: list[str]
     usage: Usage

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from spanledger.stats import arms
-from spanledger.stats.arms import Score
+from spanledger.stats.arms import EvaluationScore
+from spanledger.stats.fields import Money
 from spanledger.stats.significance import Interval
 from spanledger.stats.times import Window
 from spanledger.store.client import Store
@@ -19,7 +20,7 @@ class VersionEffect:
     runs: int
     failures: int
     failure_share: float
-    total_cost_usd: str
+    total_cost_usd: Money
     priced: bool
     cost_per_run_usd: Interval
     latency_ms: Interval
@@ -28,7 +29,7 @@ class VersionEffect:
     tokens_per_run: Interval
     rated_runs: int
     feedback: Interval
-    evaluations: list[Score]
+    evaluations: list[EvaluationScore]
 
 
 @dataclass(frozen=True)

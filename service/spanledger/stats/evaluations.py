@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from spanledger.stats.fields import OrNull, Time
 from spanledger.stats.times import format_time
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -17,12 +18,12 @@ class Evaluation:
     evaluator: str
     user_id: str | None
     score: float | None
-    label: str
-    explanation: str
+    label: OrNull
+    explanation: OrNull
     tags: list[str]
-    error_type: str
+    error_type: OrNull
     evaluation_trace_id: str | None
-    at: str
+    at: Time
     superseded: bool
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spanledger.stats import arms
-from spanledger.stats.arms import Arm, Score
+from spanledger.stats.arms import Arm, EvaluationScore
+from spanledger.stats.fields import Money
 from spanledger.stats.significance import Comparison, Interval, goodness_of_fit, two_proportions, welch
 from spanledger.stats.times import Window
 from spanledger.store import queries
@@ -27,7 +28,7 @@ class VariantResult:
     llm_calls: int
     input_tokens: int
     output_tokens: int
-    total_cost_usd: str
+    total_cost_usd: Money
     priced: bool
     cost_per_run_usd: Interval
     latency_ms: Interval
@@ -36,7 +37,7 @@ class VariantResult:
     tokens_per_run: Interval
     rated_runs: int
     feedback: Interval
-    evaluations: list[Score]
+    evaluations: list[EvaluationScore]
     against_baseline: dict[str, Comparison]
 
 
@@ -52,7 +53,7 @@ class SampleRatio:
 
 
 @dataclass(frozen=True)
-class Results:
+class ExperimentResults:
     """`users_in_several_variants`: whom a change of weights moved; they count in each."""
 
     experiment: str
@@ -64,7 +65,7 @@ class Results:
 
 def results(
     store: Store, tenant: str, experiment: str, weights: Mapping[str, float], steady: bool, window: Window
-) -> Results:
+) -> ExperimentResults:
     """`weights` by variant, the baseline first; `steady`: they never changed. Variants that were taken out of the
     experiment come last, with weight None."""
     found = {arm.name: arm for arm in arms.arms(store, tenant, "variant", experiment, window)}
@@ -72,7 +73,7 @@ def results(
     names = [*weights, *(name for name in found if name not in weights)]
     baseline = names[0]
     params = {"tenant": tenant, "name": experiment, **window.bounds()}
-    return Results(
+    return ExperimentResults(
         experiment,
         baseline,
         [
@@ -84,7 +85,7 @@ def results(
     )
 
 
-def _result(arm: Arm, weight: float | None, baseline: Arm | None, scored: list[Score]) -> VariantResult:
+def _result(arm: Arm, weight: float | None, baseline: Arm | None, scored: list[EvaluationScore]) -> VariantResult:
     return VariantResult(
         variant=arm.name,
         weight=weight,

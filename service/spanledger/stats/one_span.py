@@ -5,7 +5,7 @@ from typing import Any
 
 from spanledger.errors import NotFound
 from spanledger.stats.times import format_time, milliseconds
-from spanledger.stats.traces import Event, Log, log_of
+from spanledger.stats.traces import Log, SpanEvent, log_of
 from spanledger.stats.usage import Usage, total
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -48,7 +48,7 @@ class OneSpan:
     attributes: dict[str, str]
     cut: dict[str, int]
     resource: dict[str, str]
-    events: list[Event]
+    events: list[SpanEvent]
     links: list[dict[str, str]]
     logs: list[Log]
     usage: Usage | None
@@ -86,7 +86,7 @@ def one_span(store: Store, tenant: str, trace_id: str, span_id: str, cut: int = 
         attributes=dict(said.get("attributes", {})),
         cut=dict(said.get("cut_attributes", {})),
         resource=dict(said.get("resource", {})),
-        events=[Event(name, format_time(at), dict(attributes)) for name, at, attributes in events],
+        events=[SpanEvent(name, format_time(at), dict(attributes)) for name, at, attributes in events],
         links=[{"trace_id": trace, "span_id": span} for trace, span in links],
         logs=[log_of(one) for one in logs],
         usage=usage if usage.llm_calls or usage.failed_calls else None,

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from spanledger.stats.fields import Money, Time
 from spanledger.stats.times import SECOND, format_time, milliseconds
 from spanledger.stats.usage import Usage, usage_of
 from spanledger.store import queries
@@ -25,10 +26,10 @@ class Realtime:
     """What ended in the `window` seconds before `at`; `errors` are failed calls and failed tool runs."""
 
     window: int
-    at: str
+    at: Time
     calls: int
     tokens: int
-    cost_usd: str
+    cost_usd: Money
     errors: int
     latency_ms: Latency
     active_conversations: int

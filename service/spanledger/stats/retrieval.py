@@ -1,7 +1,6 @@
 """How documents are used: searches and what they found."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from spanledger.stats.breakdown import breakdown
 from spanledger.stats.realtime import Latency
@@ -15,6 +14,17 @@ MAX_DOCUMENTS = 100
 
 
 @dataclass(frozen=True)
+class FoundDocument:
+    """Scores are cosine similarities, at most 1."""
+
+    document_id: str
+    searches: int
+    passages: int
+    best_score: float
+    mean_score: float
+
+
+@dataclass(frozen=True)
 class Retrieval:
     """`hits` are passages over all searches; `documents`: the most found first; `embeddings`: all of the tenant's."""
 
@@ -23,7 +33,7 @@ class Retrieval:
     without_hits: int
     hits: int
     latency_ms: Latency
-    documents: list[dict[str, Any]]
+    documents: list[FoundDocument]
     embeddings: Usage
 
 
@@ -38,6 +48,6 @@ def retrieval(store: Store, tenant: str, window: Window = ALL_TIME) -> Retrieval
         without_hits=row["without_hits"],
         hits=row["hits"],
         latency_ms=latency(row["latency_ns"], row["searches"] > 0),
-        documents=found,
+        documents=[FoundDocument(**row) for row in found],
         embeddings=breakdown(store, tenant, window, only={"operation": ["embeddings"]}).usage,
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from spanledger.stats.fields import OrNull, Time
 from spanledger.stats.times import format_time
 from spanledger.stats.usage import Usage, decimal_text
 from spanledger.store import queries
@@ -23,16 +24,16 @@ class Statement:
     conversation_id: str
     version: int
     cause: str
-    sealed_at: str
-    first_at: str
-    last_at: str
-    user_id: str
+    sealed_at: Time
+    first_at: Time
+    last_at: Time
+    user_id: OrNull
     message_count: int
     models: list[str]
     usage: Usage
     difference: dict[str, list[Any]]
     analysis: str
-    trace_id: str
+    trace_id: OrNull
     first_ns: int
     last_ns: int
 
@@ -50,17 +51,17 @@ def statements(store: Store, tenant: str, conversation_id: str, limit: int = MAX
 class Analysis:
     """What the last sealing found. `model` is empty where rules alone spoke; `by_rules` names what they filled in."""
 
-    analysed_at: str
-    trace_id: str
-    model: str
+    analysed_at: Time
+    trace_id: OrNull
+    model: OrNull
     by_rules: list[str]
-    content_source: str
-    title: str
-    summary: str
+    content_source: OrNull
+    title: OrNull
+    summary: OrNull
     key_points: list[str]
     topics: list[str]
     commitments: list[str]
-    sentiment: str
+    sentiment: OrNull
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class MessageAnalysis:
     """What the live pass found in one message; `score` from −1 (negative) to 1."""
 
     message_id: str
-    at: str
+    at: Time
     sentiment: str
     score: float
     topics: list[str]

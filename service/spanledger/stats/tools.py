@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from spanledger.stats.breakdown import breakdown
+from spanledger.stats.fields import OrNull, Time
 from spanledger.stats.realtime import Latency
 from spanledger.stats.times import ALL_TIME, SECOND, Window, bucket_seconds, format_time, milliseconds
 from spanledger.stats.usage import Usage
@@ -15,7 +16,7 @@ MAX_ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class Runs:
+class ToolRuns:
     """`error_rate` is failed_calls / calls, None without calls."""
 
     calls: int
@@ -25,9 +26,29 @@ class Runs:
 
 
 @dataclass(frozen=True)
-class Bucket:
-    start: str
-    runs: Runs
+class ToolBucket:
+    start: Time
+    runs: ToolRuns
+
+
+@dataclass(frozen=True)
+class ToolError:
+    error_type: str
+    calls: int
+
+
+@dataclass(frozen=True)
+class ToolUser:
+    user: OrNull
+    calls: int
+    failed_calls: int
+
+
+@dataclass(frozen=True)
+class ToolAgent:
+    agent: OrNull
+    calls: int
+    failed_calls: int
 
 
 @dataclass(frozen=True)
@@ -35,18 +56,18 @@ class ToolUsage:
     """`usage` is what models used inside the tool's runs."""
 
     tool: str
-    runs: Runs
-    errors: list[dict[str, Any]]
-    users: list[dict[str, Any]]
-    agents: list[dict[str, Any]]
-    buckets: list[Bucket]
+    runs: ToolRuns
+    errors: list[ToolError]
+    users: list[ToolUser]
+    agents: list[ToolAgent]
+    buckets: list[ToolBucket]
     usage: Usage
 
 
-NONE = Runs(0, 0, None, Latency(None, None, None))
+NONE = ToolRuns(0, 0, None, Latency(None, None, None))
 
 
-def all_tools(store: Store, tenant: str, window: Window = ALL_TIME, agents: Sequence[str] = ()) -> dict[str, Runs]:
+def all_tools(store: Store, tenant: str, window: Window = ALL_TIME, agents: Sequence[str] = ()) -> dict[str, ToolRuns]:
     """Every tool that ran, also those of other applications, the most used first."""
     rows = _runs(store, tenant, window, (), agents, 0)
     return {row["tool"]: runs_of(row) for row in rows}
@@ -61,17 +82,17 @@ def tool(store: Store, tenant: str, name: str, window: Window = ALL_TIME, bucket
     return ToolUsage(
         tool=name,
         runs=runs_of(whole[0]) if whole else NONE,
-        errors=errors,
-        users=_by(store, tenant, name, window, "user"),
-        agents=_by(store, tenant, name, window, "agent"),
-        buckets=[Bucket(format_time(row["bucket"] * SECOND), runs_of(row)) for row in parts],
+        errors=[ToolError(**row) for row in errors],
+        users=[ToolUser(*row) for row in _by(store, tenant, name, window, "user")],
+        agents=[ToolAgent(*row) for row in _by(store, tenant, name, window, "agent")],
+        buckets=[ToolBucket(format_time(row["bucket"] * SECOND), runs_of(row)) for row in parts],
         usage=breakdown(store, tenant, window, only={"tool": [name]}).usage,
     )
 
 
-def runs_of(row: Mapping[str, Any]) -> Runs:
+def runs_of(row: Mapping[str, Any]) -> ToolRuns:
     calls, failed = row["calls"], row["failed_calls"]
-    return Runs(calls, failed, failed / calls if calls else None, latency(row["latency_ns"], calls > 0))
+    return ToolRuns(calls, failed, failed / calls if calls else None, latency(row["latency_ns"], calls > 0))
 
 
 def latency(quantiles: Sequence[Any], known: bool) -> Latency:
@@ -79,14 +100,16 @@ def latency(quantiles: Sequence[Any], known: bool) -> Latency:
     return Latency(*(milliseconds(int(ns)) if known else None for ns in quantiles))
 
 
-def _by(store: Store, tenant: str, name: str, window: Window, dimension: str) -> list[dict[str, Any]]:
+def _by(
+    store: Store, tenant: str, name: str, window: Window, dimension: Literal["user", "agent"]
+) -> list[tuple[str, int, int]]:
     found = breakdown(store, tenant, window, group_by=("tool", dimension), only={"tool": [name]}, limit=1000)
     rows = [
-        {dimension: group[dimension], "calls": group["tool_calls"], "failed_calls": group["failed_tool_calls"]}
+        (group[dimension], group["tool_calls"], group["failed_tool_calls"])
         for group in found.groups
         if group["tool_calls"]
     ]
-    return sorted(rows, key=lambda row: -row["calls"])
+    return sorted(rows, key=lambda row: -row[1])
 
 
 def _runs(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spanledger.errors import NotFound
+from spanledger.stats.fields import OrNull, Time
 from spanledger.stats.times import format_time, milliseconds
 from spanledger.stats.usage import Usage, total, usage_of
 from spanledger.store import queries
@@ -16,10 +17,16 @@ MAX_TRACES = 200
 
 
 @dataclass(frozen=True)
-class Event:
+class SpanEvent:
     name: str
-    at: str
+    at: Time
     attributes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class SpanLink:
+    trace_id: str
+    span_id: str
 
 
 @dataclass(frozen=True)
@@ -33,37 +40,37 @@ class Span:
     span_id: str
     parent_span_id: str | None
     name: str
-    kind: str
-    started_at: str
+    kind: OrNull
+    started_at: Time
     duration_ms: float
     status: str
-    status_message: str
-    service: str
-    scope: str
-    role: str
-    operation: str
-    provider: str
-    model: str
-    agent: str
-    tool: str
-    error_type: str
+    status_message: OrNull
+    service: OrNull
+    scope: OrNull
+    role: OrNull
+    operation: OrNull
+    provider: OrNull
+    model: OrNull
+    agent: OrNull
+    tool: OrNull
+    error_type: OrNull
     anomalies: list[str]
     attributes: dict[str, str]
     resource: dict[str, str]
-    events: list[Event]
-    links: list[dict[str, str]]
+    events: list[SpanEvent]
+    links: list[SpanLink]
     usage: Usage | None
 
 
 @dataclass(frozen=True)
 class Log:
-    at: str
-    trace_id: str
+    at: Time
+    trace_id: OrNull
     span_id: str | None
-    severity: str
-    service: str
-    scope: str
-    event_name: str
+    severity: OrNull
+    service: OrNull
+    scope: OrNull
+    event_name: OrNull
     body: str
     attributes: dict[str, str]
 
@@ -73,13 +80,13 @@ class Trace:
     """Spans in time order, parents before children that start with them. `trace_ids` has more than one for a
     correlation or conversation of several traces; `truncated`: more spans, logs or traces than are shown."""
 
-    trace_id: str
-    correlation_id: str
+    trace_id: OrNull
+    correlation_id: OrNull
     trace_ids: list[str]
-    conversation_id: str
-    message_id: str
-    user_id: str
-    workflow: str
+    conversation_id: OrNull
+    message_id: OrNull
+    user_id: OrNull
+    workflow: OrNull
     spans: list[Span]
     logs: list[Log]
     usage: Usage
@@ -195,8 +202,8 @@ def _span(
         anomalies=list(row["anomalies"]),
         attributes=dict(said.get("attributes", {})),
         resource=dict(said.get("resource", {})),
-        events=[Event(name, format_time(at), dict(attributes)) for name, at, attributes in events],
-        links=[{"trace_id": trace_id, "span_id": span_id} for trace_id, span_id in links],
+        events=[SpanEvent(name, format_time(at), dict(attributes)) for name, at, attributes in events],
+        links=[SpanLink(trace_id, span_id) for trace_id, span_id in links],
         usage=used.get(key),
     )
 

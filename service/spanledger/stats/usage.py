@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
-_STATES = ("billed", "computed", "estimated", "unpriced")
+from spanledger.stats.fields import Money
+
+CostState = Literal["billed", "computed", "estimated", "unpriced", "mixed"]
+_STATES: tuple[CostState, ...] = ("billed", "computed", "estimated", "unpriced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,8 @@ class Usage:
     output_tokens: int
     reasoning_output_tokens: int
     total_tokens: int
-    cost_usd: str
-    cost_state: str
+    cost_usd: Money
+    cost_state: CostState
     priced_share: float
 
 

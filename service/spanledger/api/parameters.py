@@ -1,0 +1,125 @@
+"""Parameters that several routes have, declared once: name, type, bounds, meaning and an example of each."""
+
+import inspect
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, Path, Query, Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import ParamTypes
+from pydantic import BaseModel
+
+from spanledger.api.inputs import MAX_ID_CHARS
+from spanledger.errors import BadRequest
+from spanledger.stats import times
+from spanledger.stats.breakdown import DIMENSIONS
+
+FILTER_ALIASES = {"user_id": "user", "conversation_id": "conversation"}
+
+_TIME_SCHEMA = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+
+
+def _id(meaning: str, example: str) -> object:
+    return Path(min_length=1, max_length=MAX_ID_CHARS, description=meaning, examples=[example])
+
+
+MessageId = Annotated[str, _id("The id of a message.", "msg-1")]
+ConversationId = Annotated[str, _id("The id of a conversation.", "support-42")]
+UserId = Annotated[str, _id("The id of a user.", "ann")]
+TraceId = Annotated[str, _id("The id of a trace: 32 hexadecimal digits.", "4bf92f3577b34da6a3ce929d0e0e4736")]
+SpanId = Annotated[str, _id("The id of a span: 16 hexadecimal digits.", "00f067aa0ba902b7")]
+CorrelationId = Annotated[str, _id("The correlation id of a request.", "order-7")]
+JobId = Annotated[str, _id("The id of a job.", "job-1")]
+DocumentId = Annotated[str, _id("The id of a document.", "doc-1")]
+KeyId = Annotated[str, _id("The id of a key; not its secret text.", "key_1")]
+ToolName = Annotated[str, _id("The name of a tool.", "calculator")]
+AgentName = Annotated[str, _id("The name of an agent.", "support")]
+LimitName = Annotated[str, _id("The name of a limit.", "team-a")]
+
+
+def _text(meaning: str, example: str) -> object:
+    return Query(min_length=1, max_length=MAX_ID_CHARS, description=meaning, examples=[example])
+
+
+OfUser = Annotated[str, _text("Only what belongs to this user.", "ann")]
+OfConversation = Annotated[str, _text("Only what belongs to this conversation.", "support-42")]
+OfTrace = Annotated[str, _text("Only what belongs to this trace.", "4bf92f3577b34da6a3ce929d0e0e4736")]
+Cursor = Annotated[
+    str, Query(max_length=2048, description="`next_cursor` of the page before; without it the first page.")
+]
+Bucket = Annotated[
+    Literal["minute", "hour", "day"] | None,
+    Query(description="Length of the buckets of time; without it there are none."),
+]
+
+
+def limit(most: int) -> object:
+    """How many items a page may have: `Annotated[int, limit(1000)] = 50`."""
+    return Query(ge=1, le=most, description="How many items at most.", examples=[50])
+
+
+def _window(
+    start: Annotated[
+        str,
+        Query(
+            alias="from",
+            max_length=64,
+            description="First moment of the window, RFC 3339 or a date; without it there is no bound.",
+            examples=["2026-11-21T00:00:00Z"],
+            json_schema_extra=_TIME_SCHEMA,
+        ),
+    ] = "",
+    end: Annotated[
+        str,
+        Query(
+            alias="to",
+            max_length=64,
+            description="The window ends before this moment; without it there is no bound.",
+            examples=["2026-11-22T00:00:00Z"],
+            json_schema_extra=_TIME_SCHEMA,
+        ),
+    ] = "",
+) -> times.Window:
+    return times.window(start, end)
+
+
+Window = Annotated[times.Window, Depends(_window)]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+async def refuse_unknown(request: Request) -> None:
+    """Dependency of every route. A misspelt filter must not look like a total. Raises BadRequest."""
+    if not request.query_params:
+        return
+    dependant = request.scope["route"].dependant
+    if any(_is_model(field.field_info.annotation) for field in dependant.query_params):
+        return  # a model of parameters says itself what it takes
+    declared = get_flat_params(dependant)
+    known = [field.alias for field in declared if getattr(field.field_info, "in_", None) is ParamTypes.query]
+    for name in request.query_params:
+        if name not in known:
+            raise BadRequest(f"parameter {name!r} is unknown here; these are: {', '.join(known) or 'none'}")
+
+
+def _filters(**given: list[str]) -> dict[str, list[str]]:
+    """Dimension → allowed values; an empty value stands for calls without one."""
+    allowed: dict[str, list[str]] = {}
+    for name, values in given.items():
+        if values:
+            allowed.setdefault(FILTER_ALIASES.get(name, name), []).extend(values)
+    return allowed
+
+
+def _filter(dimension: str) -> inspect.Parameter:
+    meaning = f"Only calls of this {dimension}, repeated: of any of these; empty: calls without one."
+    query = Query(default_factory=list, max_length=1000, description=meaning)
+    return inspect.Parameter(dimension, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[list[str], query])
+
+
+# FastAPI reads the parameters of a dependency from its signature: one for each dimension there is.
+_filters.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [_filter(name) for name in (*DIMENSIONS, *FILTER_ALIASES)]
+)
+Filters = Annotated[dict[str, list[str]], Depends(_filters)]

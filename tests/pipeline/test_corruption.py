@@ -108,6 +108,43 @@ def test_audit_names_what_was_falsified_and_repair_restores_it(
     assert totals(store, tenant) == before
 
 
+THINGS = {"conversation": "c", "message": "{tenant}-1", "trace": "{tenant}-1", "user": "ada"}
+
+
+@pytest.mark.parametrize("kind", THINGS)
+def test_one_thing_is_audited_alone(store: Store, ledger: Ledger, tenant: str, kind: str) -> None:
+    tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
+    land(store, tenant)
+    ledger.settler.settle_now()
+    value = THINGS[kind].format(tenant=tenant)
+    sound = ledger.audit_thing(tenant, kind, value)
+    assert sound.balanced
+    assert sound.checked["traces"] == (1 if kind in ("message", "trace") else 3)
+    assert sound.checked["spans"] == 2 * sound.checked["traces"]
+
+    _ledger_entry(store, tenant)
+
+    assert {one.level for one in ledger.audit_thing(tenant, kind, value).differences} == {"ledger"}
+    assert ledger.audit_thing(tenant, "trace", f"{tenant}-0").balanced
+    assert ledger.audit_thing(f"{tenant}-another", kind, value).checked["spans"] == 0
+    ledger.audit(repair=True)
+
+
+def test_an_audit_of_one_tenant_looks_at_its_rows_alone(store: Store, ledger: Ledger, tenant: str) -> None:
+    one, other = (f"{tenant}-{uuid.uuid4().hex[:6]}" for _ in range(2))
+    land(store, one)
+    land(store, other, traces=5)
+    ledger.settler.settle_now()
+    for corrupt in (_ledger_entry, _rollup_row, _span):
+        corrupt(store, other)
+    sound = ledger.audit(tenant=one)
+    assert sound.balanced
+    assert (sound.checked["spans"], sound.checked["traces"]) == (6, 3)
+    levels = {found.level for found in ledger.audit(tenant=other).differences}
+    assert {"ledger", "conversation_usage", "genai_spans"} <= levels
+    ledger.audit(repair=True)
+
+
 def test_two_settlers_at_once_do_no_harm(store: Store, ledger: Ledger, tenant: str) -> None:
     tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
     for _ in range(5):

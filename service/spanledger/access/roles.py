@@ -20,7 +20,7 @@ _TALKS = (
     ("GET", re.compile(r"/v1/models")),
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-_ADMINS_ONLY = re.compile(r"/v1/keys(/.*)?")
+_ADMINS_ONLY = re.compile(r"/v1/keys(/.*)?|/v1/audit|/v1/operations/.*")
 # What shows or rewrites the data of all tenants.
 _OPERATORS_ONLY = (
     ("POST", re.compile(r"/v1/reprice")),

@@ -14,6 +14,7 @@ from spanledger.api.correlation import Correlation, decode_path_ids
 from spanledger.api.fairness import Turns
 from spanledger.api.guard import Guard
 from spanledger.api.parameters import refuse_unknown
+from spanledger.runtime.operations import Operations
 from spanledger.runtime.services import Services
 from spanledger.settings import Settings
 
@@ -32,6 +33,7 @@ _ROUTERS = {
         "prices",
         "traces",
         "books",
+        "audit",
         "keys",
         "limits",
         "audit_log",
@@ -71,6 +73,7 @@ def app_with_routes(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.operations = Operations()
     problems.install(app)
     openapi.install(app)
     names = [name for role, names in _ROUTERS.items() if not role or settings.plays(role) for name in names]

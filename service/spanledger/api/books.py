@@ -1,4 +1,4 @@
-"""The books themselves: `/v1/audit`, `/v1/reprice` and read-only SQL."""
+"""The books themselves: `/v1/reprice` and read-only SQL."""
 
 import asyncio
 import tempfile
@@ -12,9 +12,8 @@ from pydantic import Field
 
 from spanledger.access import DEFAULT_TENANT, Principal
 from spanledger.api.inputs import Text
-from spanledger.api.parameters import Window
 from spanledger.api.reader import AppServices, Reads
-from spanledger.api.schemas.books import AuditReport, PriceBookInForce, Repricing, SqlAnswer
+from spanledger.api.schemas.books import PriceBookInForce, Repricing, SqlAnswer
 from spanledger.api.schemas.common import Body, Items
 from spanledger.api.streams import ClientGone, disconnected
 from spanledger.errors import Elsewhere, Refused
@@ -31,18 +30,11 @@ _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "p
 _TEXTS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}, "text/plain": {"schema": {"type": "string"}}}}
 }
+_LOOK_S = 0.01  # at whether the client is still there
 _TOLD_CHARACTERS = 500  # of a query, in the audit trail
 
 
 TimeText = Annotated[Text, Field(max_length=64, examples=["2026-11-21T00:00:00Z"])]
-
-
-class NewAudit(Body):
-    """A window `[start, end)`. `repair`: post what is missing."""
-
-    start: TimeText | None = None
-    end: TimeText | None = None
-    repair: bool = False
 
 
 class NewRepricing(Body):
@@ -68,19 +60,6 @@ class NewQuery(Body):
     start: Annotated[TimeText | None, Field(alias="from")] = None
     end: Annotated[TimeText | None, Field(alias="to")] = None
     all_tenants: bool = False
-
-
-@router.get("/v1/audit")
-def get_audit(services: AppServices, principal: Caller, window: Window) -> AuditReport:
-    """Recomputes the books of `[from, to)` from the raw spans and compares them level by level."""
-    tenant = None if principal.operator else principal.tenant
-    return _audit(services, window, repair=False, tenant=tenant)
-
-
-@router.post("/v1/audit")
-def create_audit(services: AppServices, wish: NewAudit) -> AuditReport:
-    """The same, and with `repair` posts the differences."""
-    return _audit(services, times.window(wish.start, wish.end), wish.repair)
 
 
 @router.get("/v1/reprice")
@@ -125,9 +104,11 @@ async def _while_connected(request: Request, sandboxes: Sandboxes | None, statem
     """Raises what the statement raises, and ClientGone."""
     if sandboxes is None:
         raise Elsewhere("this process runs no SQL")
+    leaving: asyncio.Future[None] = asyncio.ensure_future(disconnected(request))
+    if (await asyncio.wait({leaving}, timeout=_LOOK_S))[0]:
+        raise ClientGone("the client went away while it waited for its turn")
     cancelled = threading.Event()
     running: asyncio.Future[bytes] = in_daemon_thread(partial(sandboxes.run, statement, cancelled), "sql")
-    leaving: asyncio.Future[None] = asyncio.ensure_future(disconnected(request))
     both: set[asyncio.Future[Any]] = {running, leaving}
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -139,6 +120,7 @@ async def _while_connected(request: Request, sandboxes: Sandboxes | None, statem
     finally:
         cancelled.set()
         leaving.cancel()
+        running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody else may look at it
 
 
 def _tell_query(services: Services, principal: Principal, wish: NewQuery, outcome: str) -> None:
@@ -153,10 +135,3 @@ def _tell_query(services: Services, principal: Principal, wish: NewQuery, outcom
         target="all tenants" if wish.all_tenants else f"tenant {principal.tenant}",
         query=wish.query.strip()[:_TOLD_CHARACTERS],
     )
-
-
-def _audit(services: Services, window: times.Window, repair: bool, tenant: str | None = None) -> AuditReport:
-    """`tenant`: only what concerns it."""
-    assert services.ledger is not None
-    report = services.ledger.audit(times.moment(window.start), times.moment(window.end), repair)
-    return AuditReport.model_validate((report if tenant is None else report.of_tenant(tenant)).as_dict())

@@ -1,10 +1,12 @@
 """Which lane a request waits in, so that no tenant's requests hold the threads that all of them share."""
 
+import asyncio
 import re
-from contextlib import AsyncExitStack
+from collections import deque
+from typing import Any
 
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spanledger.access import LOCAL, Principal
 from spanledger.api import problems
@@ -19,9 +21,11 @@ WIDTHS = {
     "evaluations": Width(total=8, share=4, waiting=100),
     "read": Width(total=24, share=8, waiting=500),
 }
+_AT_ONCE_S = 0.001
+_KEPT_BYTES = 1024 * 1024  # of a request that waits
 _LANES = (
     ("sql", "POST", re.compile(r"/v1/sql")),
-    ("audit", "*", re.compile(r"/v1/audit|/v1/reprice")),
+    ("audit", "*", re.compile(r"/v1/audit|/v1/operations/.*|/v1/reprice")),
     ("stream", "GET", re.compile(r"/v1/events")),
     ("documents", "POST", re.compile(r"/v1/documents|/v1/retrieval/search|/v1/embeddings")),
     ("evaluations", "POST", re.compile(r"/v1/messages/[^/]+/evaluations|/v1/conversations/[^/]+/seal")),
@@ -44,14 +48,69 @@ class Turns:
             await self._app(scope, receive, send)
             return
         principal: Principal = scope.get("state", {}).get("principal", LOCAL)
-        async with AsyncExitStack() as stack:
-            try:
-                await stack.enter_async_context(self._lanes[name].turn(principal.tenant))
-            except Busy as exc:
-                response = problems.of_error(exc, openai=problems.for_openai(Request(scope)))
-                await response(scope, receive, send)
+        lane, waiting = self._lanes[name], _Waiting(receive)
+        try:
+            if not await waiting.until_turn(lane, principal.tenant):
                 return
-            await self._app(scope, receive, send)
+        except Busy as exc:
+            response = problems.of_error(exc, openai=problems.for_openai(Request(scope)))
+            await response(scope, receive, send)
+            return
+        try:
+            await self._app(scope, waiting.receive, send)
+        finally:
+            lane.leave(principal.tenant)
+
+
+class _Waiting:
+    """Listens to the client meanwhile: what it sends is kept for the route, and when it goes nobody waits any more."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._kept: deque[Message] = deque()
+
+    async def until_turn(self, lane: Lane, tenant: str) -> bool:
+        """False when the client went first. Raises Busy."""
+        turn = asyncio.ensure_future(lane.enter(tenant))
+        try:
+            return await self._until(turn)
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                lane.leave(tenant)
+            turn.cancel()
+            raise
+
+    async def _until(self, turn: "asyncio.Future[None]") -> bool:
+        await asyncio.wait({turn}, timeout=_AT_ONCE_S)
+        if turn.done():
+            turn.result()
+            return True
+        listening = asyncio.ensure_future(self._listen())
+        both: set[asyncio.Future[Any]] = {turn, listening}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not turn.done() and listening.result():
+                return False
+            await turn
+            return True
+        finally:
+            listening.cancel()
+            if not turn.done():
+                turn.cancel()
+
+    async def _listen(self) -> bool:
+        """True: the client has gone. False: it sends more than is kept here."""
+        size = 0
+        while size <= _KEPT_BYTES:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                return True
+            self._kept.append(message)
+            size += len(message.get("body", b""))
+        return False
+
+    async def receive(self) -> Message:
+        return self._kept.popleft() if self._kept else await self._receive()
 
 
 def lane_of(method: str, path: str) -> str:

@@ -17,6 +17,7 @@ examples:
   spanledger audit --repair              post what is missing, and say what was done
 """
 _SHOWN = 200
+_WAIT_S = 30
 _KINDS = 12
 
 
@@ -46,7 +47,10 @@ def _report(options: argparse.Namespace, repair: bool) -> dict[str, Any]:
     api = running_api(chosen)
     if api is not None:
         wish = {"start": options.start, "end": options.end, "repair": repair}
-        report: dict[str, Any] = api.post("/v1/audit", wish)
+        report: dict[str, Any] = api.post("/v1/audit", {**wish, "wait": _WAIT_S})
+        while "balanced" not in report:
+            _progress(f"{report['state']}: {report['progress']}")
+            report = api.get("/v1/operations", report["operation_id"], wait=_WAIT_S)
         return report
     from spanledger.ledger.ledger import Ledger
     from spanledger.stats import times

@@ -15,7 +15,8 @@ from typing import Any
 
 from spanledger.books.calls import Call
 from spanledger.books.costs import Cost
-from spanledger.ledger.rollups import EARLIEST, LATEST
+from spanledger.ledger.rollups import LATEST
+from spanledger.ledger.scope import EARLIEST
 from spanledger.pricing import Price, PriceBook, Usage, book_of_files, settle
 from spanledger.store.client import Store
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import astuple, fields
-from datetime import datetime
 
 from spanledger.books.anomalies import Anomaly
-from spanledger.ledger.rollups import window
+from spanledger.ledger.scope import Scope
 from spanledger.store.client import Store
 
 _STORED = """
@@ -37,14 +36,14 @@ def upsert(store: Store, run_id: str, should: Iterable[Anomaly]) -> None:
         store.insert(f"{store.all_shards}.trace_anomalies", _COLUMNS, rows, settings={"insert_deduplicate": 0})
 
 
-def counts(store: Store, start: datetime | None, end: datetime | None) -> dict[str, int]:
-    """How many anomalies of each `kind:field` the spans of [start, end) have, most frequent first."""
-    sql = """
-        SELECT concat(kind, ':', field) AS name, toInt64(count()) FROM {shards:Identifier}.anomalies
-        WHERE started_at >= {start:DateTime64(9)} AND started_at < {end:DateTime64(9)}
+def counts(store: Store, scope: Scope) -> dict[str, int]:
+    """How many anomalies of each `kind:field` the spans of a scope have, most frequent first."""
+    sql = f"""
+        SELECT concat(kind, ':', field) AS name, toInt64(count()) FROM {{shards:Identifier}}.anomalies
+        WHERE {scope.spans()}
         GROUP BY name ORDER BY count() DESC, name
     """
-    return dict(store.query(sql, {**window(start, end), "shards": store.all_shards}))
+    return dict(store.query(sql, {**scope.params, "shards": store.all_shards}))
 
 
 def _key(anomaly: Anomaly) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ differences. A trace whose spans differ is not compared further down until its s
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any
 
 from spanledger.books.compute import Books, Joined, compute
@@ -18,9 +17,11 @@ from spanledger.books.entries import DIMS, MEASURES, Book, difference
 from spanledger.books.messages import Message
 from spanledger.ledger import anomalies, batches, journal, message_list, rollups, settler
 from spanledger.ledger.audit_spans import RawLevel
+from spanledger.ledger.scope import Scope
 from spanledger.store.client import Store
 
 CHUNK_TRACES = 4_000
+EVERYTHING = Scope()
 LISTED = 10_000  # differences listed one by one; beyond this they are only counted
 
 Say = Callable[[str], None]
@@ -40,8 +41,7 @@ class Difference:
 class Report:
     """What was compared, what differed, which copies of calls were joined, and what a repair wrote."""
 
-    start: datetime | None
-    end: datetime | None
+    scope: Scope
     checked: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     joined: list[Joined] = field(default_factory=list)
@@ -57,21 +57,12 @@ class Report:
     def add(self, difference_: Difference) -> None:
         self.differences.append(difference_)
 
-    def of_tenant(self, tenant: str) -> "Report":
-        """What one tenant may know of it; what was counted over all tenants is left out."""
-        return Report(
-            self.start,
-            self.end,
-            differences=[one for one in self.differences if one.key.get("tenant") == tenant],
-            joined=[one for one in self.joined if one.tenant == tenant],
-        )
-
     def as_dict(self) -> dict[str, Any]:
         """The report in the words of the API; at most LISTED differences one by one."""
         return {
             "balanced": self.balanced,
-            "from": self.start.isoformat() if self.start else None,
-            "to": self.end.isoformat() if self.end else None,
+            "from": self.scope.start.isoformat() if self.scope.start else None,
+            "to": self.scope.end.isoformat() if self.scope.end else None,
             "checked": self.checked,
             "difference_count": len(self.differences),
             "differences": [asdict(d) for d in self.differences[:LISTED]],
@@ -87,39 +78,40 @@ class Report:
 def audit(
     store: Store,
     prices: Prices,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    scope: Scope = EVERYTHING,
     repair: bool = False,
     say: Say = lambda _: None,
     still: AbstractContextManager[Any] | None = None,
+    settle_first: bool = True,
 ) -> Report:
-    """Compares every level with the one above it for spans that started in [start, end); None: no bound.
+    """Compares every level with the one above it for the spans of a scope.
 
-    Pending spans are settled first: being a moment behind is not an imbalance. `still`: held while two levels are
+    Pending spans are settled first: being a moment behind is not an imbalance. Without `settle_first` only those of
+    traces that differ are. `still`: held while two levels are
     compared, so that no settlement moves them. Raises StoreError.
     """
-    report = Report(start, end)
+    report = Report(scope)
     with still or nullcontext():
+        while settle_first and settler.settle_once(store, prices).traces:
+            pass
         return _audit(store, prices, report, repair, say)
 
 
 def _audit(store: Store, prices: Prices, report: Report, repair: bool, say: Say) -> Report:
-    while settler.settle_once(store, prices).traces:
-        pass
     say("comparing raw spans with genai_spans")
     wrong_traces = _check_spans(store, prices, report, repair)
     say("comparing genai_spans with the ledger")
     _check_ledger(store, prices, report, set() if repair else wrong_traces, repair)
-    for rollup in rollups.all_rollups():
+    for rollup in (one for one in rollups.all_rollups() if one.covers(report.scope)):
         say(f"comparing the ledger with {rollup.name}")
         _check_rollup(store, rollup, report, repair)
     _check_message_list(store, report, repair)
-    report.anomalies = anomalies.counts(store, report.start, report.end)
+    report.anomalies = anomalies.counts(store, report.scope)
     return report
 
 
 def _check_spans(store: Store, prices: Prices, report: Report, repair: bool) -> set[tuple[str, str]]:
-    level = RawLevel(store, report.start, report.end)
+    level = RawLevel(store, report.scope)
     wrong: set[tuple[str, str]] = set()
     differing = list(level.differences())
     for _ in range(3):
@@ -142,7 +134,7 @@ def _check_spans(store: Store, prices: Prices, report: Report, repair: bool) -> 
 def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[str, str]], repair: bool) -> None:
     report.checked.update(traces=0, ledger_lines=0, messages=0)
     seen: dict[tuple[str, ...], None] = {}
-    for run_id in chunks(store, report.start, report.end):
+    for run_id in chunks(store, report.scope):
         try:
             for _ in range(3):
                 spans = batches.read_chunk(store, run_id, batches.work_of(store, run_id)).spans
@@ -237,8 +229,8 @@ def _fields(should: Message | None, found: Message | None) -> dict[str, Any]:
 
 def _check_rollup(store: Store, rollup: rollups.Rollup, report: Report, repair: bool) -> None:
     # An entry that is wrong in the ledger is named there; the rollup that had it right is not wrong too.
-    rows = rollups.without(rollup, list(rollup.differences(store, report.start, report.end)), report.wrong_entries)
-    report.checked[rollup.name] = rollup.count(store, report.start, report.end)
+    rows = rollups.without(rollup, list(rollup.differences(store, report.scope)), report.wrong_entries)
+    report.checked[rollup.name] = rollup.count(store, report.scope)
     for key, amounts in rows:
         report.add(Difference(rollup.name, key, amounts, "differs from the ledger"))
     if repair and rows:
@@ -247,18 +239,17 @@ def _check_rollup(store: Store, rollup: rollups.Rollup, report: Report, repair: 
 
 
 def _check_message_list(store: Store, report: Report, repair: bool) -> None:
-    wrong = message_list.missing(store, report.start, report.end)
+    wrong = message_list.missing(store, report.scope)
     for key in wrong:
         report.add(Difference("message_list", key, {}, "missing"))
     if repair and wrong:
-        message_list.repair(store, report.start, report.end)
+        message_list.repair(store, report.scope)
         report.repaired["message_list"] = len(wrong)
 
 
 _PAGE = """
 SELECT tenant, trace_id FROM genai_spans
-WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND started_at >= {start:DateTime64(9)}
-    AND started_at < {end:DateTime64(9)}
+WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND <scope>
 GROUP BY tenant, trace_id ORDER BY tenant, trace_id LIMIT {limit:UInt32}
 SETTINGS optimize_aggregation_in_order = 1
 """
@@ -268,26 +259,26 @@ SELECT DISTINCT {run:String}, 0, tenant, trace_id FROM
 (
     SELECT tenant, trace_id FROM genai_spans
     WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND (tenant, trace_id) <= ({t2:String}, {id2:String})
-        AND started_at >= {start:DateTime64(9)} AND started_at < {end:DateTime64(9)}
+        AND <scope>
     UNION ALL
     SELECT tenant, trace_id FROM ledger
     WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND (tenant, trace_id) <= ({t2:String}, {id2:String})
-        AND started_at >= {start:DateTime64(9)} AND started_at < {end:DateTime64(9)}
+        AND <scope>
 )
 """
 _LAST = ("\U0010ffff", "\U0010ffff")
 
 
-def chunks(store: Store, start: datetime | None, end: datetime | None) -> Iterator[str]:
-    """Fills settle_work chunk by chunk with the traces of the window, in key order; yields the run id of each."""
-    window = rollups.window(start, end)
+def chunks(store: Store, scope: Scope) -> Iterator[str]:
+    """Fills settle_work chunk by chunk with the traces of the scope, in key order; yields the run id of each."""
+    page_sql, fill_sql = (sql.replace("<scope>", scope.spans()) for sql in (_PAGE, _FILL))
     tenant, trace = "", ""
     while True:
-        page = store.query(_PAGE, {"tenant": tenant, "trace": trace, "limit": CHUNK_TRACES, **window})
+        page = store.query(page_sql, {"tenant": tenant, "trace": trace, "limit": CHUNK_TRACES, **scope.params})
         last = page[-1] if len(page) == CHUNK_TRACES else _LAST
         run_id = batches.new_run()
         bounds = {"tenant": tenant, "trace": trace, "t2": last[0], "id2": last[1]}
-        store.command(_FILL, {"run": run_id, **bounds, **window})
+        store.command(fill_sql, {"run": run_id, **bounds, **scope.params})
         yield run_id
         if last == _LAST:
             return
@@ -303,12 +294,12 @@ def after_unclean_stop(store: Store, say: Say = lambda _: None) -> dict[str, int
     for rollup in rollups.all_rollups():
         if rollup.equal_by_bucket(store):
             continue
-        rows = list(rollup.differences(store, None, None))
+        rows = list(rollup.differences(store, EVERYTHING))
         rollup.post(store, rows)
         corrected[rollup.name] = len(rows)
         say(f"{rollup.name}: {len(rows)} lines corrected after an unclean stop")
-    if lost := message_list.missing(store, None, None):
-        message_list.repair(store, None, None)
+    if lost := message_list.missing(store, EVERYTHING):
+        message_list.repair(store, EVERYTHING)
         corrected["message_list"] = len(lost)
         say(f"message_list: {len(lost)} messages copied after an unclean stop")
     return corrected

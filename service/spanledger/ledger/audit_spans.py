@@ -6,7 +6,6 @@ genai_spans older than the oldest raw span are left alone. Works slice by slice 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -14,13 +13,12 @@ import pyarrow as pa
 from spanledger.dialects.interpreter import CANONICAL
 from spanledger.dialects.tables import facts_sql
 from spanledger.ledger import spans
-from spanledger.ledger.rollups import window
+from spanledger.ledger.scope import Scope
 from spanledger.store.client import Store
 
 SLICE_SPANS = 100_000
 _KEY = ("tenant", "trace_id", "span_id")
 _COMPARED = ("parent_span_id", "started_at_ns", "duration_ns", "service", "scope", "span_name", *CANONICAL)
-_WITHIN = "{0} >= {{start:DateTime64(9)}} AND {0} < {{end:DateTime64(9)}}"
 
 # What the view leaves to the table's defaults.
 _COUNTS = (*(c for c in CANONICAL if c.endswith("_tokens")), "time_to_first_chunk_ns", "told_calls")
@@ -53,11 +51,13 @@ class SpanDifference:
 
 
 class RawLevel:
-    """Compares for spans that started in [start, end)."""
+    """Compares the spans of a scope."""
 
-    def __init__(self, store: Store, start: datetime | None, end: datetime | None) -> None:
+    def __init__(self, store: Store, scope: Scope) -> None:
         self._store = store
-        self._params = window(start, end)
+        self._params = scope.params
+        self._raw_condition = scope.spans("Timestamp", "Tenant", "TraceId")
+        self._condition = scope.spans()
         self.checked = 0
 
     def again(self, found: Sequence[SpanDifference]) -> list[SpanDifference]:
@@ -74,7 +74,7 @@ class RawLevel:
 
     def differences(self) -> Iterator[SpanDifference]:
         """Every span that differs, by key."""
-        count = f"SELECT count() FROM otel_traces WHERE {_WITHIN.format('Timestamp')}"
+        count = f"SELECT count() FROM otel_traces WHERE {self._raw_condition}"
         raw = int(self._store.scalar(count, self._params) or 0)
         slices = max(1, -(-raw // SLICE_SPANS))
         for number in range(slices):
@@ -88,14 +88,14 @@ class RawLevel:
                 yield difference
 
     def _expected(self, params: dict[str, Any]) -> pa.Table:
-        where = f"{_WITHIN.format('Timestamp')} AND cityHash64(TraceId) % {{slices:UInt32}} = {{slice:UInt32}}"
+        where = f"{self._raw_condition} AND cityHash64(TraceId) % {{slices:UInt32}} = {{slice:UInt32}}"
         return _reread(self._store, where, params)
 
     def _found(self, params: dict[str, Any]) -> pa.Table:
         return self._store.arrow(
             f"""
             SELECT {spans.COLUMNS} FROM genai_spans FINAL
-            WHERE {_WITHIN.format("started_at")} AND cityHash64(trace_id) % {{slices:UInt32}} = {{slice:UInt32}}
+            WHERE {self._condition} AND cityHash64(trace_id) % {{slices:UInt32}} = {{slice:UInt32}}
                 AND received_at >= (SELECT min(ReceivedAt) FROM otel_traces)
             """,
             params,

@@ -10,6 +10,7 @@ from spanledger.ledger import activations, audit, copy_lookup, journal, reprice
 from spanledger.ledger.activations import LedgerPrices
 from spanledger.ledger.audit import Report
 from spanledger.ledger.reprice import Repricing
+from spanledger.ledger.scope import Scope, of_thing
 from spanledger.ledger.settler import Settler
 from spanledger.pricing import PriceBook, load_book
 from spanledger.settings import Settings
@@ -51,10 +52,21 @@ class Ledger:
         end: datetime | None = None,
         repair: bool = False,
         say: Say = lambda _: None,
+        tenant: str | None = None,
     ) -> Report:
-        """Compares all levels; see audit.audit."""
+        """Compares all levels, of all tenants or one; see audit.audit."""
+        scope = Scope(start, end, tenant)
         with self._one_operation:
-            return audit.audit(self._store, self._prices, start, end, repair, say, still=self.settler.busy)
+            return audit.audit(self._store, self._prices, scope, repair, say, still=self.settler.busy)
+
+    def audit_thing(self, tenant: str, kind: str, value: str, say: Say = lambda _: None) -> Report:
+        """Compares what the levels say of one conversation, message, trace or user. Nothing waits for it."""
+        scope = of_thing(self._store, tenant, kind, value)
+        found = audit.audit(self._store, self._prices, scope, say=say, settle_first=False)
+        if found.balanced:
+            return found
+        # Its spans may have been settled between two looks: once more, and nothing moves.
+        return audit.audit(self._store, self._prices, scope, say=say, still=self.settler.busy)
 
     def reprice(
         self,

@@ -12,6 +12,7 @@ from spanledger.books.costs import Prices
 from spanledger.books.entries import DIMS, MEASURES, Book, difference
 from spanledger.errors import NotFound
 from spanledger.ledger import activations, anomalies, audit, batches, journal
+from spanledger.ledger.scope import Scope
 from spanledger.pricing import PriceBook
 from spanledger.store.client import Store
 
@@ -85,7 +86,7 @@ def _post_window(
     reason: str,
     say: Callable[[str], None],
 ) -> None:
-    for run_id in audit.chunks(store, start, end):
+    for run_id in audit.chunks(store, Scope(start, end)):
         try:
             spans = batches.read_chunk(store, run_id, batches.work_of(store, run_id)).spans
             books = compute(spans, by)

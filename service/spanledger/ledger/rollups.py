@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from spanledger.books.entries import DIMS, MEASURES, Book
+from spanledger.ledger.scope import EARLIEST, END, Scope
 from spanledger.store.client import Store
 from spanledger.store.migrate import files
 
@@ -29,9 +30,7 @@ _TIME_COLUMN = {
     "message_times": ("started_at", 1),
     "messages_by_user": ("started_at", 1),
 }
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2262, 1, 1, tzinfo=UTC)
-_END = datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)  # of what 64 bits of nanoseconds can say
 
 _KINDS = frozenset({"call", "tool", "message"})
 
@@ -40,7 +39,7 @@ Row = tuple[dict[str, Any], dict[str, Any]]  # key, amounts to add
 
 def window(start: datetime | None, end: datetime | None) -> dict[str, datetime]:
     """Bound parameters `start` and `end` of [start, end)."""
-    return {"start": start or EARLIEST, "end": end or _END}
+    return {"start": start or EARLIEST, "end": end or END}
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,13 @@ class Rollup:
     measures: tuple[str, ...]
     kinds: frozenset[str]
 
-    def differences(self, store: Store, start: datetime | None, end: datetime | None) -> Iterator[Row]:
-        """What must be added to the rollup, by key; only keys that the window touches."""
-        expected, found, params = self._sides(start, end)
+    def covers(self, scope: Scope) -> bool:
+        """Whether its lines can be told by the thing that a scope is about."""
+        return not scope.column or scope.column in self.keys
+
+    def differences(self, store: Store, scope: Scope) -> Iterator[Row]:
+        """What must be added to the rollup, by key; only keys that the scope touches."""
+        expected, found, params = self._sides(scope)
         keys, sums = ", ".join(self.keys), ", ".join(f"sum(d.{m}) AS {m}" for m in self.measures)
         # A time in nanoseconds is more than Python's clock can say: it travels as a number.
         told = ", ".join(f"toUnixTimestamp64Nano(d.{k}) AS {k}_ns" if k == "started_at" else k for k in self.keys)
@@ -72,9 +75,9 @@ class Rollup:
             key = {k: row["started_at_ns" if k == "started_at" else k] for k in self.keys}
             yield key, {m: row[m] for m in self.measures if row[m]}
 
-    def count(self, store: Store, start: datetime | None, end: datetime | None) -> int:
+    def count(self, store: Store, scope: Scope) -> int:
         """How many keys were compared."""
-        expected, _, params = self._sides(start, end)
+        expected, _, params = self._sides(scope)
         return int(store.scalar(f"SELECT count() FROM ({expected})", params) or 0)
 
     def post(self, store: Store, rows: Sequence[Row]) -> None:
@@ -98,23 +101,25 @@ class Rollup:
         """
         return int(store.scalar(sql)) == 0
 
-    def _sides(self, start: datetime | None, end: datetime | None) -> tuple[str, str, dict[str, Any]]:
+    def _sides(self, scope: Scope) -> tuple[str, str, dict[str, Any]]:
         """The SELECT of what should be, the relation of what is, and their parameters."""
-        if start is None and end is None:
+        if scope == Scope():
             return self.select.format(source="ledger"), self.name, {}
+        if scope.column:
+            return *self._where(scope.of_thing(), scope.of_thing()), scope.params
+        if scope.start is None and scope.end is None:
+            return *self._where(scope.of_tenant(), scope.of_tenant()), scope.params
         if self.name in _TIME_COLUMN:
             column, seconds = _TIME_COLUMN[self.name]
-            params = window(start and _floor(start, seconds), end and _ceil(end, seconds))
-            source = f"(SELECT * FROM ledger WHERE {_within('started_at')})"
-            return self.select.format(source=source), f"(SELECT * FROM {self.name} WHERE {_within(column)})", params
+            start, end = scope.start and _floor(scope.start, seconds), scope.end and _ceil(scope.end, seconds)
+            return *self._where(scope.spans(), scope.spans(column)), {**scope.params, **window(start, end)}
         keys = ", ".join(self.keys)
-        touched = f"({keys}) IN (SELECT {keys} FROM ledger WHERE {_within('started_at')})"
-        source = f"(SELECT * FROM ledger WHERE {touched})"
-        return self.select.format(source=source), f"(SELECT * FROM {self.name} WHERE {touched})", window(start, end)
+        touched = f"({keys}) IN (SELECT {keys} FROM ledger WHERE {scope.spans()})"
+        return *self._where(touched, touched), scope.params
 
-
-def _within(column: str) -> str:
-    return f"{column} >= {{start:DateTime64(9)}} AND {column} < {{end:DateTime64(9)}}"
+    def _where(self, of_ledger: str, of_rollup: str) -> tuple[str, str]:
+        source = f"(SELECT * FROM ledger WHERE {of_ledger})"
+        return self.select.format(source=source), f"(SELECT * FROM {self.name} WHERE {of_rollup})"
 
 
 def without(rollup: Rollup, rows: Sequence[Row], entries: Book) -> list[Row]:

@@ -5,8 +5,6 @@ A caller who waits holds no thread. A tenant with many callers waits behind its 
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -44,16 +42,8 @@ class Lane:
     def running(self) -> int:
         return sum(self._running.values())
 
-    @asynccontextmanager
-    async def turn(self, tenant: str) -> AsyncIterator[None]:
-        """Waits for a turn and holds it. Raises Busy when too many of the tenant wait already."""
-        await self._enter(tenant)
-        try:
-            yield
-        finally:
-            self._leave(tenant)
-
-    async def _enter(self, tenant: str) -> None:
+    async def enter(self, tenant: str) -> None:
+        """Waits for a turn; `leave` ends it. Raises Busy when too many of the tenant wait already."""
         queue = self._waiting.get(tenant)
         if not queue and self._fits(tenant):
             self._running[tenant] = self._running.get(tenant, 0) + 1
@@ -69,7 +59,7 @@ class Lane:
             await place  # whoever completes it has counted us as running
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._leave(tenant)
+                self.leave(tenant)
             else:
                 self._forget(tenant, place)
             raise
@@ -84,7 +74,8 @@ class Lane:
             if not queue:
                 del self._waiting[tenant]
 
-    def _leave(self, tenant: str) -> None:
+    def leave(self, tenant: str) -> None:
+        """Ends a turn."""
         self._running[tenant] -= 1
         if not self._running[tenant]:
             del self._running[tenant]

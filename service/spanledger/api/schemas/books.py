@@ -1,6 +1,6 @@
 """The audit, re-pricings, answers to SQL."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -43,6 +43,15 @@ class AuditReport(Answer):
     anomalies: dict[str, int]
     repaired: dict[str, int]
     skipped_traces: int
+
+
+class OperationState(Answer):
+    """An operation that goes on: `waiting` for another one to end, or `running`, with what it is at."""
+
+    operation_id: str
+    state: Literal["waiting", "running"]
+    progress: str
+    created_at: Moment
 
 
 class PriceBookInForce(Answer):

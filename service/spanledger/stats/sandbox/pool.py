@@ -4,6 +4,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from spanledger.errors import StoreError
 from spanledger.stats.sandbox.direct import Direct
 from spanledger.stats.sandbox.sandbox import Sandbox
 from spanledger.stats.sandbox.source import Bounds, SourceTooLarge
@@ -36,10 +37,13 @@ class Sandboxes:
         self._used: dict[tuple[str | None, bool], float] = {}
         self._directs: dict[str | None, Direct] = {}
         self._running: set[threading.Event] = set()
+        self._ended = False
 
     def run(self, statement: Statement, cancelled: threading.Event) -> bytes:
         """The answer. `cancelled`: ends it. Raises BadRequest, SourceTooLarge, StoreError."""
         with self._guard:
+            if self._ended:
+                raise StoreError("the service is about to end")
             self._running.add(cancelled)
         try:
             return self._run(statement, cancelled)
@@ -48,8 +52,9 @@ class Sandboxes:
                 self._running.discard(cancelled)
 
     def cancel_all(self) -> None:
-        """Ends what runs in processes."""
+        """Ends what runs in processes; nothing begins any more."""
         with self._guard:
+            self._ended = True
             for cancelled in self._running:
                 cancelled.set()
 

@@ -2,11 +2,13 @@
 what its answer may be used for. Routers need to do nothing for it.
 
 - `Host` and `Origin`: access/hosts.py.
+- A JSON body has a bounded number of values: to read and check it holds up the event loop.
 - A body has a deadline, and so has each part of an answer that the client does not take.
 - Answers are not to be guessed at (`nosniff`), kept (`no-store`) or framed, unless the route sets those headers itself.
 """
 
 import asyncio
+import re
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -18,7 +20,12 @@ from spanledger.api import problems
 from spanledger.errors import Misdirected, Refused, SpanledgerError
 
 BODY_S = 30.0  # for a whole body
+MOST_VALUES = 30_000  # of a JSON body; a conversation of 10,000 messages has them
+_MOST_BY_PATH = {"/v1/embeddings": 300_000}  # texts may come as tokens
 TAKEN_S = 60.0  # within which a client takes a part of its answer
+_TEXT = re.compile(rb'"[^"]*"')  # where no quote is escaped any more
+_NO_PUNCTUATION = bytes(set(range(256)) - set(b'",{['))
+_PIECE = 64 * 1024
 DEFAULTS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -52,7 +59,10 @@ class Guard:
         if error is not None:
             await problems.of_error(error, openai=problems.for_openai(Request(scope)))(scope, receive, send_guarded)
             return
-        await self._app(scope, _Body(receive).receive, send_guarded)
+        body = _Body(receive)
+        if _is_json(scope):
+            body.most_values = _MOST_BY_PATH.get(scope["path"], MOST_VALUES)
+        await self._app(scope, body.receive, send_guarded)
 
     def _refusal(self, scope: Scope) -> SpanledgerError | None:
         headers = Headers(scope=scope)
@@ -70,6 +80,9 @@ class _Body:
         self._receive = receive
         self._deadline = asyncio.get_running_loop().time() + BODY_S
         self._complete = False
+        self._values = 0
+        self._parts: list[bytes] = []
+        self.most_values = 0  # of JSON, counted before anything is made of it; 0: it is none
 
     async def receive(self) -> Message:
         if self._complete:
@@ -80,4 +93,33 @@ class _Body:
         except TimeoutError as exc:
             raise HTTPException(408, "the body did not arrive in time") from exc
         self._complete = not message.get("more_body", False)
+        if self.most_values:
+            self._parts.append(message.get("body", b""))
+            self._values += _punctuation(self._parts[-1])
+            if self._complete and self._values > self.most_values:
+                await _check_values(b"".join(self._parts), self.most_values)
         return message
+
+
+def _punctuation(text: bytes) -> int:
+    return text.count(b",") + text.count(b"{") + text.count(b"[")
+
+
+async def _check_values(body: bytes, most: int) -> None:
+    """Counts without the texts, which hold commas and brackets too. Raises HTTPException."""
+    rest = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NO_PUNCTUATION)
+    values, start, carried = 0, 0, b""
+    while start < len(rest):
+        bare = _TEXT.sub(b"", carried + rest[start : start + _PIECE])
+        start += _PIECE
+        opened = bare.find(b'"')  # a text that goes on in the next piece
+        bare, carried = (bare, b"") if opened < 0 else (bare[:opened], b'"')
+        values += len(bare)
+        if values > most:
+            raise HTTPException(413, f"the body may hold {most:,} JSON values, and holds more")
+        await asyncio.sleep(0)
+
+
+def _is_json(scope: Scope) -> bool:
+    kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    return scope["method"] not in {"GET", "HEAD"} and (kind == "application/json" or kind.endswith("+json"))

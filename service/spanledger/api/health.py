@@ -51,6 +51,7 @@ def get_readiness(services: AppServices) -> Any:
         "analysis": _analysis(services),
         "telemetry_waiting_bytes": services.telemetry.waiting_bytes(),
         "live": services.live.health() if services.live is not None else None,
+        "loop": services.stalls.health() if services.stalls is not None else None,
     }
     if problems:
         return problem(503, "Not ready", "; ".join(problems), **state)

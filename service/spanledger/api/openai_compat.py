@@ -29,6 +29,8 @@ from spanledger.workflows import Completion, Order, Outcome
 from spanledger.workflows.offline_answers import CHAT_MODELS
 
 MAX_MESSAGES = 10_000
+MAX_TOOLS = 512  # OpenAI takes 128
+MAX_PARTS = 1_000  # of one message's content
 _AGENT = "agent/"  # what a model's name begins with that is an agent's
 # OpenAI's parameters, passed on as they are. The others are not the caller's business: api_base, api_key, timeout …
 PASSED_ON = (
@@ -63,6 +65,10 @@ _WITHOUT_EFFECT = frozenset({"store", "prompt_cache_key", "prompt_cache_retentio
 _INTERNAL = frozenset({"provider_specific_fields", "citations"})  # LiteLLM's own, not OpenAI's
 
 router = APIRouter(tags=["openai"])
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 class StreamOptions(BaseModel):
@@ -107,6 +113,11 @@ class CompletionRequest(BaseModel):
         unknown = sorted(set(self.model_extra or ()) - set(PASSED_ON) - _WITHOUT_EFFECT)
         if unknown:
             raise ValueError(f"unknown parameter {unknown[0][:100]!r}: it would be dropped")
+        for name in ("tools", "functions"):
+            if len(_list((self.model_extra or {}).get(name))) > MAX_TOOLS:
+                raise ValueError(f"{name}: a request may have {MAX_TOOLS}")
+        if any(len(_list((message.model_extra or {}).get("content"))) > MAX_PARTS for message in self.messages):
+            raise ValueError(f"content: a message may have {MAX_PARTS} parts")
         return self
 
     def parameters(self) -> dict[str, Any]:

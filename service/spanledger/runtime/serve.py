@@ -242,6 +242,7 @@ async def _serve(parts: Parts, create_app: CreateApp, say: Say, started: float, 
                 watch.live,
                 watch.canaries,
                 sandboxes,
+                watch.stalls,
             )
             await _serve_http(
                 create_app(services),

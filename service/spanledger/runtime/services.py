@@ -25,6 +25,7 @@ class Services:
     live: Any | None = None  # spanledger.live.Live
     canaries: Any | None = None  # spanledger.canaries.Canaries
     sandboxes: Any | None = None  # spanledger.stats.sandbox.pool.Sandboxes
+    stalls: Any | None = None  # spanledger.runtime.stalls.Stalls
 
     def in_flight(self, tenant: str) -> int:
         """Workflows of a tenant that run now."""

@@ -10,6 +10,7 @@ from spanledger.ledger.ledger import Ledger
 from spanledger.live import Live
 from spanledger.live.lost import mark_lost
 from spanledger.runtime.canaries import Canaries
+from spanledger.runtime.stalls import Stalls
 from spanledger.settings import Settings
 from spanledger.store.client import Store
 from spanledger.telemetry import Telemetry
@@ -40,11 +41,14 @@ class Watch:
         telemetry.listen(self.live.hearing)
         ledger.settler.on_posted(self.live.wake)
         self.canaries = Canaries(ingest, store, telemetry, runner if settings.plays("chat") else None)
+        self.stalls = Stalls()
+        self.stalls.report(telemetry.meter("spanledger.loop"))
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begins watching."""
         self.live.start()
+        self.stalls.start()
         if not self._settings.plays("ingest"):
             return
         self._tasks.append(asyncio.create_task(self._end_lost_runs()))
@@ -53,6 +57,7 @@ class Watch:
             self._tasks.append(asyncio.create_task(singing))
 
     async def stop(self) -> None:
+        self.stalls.stop()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:

@@ -4,6 +4,7 @@ Used by the offline provider for its bill, and by us where a provider never says
 """
 
 import functools
+import hashlib
 import importlib.util
 import json
 import os
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 _ENCODING = "o200k_base"
-_SLICE = 200_000
+_SLICE = 20_000
+_LONG = 2_000  # characters; the same long text is counted at each step of a run and in each turn after it
+_MANY = 8_192  # long texts whose counts are remembered
 # OpenAI's chat format: what each message, and the answer's opening, costs beside its text.
 _PER_MESSAGE = 3
 _OPENING = 3
@@ -41,6 +44,22 @@ def count(text: str) -> int:
     A long text is counted in slices, each cut adding one token at most: the tokenizer's regular expression overflows
     its stack on a million spaces.
     """
+    if len(text) < _LONG:
+        return len(_encoding().encode_ordinary(text))
+    key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    known = _counts.get(key)
+    if known is None:
+        known = _count(text)
+        if len(_counts) >= _MANY:
+            _counts.clear()
+        _counts[key] = known
+    return known
+
+
+_counts: dict[bytes, int] = {}
+
+
+def _count(text: str) -> int:
     encode = _encoding().encode_ordinary
     return sum(len(encode(text[start : start + _SLICE])) for start in range(0, len(text), _SLICE))
 

@@ -13,6 +13,7 @@ import pytest
 from system import System
 
 BOUND_S = 0.75  # 0.25 s by itself; and machines that run tests are shared, so what it takes beside nothing is added
+HELD_UP = re.compile(r"held up for (\d+) ms.*")  # what the watchdog logs
 WORST: dict[str, bytes] = {
     "many objects": b'{"messages":[' + b",".join([b'{"role":"user","content":"a"}'] * 60_000) + b"]}",
     "many tools": json.dumps(
@@ -75,7 +76,7 @@ def test_others_are_served_while_the_worst_body_is_read(system: System, routes: 
     found = {}
     with Beside(system).watching() as idle:
         time.sleep(1.0)  # how long an answer takes on this machine beside nothing
-    bound = BOUND_S + 4 * idle.worst
+    bound, before = BOUND_S + 8 * idle.worst, len(system.stderr())
     with Beside(system).watching() as beside:
         for path in routes:
             status = system.request("POST", path, WORST[name], Content_Type="application/json")[0]
@@ -83,8 +84,8 @@ def test_others_are_served_while_the_worst_body_is_read(system: System, routes: 
             assert status < 500 or status in {502, 503}, (path, status)
     assert beside.asked > 0
     assert beside.worst < bound, (bound, found)
-    loop = system.request("GET", "/readyz")[2]["loop"]
-    assert loop["longest_stall_ms"] < bound * 1000, (loop, found)
+    held = [(int(line[1]), line[0]) for line in HELD_UP.finditer(system.stderr(), before)]
+    assert max(held, default=(0, ""))[0] < bound * 1000, held
 
 
 def test_the_watchdog_says_what_held_up_the_loop() -> None:

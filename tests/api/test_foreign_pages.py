@@ -1,5 +1,6 @@
 """What a web page elsewhere can do through the user's browser: nothing, on either port."""
 
+import gzip
 import json
 from collections.abc import Iterator
 
@@ -52,3 +53,26 @@ def test_answers_are_neither_kept_nor_guessed_at(books: System) -> None:
         assert headers["cache-control"] == "no-store"
         assert headers["x-frame-options"] == "DENY"
         assert "server" not in headers
+
+
+def test_an_answer_that_would_be_too_long_says_so(books: System) -> None:
+    """A small upload that would be read back as a hundred megabytes."""
+    texts = [{"key": f"k{number}", "value": {"stringValue": "x" * 1000}} for number in range(40_000)]
+    span = {"traceId": "ab" * 16, "spanId": "cd" * 8, "name": "large", "startTimeUnixNano": "1", "endTimeUnixNano": "2"}
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [{**span, "attributes": texts}]}]}]}
+    packed = gzip.compress(json.dumps(body).encode())
+    assert len(packed) < 400_000
+    otlp = {"Content_Type": "application/json", "Content_Encoding": "gzip"}
+    assert books.request("POST", "/v1/traces", packed, books.otlp_port, **otlp)[0] == 200
+    books.post("/v1/flush", {})
+    status, headers, problem = books.request("GET", "/v1/traces/" + "ab" * 16)
+    assert status in {200, 413}
+    assert int(headers["content-length"]) <= 33_000_000
+    assert status == 200 or problem["type"].endswith("too-large")
+
+
+def test_the_data_folder_is_nobody_elses(books: System) -> None:
+    assert books.data_dir.stat().st_mode & 0o077 == 0
+    for path in books.data_dir.iterdir():
+        if path.is_file():
+            assert path.stat().st_mode & 0o077 == 0, path

@@ -3,6 +3,7 @@ what its answer may be used for. Routers need to do nothing for it.
 
 - `Host` and `Origin`: access/hosts.py.
 - A JSON body has a bounded number of values: to read and check it holds up the event loop.
+- An answer that is not streamed has a bounded size.
 - A body has a deadline, and so has each part of an answer that the client does not take.
 - Answers are not to be guessed at (`nosniff`), kept (`no-store`) or framed, unless the route sets those headers itself.
 """
@@ -17,9 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spanledger.access.hosts import Hosts
 from spanledger.api import problems
-from spanledger.errors import Misdirected, Refused, SpanledgerError
+from spanledger.errors import Misdirected, Refused, SpanledgerError, TooLarge
 
 BODY_S = 30.0  # for a whole body
+MOST_ANSWER_BYTES = 32 * 1024**2  # of an answer that is not streamed
 MOST_VALUES = 30_000  # of a JSON body; a conversation of 10,000 messages has them
 _MOST_BY_PATH = {"/v1/embeddings": 300_000}  # texts may come as tokens
 TAKEN_S = 60.0  # within which a client takes a part of its answer
@@ -47,9 +49,18 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        cut = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal cut
+            if cut:
+                return  # what was too long is not sent after the problem that says so
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if int(headers.get("content-length", "0")) > MOST_ANSWER_BYTES:
+                    cut = True
+                    await _too_long(scope, headers, send)
+                    return
                 for name, value in DEFAULTS.items():
                     headers.setdefault(name, value)
             async with asyncio.timeout(TAKEN_S):
@@ -71,6 +82,19 @@ class Guard:
         if why := self._hosts.foreign(scope["method"], headers):
             return Refused(why)
         return None
+
+
+async def _too_long(scope: Scope, headers: MutableHeaders, send: Send) -> None:
+    size = int(headers["content-length"])
+    text = f"the answer would have {size:,} bytes and may have {MOST_ANSWER_BYTES:,}: ask for less, or page through it"
+    response = problems.of_error(TooLarge(text), openai=problems.for_openai(Request(scope)))
+    for name, value in DEFAULTS.items():
+        response.headers.setdefault(name, value)
+    await response(scope, _nothing, send)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
 
 
 class _Body:

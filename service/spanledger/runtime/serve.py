@@ -29,6 +29,7 @@ from spanledger.ledger.ledger import Ledger
 from spanledger.live import Live
 from spanledger.live.lost import instance_of, node_of
 from spanledger.pricing import load_book
+from spanledger.private import make_private
 from spanledger.runtime import memory, platform, stopping
 from spanledger.runtime.http_server import Server
 from spanledger.runtime.services import Services
@@ -86,6 +87,7 @@ def run(
     refuse_open_host(settings)
     check_roles(settings)
     open_files.allow_many()
+    make_private(settings.data_dir)
     memory.give_back()
     with ExitStack() as stack:
         parts = _start(settings, stack, say)

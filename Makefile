@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COLLECTOR_VERSION := v0.161.0
 
-.PHONY: openapi demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean
+.PHONY: openapi demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean lock sbom vulnerabilities
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -79,6 +79,23 @@ pictures: $(VENV)/.dev ## draw docs/dashboards from the answers to the dashboard
 	mkdir -p build
 	$(BIN)/python tests/dashboards/runs.py build/dashboards --traces 12000 --days 8 > build/dashboards.json
 	$(BIN)/python tests/dashboards/overview.py build/dashboards.json docs/dashboards
+
+# Tools of their own environment: they are no dependency of what they look at.
+TOOLS := build/tools
+$(TOOLS)/.installed: Makefile
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 cyclonedx-bom==7.5.0 pip-audit
+	@touch $@
+
+lock: $(TOOLS)/.installed ## write requirements.lock: every dependency with the hashes of its files
+	$(TOOLS)/bin/uv pip compile pyproject.toml --all-extras -c constraints.txt --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements.lock
+
+sbom: $(STAMP) $(TOOLS)/.installed ## write build/sbom.cdx.json (CycloneDX) of what is installed
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-reproducible --of JSON -o build/sbom.cdx.json
+
+vulnerabilities: $(TOOLS)/.installed ## known vulnerabilities of requirements.lock, where a database is in reach
+	$(TOOLS)/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
 clean:             ## remove what was built (not the data in .spanledger)
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

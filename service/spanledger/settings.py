@@ -34,13 +34,14 @@ class Settings:
     default_model: str = "offline/small"
     embedding_model: str = "offline/embed"  # of documents and of what is looked up in them
     mcp_commands: bool = False  # whether MCP servers may be commands when others than this machine can reach us
+    mcp_private_addresses: bool = False  # whether MCP servers that an admin's key registered may be in our network
     model_timeout_s: float = 120.0  # of one call of a model, to its last byte
     durability: str = "os"  # "os" survives kill -9 of the process; "fsync" survives power loss too
     max_body_bytes: int = 64 * 1024 * 1024  # of one OTLP request, after decompression
     spool_max_bytes: int = 8 * 1024**3  # beyond this the door answers 503
     min_free_bytes: int = 256 * 1024**2  # of the disk; below this the door answers 503: ClickHouse needs room to load
     sender_requests_per_s: float = 0.0  # of one sender at each door process; beyond it 429; 0: no limit
-    sender_bytes_per_s: float = 0.0  # as they travel, compressed or not; 0: no limit
+    sender_bytes_per_s: float = 0.0  # decompressed; 0: no limit
     sender_concurrent_requests: int = 1000  # half of the connections: one sender never takes them all; 0: no limit
     otlp_cors_origin: str = ""  # a web origin whose pages may send OTLP/HTTP, or *; empty: none
     price_book: str = ""  # YAML file of prices that go before the bundled list

@@ -82,7 +82,7 @@ def build(
     evaluators, recent = Evaluators(registry, telemetry, genai), Recent()
     automatic = Automatic(evaluators)
     agents = Agents(registry)
-    servers = McpServers(registry, telemetry)
+    servers = McpServers(registry, telemetry, settings.mcp_private_addresses)
     toolbox = Toolbox(telemetry, genai, Grants(registry), servers)
     library = Library(store, telemetry, embedder, settings.embedding_model)
     return Platform(

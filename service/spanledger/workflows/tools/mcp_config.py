@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 KIND: Final = "mcp_server"
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HIDDEN: Final = "***"
+_FORBIDDEN: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade"})
 _Text = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
 
 
@@ -41,6 +42,8 @@ class McpServer(BaseModel):
                 raise ValueError("credentials belong into headers, not into the url")
             if any(c in value for value in self.headers.values() for c in "\r\n"):
                 raise ValueError("a header has one line")
+            if named := sorted({name.lower() for name in self.headers} & _FORBIDDEN):
+                raise ValueError(f"the header {named[0]} follows from the url")
         return self
 
 

@@ -26,6 +26,7 @@ from mcp.types import CONNECTION_CLOSED, INVALID_REQUEST, CallToolResult, Implem
 import spanledger
 from spanledger.telemetry import semconv
 from spanledger.workflows.tool import Tool, ToolError
+from spanledger.workflows.tools.addresses import PublicOnly
 from spanledger.workflows.tools.mcp_config import McpServer
 from spanledger.workflows.tools.stderr import Stderr
 
@@ -42,8 +43,9 @@ _log = logging.getLogger(__name__)
 class McpConnection:
     """Open it with `open`. Belongs to the event loop on which it was opened."""
 
-    def __init__(self, name: str, server: McpServer) -> None:
+    def __init__(self, name: str, server: McpServer, public_only: bool = False) -> None:
         self.name = name
+        self._public_only = public_only  # who named it may neither reach our network nor learn what is in it
         self._server = server
         self._stderr = Stderr(name) if server.command else None
         self._over = asyncio.Event()
@@ -160,8 +162,9 @@ class McpConnection:
         if ready.done():
             return
         said = self._stderr.tail() if self._stderr is not None else ""
+        shown = "it cannot be reached" if self._public_only else why
         _log.warning("server %s cannot be used: %s%s", self.name, why, f"; it said: {said}" if said else "")
-        ready.set_exception(ToolError(f"server {self.name} cannot be used: {why}", "unreachable"))
+        ready.set_exception(ToolError(f"server {self.name} cannot be used: {shown}", "unreachable"))
 
     @asynccontextmanager
     async def _transport(self) -> AsyncIterator[Any]:
@@ -176,8 +179,16 @@ class McpConnection:
                 yield _Noticing(read, self._over), write
             return
         timeout = httpx2.Timeout(server.connect_timeout_s, read=_MAX_READ_S)
+        public = self._public_only
+        transport = PublicOnly() if public else None
         async with (
-            httpx2.AsyncClient(headers=server.headers, timeout=timeout) as http,
+            httpx2.AsyncClient(
+                headers=server.headers,
+                timeout=timeout,
+                transport=transport,
+                trust_env=not public,
+                follow_redirects=False,
+            ) as http,
             streamable_http_client(server.url, http_client=http) as (read, write),
         ):
             yield _Noticing(read, self._over), write

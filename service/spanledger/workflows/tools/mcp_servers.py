@@ -43,8 +43,9 @@ class State:
 class McpServers:
     """A `Servers`. Belongs to the event loop on which it is used first."""
 
-    def __init__(self, registry: Registry, telemetry: Telemetry) -> None:
+    def __init__(self, registry: Registry, telemetry: Telemetry, private_addresses: bool = False) -> None:
         self._registry = registry
+        self._private_addresses = private_addresses  # whether servers that a key registered may be in our network
         self._operations = Operations(telemetry)
         self._places: dict[tuple[str, str], _Place] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -95,7 +96,8 @@ class McpServers:
             self._end(place.connection)
             place.connection = None
         kind = await asyncio.to_thread(_connection_type)
-        connection = kind(entry.name, McpServer.model_validate(entry.body))
+        public_only = bool(entry.created_by) and not self._private_addresses
+        connection = kind(entry.name, McpServer.model_validate(entry.body), public_only)
         try:
             with self._operations.mcp("initialize", entry.name, connection.attributes()):
                 await connection.open()

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COLLECTOR_VERSION := v0.161.0
 
-.PHONY: openapi demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean lock sbom vulnerabilities
+.PHONY: openapi demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean lock sbom vulnerabilities references
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -73,6 +73,9 @@ dashboards: $(VENV)/.dev ## write dashboards/grafana from its generator
 
 openapi: $(VENV)/.dev ## renew the snapshot of the API's OpenAPI document, after a change that is meant
 	$(BIN)/python tools/openapi.py > tests/api/openapi.json
+
+references: $(VENV)/.dev ## write docs/reference from what defines settings, commands, API and schema
+	$(BIN)/python tools/references.py
 
 pictures: $(VENV)/.dev ## draw docs/dashboards from the answers to the dashboards' queries over demo data
 	rm -rf build/dashboards

@@ -18,8 +18,8 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 class Settings:
     """One field per setting; the environment name is SPANLEDGER_ + the upper-case field name."""
 
-    data_dir: Path = Path(".spanledger")
-    host: str = "127.0.0.1"
+    data_dir: Path = Path(".spanledger")  # where everything is kept
+    host: str = "127.0.0.1"  # address of all listeners; any other than loopback needs keys
     port: int = 8000  # the HTTP API; 0 switches it off
     console: bool = True  # pages for people, at / of the HTTP API
     roles: str = ",".join(ROLES)  # which parts this process runs; on a server they may be apart
@@ -31,7 +31,7 @@ class Settings:
     capture_content: bool = False  # prompts and answers on spans
     telemetry_outbox_bytes: int = 64 * 1024**2  # of data_dir, for what the endpoint does not take; 0: it is dropped
     otlp_endpoint: str = ""  # where the chat service exports to; empty: the embedded endpoint
-    default_model: str = "offline/small"
+    default_model: str = "offline/small"  # of messages that name none
     embedding_model: str = "offline/embed"  # of documents and of what is looked up in them
     mcp_commands: bool = False  # whether MCP servers may be commands when others than this machine can reach us
     mcp_private_addresses: bool = False  # whether MCP servers that an admin's key registered may be in our network

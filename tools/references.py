@@ -1,7 +1,7 @@
 """Writes docs/reference: settings, command line, HTTP API and SQL schema, each from what defines it.
 
-    python tools/references.py            # writes
-    python tools/references.py --check    # exit 1 where a page is not what it would be written as
+python tools/references.py            # writes
+python tools/references.py --check    # exit 1 where a page is not what it would be written as
 """
 
 import argparse
@@ -30,7 +30,7 @@ def settings() -> str:
     lines = [
         "# Settings",
         _NOTE,
-        "A flag where there is one (`spanledger up --help`), else this variable in the environment, else the default.\n",
+        "A flag where there is one (`spanledger up --help`), else this variable, else the default.\n",
         "| variable | default | meaning |",
         "|---|---|---|",
     ]
@@ -51,7 +51,9 @@ def command_line() -> str:
             formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=_WIDTH),
         )
         importlib.import_module(f"spanledger.cli.{module}").configure(parser)
-        blocks.append(f"## {name}\n\n{meaning[:1].upper()}{meaning[1:]}.\n\n```text\n{parser.format_help().rstrip()}\n```\n")
+        blocks.append(
+            f"## {name}\n\n{meaning[:1].upper()}{meaning[1:]}.\n\n```text\n{parser.format_help().rstrip()}\n```\n"
+        )
     return "\n".join(blocks)
 
 
@@ -88,7 +90,11 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[st
 
 def schema() -> str:
     """The tables and views, from the headers and columns of their SQL files."""
-    lines = ["# SQL schema", _NOTE, "Tables in the order of their migrations, then the views that fill and read them.\n"]
+    lines = [
+        "# SQL schema",
+        _NOTE,
+        "Tables in the order of their migrations, then the views that fill and read them.\n",
+    ]
     for folder in ("migrations", "views"):
         for file in sorted((ROOT / "clickhouse" / folder).glob("*.sql")):
             lines += _sql_object(file)
@@ -106,7 +112,9 @@ def _sql_object(file: Path) -> Iterator[str]:
     yield from (line[2:].strip() for line in text.splitlines() if line.startswith("--"))
     yield "```"
     yield ""
-    columns = list(re.finditer(r"^    (\w+) ([A-Z]\w*[^\n]*?),?(?: -- (.*))?$", text, re.M)) if "CREATE TABLE" in text else []
+    columns = (
+        list(re.finditer(r"^    (\w+) ([A-Z]\w*[^\n]*?),?(?: -- (.*))?$", text, re.M)) if "CREATE TABLE" in text else []
+    )
     if columns:
         yield from ["| column | type | meaning |", "|---|---|---|"]
         for column in columns:

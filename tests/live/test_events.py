@@ -165,7 +165,7 @@ def test_filters_let_through_what_was_asked_for(live: System, conversation: str)
 def test_what_cannot_be_meant_is_refused_by_name(live: System, query: str, names: str) -> None:
     status, headers, problem = live.request("GET", f"/v1/events?{query}")
 
-    assert status == 400
+    assert status == 422
     assert headers["content-type"] == "application/problem+json"
     assert names in problem["detail"]
 

@@ -85,6 +85,29 @@ def test_what_is_no_otlp_is_refused(api: System, body: bytes) -> None:
     assert post(api, body) == 400
 
 
+def told_tenants(sender: str, *, resource: str = "", span: str = "") -> set[str]:
+    """The tenants of the events of a span that names tenants itself."""
+    own = {"spanledger.tenant": span} if span else {}
+    body = trace_request(
+        {"attributes": {"gen_ai.operation.name": "chat", **own}},
+        resource={"service.name": "spanledger", **({"spanledger.tenant": resource} if resource else {})},
+    )
+    return {event.tenant for event in Fanned("spanledger", "this-one").events(body, sender)}
+
+
+def test_what_a_key_sends_belongs_to_its_tenant_whatever_the_spans_say() -> None:
+    assert told_tenants("default", span="theirs") == {"default"}
+    assert told_tenants("default", resource="theirs") == {"default"}
+    assert told_tenants("ours", resource="theirs", span="others") == {"ours"}
+    assert told_tenants("ours") == {"ours"}
+
+
+def test_the_operator_sends_for_every_tenant() -> None:
+    assert told_tenants("", span="theirs") == {"theirs"}
+    assert told_tenants("", resource="theirs") == {"theirs"}
+    assert told_tenants("") == {"default"}
+
+
 def test_a_process_does_not_tell_its_own_spans_twice() -> None:
     body = trace_request(
         {"attributes": {"gen_ai.operation.name": "chat"}},

@@ -89,10 +89,17 @@ async def fan_in_spans(request: Request, principal: Caller, services: AppService
     try:
         spans = ExportTraceServiceRequest.FromString(await request.body())
     except DecodeError as exc:
-        raise BadRequest("the body is not an OTLP/protobuf traces request") from exc
+        raise NotOtlp("the body is not an OTLP/protobuf traces request") from exc
     for event in live.fanned.events(spans, "" if principal.operator else principal.tenant):
         live.bus.publish(event)
     return Response(ExportTraceServiceResponse().SerializeToString(), media_type="application/x-protobuf")
+
+
+class NotOtlp(BadRequest):
+    """An exporter takes 400 for what it must not send again (OTLP/HTTP)."""
+
+    title = "Malformed OTLP"
+    status = 400
 
 
 def _known_types(texts: list[str]) -> frozenset[str]:

@@ -21,15 +21,16 @@ class Fanned:
         self._shapes = Shapes()
 
     def events(self, request: ExportTraceServiceRequest, tenant: str) -> list[Event]:
-        """The events of the spans of a request that belong to `tenant`; empty: whoever's they are."""
+        """The events of the spans of a request. All are `tenant`'s, whatever the spans say; empty: the sender is the
+        operator, who may send for every tenant."""
         views: list[SpanView] = []
         for resource_spans in request.resource_spans:
             resource = _attributes(resource_spans.resource.attributes)
-            owner = resource.get(semconv.TENANT, "")
-            if resource.get("service.name") != self._service or (tenant and (owner or "default") != tenant):
+            if resource.get("service.name") != self._service:
                 continue
             if resource.get(semconv.SERVICE_INSTANCE_ID) == self._instance:
                 continue
+            owner = tenant or resource.get(semconv.TENANT, "")
             known = {semconv.TENANT: owner} if owner else {}
             views += [_view(span, known) for scope in resource_spans.scope_spans for span in scope.spans]
         return replayed(views, self._shapes)

@@ -79,7 +79,7 @@ class Readiness(Answer):
     canary: Canary | None
     ingest: IngestHealth
     settlement: SettlementHealth
-    telemetry_dropped: int
+    telemetry_dropped: dict[str, int]
     telemetry_waiting_bytes: int
     analysis: AnalysisHealth
     live: LiveHealth | None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from spanledger.access import Principal
 from spanledger.errors import SpanledgerError
 from spanledger.runtime import canary
+from spanledger.stats.fields import rfc3339
 from spanledger.telemetry import Telemetry, audit
 from spanledger.workflows import Completion, Order
 
@@ -45,7 +46,7 @@ class Canaries:
     async def sing(self, workflow: bool = True) -> dict[str, Any]:
         """Runs both now, or the span alone; also the result."""
         async with self._one_at_a_time:
-            at = datetime.now(UTC).isoformat(timespec="milliseconds")
+            at = rfc3339(datetime.now(UTC))
             span = await asyncio.to_thread(self._span)
             if self.last is None:  # the workflows may take seconds to load
                 self.last = {"at": at, **span}

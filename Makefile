@@ -77,11 +77,12 @@ openapi: $(VENV)/.dev ## renew the snapshot of the API's OpenAPI document, after
 references: $(VENV)/.dev ## write docs/reference from what defines settings, commands, API and schema
 	$(BIN)/python tools/references.py
 
-pictures: $(VENV)/.dev ## draw docs/dashboards from the answers to the dashboards' queries over demo data
+pictures: $(VENV)/.dev ## draw docs/dashboards and docs/console from demo data
 	rm -rf build/dashboards
 	mkdir -p build
 	$(BIN)/python tests/dashboards/runs.py build/dashboards --traces 12000 --days 8 > build/dashboards.json
 	$(BIN)/python tests/dashboards/overview.py build/dashboards.json docs/dashboards
+	$(BIN)/python tests/web/pictures.py docs/console
 
 # Tools of their own environment: they are no dependency of what they look at.
 TOOLS := build/tools

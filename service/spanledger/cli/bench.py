@@ -20,6 +20,7 @@ examples:
 _BENCHMARKS = {
     "ingest": "spans per second from acknowledged to readable",
     "query": "latency of the API's questions over much history",
+    "web": "the console's pages over much history: first byte, and usable in Chromium",
     "overhead": "what emission costs an LLM call",
     "live": "freshness: from an answer to its figures, and from an event to 200 readers",
     "ledger": "settlement, its lag, history and re-pricing",

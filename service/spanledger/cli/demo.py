@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 _ROW = "  {:16} {:8} {:>8} {:>6} {:>6} {:>10} {:>10} {:>14}  {}"
 
 
-def play(api_url: str, say: Say, token: str = "") -> None:
-    """Drives the demo against the API at `api_url`, then prints tokens and cost per conversation."""
+def play(api_url: str, say: Say, token: str = "", console: bool = True) -> None:
+    """Drives the demo against the API at `api_url`, then prints tokens and cost per conversation, and where to look."""
     import httpx
 
     from spanledger.workflows import demo
@@ -34,6 +34,8 @@ def play(api_url: str, say: Say, token: str = "") -> None:
         return
     for line in table(found):
         say(line)
+    if console:
+        say(f"\nlook at   {api_url}/   (the console: every figure opens what it is made of)")
     for line in _look_on(api_url, conversations[0], total):
         say(line)
 

@@ -29,7 +29,7 @@ async def sql(page: PageOf) -> Response:
     result, error = await _run(page, query) if query else (None, "")
     tables = await _run(page, "SHOW TABLES")
     table = page.query.get("table", "")
-    names = [row[0] for row in (tables[0] or {"data": []})["data"]]
+    names = [row[0] for row in (tables[0] or {"data": []})["data"] if not row[0].endswith("_mv")]
     columns = await _run(page, f"DESCRIBE TABLE `{table}`") if table in names else (None, "")
     return page.render(
         "sql.html",

@@ -7,6 +7,11 @@ box.addEventListener("keydown", (event) => {
 const answer = document.getElementById("answer");
 if (answer) draw(answer);
 
+function clock(second) {
+  const text = new Date(second * 1000).toISOString();
+  return text.slice(11, 16) === "00:00" ? text.slice(5, 10) : text.slice(11, 16);
+}
+
 function draw(table) {
   const heads = [...table.tHead.rows[0].cells];
   const isNumber = (head) => /Int|Decimal|Float/.test(head.dataset.type);
@@ -31,8 +36,8 @@ function draw(table) {
       width: document.getElementById("plot").clientWidth || 800,
       height: 240,
       tzDate: (second) => uPlot.tzDate(new Date(second * 1000), "Etc/UTC"),
-      axes: [axis, axis],
-      series: [{}, ...numbers.map((at, place) => ({ label: heads[at].textContent, stroke: colour(place), width: 2 }))],
+      axes: [{ ...axis, values: (_, ticks) => ticks.map(clock) }, axis],
+      series: [{ value: (_, second) => (second ? new Date(second * 1000).toISOString().slice(0, 19) : "") }, ...numbers.map((at, place) => ({ label: heads[at].textContent, stroke: colour(place), width: 2 }))],
     },
     [times, ...numbers.map((at) => rows.map((row) => Number(row[at])))],
     document.getElementById("plot"),

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -112,7 +113,8 @@ def visit(browser: Any) -> Iterator[Callable[..., Visitor]]:
 def shop(system: System) -> Iterator[Caller]:
     """A tenant with the demo's conversations in its books."""
     with own_tenant(system) as caller:
-        asyncio.run(demo.run(f"http://127.0.0.1:{system.port}", caller.key))
+        with ThreadPoolExecutor(1) as aside:  # Playwright has an event loop on this thread
+            aside.submit(lambda: asyncio.run(demo.run(f"http://127.0.0.1:{system.port}", caller.key))).result()
         system.post("/v1/flush", {})
         yield caller
 

@@ -1,5 +1,6 @@
-"""Draws docs/console: `python pictures.py FOLDER` starts a system with a week of a small company's traffic and the demo,
-and takes a picture of every page, light, dark and narrow.
+"""Draws docs/console: `python pictures.py FOLDER` takes a picture of every page, light, dark and narrow.
+
+It starts a system with a week of a small company's traffic and the demo.
 """
 
 import asyncio

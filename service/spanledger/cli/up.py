@@ -71,5 +71,7 @@ def run(options: argparse.Namespace) -> int:
     return serve.run(
         settings,
         create_app,
-        (lambda url, say: demo.play(url, say, operator.read(settings.data_dir), settings.console)) if options.demo else None,
+        (lambda url, say: demo.play(url, say, operator.read(settings.data_dir), settings.console))
+        if options.demo
+        else None,
     )

@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def _say(text: str) -> None:
     print(f"bench web: {text}", file=sys.stderr, flush=True)
 
 
-_PAGES = {
+_PAGES: dict[str, Callable[[random.Random, int], str]] = {
     "home": lambda rng, messages: "/",
     "messages": lambda rng, messages: "/messages",
     "messages of a user": lambda rng, messages: f"/messages?range=30d&user=u{rng.randrange(history.USERS)}",
@@ -89,7 +90,8 @@ def _usable(base: str, messages: int, times: int) -> dict[str, dict[str, float]]
         browser = running.chromium.launch(executable_path=path, args=_FLAGS)
         page = browser.new_page()
         for name, path_of in _PAGES.items():
-            rng, took, began = random.Random(11), [], time.monotonic()
+            rng, began = random.Random(11), time.monotonic()
+            took: list[float] = []
             while len(took) < times and time.monotonic() - began < _LONGEST_S:
                 page.goto(base.rstrip("/") + path_of(rng, messages))
                 took.append(page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"))

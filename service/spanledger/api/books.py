@@ -17,6 +17,7 @@ from spanledger.api.schemas.books import PriceBookInForce, Repricing, SqlAnswer
 from spanledger.api.schemas.common import Body, Items
 from spanledger.api.streams import ClientGone, disconnected
 from spanledger.errors import Elsewhere, Refused
+from spanledger.foreign.texts import harmless_csv
 from spanledger.ledger import activations
 from spanledger.runtime.daemon import in_daemon_thread
 from spanledger.runtime.services import Caller, Services
@@ -97,6 +98,8 @@ async def run_sql(request: Request, services: AppServices, reads: Reads, wish: N
         outcome = "allowed"
     finally:
         _tell_query(services, principal, wish, outcome)
+    if wish.format == "csv":
+        answer = harmless_csv(answer)
     return Response(answer, media_type=_MEDIA_TYPES[wish.format])
 
 

@@ -21,7 +21,7 @@ from spanledger.api import problems
 from spanledger.errors import Misdirected, Refused, SpanledgerError, TooLarge
 
 BODY_S = 30.0  # for a whole body
-MOST_ANSWER_BYTES = 32 * 1024**2  # of an answer that is not streamed
+MOST_ANSWER_BYTES = 64 * 1024**2  # of an answer that is not streamed
 MOST_VALUES = 30_000  # of a JSON body; a conversation of 10,000 messages has them
 _MOST_BY_PATH = {"/v1/embeddings": 300_000}  # texts may come as tokens
 TAKEN_S = 60.0  # within which a client takes a part of its answer

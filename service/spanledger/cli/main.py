@@ -1,15 +1,19 @@
 """The command `spanledger`. Only what a command needs is imported, and only once it is chosen."""
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import TextIO, cast
 
 from spanledger import __version__
 from spanledger.errors import SpanledgerError
+from spanledger.foreign.texts import Terminal
+from spanledger.private import scrub_logs
 
 # name → (module below spanledger.cli, a module it cannot do without, what it does)
 _COMMANDS = {
@@ -44,6 +48,13 @@ Every command takes --help. Settings: flags, then SPANLEDGER_* in the environmen
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; 0 for success, 1 for a check that failed, 2 for what a message on stderr explains."""
+    scrub_logs()
+    out, err = Terminal(sys.stdout), Terminal(sys.stderr)
+    with contextlib.redirect_stdout(cast(TextIO, out)), contextlib.redirect_stderr(cast(TextIO, err)):
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     os.environ["TZ"] = "UTC"  # the engine takes it for columns and functions that name no zone
     time.tzset()
     arguments = list(sys.argv[1:] if argv is None else argv)

@@ -5,6 +5,7 @@ import sys
 
 from spanledger.cli.common import TENANT, add_place, existing, opened, place, running_api
 from spanledger.errors import BadRequest
+from spanledger.foreign.texts import printable
 
 DESCRIPTION = "Runs one reading statement, limited in time, rows and memory. `-` reads it from standard input."
 EXAMPLES = """\
@@ -27,7 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     query = sys.stdin.read() if options.query == "-" else options.query
-    rest = memoryview(_answer(options, query))
+    answer = _answer(options, query)
+    if options.format == "pretty" or sys.stdout.isatty():
+        answer = printable(answer.decode("utf-8", "replace")).encode()
+    rest = memoryview(answer)
     sys.stdout.flush()
     while rest:  # an unbuffered stdout may take less than it is given
         rest = rest[sys.stdout.buffer.write(rest) :]

@@ -34,6 +34,7 @@ from spanledger.ingest.limits import Limits, Quota
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Senders
 from spanledger.ingest.signals import SIGNALS
+from spanledger.private import scrub_logs
 from spanledger.settings import Settings
 from spanledger.store.registry import Registry
 
@@ -220,6 +221,7 @@ def main() -> None:
     config = Config(**json.loads(sys.argv[1]))
     _die_with_parent(config.parent_pid)
     open_files.allow_many()
+    scrub_logs()
     # Ctrl-C in a terminal reaches the whole group; the parent decides when the door closes.
     os_signal.signal(os_signal.SIGINT, os_signal.SIG_IGN)
     os_signal.signal(os_signal.SIGTERM, os_signal.SIG_IGN)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from spanledger.foreign.texts import harmless
 from spanledger.stats.cursors import read_cursor, write_cursor
 from spanledger.stats.fields import OrNull, Time
 from spanledger.stats.times import Window, format_time
@@ -16,7 +17,6 @@ from spanledger.store.client import Store
 
 MAX_ROWS = 100_000
 _COLUMNS = ("event", "actor", "action", "target", "outcome", "count", "first_at", "last_at", "sealed")
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,6 @@ def as_csv(report: ComplianceReport) -> str:
         facts = asdict(row)
         writer.writerow([harmless(facts[name]) for name in _COLUMNS])
     return text.getvalue()
-
-
-def harmless(value: Any) -> Any:
-    """Texts that a spreadsheet would calculate get an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULAS) else value
 
 
 def _of(tenant: str, secret: str, window: Window) -> dict[str, Any]:

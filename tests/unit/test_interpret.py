@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialect_examples import CACHED, DIALECTS
-from spanledger.dialects.facts import lexicon
 from spanledger.dialects.interpreter import Interpreter, interpreter
+from spanledger.dialects.lexicon import lexicon
 from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, tables
 from spanledger.dialects.usage import MAX_COUNT
 

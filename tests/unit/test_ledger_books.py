@@ -18,7 +18,7 @@ START = int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()) * 10**9
 TEXTS = (
     "tenant trace_id span_id parent_span_id service scope role operation provider request_model response_model "
     "response_id service_tier finish_reason status error_type conversation_id message_id user_id correlation_id "
-    "dialect workflow agent tool prompt prompt_version variant cost_claim_source response_cache"
+    "dialect server_address workflow agent tool prompt prompt_version variant cost_claim_source response_cache"
 ).split()
 COUNTS = (
     "input_tokens cache_read_input_tokens cache_write_input_tokens cache_write_1h_input_tokens output_tokens "

@@ -12,13 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanledger.books.anomalies import Anomaly, anomalies_of
-from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, calls_in_traces
+from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span
 from spanledger.books.copies import join_copies
 from spanledger.books.costs import Cost, Prices
 from spanledger.books.entries import Book, add, dims, measures
 from spanledger.books.forest import Bools, dicts, objects
 from spanledger.books.inheritance import Context, as_mask
 from spanledger.books.messages import Message, Tool, messages_of
+from spanledger.books.nested import calls_in_traces
+from spanledger.books.tellings import name_by_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ SPAN_COLUMNS = (
     *("operation", "provider", "request_model", "response_model", "response_id", "response_cache", "service_tier"),
     *(
         "parent_span_id",
+        "server_address",
         "told_calls",
         "finish_reason",
         "status",
@@ -75,6 +78,9 @@ def compute(table: pa.Table, prices: Prices) -> Books:
     spans = _spans(table, candidate, context)
     above = context.forest.nearest_above(candidate)
     calls = join_copies(calls_in_traces(spans, {row: int(above[row]) for row in spans}))
+
+    for call in calls:
+        name_by_price(call, lambda one: prices.cost(one).state != "unpriced")
 
     book: Book = {}
     costs = [(call, prices.cost(call)) for call in calls if not call.cached]
@@ -119,8 +125,8 @@ def _post_call(book: Book, call: Call, values: dict[str, str], cost: Cost) -> No
         price_book=cost.book if served else "",
         # A joined copy may know the conversation or user that the span which stands for the call does not.
         **{k: values[k] for k in ("message_id", "workflow", "agent", "tool", "prompt", "prompt_version", "variant")},
-        conversation_id=values["conversation_id"] or call.conversation,
-        user_id=values["user_id"] or call.user,
+        conversation_id=call.conversation,
+        user_id=call.user,
     )
     if not served:
         add(book, key, measures(failed_calls=1, duration_ns=call.end_ns - call.start_ns))

@@ -1,26 +1,79 @@
 """Joins the copies of a provider call that no parent joins: siblings, and orphan traces.
 
 1. The same provider response id at about the same time is the same call.
-2. Without two ids, two spans of *different* instrumentations are one call when they are of one service, name one model,
+2. A span without usage and the span of no length in which the same instrumentation reports the result are one call.
+3. Without two ids, two spans of *different* instrumentations are one call when they are of one service, name one model,
    have equal token counts (or stand in one trace or conversation where a copy has none), the one's time contains the
-   other's, and nothing contradicts (conversation, user). Each copy joins at most one call per instrumentation.
+   other's, and nothing contradicts (conversation, user, provider, host). Each copy joins at most one call per
+   instrumentation.
+4. Embeddings have no response id: told by our own service and by another, they are one call by rule 3 as well.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from spanledger.books.calls import Call, absorb, same_counts
+from spanledger.books.calls import Call, same_counts
+from spanledger.books.tellings import join
 
 TOLERANCE_NS = 10_000_000  # clocks of one machine, read at slightly different moments
 NEAR_NS = 600_000_000_000  # clocks of different machines
+_WITHOUT_ID = frozenset({"embedding", "rerank"})  # roles of calls whose answers have no id
+_GOOGLE = "gcp."  # the names of Google's endpoints begin so
 REUSED_ID = 50  # a response id in more traces than this is a constant of some emulator, not an identity
 
 
 def join_copies(calls: Iterable[Call]) -> list[Call]:
     """Joins the copies that no parent joins; the input may span several traces. Independent of the input's order."""
     ordered = sorted(calls, key=lambda c: (c.start_ns, -c.end_ns, c.trace, c.span_id))
-    return _join_by_likeness(_join_by_response_id(ordered))
+    return _join_embeddings(_join_by_likeness(_join_results(_join_by_response_id(ordered))))
+
+
+def _join_results(calls: list[Call]) -> list[Call]:
+    """Requests whose result the same instrumentation reports in a span of no length, when a stream has ended."""
+    results = [call for call in calls if call.start_ns == call.end_ns and call.shows_answer and not call.error]
+    if not results:
+        return calls
+    waiting: dict[Any, list[Call]] = defaultdict(list)
+    for call in calls:
+        if not (call.measured or call.response_id or call.finish_reason or call.error) and call.end_ns > call.start_ns:
+            waiting[_asker(call)].append(call)
+    gone: set[int] = set()
+    for result in results:
+        asked = waiting.get(_asker(result), [])
+        found = next((call for call in reversed(asked) if _may_end(call, result)), None)
+        if found is not None:
+            asked.remove(found)
+            gone.add(id(result))
+            _join(found, result)
+    return [call for call in calls if id(call) not in gone]
+
+
+def _asker(call: Call) -> tuple[str, str, frozenset[str], str, str]:
+    return call.tenant, call.service, call.scopes, call.role, call.request_model
+
+
+def _may_end(call: Call, result: Call) -> bool:
+    is_after = call.end_ns - TOLERANCE_NS <= result.start_ns <= call.end_ns + NEAR_NS
+    return is_after and _agree(call, result)
+
+
+def _join_embeddings(calls: list[Call]) -> list[Call]:
+    groups: dict[Any, list[Call]] = defaultdict(list)
+    for call in calls:
+        if call.role in _WITHOUT_ID and call.measured and not call.response_id and not call.cached:
+            groups[call.tenant, call.role, call.usage["input_tokens"]].append(call)
+    gone: set[int] = set()
+    for group in groups.values():
+        for position, outer in enumerate(group):
+            for inner in group[position + 1 :]:
+                if inner.start_ns > outer.end_ns + TOLERANCE_NS:
+                    break
+                is_new = id(outer) not in gone and id(inner) not in gone
+                if is_new and outer.is_own != inner.is_own and outer.service != inner.service and _alike(outer, inner):
+                    gone.add(id(inner))
+                    _join(outer, inner)
+    return [call for call in calls if id(call) not in gone]
 
 
 def _join_by_response_id(calls: list[Call]) -> list[Call]:
@@ -89,7 +142,7 @@ def _likeness_keys(call: Call) -> list[Any]:
 
 
 def _alike(outer: Call, inner: Call) -> bool:
-    """Rule 2 of this module. `outer` starts first."""
+    """Rule 3 of this module. `outer` starts first."""
     close = outer.trace == inner.trace or (outer.conversation != "" and outer.conversation == inner.conversation)
     if outer.measured and inner.measured:
         if any((outer.usage[n] or 0) != (inner.usage[n] or 0) for n in ("input_tokens", "output_tokens")):
@@ -103,19 +156,32 @@ def _alike(outer: Call, inner: Call) -> bool:
         and not (outer.response_id and inner.response_id)
         and not outer.models.isdisjoint(inner.models)
         and (inner.end_ns <= outer.end_ns + TOLERANCE_NS or inner.start_ns <= outer.start_ns + TOLERANCE_NS)
-        and not (outer.conversation and inner.conversation and outer.conversation != inner.conversation)
-        and not (outer.user and inner.user and outer.user != inner.user)
+        and _agree(outer, inner)
+        and (outer.service != inner.service or _one_provider(outer, inner))
     )
 
 
+def _agree(a: Call, b: Call) -> bool:
+    """Whether nothing that two tellings say of the owner contradicts."""
+    return not (a.conversation and b.conversation and a.conversation != b.conversation) and not (
+        a.user and b.user and a.user != b.user
+    )
+
+
+def _one_provider(a: Call, b: Call) -> bool:
+    """Whether two tellings of one service may be of one provider: hedged or compared calls go to several at once.
+
+    Instrumentations of OpenAI's client call every compatible host `openai`, so that name without a host is none.
+    """
+    if a.server and b.server and a.server != b.server:
+        return False
+    if a.provider == b.provider or not (a.is_named and b.is_named):
+        return True
+    if a.provider.startswith(_GOOGLE) and b.provider.startswith(_GOOGLE):
+        return True
+    return any(one.provider == "openai" and not one.server and other.by_host for one, other in ((a, b), (b, a)))
+
+
 def _join(call: Call, other: Call) -> None:
-    """Joins `other` into `call`; the copy with the richer context (a conversation, a user) stands for both."""
-    if (bool(other.conversation), bool(other.user)) > (bool(call.conversation), bool(call.user)):
-        call.row, call.trace, call.span_id, call.service = (
-            other.row,
-            other.trace,
-            other.span_id,
-            other.service,
-        )
-    absorb(call, other)
+    join(call, other)
     call.copies.append(other)

@@ -11,8 +11,9 @@ from itertools import count
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from spanledger.dialects.facts import Lexicon, Reading, Shape, lexicon
+from spanledger.dialects.facts import Reading
 from spanledger.dialects.identity import Ending, ending, names, response_id
+from spanledger.dialects.lexicon import Lexicon, Shape, lexicon
 from spanledger.dialects.recent import Recent
 from spanledger.dialects.usage import COLUMNS, claim, first_chunk_ns, saved, tokens
 from spanledger.dialects.values import as_list

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spanledger.dialects.facts import Lexicon, Reading, Shape
+from spanledger.dialects.facts import Reading
 from spanledger.dialects.interpreter import Interpreter, Said, interpreter
+from spanledger.dialects.lexicon import Lexicon, Shape
 
 MAX_VALUE = 500  # characters of a value that are passed on
 
@@ -81,6 +82,9 @@ class _Noting(Reading):
         return value
 
     def _note_field(self, field: str, value: str) -> None:
+        if field not in self._position:
+            self.used[field] = ("", value, "found by its shape")
+            return
         key = self._keys[self._position[field]]
         plain = key.removeprefix("resource:")
         place = self.by.tables.place(plain)

@@ -1,0 +1,101 @@
+"""The provider calls that the spans of a trace tell of.
+
+Within a trace the leaves count: a span above them that repeats their usage is the same call seen from further out, one
+more telling of it. Copies that no parent joins are joined by copies.py.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, call_of
+from spanledger.books.tellings import absorb
+
+
+def calls_in_traces(spans: dict[int, Span], above: dict[int, int]) -> list[Call]:
+    """The calls that the candidate spans tell of, leaves joined with the spans above that repeat them.
+
+    `spans`: candidates by row (a call role, or usage); `above`: row → row of the nearest candidate ancestor, or −1.
+    """
+    children: dict[int, list[int]] = defaultdict(list)
+    for row in spans:
+        children[above[row]].append(row)
+    result: dict[int, list[Call]] = {}
+    stack = [(row, False) for row in children[-1]]
+    while stack:
+        row, expanded = stack.pop()
+        if not expanded and row in children:
+            stack.append((row, True))
+            stack.extend((child, False) for child in children[row])
+            continue
+        below = [call for child in children.get(row, ()) for call in result.pop(child)]
+        result[row] = _with_outer(row, spans[row], below)
+    return _without_helpers([call for calls in result.values() for call in calls])
+
+
+def _without_helpers(calls: list[Call]) -> list[Call]:
+    """Without the steps of a library that are marked as calls, show no answer and stand beside the real one."""
+    if all(call.shows_answer for call in calls):
+        return calls
+    real = {_place(call) for call in calls if call.shows_answer and call.measured and call.end_ns > call.start_ns}
+    return [call for call in calls if call.shows_answer or call.measured or _place(call) not in real]
+
+
+def _place(call: Call) -> tuple[str, str, str, frozenset[str], frozenset[str]]:
+    return call.tenant, call.trace, call.parent, call.scopes, frozenset({call.request_model.lower()})
+
+
+def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
+    """The calls of a subtree whose top is `span`."""
+    outer = call_of(row, span)
+    is_call = span["role"] in CALL_ROLES
+    if not below:
+        return [outer] if is_call or outer.measured else []
+    same = [c for c in below if not is_call or c.role == span["role"] or c.role not in CALL_ROLES]
+    served = [c for c in same if not c.failed]
+    if not served:
+        # Every attempt that was seen failed (or was of another kind), yet the outer span got an answer.
+        return [*below, outer] if (is_call and not outer.error) or outer.measured else below
+    if len(served) == 1:
+        absorb(served[0], outer)
+        return below
+    if outer.is_own and is_call and not _cover(served, outer):
+        # Others tell of less below a call of our own service than it says itself: they cannot take anything from it.
+        for call in served[1:]:
+            absorb(served[0], call)
+        absorb(served[0], outer)
+        gone = {id(call) for call in served[1:]}
+        return [call for call in below if id(call) not in gone]
+    unknown = sorted((c for c in served if not c.measured), key=lambda c: (c.start_ns, c.span_id))
+    if outer.measured and unknown:
+        rest = _rest(outer, [c for c in served if c.measured])
+        if rest is not None and (len(unknown) == 1 or len(unknown) == len(served)):
+            _give(unknown[-1], rest)
+            unknown[-1].estimated |= outer.estimated or any(c.estimated for c in served)  # a sum of guesses is a guess
+    return below
+
+
+def _give(call: Call, usage: dict[str, int | None]) -> None:
+    """Usage that no telling of a call knows."""
+    call.usage = usage
+    if call.tellings:
+        call.tellings[0].usage = usage
+
+
+def _cover(calls: Sequence[Call], outer: Call) -> bool:
+    """Whether calls together use no less than a span above them says."""
+    if not outer.measured or any(call.is_own for call in calls):
+        return True
+    names = ("input_tokens", "output_tokens")
+    return all(sum(call.usage[name] or 0 for call in calls) >= (outer.usage[name] or 0) for name in names)
+
+
+def _rest(outer: Call, known: Sequence[Call]) -> dict[str, int | None] | None:
+    """What a span's total leaves for the one call below it that does not say; None when the total does not reach."""
+    rest: dict[str, int | None] = {}
+    for name in USAGE:
+        whole = outer.usage[name]
+        part = sum(c.usage[name] or 0 for c in known)
+        if whole is not None and whole < part:
+            return None
+        rest[name] = None if whole is None else whole - part
+    return rest if rest["input_tokens"] or rest["output_tokens"] else None

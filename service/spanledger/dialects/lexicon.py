@@ -1,0 +1,187 @@
+"""The tables of clickhouse/dialects, compiled: which keys of a span matter is worked out once per distinct set of keys,
+because an instrumentation writes the same keys for every span of a kind.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+from spanledger.dialects.objects import ObjectFacts
+from spanledger.dialects.shapes import SHAPE
+from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, Tables, tables
+from spanledger.dialects.values import host
+
+_LAST = 1_000_000
+# Facts of which every span has its own, beside those that stand for a moving field.
+_MOVING_FACTS = {"output.id", "output.langchain_id"} | {
+    f"{name}.{fact}" for name in ("usage", "output.usage") for fact in ("total", "raw_cache", "google", "calls")
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What a set of keys comes down to: positions of the values that count, a field's best key first come.
+
+    `still`: fields that spans of one kind share, `moving`: those of which every span has its own, and nothing but a
+    figure or id hangs on them; `texts`: those that hold more facts inside. `sort`: a number for all that
+    a kind knows of a shape.
+    """
+
+    still: tuple[tuple[str, int], ...]
+    moving: tuple[tuple[str, int], ...]
+    texts: tuple[tuple[str, int], ...]
+    quoted: tuple[str, ...]
+    events: tuple[tuple[str, int], ...]
+    moving_events: tuple[tuple[str, int], ...]
+    tools: tuple[int, ...]
+    keys: frozenset[str]
+    objects: frozenset[str]
+    counts: tuple[str, ...]
+    is_genai: bool
+    positions: tuple[int, ...]  # of the values that spans of a kind share
+    its_own: tuple[int, ...]  # of moving values and texts
+    shaped: tuple[tuple[str, int], ...]  # values that no table names, kept for their shape
+    sort: int
+
+
+class Lexicon:
+    """The tables, ready to be asked."""
+
+    def __init__(self, known: Tables) -> None:
+        self.tables = known
+        providers, dialects = known.providers, known.dialects
+        self.aliases: dict[str, str] = providers["aliases"]
+        self._named = frozenset(self.aliases.values()) - frozenset(providers["gateways"])
+        self.frameworks = frozenset({"", *providers["frameworks"]})
+        self.suffix = re.compile(r"\.(?:" + "|".join(providers["api_suffixes"]) + ")$")
+        self.nameless = re.compile(providers["nameless_hosts"])
+        self.image_models = re.compile(providers["image_models"])
+        self.makes_images = lru_cache(maxsize=10_000)(lambda model: self.image_models.search(model) is not None)
+        self.finish: dict[str, str] = dialects["finish_reasons"]
+        self.sets = {
+            name: frozenset(v) for name, v in dialects.items() if v and isinstance(v, list) and isinstance(v[0], str)
+        }
+        self.kinds = [
+            (f"kind_{n}", {str(w): tuple(m) for w, m in kind.get("words", {}).items()}, tuple(kind.get("any", ())))
+            for n, kind in enumerate(known.kinds)
+        ]
+        self.objects = {name: str(spec["text"]) for name, spec in known.objects.items()}
+        self.texts = frozenset({*self.objects.values(), "output_messages", "tool_calls"})
+        self.inside = {n: ObjectFacts(known, n) for n, spec in known.objects.items() if not spec.get("python")}
+        self.fields_of: dict[tuple[str, str], list[tuple[str, int]]] = {}  # object and fact → fields and their ranks
+        for field, places in known.inside.items():
+            for rank, place in enumerate(places):
+                self.fields_of.setdefault(place, []).append((field, rank))
+        self.moving_facts = {f"{n}.{f}" for field in known.moving for n, f in known.inside.get(field, ())}
+        self.moving_facts |= _MOVING_FACTS
+        # What a kind asks of moving fields: whether they are there.
+        self._sorts: dict[tuple[Any, ...], int] = {}
+        self.asked = frozenset({"usage_object", "input_tokens", "output_tokens", "response_id"}) | {
+            case[word]
+            for cases in dialects.values()
+            if isinstance(cases, list)
+            for case in cases
+            if isinstance(case, dict)
+            for word in ("with", "without")
+            if word in case
+        }
+        self.shape = lru_cache(maxsize=20_000)(self._shape)
+        self.host_of = lru_cache(maxsize=10_000)(host)
+        self.provider_of_host = lru_cache(maxsize=10_000)(self._provider_of_host)
+        self.family = lru_cache(maxsize=10_000)(self._family)
+        self.dialect_of = lru_cache(maxsize=10_000)(self._dialect_of)
+
+    def alias(self, word: str) -> str:
+        """The canonical name of a provider."""
+        return self.aliases.get(word) or ("gcp.vertex_ai" if word.startswith("vertex_ai-") else word)
+
+    def is_provider(self, name: str) -> bool:
+        """Whether a name is one of a provider, and none of a gateway in front of several."""
+        return name in self._named
+
+    def _provider_of_host(self, address: str) -> str:
+        if listed := self.tables.providers["hosts"].get(address, ""):
+            return str(listed)
+        patterns: dict[str, str] = self.tables.providers["host_patterns"]
+        return next((name for pattern, name in patterns.items() if re.search(pattern, address)), "")
+
+    def _family(self, model: str) -> str:
+        families: dict[str, str] = self.tables.providers["model_families"]
+        return next((name for pattern, name in families.items() if re.search(pattern, model)), "")
+
+    def _dialect_of(self, scope: str, keys: frozenset[str]) -> str:
+        for dialect in self.tables.dialects["dialects"]:
+            if scope.startswith(tuple(dialect.get("scope", ()))) or not keys.isdisjoint(dialect.get("any", ())):
+                return str(dialect["name"])
+        return ""
+
+    def _shape(self, keys: tuple[str, ...]) -> Shape:
+        best: dict[str, tuple[int, int]] = {}  # field → rank and position
+        shared: dict[str, tuple[int, int]] = {}
+        events: list[tuple[str, int]] = []
+        tools: list[int] = []
+        shaped: list[tuple[str, int]] = []
+        own: set[str] = set()
+        for position, key in enumerate(keys):
+            if key.startswith(SHAPE):
+                shaped.append((key[len(SHAPE) :], position))
+                continue
+            if key == STATUS_MESSAGE or (key.startswith(EVENT) and self.tables.place(key) is None):
+                events.append((key, position))
+                continue
+            of_resource = key.startswith(RESOURCE)
+            place = self.tables.place(key[len(RESOURCE) :] if of_resource else key)
+            if place is None or (of_resource and place[0] not in self.tables.resource_fields):
+                continue
+            field, rank = place
+            found = shared if of_resource else best
+            if rank < found.get(field, (_LAST, 0))[0]:
+                found[field] = (rank, position)
+            if not of_resource:
+                own.add(key)
+                if field == "tool_requested":
+                    tools.append(position)
+        fields = [(field, position) for field, (_, position) in best.items()]
+        fields += [(field, position) for field, (_, position) in shared.items() if field not in best]
+        fields.sort()
+        quoted = tuple(field for field, position in fields if field in best and self._is_quoted(field, keys[position]))
+        moving = tuple(pair for pair in fields if pair[0] in self.tables.moving)
+        texts = tuple(pair for pair in fields if pair[0] in self.texts)
+        still = tuple(pair for pair in fields if pair[0] not in self.tables.moving and pair[0] not in self.texts)
+        moving_events = tuple(pair for pair in events if pair[0] == EVENT + "first_token_ns")
+        events = [pair for pair in events if pair not in moving_events]
+        present = {*best, *shared}
+        objects = frozenset(name for name, text in self.objects.items() if text in present)
+        is_genai = any(field not in self.tables.common for field in present)
+        sort = (
+            tuple(field for field, _ in (*still, *texts)),
+            *(quoted, tuple(key for key, _ in (*events, *moving_events)), len(tools)),
+            *(self.asked & present, objects, is_genai, bool(own)),
+        )
+        return Shape(
+            still=still,
+            moving=moving,
+            texts=texts,
+            quoted=quoted,
+            events=tuple(events),
+            moving_events=moving_events,
+            tools=tuple(tools),
+            keys=frozenset(own),
+            objects=objects,
+            counts=tuple(name for name in self.tables.counts if objects or name in present),
+            is_genai=is_genai,
+            positions=(*(position for _, position in (*still, *events)), *tools),
+            its_own=tuple(position for _, position in (*moving, *texts)),
+            shaped=tuple(shaped),
+            sort=self._sorts.setdefault(sort, len(self._sorts)),
+        )
+
+    def _is_quoted(self, field: str, key: str) -> bool:
+        return key.startswith(self.tables.json_encoded) and field not in ("output", "usage_object")
+
+
+@cache
+def lexicon() -> Lexicon:
+    """By the tables of this installation."""
+    return Lexicon(tables())

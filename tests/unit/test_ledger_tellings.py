@@ -1,0 +1,223 @@
+"""Several tellings of one call: the same provider, model, price and owner, however they come."""
+
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_ledger_books import COUNTS, TEXTS, llm, span
+
+from spanledger.books.compute import compute
+from spanledger.books.entries import DIMS, MEASURES
+from spanledger.ledger.activations import Activation, LedgerPrices
+from spanledger.ledger.rollups import EARLIEST, LATEST
+from spanledger.pricing import load_book
+
+OWN = "spanledger.workflows"
+USED = (120, 30)
+COST = Decimal("0.000036000000000")  # 120 × 0.15 + 30 × 0.60 per million
+SERVED = "gpt-4o-mini-2024-07-18"
+
+
+@pytest.fixture(scope="module")
+def prices() -> LedgerPrices:
+    book = load_book()
+    return LedgerPrices([Activation("first", book.version, EARLIEST, LATEST)], {book.version: book})
+
+
+def calls(prices: LedgerPrices, *spans: dict[str, Any]) -> list[dict[str, Any]]:
+    schema = pa.schema(
+        [(t, pa.string()) for t in TEXTS]
+        + [(c, pa.int64()) for c in (*COUNTS, "started_at_ns", "duration_ns", "usage_estimated", "received_at_ms")]
+        + [("cost_claim_usd", pa.decimal128(38, 15))]
+    )
+    ordered = sorted(spans, key=lambda s: (s["tenant"], s["trace_id"], s["span_id"]))
+    found = compute(pa.Table.from_pylist(ordered, schema=schema), prices).book
+    rows = [dict(zip((*DIMS, *MEASURES), (*key, *value), strict=True)) for key, value in found.items()]
+    return [row for row in rows if row["kind"] == "call"]
+
+
+def facts(line: dict[str, Any]) -> tuple[Any, ...]:
+    names = ("provider", "model", "cost_usd", "cost_state", "conversation_id", "user_id")
+    return tuple(line[name] for name in names)
+
+
+def client(span_id: str, **values: Any) -> dict[str, Any]:
+    """An instrumented OpenAI client whose `base_url` is a gateway: it knows the user and the gateway's name."""
+    said = {"scope": "openinference.instrumentation.openai", "service": "shop", "provider": "gateway.internal"}
+    said |= {"server_address": "gateway.internal", "request_model": "small", "response_model": "small"}
+    return llm(span_id, tokens=USED, **{**said, "conversation_id": "c1", "user_id": "ada", **values})
+
+
+def gateway(span_id: str, **values: Any) -> dict[str, Any]:
+    """The gateway, which knows where the call went."""
+    said = {"scope": "litellm", "service": "gateway", "provider": "openai", "server_address": "api.openai.com"}
+    return llm(span_id, tokens=USED, **{**said, "request_model": "gpt-4o-mini", "response_model": SERVED, **values})
+
+
+def own(span_id: str, **values: Any) -> dict[str, Any]:
+    """Our own service."""
+    said = {"scope": OWN, "service": "spanledger", "provider": "openai", "response_model": SERVED}
+    return llm(span_id, tokens=USED, **{**said, "request_model": "gpt-4o-mini", **values})
+
+
+def sdk(span_id: str, **values: Any) -> dict[str, Any]:
+    """A second instrumentation of the same client."""
+    said = {"scope": "opentelemetry.instrumentation.openai.v1", "service": "shop", "provider": "openai_compatible"}
+    return llm(span_id, tokens=USED, **{**said, "request_model": "small", **values})
+
+
+TELLERS = {"client": client, "gateway": gateway, "own": own, "sdk": sdk}
+
+
+@st.composite
+def arrangements(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Two or three tellings of one call that know together who answered: in any order, nesting, traces and delay."""
+    knowing = draw(st.sampled_from(["gateway", "own"]))
+    others = draw(st.lists(st.sampled_from(["sdk", "gateway", "own"]), min_size=0, max_size=1))
+    names = draw(st.permutations(list(dict.fromkeys(["client", knowing, *others]))))
+    spans: list[dict[str, Any]] = []
+    for number, name in enumerate(names):
+        parent = draw(st.sampled_from([None, *range(number)]))
+        trace = f"t{number}" if parent is None else spans[parent]["trace_id"]
+        spans.append(
+            TELLERS[name](
+                f"s{draw(st.integers(0, 9))}{number}",
+                trace_id=trace,
+                parent_span_id="" if parent is None else spans[parent]["span_id"],
+                response_id="chatcmpl-1",
+                at=draw(st.integers(0, 40)),
+                ms=draw(st.integers(1, 90)),
+            )
+        )
+    return spans
+
+
+@settings(max_examples=150, deadline=None)
+@given(arrangements())
+def test_any_tellings_of_one_call_say_the_same(prices: LedgerPrices, told: list[dict[str, Any]]) -> None:
+    found = calls(prices, *told)
+    shown = [{k: v for k, v in one.items() if v not in ("", None, 0)} for one in told]
+    assert [line["llm_calls"] for line in found] == [1], shown
+    assert facts(found[0]) == ("openai", SERVED, COST, "computed", "c1", "ada"), shown
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.permutations(["client", "own"]), st.integers(0, 40), st.booleans())
+def test_embeddings_without_an_id_are_joined_as_calls_are(
+    prices: LedgerPrices, names: list[str], delay: int, is_nested: bool
+) -> None:
+    said = {"role": "embedding", "response_model": "", "output_tokens": None}
+    model = {"request_model": "text-embedding-3-small"}
+    outer = client("a", trace_id="t1", ms=100, **said, **model)
+    inner = own("b", trace_id="t2", at=delay, ms=50, **said, **model)
+    if is_nested:
+        inner |= {"trace_id": "t1", "parent_span_id": "a"}
+    inner["span_id"], outer["span_id"] = (names[0], names[1])
+    inner["parent_span_id"] = outer["span_id"] if is_nested else ""
+    found = calls(prices, outer, inner)
+    assert [line["llm_calls"] for line in found] == [1]
+    assert found[0]["provider"] == "openai" and found[0]["user_id"] == "ada" and found[0]["cost_state"] == "computed"
+
+
+def test_our_own_span_stands_for_the_call(prices: LedgerPrices) -> None:
+    """Budgets of a key find their calls by the span of our own service."""
+    told = [client("a", trace_id="t1", response_id="x"), own("b", trace_id="t2", response_id="x", at=1)]
+    (line,) = calls(prices, *told)
+    assert (line["trace_id"], line["span_id"], line["service"]) == ("t2", "b", "spanledger")
+
+
+LOWERING: dict[str, dict[str, Any]] = {
+    "fewer tokens": {"input_tokens": 1, "output_tokens": 1},
+    "a cheaper model": {"response_model": "gpt-4.1-nano"},
+    "a smaller bill": {"cost_claim_usd": Decimal("0.000000001"), "cost_claim_source": "provider"},
+    "an answer from a cache": {"response_cache": "hit"},
+    "another user": {"user_id": "bob"},
+    "an error": {"status": "error"},
+}
+
+
+@pytest.mark.parametrize("lie", LOWERING.values(), ids=list(LOWERING))
+@pytest.mark.parametrize("where", ["below", "above", "elsewhere"])
+def test_nobody_else_lowers_what_our_own_service_says(prices: LedgerPrices, lie: dict[str, Any], where: str) -> None:
+    honest = own("a", trace_id="t1", user_id="ada", response_id="x")
+    false = sdk("b", trace_id="t1", response_id="x", **lie)
+    if where == "below":
+        false["parent_span_id"] = "a"
+    elif where == "above":
+        honest["parent_span_id"] = "b"
+    else:
+        false["trace_id"] = "t2"
+    found = [line for line in calls(prices, honest, false) if line["user_id"] == "ada"]
+    assert [(line["cost_usd"], line["cost_state"]) for line in found] == [(COST, "computed")]
+
+
+def test_several_small_calls_below_ours_do_not_replace_it(prices: LedgerPrices) -> None:
+    small = [sdk(f"b{n}", parent_span_id="a", input_tokens=1, output_tokens=1) for n in range(2)]
+    assert sum(line["cost_usd"] for line in calls(prices, own("a"), *small)) >= COST
+
+
+def test_thoughts_that_only_the_outer_telling_counts_are_not_lost(prices: LedgerPrices) -> None:
+    model = {"provider": "gcp.gemini", "request_model": "gemini-2.5-flash", "scope": "adk"}
+    outer = llm("a", tokens=(5000, 500), reasoning_output_tokens=380, cache_read_input_tokens=4000, **model)
+    (line,) = calls(prices, outer, llm("b", "a", tokens=(5000, 120), **model))
+    assert (line["output_tokens"], line["reasoning_output_tokens"], line["cache_read_input_tokens"]) == (500, 380, 4000)
+
+
+CONTRADICTING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "two providers": ({"provider": "openai"}, {"provider": "azure.ai.openai"}),
+    "two hosts": ({"server_address": "a.example"}, {"server_address": "b.example"}),
+    "two makers of one model": ({"provider": "groq"}, {"provider": "together_ai"}),
+}
+
+
+@pytest.mark.parametrize("pair", CONTRADICTING.values(), ids=list(CONTRADICTING))
+@pytest.mark.parametrize("traces", [("t1", "t1"), ("t1", "t2")], ids=["one trace", "two traces"])
+def test_hedged_calls_with_equal_counts_are_two(
+    prices: LedgerPrices, pair: tuple[dict[str, Any], dict[str, Any]], traces: tuple[str, str]
+) -> None:
+    told = [
+        llm(f"s{n}", tokens=USED, scope=f"scope{n}", trace_id=traces[n], at=n, ms=100 - 10 * n, **said)
+        for n, said in enumerate(pair)
+    ]
+    assert sum(line["llm_calls"] for line in calls(prices, *told)) == 2
+
+
+def test_a_client_named_openai_is_the_provider_whose_host_the_other_saw(prices: LedgerPrices) -> None:
+    told = [
+        llm("a", tokens=USED, scope="langchain", ms=100),
+        llm("b", tokens=USED, scope="sdk", at=5, provider="groq", server_address="api.groq.com", trace_id="t2"),
+    ]
+    (line,) = calls(prices, *told)
+    assert line["provider"] == "groq"
+
+
+def test_a_stream_and_the_span_of_its_result_are_one_call(prices: LedgerPrices) -> None:
+    said = {"scope": "logfire.openai", "conversation_id": "c1"}
+    asked = [llm(f"a{n}", tokens=None, trace_id=f"t{n}", at=n * 10, told_calls=0, **said) for n in range(3)]
+    result = {"response_model": SERVED, "ms": 0, "finish_reason": "stop"}
+    told = [llm(f"b{n}", trace_id=f"u{n}", at=900 + n, response_id=f"x{n}", **said, **result) for n in range(2)]
+    found = calls(prices, *asked, *told)
+    assert sorted((line["cost_state"], line["llm_calls"]) for line in found) == [
+        ("computed", 1),
+        ("computed", 1),
+        ("unpriced", 1),
+    ]
+
+
+def test_a_helper_beside_the_real_call_is_none_and_alone_counts(prices: LedgerPrices) -> None:
+    helper = llm("b", "a", tokens=None, ms=1, told_calls=0)
+    parent = span("a", role="chain")
+    assert len(calls(prices, parent, helper, llm("c", "a", at=5))) == 1
+    (line,) = calls(prices, parent, helper)
+    assert line["cost_state"] == "unpriced"
+
+
+def test_a_chain_that_alone_tells_of_several_calls_stands_for_them(prices: LedgerPrices) -> None:
+    chain = span("a", role="chain", input_tokens=250, output_tokens=46, told_calls=2)
+    (line,) = calls(prices, chain)
+    assert (line["llm_calls"], line["unpriced_calls"], line["input_tokens"]) == (2, 2, 250)
+    (line,) = calls(prices, chain, llm("b", "a", tokens=(250, 46)))
+    assert (line["llm_calls"], line["computed_calls"]) == (1, 1)

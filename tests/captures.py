@@ -27,6 +27,19 @@ FIGURES = (
 NOT_CARRIED = {
     ("langfuse", "stream_abort", "input_tokens"): "only the minute of a time stamp reads 39",
     ("litellm-otel", "tool_shared_metadata", "llm_calls"): "the span of the second call was never sent",
+    ("mastra", "stream_usage", "model"): "the served model stands on a step below the call",
+    (
+        "openinference-llama-index",
+        "agent_rich",
+        "model",
+    ): "the served model stands in the agent's messages, not on its calls",
+    ("openinference-llama-index", "tool", "model"): "the served model stands in the agent's messages, not on its calls",
+    (
+        "openllmetry-google-genai",
+        "agent_rich",
+        "tools",
+    ): "only the definition of the tool is told, not that it was used",
+    ("openllmetry-google-genai", "tool", "tools"): "only the definition of the tool is told, not that it was used",
     ("mlflow", "agent", "model"): "the served model stands in the agent's messages, not on its calls",
     ("openinference-litellm", "tool", "model"): "one of the two calls does not name the served model",
 }

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialect_examples import CACHED, DIALECTS
+from dialect_kinds import KINDS
 from spanledger.dialects.interpreter import Interpreter, interpreter
 from spanledger.dialects.lexicon import lexicon
 from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, tables
@@ -42,6 +43,12 @@ def differing(columns: dict[str, Any], expected: dict[str, Any]) -> dict[str, An
 @pytest.mark.parametrize(("attributes", "expected"), DIALECTS.values(), ids=list(DIALECTS))
 def test_a_dialect_says(attributes: dict[str, Any], expected: dict[str, Any]) -> None:
     assert differing(read(attributes), expected) == {}
+
+
+@pytest.mark.parametrize(("attributes", "expected"), KINDS.values(), ids=list(KINDS))
+def test_a_kind_that_came_out_wrong_once(attributes: dict[str, Any], expected: dict[str, Any]) -> None:
+    attributes = dict(attributes)
+    assert differing(read(attributes, attributes.pop("@status", "ok")), expected) == {}
 
 
 CALL = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o"}

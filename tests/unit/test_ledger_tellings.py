@@ -119,7 +119,8 @@ def test_embeddings_without_an_id_are_joined_as_calls_are(
     inner["parent_span_id"] = outer["span_id"] if is_nested else ""
     found = calls(prices, outer, inner)
     assert [line["llm_calls"] for line in found] == [1]
-    assert found[0]["provider"] == "openai" and found[0]["user_id"] == "ada" and found[0]["cost_state"] == "computed"
+    told = (found[0]["provider"], found[0]["user_id"], found[0]["cost_state"])
+    assert told == ("openai", "ada", "computed")
 
 
 def test_our_own_span_stands_for_the_call(prices: LedgerPrices) -> None:

@@ -118,7 +118,10 @@ class _Usage:
         is_plain = span.fact(where, inner + "input") != ""
         in_words = not is_plain and (in_usage or span.fact(where, inner + "input_word") != "")
         # Anthropic's and Bedrock's own usage has no total, and its input leaves out the cache.
-        is_raw = is_plain and not span.fact(where, inner + "total") and span.fact(where, inner + "raw_cache") != ""
+        adds = self.provider in span.by.sets["additive_providers"] or not span.by.is_provider(self.provider)
+        is_raw = (
+            is_plain and adds and not span.fact(where, inner + "total") and span.fact(where, inner + "raw_cache") != ""
+        )
         return in_words, is_raw, is_plain and span.fact(where, inner + "google") != ""
 
     def _written(self) -> int | None:

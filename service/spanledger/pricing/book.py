@@ -1,6 +1,7 @@
 """The price book: every price known, found by provider, model and time.
 
-Layers: the user's files (the last one given first), the offline provider's prices, the bundled list. An exact name in
+Layers: the user's files (the last one given first), the offline provider's prices, the bundled list, and the list of
+what that one lacks. An exact name in
 any layer goes before a pattern; a price that is limited to hours of the day goes before one that is not.
 """
 
@@ -27,11 +28,16 @@ def bundled_file() -> Path:
     return max(_DATA.glob("prices-*.json"))
 
 
+def past_file() -> Path:
+    """The newest committed list of what the first one lacks: prices of OpenRouter, Groq and retired models."""
+    return max(_DATA.glob("past-*.json"))
+
+
 def load_book(user_files: Sequence[Path] = ()) -> "PriceBook":
     """The bundled prices, those of the offline provider, and the user's on top. SettingsError names what is wrong."""
     bundled = bundled_file()
     layers = [_Layer(path, checked=True) for path in reversed(user_files)]
-    layers += [_Layer(OFFLINE_FILE), _Layer(bundled)]
+    layers += [_Layer(OFFLINE_FILE), _Layer(bundled), _Layer(past_file())]
     return PriceBook(layers, day=bundled.stem.removeprefix("prices-"))
 
 

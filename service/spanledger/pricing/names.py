@@ -9,14 +9,38 @@ import re
 from spanledger.pricing.providers import canonical
 
 _DATE = re.compile(r"[-@](?:20\d{2})-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])$")
+_REVISION = re.compile(r"-00\d$")  # of a Gemini model
 _MOVING = re.compile(r"(?:-|@)(?:latest|default)$")
-_RESOURCE = re.compile(r"^(?:models/|publishers/[^/]+/models/|arn:aws[^/]*/)(.+)$")
+# Where a cloud keeps a model, before its name: paths, resource names, kinds of API.
+_RESOURCE = re.compile(
+    r"^(?:models/|(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/|arn:aws[^/]*/"
+    r"|bedrock/(?:(?:converse|converse_like|invoke|[a-z]{2}(?:-[a-z]+)+-\d)/)*"
+    r"|(?:azure|azure_ai|openai|xai)/(?:responses|chat|realtime|completions|text)/|responses/)(.+)$"
+)
+_REGION = re.compile(r"^(?:us|us-gov|eu|apac|au|jp|ca|sa|global)\.(?=[a-z0-9-]+\.)")
+_BEDROCK = "aws.bedrock"
+# Makers of models on Bedrock by how their names begin: some instrumentations strip the maker.
+_BEDROCK_MAKERS = (
+    ("claude", "anthropic"),
+    ("nova-", "amazon"),
+    ("titan-", "amazon"),
+    ("llama", "meta"),
+    ("mistral", "mistral"),
+    ("mixtral", "mistral"),
+    ("command", "cohere"),
+    ("embed-", "cohere"),
+    ("jamba", "ai21"),
+    ("deepseek", "deepseek"),
+    ("gpt-oss", "openai"),
+)
+# OpenRouter's wishes about the route, which leave the model and its list price as they are.
+_ROUTES = (":nitro", ":beta")
 
 
 def bare(provider: str, model: str) -> str:
     """The model's own name in lower case: no resource path, no prefix that only repeats the provider."""
     name = model.strip().lower()
-    if found := _RESOURCE.match(name):
+    while found := _RESOURCE.match(name):
         name = found.group(1)
     prefix, slash, rest = name.partition("/")
     if slash and rest and canonical(prefix) == canonical(provider):
@@ -35,5 +59,18 @@ def spellings(provider: str, model: str) -> tuple[str, ...]:
     found = [name, said]
     if name.startswith("ft:"):  # ft:<base>:<organisation>:<name>:<id> costs what ft:<base> costs
         found.append(":".join(name.split(":")[:2]))
+    if canonical(provider) == "openrouter" and name.endswith(_ROUTES):
+        found.append(name.rpartition(":")[0])
+    if canonical(provider) == _BEDROCK:
+        found += _on_bedrock(name)
     found += [_MOVING.sub("", name), undated(name)]
+    if name.startswith("gemini-"):
+        found.append(_REVISION.sub("", name))
     return tuple(dict.fromkeys(entry for entry in found if entry))
+
+
+def _on_bedrock(name: str) -> list[str]:
+    """The model without its region, whose price is the ordinary one, and with its maker."""
+    plain = _REGION.sub("", name)
+    maker = next((maker for start, maker in _BEDROCK_MAKERS if plain.startswith(start)), "")
+    return [plain, f"{maker}.{plain}"] if maker else [plain]

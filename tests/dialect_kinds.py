@@ -1,0 +1,464 @@
+"""Kinds of tellings that came out wrong once: usage in unlisted places, totals that tell what stands beside, what is no
+call, token classes, names. Attributes → columns, as in dialect_examples.
+
+Keys that the view keeps for their shape begin with "shape:", those of events with "event:".
+"""
+
+from decimal import Decimal
+from typing import Any
+
+GEMINI = {"gen_ai.operation.name": "chat", "gen_ai.system": "gemini", "gen_ai.request.model": "gemini-2.5-flash"}
+OPENAI = {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini"}
+LANGFUSE = {"langfuse.observation.type": "generation", "langfuse.observation.model.name": "gemini-2.5-flash"}
+
+
+def counts(input_tokens: int, output_tokens: int) -> dict[str, str]:
+    return {"gen_ai.usage.input_tokens": str(input_tokens), "gen_ai.usage.output_tokens": str(output_tokens)}
+
+
+GOOGLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "thoughts beside the output, told by the total": (
+        GEMINI | counts(71, 260) | {"gen_ai.usage.thoughts_tokens": "640", "gen_ai.usage.total_tokens": "971"},
+        {"output_tokens": 900, "reasoning_output_tokens": 640, "usage_estimated": 0},
+    ),
+    "thoughts within the output, told by the total": (
+        GEMINI | counts(71, 900) | {"gen_ai.usage.thoughts_tokens": "640", "gen_ai.usage.total_tokens": "971"},
+        {"output_tokens": 900, "reasoning_output_tokens": 640, "usage_estimated": 0, "anomalies": []},
+    ),
+    "only the total has them": (
+        GEMINI | counts(15, 20) | {"gen_ai.usage.total_tokens": "135"},
+        {"input_tokens": 15, "output_tokens": 120, "reasoning_output_tokens": 100, "usage_estimated": 1},
+    ),
+    "tool use and thoughts in a usage object": (
+        LANGFUSE
+        | {
+            "langfuse.observation.usage_details": {
+                "prompt_token_count": 9,
+                "tool_use_prompt_token_count": 1000,
+                "candidates_token_count": 50,
+                "thoughts_token_count": 7,
+                "cached_content_token_count": 4,
+                "total_token_count": 1066,
+            }
+        },
+        {"input_tokens": 1009, "output_tokens": 57, "reasoning_output_tokens": 7, "cache_read_input_tokens": 4},
+    ),
+    "experimental keys": (
+        GEMINI | counts(10, 5) | {"gen_ai.usage.experimental.reasoning_tokens": "3", "gen_ai.usage.total_tokens": "18"},
+        {"output_tokens": 8, "reasoning_output_tokens": 3},
+    ),
+    "camel case within the answer": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.provider": "google",
+            "llm.model_name": "models/gemini-2.5-pro",
+            "output.value": {
+                "usageMetadata": {
+                    "promptTokenCount": 8,
+                    "candidatesTokenCount": 2,
+                    "thoughtsTokenCount": 30,
+                    "totalTokenCount": 40,
+                }
+            },
+        },
+        {"provider": "gcp.gemini", "request_model": "gemini-2.5-pro", "input_tokens": 8, "output_tokens": 32},
+    ),
+    "another maker's total that fits nothing is a guess at best": (
+        OPENAI | counts(10, 5) | {"gen_ai.usage.total_tokens": "99"},
+        {"input_tokens": 10, "output_tokens": 5, "usage_estimated": 1, "anomalies": ["contradiction:total_tokens"]},
+    ),
+    "Vertex by its path": (
+        GEMINI
+        | {
+            "gen_ai.system": "google",
+            "gen_ai.request.model": "projects/p/locations/us-central1/publishers/google/models/gemini-2.5-flash",
+        },
+        {"provider": "gcp.vertex_ai", "request_model": "gemini-2.5-flash"},
+    ),
+    "Vertex by its second word": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.provider": "google",
+            "llm.system": "vertexai",
+            "llm.model_name": "gemini-x",
+        },
+        {"provider": "gcp.vertex_ai"},
+    ),
+    "an endpoint that nobody names": (GEMINI | {"gen_ai.system": "google"}, {"provider": "gcp.gen_ai"}),
+}
+
+OPENAI_USAGE = {
+    "prompt_tokens": 1200,
+    "completion_tokens": 57,
+    "total_tokens": 1257,
+    "prompt_tokens_details": {"cached_tokens": 1024},
+}
+FOUND = {"input_tokens": 1200, "output_tokens": 57, "cache_read_input_tokens": 1024, "anomalies": ["found_by:shape"]}
+PYDANTIC = (
+    "ChatCompletion(id='chatcmpl-9', choices=[Choice(finish_reason='stop')], model='gpt-4o-mini-2024-07-18', "
+    "usage=CompletionUsage(completion_tokens=57, prompt_tokens=1200, total_tokens=1257, "
+    "prompt_tokens_details=PromptTokensDetails(audio_tokens=None, cached_tokens=1024)))"
+)
+REPR = (
+    "{'model': 'm', 'usage': {'prompt_tokens': 1200, 'completion_tokens': 57, "
+    "'prompt_tokens_details': {'cached_tokens': 1024}}}"
+)
+SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "an unknown key with the whole answer": (
+        {
+            "acme.llm": "yes",
+            "shape:acme.reply": {
+                "id": "chatcmpl-9",
+                "object": "chat.completion",
+                "model": "gpt-4o-mini-x",
+                "usage": OPENAI_USAGE,
+            },
+        },
+        FOUND
+        | {"role": "inference", "response_model": "gpt-4o-mini-x", "provider": "openai", "response_id": "chatcmpl-9"},
+    ),
+    "a component's output with the repr of its message": (
+        OPENAI | {"gen_ai.operation.name": "", "shape:haystack.component.output": {"replies": [PYDANTIC]}},
+        FOUND | {"role": "inference"},
+    ),
+    "the repr of a dict within JSON": (
+        OPENAI | {"shape:x.output": {"meta": [REPR]}},
+        FOUND,
+    ),
+    "flat keys of an unknown library": (
+        OPENAI
+        | {
+            "shape:x.usage.input_tokens": "7",
+            "shape:x.usage.output_tokens": "3",
+            "shape:x.usage.cache_read_input_tokens": "2",
+        },
+        {"input_tokens": 7, "output_tokens": 3, "cache_read_input_tokens": 2},
+    ),
+    "Bedrock's words": (
+        OPENAI
+        | {
+            "gen_ai.system": "aws.bedrock",
+            "shape:reply": {"usage": {"inputTokens": 5, "outputTokens": 6, "cacheReadInputTokens": 10}},
+        },
+        {"input_tokens": 15, "output_tokens": 6, "cache_read_input_tokens": 10},
+    ),
+    "Cohere's words": (
+        OPENAI
+        | {"gen_ai.system": "cohere", "shape:reply": {"meta": {"tokens": {"input_tokens": 5.0, "output_tokens": 6.0}}}},
+        {"input_tokens": 5, "output_tokens": 6},
+    ),
+    "another path of the answer": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o-mini",
+            "output.value": {"meta": {"usage": OPENAI_USAGE}},
+        },
+        {"input_tokens": 1200, "output_tokens": 57, "cache_read_input_tokens": 1024},
+    ),
+    "a path of the answer that no table names": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o-mini",
+            "output.value": {"a": {"b": [{"stats": OPENAI_USAGE}]}},
+        },
+        FOUND,
+    ),
+    "two usages that disagree are none": (
+        OPENAI | {"shape:a": {"usage": OPENAI_USAGE}, "shape:b": {"usage": OPENAI_USAGE | {"prompt_tokens": 3}}},
+        {"input_tokens": None, "output_tokens": None},
+    ),
+    "a sum and its parts are the sum": (
+        OPENAI
+        | {
+            "shape:a": {
+                "steps": [
+                    {"usage": {"prompt_tokens": 2, "completion_tokens": 1}},
+                    {"usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+                ]
+            },
+            "shape:b": {"usage": {"prompt_tokens": 5, "completion_tokens": 3}},
+        },
+        {"input_tokens": 5, "output_tokens": 3},
+    ),
+    "a tool that returns usage is no call": (
+        {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "ask", "shape:result": {"usage": OPENAI_USAGE}},
+        {"role": "tool", "input_tokens": None},
+    ),
+    "a message on its way is no call": (
+        {"shape:message": {"payload": {"models_usage": {"prompt_tokens": 5, "completion_tokens": 3}}}},
+        {"role": "", "input_tokens": None},
+    ),
+    "settings of a request are no usage": (
+        OPENAI | {"shape:llm.max_tokens": "500", "shape:config": {"max_input_tokens": 5, "note": "input_tokens"}},
+        {"input_tokens": None, "anomalies": []},
+    ),
+    "events of a span": (
+        {
+            "event:class_name": "LLMChatStartEvent",
+            "event:model_dict.class_name": "Anthropic_LLM",
+            "event:response.raw.model": "claude-sonnet-4-5",
+            "event:response.raw.id": "msg_1",
+            "shape:response.raw.usage.input_tokens": "5",
+            "shape:response.raw.usage.output_tokens": "6",
+            "shape:response.raw.usage.cache_read_input_tokens": "10",
+        },
+        {"role": "inference", "provider": "anthropic", "response_id": "msg_1", "input_tokens": 15, "output_tokens": 6},
+    ),
+    "a model and a provider do something unknown": (
+        {"gen_ai.operation.name": "ponder", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini"},
+        {"role": "inference", "input_tokens": None},
+    ),
+    "an agent that names its model calls nothing itself": (
+        {"gen_ai.operation.name": "run_agent_loop", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini"},
+        {"role": "other"},
+    ),
+    "langwatch: metrics": (
+        OPENAI | {"shape:langwatch.metrics": {"type": "json", "value": {"promptTokens": 4, "completionTokens": 2}}},
+        {"input_tokens": 4, "output_tokens": 2},
+    ),
+}
+
+NO_CALLS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "Anthropic counts tokens": (
+        {
+            "@name": "messages.count_tokens",
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "claude-sonnet-4-5",
+            "llm.token_count.prompt": 9,
+        },
+        {"role": "other", "operation": "count_tokens", "input_tokens": None},
+    ),
+    "Google counts tokens": (GEMINI | {"gen_ai.operation.name": "countTokens"}, {"role": "other"}),
+    "OpenAI counts tokens": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o",
+            "output.value": {"object": "response.input_tokens", "input_tokens": 9},
+        },
+        {"role": "other", "input_tokens": None},
+    ),
+    "a tool that counts tokens is a tool": (
+        {
+            "@name": "execute_tool count_tokens",
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "count_tokens",
+        },
+        {"role": "tool", "tool": "count_tokens"},
+    ),
+    "a finish of error without usage is a failure": (
+        OPENAI | {"gen_ai.response.finish_reasons": ["error"], "@status": "ok"},
+        {"status": "error"},
+    ),
+    "a finish of error with usage was served": (
+        OPENAI | counts(3, 1) | {"gen_ai.response.finish_reasons": ["error"], "@status": "ok"},
+        {"status": "ok", "input_tokens": 3},
+    ),
+    "a call that shows nothing may be a helper": (
+        {
+            "@name": "OpenAI._prepare",
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o",
+            "output.value": {"messages": []},
+        },
+        {"role": "inference", "told_calls": 0},
+    ),
+    "a call with an answer is one": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o",
+            "llm.output_messages.0.message.role": "assistant",
+        },
+        {"role": "inference", "told_calls": None},
+    ),
+    "a crew tells of several calls": (
+        {
+            "openinference.span.kind": "CHAIN",
+            "output.value": {
+                "token_usage": {
+                    "prompt_tokens": 9,
+                    "completion_tokens": 4,
+                    "cached_prompt_tokens": 3,
+                    "successful_requests": 3,
+                }
+            },
+        },
+        {"role": "chain", "told_calls": 3, "input_tokens": 9, "cache_read_input_tokens": 3},
+    ),
+}
+
+CLASSES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "cache writes of Responses": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-5.6",
+            "output.value": {
+                "usage": {"input_tokens": 90, "output_tokens": 2, "input_tokens_details": {"cache_write_tokens": 80}}
+            },
+        },
+        {"input_tokens": 90, "cache_write_input_tokens": 80},
+    ),
+    "pictures by kind of content": (
+        LANGFUSE
+        | {
+            "langfuse.observation.usage_details": {
+                "promptTokenCount": 300,
+                "candidatesTokenCount": 20,
+                "totalTokenCount": 320,
+                "promptTokensDetails": [
+                    {"modality": "TEXT", "tokenCount": 42},
+                    {"modality": "IMAGE", "tokenCount": 258},
+                ],
+            }
+        },
+        {"input_tokens": 300, "image_input_tokens": 258, "image_output_tokens": None},
+    ),
+    "sound both ways": (
+        LANGFUSE
+        | {
+            "langfuse.observation.model.name": "gpt-audio",
+            "langfuse.observation.usage_details": {
+                "prompt_tokens": 30,
+                "completion_tokens": 40,
+                "total_tokens": 70,
+                "prompt_tokens_details": {"audio_tokens": 11},
+                "completion_tokens_details": {"audio_tokens": 22},
+            },
+        },
+        {"audio_input_tokens": 11, "audio_output_tokens": 22},
+    ),
+    "Google's sound by kind of content": (
+        LANGFUSE
+        | {
+            "langfuse.observation.usage_details": {
+                "prompt_token_count": 30,
+                "candidates_token_count": 40,
+                "prompt_tokens_details": [{"modality": "MediaModality.AUDIO", "token_count": 11}],
+            }
+        },
+        {"input_tokens": 30, "audio_input_tokens": 11},
+    ),
+    "an image model puts out images": (
+        OPENAI | counts(20, 1000) | {"gen_ai.request.model": "gpt-image-1-mini"},
+        {"image_output_tokens": 1000},
+    ),
+    "a model of texts does not": (OPENAI | counts(20, 1000), {"image_output_tokens": None}),
+    "the tier asked for, when none was served": (
+        OPENAI | {"openai.request.service_tier": "flex"},
+        {"service_tier": "flex"},
+    ),
+    "the tier served goes before the one asked for": (
+        OPENAI | {"openai.request.service_tier": "flex", "openai.response.service_tier": "default"},
+        {"service_tier": "default"},
+    ),
+    "writes beside the input, reads within, by the total": (
+        OPENAI
+        | counts(3500, 100)
+        | {
+            "gen_ai.system": "aws.bedrock",
+            "gen_ai.usage.total_tokens": "5600",
+            "gen_ai.usage.cache_read.input_tokens": "3000",
+            "gen_ai.usage.cache_write.input_tokens": "2000",
+        },
+        {"input_tokens": 5500, "cache_read_input_tokens": 3000, "cache_write_input_tokens": 2000},
+    ),
+    "the output that only the total tells": (
+        OPENAI | {"gen_ai.usage.input_tokens": "10", "gen_ai.usage.total_tokens": "15"},
+        {"input_tokens": 10, "output_tokens": 5, "anomalies": ["inferred:output_tokens"]},
+    ),
+}
+
+NAMES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a path of a gateway": (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.system": "litellm",
+            "gen_ai.request.model": "bedrock/converse/us.amazon.nova-lite-v1:0",
+        },
+        {"provider": "aws.bedrock", "request_model": "us.amazon.nova-lite-v1:0"},
+    ),
+    "a path with a region": (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.system": "litellm",
+            "gen_ai.request.model": "bedrock/eu-west-1/anthropic.claude-v2",
+        },
+        {"provider": "aws.bedrock", "request_model": "anthropic.claude-v2"},
+    ),
+    "a resource name of Amazon": (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-pro-v1:0",
+            "gen_ai.system": "langchain",
+        },
+        {"provider": "aws.bedrock", "request_model": "us.amazon.nova-pro-v1:0"},
+    ),
+    "a kind of API before the model": (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.system": "azure",
+            "gen_ai.request.model": "azure/responses/gpt-5-mini",
+        },
+        {"provider": "azure.ai.openai", "request_model": "gpt-5-mini"},
+    ),
+    "an enum's word": (
+        OPENAI | {"gen_ai.response.finish_reasons": ["FinishReason.MAX_TOKENS"]},
+        {"finish_reason": "length"},
+    ),
+    "an enum's repr": (
+        OPENAI | {"gen_ai.response.finish_reason": "<FinishReason.STOP: 'STOP'>"},
+        {"finish_reason": "stop"},
+    ),
+    "a placeholder for an agent": (OPENAI | {"gen_ai.agent.name": "OpenAI Agent"}, {"agent": ""}),
+    "the answer before is no conversation": (
+        OPENAI | {"gen_ai.conversation.id": "resp_0123456789abcdef"},
+        {"conversation_id": ""},
+    ),
+    "an OpenAI conversation is one": (OPENAI | {"gen_ai.conversation.id": "conv_01"}, {"conversation_id": "conv_01"}),
+    "bare ids on a span about GenAI": (
+        OPENAI | {"sessionId": "c1", "userId": "u1"},
+        {"conversation_id": "c1", "user_id": "u1"},
+    ),
+    "bare ids of a web page": ({"sessionId": "c1", "userId": "u1"}, {"conversation_id": "", "user_id": ""}),
+    "Langfuse's keys in LangChain's metadata": (
+        OPENAI | {"metadata": {"langfuse_session_id": "c1", "langfuse_user_id": "u1"}},
+        {"conversation_id": "c1", "user_id": "u1"},
+    ),
+    "Langfuse's keys spread": (
+        OPENAI | {"metadata.langfuse_session_id": "c1", "langfuse.trace.metadata.langfuse_user_id": "u1"},
+        {"conversation_id": "c1", "user_id": "u1"},
+    ),
+    "a plugin's tool": (
+        {
+            "@scope": "semantic_kernel.functions",
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "Weather-today",
+        },
+        {"tool": "today"},
+    ),
+    "a tool with a dash elsewhere": (
+        {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "web-search"},
+        {"tool": "web-search"},
+    ),
+    "a bill within an answer found by its shape": (
+        {
+            "shape:x.reply": {
+                "id": "gen-1",
+                "model": "openai/gpt-4o",
+                "usage": {"prompt_tokens": 1, "completion_tokens": 2, "cost": 0.5},
+            }
+        },
+        {"cost_claim_usd": Decimal("0.5"), "input_tokens": 1},
+    ),
+}
+
+KINDS = {
+    f"{kind}: {name}": example
+    for kind, examples in {
+        "google": GOOGLE,
+        "shape": SHAPES,
+        "no call": NO_CALLS,
+        "class": CLASSES,
+        "name": NAMES,
+    }.items()
+    for name, example in examples.items()
+}

@@ -100,7 +100,9 @@ class System:
             raw, got = response.read(), {name.lower(): value for name, value in response.getheaders()}
         finally:
             connection.close()
-        return response.status, got, json.loads(raw) if "json" in got.get("content-type", "") else raw
+        kind = got.get("content-type", "").split(";")[0]
+        is_json = kind.endswith("json") and not kind.endswith("ndjson")
+        return response.status, got, json.loads(raw) if is_json else raw
 
     def get(self, *segments: str, **params: Any) -> Any:
         """The body of GET /v1/segments…; anything but 200 fails the test."""

@@ -1,10 +1,25 @@
 -- conversations_ends: where the messages of a window begin and end
--- grain:  one row
--- source: message_times
--- units:  ns since 1970 UTC; 0 where there are none
-SELECT toUnixTimestamp64Nano(min(started_at)) AS first_ns, toUnixTimestamp64Nano(max(started_at)) AS last_ns, toInt64(count()) AS entries
-FROM message_times
-WHERE
-    tenant = {tenant:String}
-    AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-    AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+-- grain:  two rows, or none
+-- source: message_times, a granule at each end
+-- units:  ns since 1970 UTC
+SELECT toUnixTimestamp64Nano(started_at) AS at_ns FROM
+(
+    SELECT started_at FROM message_times
+    WHERE
+        tenant = {tenant:String}
+        AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+        AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+    ORDER BY started_at
+    LIMIT 1
+)
+UNION ALL
+SELECT toUnixTimestamp64Nano(started_at) AS at_ns FROM
+(
+    SELECT started_at FROM message_times
+    WHERE
+        tenant = {tenant:String}
+        AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+        AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+    ORDER BY started_at DESC
+    LIMIT 1
+)

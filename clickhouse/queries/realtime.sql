@@ -1,9 +1,9 @@
 -- realtime: what ended in a window
 -- grain:  one row
--- source: ledger
+-- source: calls_by_time
 -- units:  calls, tokens, USD, ns
 -- first_ns, last_ns: bounds of the end of a call; started_first_ns: no call is older (prunes granules)
--- A call may have several entries: sums are of all, what is not additive is of the newest that counts it.
+-- A call that was corrected has lines that add up to nothing, and one that counts.
 SELECT
     sum(c.llm_calls) AS llm_calls,
     sum(c.failed_calls) AS failed_calls,
@@ -24,8 +24,8 @@ SELECT
 FROM
 (
     SELECT
-        argMaxIf(l.conversation_id, l.posted_at, l.llm_calls + l.failed_calls + l.tool_calls > 0) AS conversation,
-        argMaxIf(toUnixTimestamp64Nano(l.started_at), l.posted_at, l.llm_calls + l.failed_calls + l.tool_calls > 0) AS start_ns,
+        l.conversation_id AS conversation,
+        toUnixTimestamp64Nano(l.started_at) AS start_ns,
         sum(l.duration_ns) AS took_ns,
         sum(l.llm_calls) AS llm_calls,
         sum(l.failed_calls) AS failed_calls,
@@ -41,12 +41,12 @@ FROM
         sum(l.unpriced_calls) AS unpriced_calls,
         sum(l.tool_calls) AS tool_calls,
         sum(l.failed_tool_calls) AS failed_tool_calls
-    FROM ledger AS l
+    FROM calls_by_time AS l
     WHERE
         tenant = {tenant:String}
         AND kind IN ('call', 'tool')
         AND started_at >= fromUnixTimestamp64Nano({started_first_ns:Int64}, 'UTC')
         AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-    GROUP BY trace_id, span_id, kind
+    GROUP BY trace_id, span_id, kind, conversation_id, started_at
     HAVING start_ns + took_ns BETWEEN {first_ns:Int64} AND {last_ns:Int64} AND llm_calls + failed_calls + tool_calls > 0
 ) AS c

@@ -1,6 +1,6 @@
--- usage_from_minutes: usage of whole minutes by the low-cardinality dimensions
+-- usage_from_minutes: usage of any window by the low-cardinality dimensions, in buckets of minutes
 -- grain:  bucket, combination of dimensions, and total
--- source: usage_1m
+-- source: usage_1m for whole minutes, calls_by_time for the rest of the window
 -- units:  calls, tokens, USD
 -- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
 -- A dimension that is not in group_by is '' everywhere.
@@ -37,7 +37,7 @@ FROM
 (
     SELECT
         *,
-        if({bucket_s:Int64} = 0, 0, intDiv(toInt64(toUnixTimestamp(minute)), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
+        if({bucket_s:Int64} = 0, 0, intDiv(toInt64(toUnixTimestamp(at)), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
         if(has({group_by:Array(String)}, 'provider'), provider, '') AS by_provider,
         if(has({group_by:Array(String)}, 'model'), model, '') AS by_model,
         if(has({group_by:Array(String)}, 'workflow'), workflow, '') AS by_workflow,
@@ -49,12 +49,30 @@ FROM
         if(has({group_by:Array(String)}, 'service'), service, '') AS by_service,
         if(has({group_by:Array(String)}, 'tenant'), tenant, '') AS by_tenant,
         if(has({group_by:Array(String)}, 'status'), status, '') AS by_status
-    FROM usage_1m
+    FROM
+    (
+        SELECT tenant, minute AS at, service, operation, provider, model, workflow, agent, tool, prompt, variant, status, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        FROM usage_1m
+        WHERE
+            tenant = {tenant:String}
+            AND minute >= toDateTime({core_first_s:UInt32}, 'UTC')
+            AND minute < toDateTime({core_end_s:UInt32}, 'UTC')
+        UNION ALL
+        SELECT tenant, toDateTime(started_at, 'UTC') AS at, service, operation, provider, model, workflow, agent, tool, prompt, variant, status, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        FROM calls_by_time
+        WHERE
+            tenant = {tenant:String}
+            AND {has_edges:UInt8}
+            AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+            AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+            AND
+            (
+                started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC')
+                OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC')
+            )
+    )
     WHERE
-        tenant = {tenant:String}
-        AND minute >= toDateTime({first_s:UInt32}, 'UTC')
-        AND minute <= toDateTime({last_s:UInt32}, 'UTC')
-        AND (empty({only_provider:Array(String)}) OR has({only_provider:Array(String)}, provider))
+        (empty({only_provider:Array(String)}) OR has({only_provider:Array(String)}, provider))
         AND (empty({only_model:Array(String)}) OR has({only_model:Array(String)}, model))
         AND (empty({only_workflow:Array(String)}) OR has({only_workflow:Array(String)}, workflow))
         AND (empty({only_agent:Array(String)}) OR has({only_agent:Array(String)}, agent))

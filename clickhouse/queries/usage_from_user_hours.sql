@@ -1,6 +1,6 @@
--- usage_from_user_hours: usage of whole hours by user
+-- usage_from_user_hours: usage of any window by user, in buckets of hours or more
 -- grain:  bucket, user, and total
--- source: user_usage_1h
+-- source: user_usage_1h for whole hours, calls_by_time for the rest of the window
 -- units:  calls, tokens, USD
 -- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
 -- A dimension that is not in group_by is '' everywhere.
@@ -28,16 +28,35 @@ FROM
 (
     SELECT
         *,
-        if({bucket_s:Int64} = 0, 0, intDiv(toInt64(toUnixTimestamp(hour)), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
+        if({bucket_s:Int64} = 0, 0, intDiv(toInt64(toUnixTimestamp(at)), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
         if(has({group_by:Array(String)}, 'user'), user_id, '') AS by_user,
         if(has({group_by:Array(String)}, 'tenant'), tenant, '') AS by_tenant
-    FROM user_usage_1h
+    FROM
+    (
+        SELECT tenant, hour AS at, user_id, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        FROM user_usage_1h
+        WHERE
+            tenant = {tenant:String}
+            AND (empty({only_user:Array(String)}) OR user_id IN {only_user:Array(String)})
+            AND hour >= toDateTime({core_first_s:UInt32}, 'UTC')
+            AND hour < toDateTime({core_end_s:UInt32}, 'UTC')
+        UNION ALL
+        SELECT tenant, toDateTime(started_at, 'UTC') AS at, user_id, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        FROM calls_by_time
+        WHERE
+            tenant = {tenant:String}
+            AND (empty({only_user:Array(String)}) OR user_id IN {only_user:Array(String)})
+            AND {has_edges:UInt8}
+            AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+            AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+            AND
+            (
+                started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC')
+                OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC')
+            )
+    )
     WHERE
-        tenant = {tenant:String}
-        AND hour >= toDateTime({first_s:UInt32}, 'UTC')
-        AND hour <= toDateTime({last_s:UInt32}, 'UTC')
-        AND (empty({only_user:Array(String)}) OR has({only_user:Array(String)}, user_id))
-        AND (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant))
+        (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant))
 ) AS e
 GROUP BY GROUPING SETS ((bucket), (by_user, by_tenant), ())
 HAVING

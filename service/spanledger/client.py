@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -18,6 +19,7 @@ _ERRORS: dict[int, type[SpanledgerError]] = {
     413: TooLarge,
     422: BadRequest,
 }
+_PIECE = 1 << 20
 _TIMEOUT_S = 600.0  # an audit of much history takes its time
 
 
@@ -39,6 +41,23 @@ class Api:
     def post(self, path: str, body: Any) -> Any:
         """POST a JSON body."""
         return json.loads(self.send("POST", path, json.dumps(body).encode()))
+
+    def stream(self, target: str) -> Iterator[bytes]:
+        """The body of GET `target` in pieces as they come; raises StoreError where it breaks off."""
+        parts = urlsplit(self.url)
+        connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=_TIMEOUT_S)
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        try:
+            connection.request("GET", target, headers=headers)
+            response = connection.getresponse()
+            if response.status >= 400:
+                raise _ERRORS.get(response.status, StoreError)(_detail(response.status, response.read()))
+            while piece := response.read1(_PIECE):
+                yield piece
+        except (OSError, http.client.HTTPException) as exc:
+            raise StoreError(f"the running spanledger at {self.url} broke off: {exc or type(exc).__name__}") from exc
+        finally:
+            connection.close()
 
     def send(
         self, method: str, target: str, body: bytes | None = None, content_type: str = "application/json"

@@ -229,7 +229,9 @@ def test_filters_find_what_a_plain_filter_finds(store: Store, data: Data, asked:
     page = found(store, TENANT, asked, sort, limit)
     assert page.usage is not None
     assert page.count == len(wanted)
-    assert (page.usage.llm_calls, page.usage.total_tokens, Decimal(page.usage.cost_usd)) == summed(wanted)
+    # Without a filter it is what /v1/usage says of the window, where a call may have begun in it and its message not.
+    if not asked.is_open:
+        assert (page.usage.llm_calls, page.usage.total_tokens, Decimal(page.usage.cost_usd)) == summed(wanted)
     listed = list(page.items)
     while page.next_cursor:
         page = found(store, TENANT, asked, sort, limit, page.next_cursor, totals=False)

@@ -84,20 +84,24 @@ class Breakdown:
 
 @dataclass(frozen=True)
 class _Source:
-    """A table that can answer, the dimensions it keeps and the length in seconds of its finest bucket."""
+    """A table that can answer, the dimensions it keeps and the length in seconds of its finest bucket; what a window
+    has beside whole buckets is read from calls_by_time."""
 
     query: str
     dimensions: frozenset[str]
     grain: int
 
 
-# The cheapest table that can give the exact answer comes first; the ledger always can.
+# The cheapest table that can give the exact answer comes first; calls_by_time always can.
+_LOW = frozenset(DIMENSIONS) - {"user", "conversation"}
+_USER_DAYS = _Source("usage_from_user_days", frozenset({"user", "tenant"}), 86_400)
 _SOURCES = (
+    _Source("usage_from_hours", _LOW, 3600),
     _Source("usage_from_user_hours", frozenset({"user", "tenant"}), 3600),
-    _Source("usage_from_minutes", frozenset(DIMENSIONS) - {"user", "conversation"}, 60),
-    _Source("usage_from_ledger", frozenset(DIMENSIONS), 0),
+    _Source("usage_from_minutes", _LOW, 60),
+    _Source("usage_from_calls", frozenset(DIMENSIONS), 1),
 )
-_CONVERSATIONS = _Source("usage_from_conversations", frozenset({"conversation", "user", "tenant"}), 0)
+_CONVERSATIONS = _Source("usage_from_conversations", frozenset({"conversation", "user", "tenant"}), 1)
 
 
 def breakdown(
@@ -116,7 +120,7 @@ def breakdown(
     filters = dict(only or {})
     _check(group_by, filters)
     seconds = bucket_seconds(bucket)
-    source = _source(window, {*group_by, *filters}, seconds)
+    source = _source(window, {*group_by, *filters}, seconds, bool(filters.get("user")))
     rows = store.dicts(
         queries.sql(source.query),
         {
@@ -126,7 +130,7 @@ def breakdown(
             "with_tools": int("tool" in group_by or "tool" in filters),
             "limit": max(limit + 1, MAX_BUCKETS if seconds else 0),
             **{f"only_{name}": list(filters.get(name, ())) for name in source.dimensions},
-            **window.bounds(),
+            **window.split(source.grain),
         },
     )
     total = [row for row in rows if row["level"] == "total"]
@@ -149,16 +153,13 @@ def user_usage(store: Store, tenant: str, user_id: str, window: Window, bucket: 
     return UserUsage(user_id, found.usage, found.buckets)
 
 
-def _source(window: Window, dimensions: set[str], bucket: int) -> _Source:
+def _source(window: Window, dimensions: set[str], bucket: int, of_one: bool) -> _Source:
+    """`of_one`: of named users, whose hours lie together; the days of all users do."""
     if window == ALL_TIME and not bucket and "conversation" in dimensions <= _CONVERSATIONS.dimensions:
         return _CONVERSATIONS
-    return next(source for source in _SOURCES if _can_answer(source, window, dimensions, bucket))
-
-
-def _can_answer(source: _Source, window: Window, dimensions: set[str], bucket: int) -> bool:
-    if not dimensions <= source.dimensions:
-        return False
-    return not source.grain or (window.aligned(source.grain) and bucket % source.grain == 0)
+    if not of_one and "user" in dimensions <= _USER_DAYS.dimensions and bucket % _USER_DAYS.grain == 0:
+        return _USER_DAYS
+    return next(s for s in _SOURCES if dimensions <= s.dimensions and bucket % s.grain == 0)
 
 
 def _check(group_by: Sequence[str], only: Mapping[str, Sequence[str]]) -> None:

@@ -126,10 +126,16 @@ def conversations(
     rows = _latest_ids(store, tenant, window, user_id, limit + 1, before_ns, before_id)
     page = rows[:limit]
     more = write_cursor(page[-1]["last_ns"], page[-1]["conversation_id"]) if len(rows) > limit else None
-    ids = [row["conversation_id"] for row in page]
-    known = store.dicts(queries.sql("conversation"), {"tenant": tenant, "conversation_ids": ids}) if ids else []
-    by_id = {row["conversation_id"]: row for row in known}
-    return ConversationPage(_conversations(store, tenant, [by_id[name] for name in ids if name in by_id]), more)
+    return ConversationPage(by_ids(store, tenant, [row["conversation_id"] for row in page]), more)
+
+
+def by_ids(store: Store, tenant: str, ids: Sequence[str]) -> list[Conversation]:
+    """Those that are there, in the order of `ids`."""
+    if not ids:
+        return []
+    rows = store.dicts(queries.sql("conversation"), {"tenant": tenant, "conversation_ids": list(ids)})
+    by_id = {row["conversation_id"]: row for row in rows}
+    return _conversations(store, tenant, [by_id[name] for name in ids if name in by_id])
 
 
 def _latest_ids(
@@ -140,10 +146,13 @@ def _latest_ids(
     name = "conversations_of_user" if user_id else "conversations"
     asked: dict[str, Any] = {"tenant": tenant, "first_ns": window.first_ns, "last_ns": window.last_ns}
     asked |= {"user_id": user_id} if user_id else {}
-    first, last, count = store.query(queries.sql(f"{name}_ends"), asked, settings=ALONE)[0]
+    ends = [row[0] for row in store.query(queries.sql(f"{name}_ends"), asked, settings=ALONE)]
+    if not ends:
+        return []
+    first, last = min(ends), max(ends)
     rows: list[dict[str, Any]] = []
     end, reach = min(last, before_ns), (last - first + 1 if user_id else _FIRST_LOOK_NS)
-    while count and len(rows) < limit and end >= first:
+    while len(rows) < limit and end >= first:
         begin = max(first, end - reach + 1)
         rows += store.dicts(
             queries.sql(name),

@@ -42,6 +42,22 @@ class Filter:
     text: str = ""
 
     @property
+    def is_open(self) -> bool:
+        """Whether nothing but the window bounds it."""
+        ranges = (self.cost_usd, self.tokens, self.duration_ms)
+        return not (self.equal or self.attributes or self.text) and all(one.is_open for one in ranges)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it names what has few messages."""
+        return not self.equal.keys().isdisjoint(("user", "conversation", "message", "trace", "correlation"))
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether calls or raw spans have to be looked at."""
+        return bool(self.attributes or self.text or "operation" in self.equal)
+
+    @property
     def needs_usage(self) -> bool:
         return not (self.cost_usd.is_open and self.tokens.is_open) or "cost_state" in self.equal
 

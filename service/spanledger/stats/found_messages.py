@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from spanledger.errors import BadRequest
+from spanledger.ledger.copy_lookup import ALONE
+from spanledger.stats.breakdown import breakdown
 from spanledger.stats.conversations import Message, shown
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.filters import Filter, calls_in_reach, conditions, usage_conditions
 from spanledger.stats.times import SECOND, Window
-from spanledger.stats.usage import Usage, usage_of
+from spanledger.stats.usage import NONE, Usage, usage_of
 from spanledger.store.client import Store
 
 Sort = Literal["time", "-time", "cost", "-cost", "tokens", "-tokens", "duration", "-duration"]
@@ -21,6 +23,8 @@ FACETS = (
 _BEGINNING_NS, _END_NS = 0, 9_000_000_000_000_000_000
 _FIRST_LOOK_NS = 3600 * SECOND  # how far back the first look for the latest messages goes; each further one 8 × as far
 _MORE = 8
+MOST = 500_000  # messages of a window that are looked through for a total
+_FEW = 5_000
 _COLUMNS = """
     message_id, conversation_id, user_id, trace_id, correlation_id, toUnixTimestamp64Nano(started_at) AS started_ns,
     duration_ns, service, workflow, agent, providers, models, tools, status, error_type, prompt, prompt_version, variant
@@ -66,22 +70,45 @@ def found(
     """Raises BadRequest for a sort or cursor that is none."""
     if sort not in SORTS:
         raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
-    whole = _bounded(store, tenant, asked)
-    rows = (
-        _latest(store, tenant, whole, limit + 1, cursor)
-        if sort == "-time"
-        else (_page(store, tenant, whole, sort, limit + 1, cursor))
-    )
-    more = len(rows) > limit
-    rows = rows[:limit]
+    whole = _bounded(asked)
+    items, place, more = page(store, tenant, whole, sort, limit, cursor)
     count, usage = total(store, tenant, whole) if totals else (None, None)
-    place = [_position(rows[-1], sort), rows[-1]["conversation_id"], rows[-1]["message_id"]] if more else None
-    return MessageList(shown(store, tenant, rows), write_place(place) if place else None, usage, count)
+    return MessageList(items, write_place(place) if more else None, usage, count)
 
 
-def total(store: Store, tenant: str, asked: Filter) -> tuple[int, Usage]:
-    """How many messages fit, and what they used."""
+def page(
+    store: Store, tenant: str, asked: Filter, sort: Sort, limit: int, cursor: str | None
+) -> tuple[list[Message], list[int | str], bool]:
+    """Messages, the place of the last one, and whether there are more behind it."""
+    if sort == "-time":
+        rows = _latest(store, tenant, asked, limit + 1, cursor)
+    else:
+        rows = _page(store, tenant, asked, sort, limit + 1, cursor)
+    shown_rows = rows[:limit]
+    last = shown_rows[-1] if shown_rows else None
+    place = [_position(last, sort), last["conversation_id"], last["message_id"]] if last else []
+    return shown(store, tenant, shown_rows), place, len(rows) > limit
+
+
+def total(store: Store, tenant: str, asked: Filter) -> tuple[int | None, Usage | None]:
+    """How many messages fit, and what they used; without any filter, what all calls of the window used, as /v1/usage
+    says. None where more messages would have to be looked through than `MOST`: a shorter window has them."""
+    bounds = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": min(asked.window.last_ns, _END_NS)}
+    if asked.is_open:
+        usage = breakdown(store, tenant, asked.window).usage
+        count = store.query(f"SELECT count() FROM message_times WHERE {_IN_WINDOW}", bounds)[0][0]
+        return (_count(store, bounds) if count <= MOST else None), usage
     where, bound = conditions(asked)
+    if asked.is_narrow:
+        few = (
+            _narrow_total(store, {**bound, **bounds}, where)
+            if not asked.needs_usage and not asked.looks_inside
+            else None
+        )
+        if few is not None:
+            return few
+    elif store.query(f"SELECT count() FROM message_times WHERE {_IN_WINDOW}", bounds)[0][0] > MOST:
+        return None, None
     bound |= _window(store, tenant, asked)
     matched = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {_IN_WINDOW} AND {' AND '.join(where)}"
     if having := usage_conditions(asked, bound):
@@ -96,12 +123,38 @@ def total(store: Store, tenant: str, asked: Filter) -> tuple[int, Usage]:
     return int(row["count"]), usage_of(row)
 
 
+def _count(store: Store, bounds: Mapping[str, Any]) -> int:
+    sql = f"""
+        SELECT count() FROM
+        (
+            SELECT 1 FROM message_times WHERE {_IN_WINDOW}
+            GROUP BY started_at, conversation_id, message_id HAVING sum(messages) > 0
+        )
+    """
+    return int(store.query(sql, bounds)[0][0])
+
+
+def _narrow_total(store: Store, bound: Mapping[str, Any], where: list[str]) -> tuple[int, Usage] | None:
+    """By the keys of the messages themselves, where they are few."""
+    sql = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {_IN_WINDOW} AND {' AND '.join(where)}"
+    keys = store.query(f"{sql} LIMIT {{few:UInt32}}", {**bound, "few": _FEW + 1})
+    if len(keys) > _FEW:
+        return None
+    sums = f"""
+        SELECT {_SUMS} FROM message_usage AS u
+        WHERE tenant = {{tenant:String}} AND message_id IN {{ids:Array(String)}}
+            AND (conversation_id, message_id) IN {{keys:Array(Tuple(String, String))}}
+    """
+    asked = {"tenant": bound["tenant"], "ids": [key[1] for key in keys], "keys": keys}
+    return len(keys), usage_of(store.dicts(sums, asked)[0]) if keys else NONE
+
+
 def facets(store: Store, tenant: str, asked: Filter, fields: tuple[str, ...], limit: int) -> dict[str, list[Any]]:
     """Per field the most frequent values among the messages that fit, and how many messages have them."""
     for name in fields:
         if name not in FACETS:
             raise BadRequest(f"{name!r} has no facets; these have: {', '.join(FACETS)}")
-    asked = _bounded(store, tenant, asked)
+    asked = _bounded(asked)
     where, bound = conditions(asked)
     bound |= _window(store, tenant, asked)
     source = f"SELECT {_COLUMNS} FROM message_list FINAL WHERE {_IN_WINDOW} AND {' AND '.join(where)}"
@@ -130,7 +183,7 @@ def _facet_map(name: str) -> str:
     return f"mapFromArrays(arrayDistinct({values}), arrayMap(v -> toUInt64(1), arrayDistinct({values})))"
 
 
-def _bounded(store: Store, tenant: str, asked: Filter) -> Filter:
+def _bounded(asked: Filter) -> Filter:
     """The filter with the ends of its window where the data ends, so that looks backwards know when to stop."""
     window = asked.window
     end = min(window.last_ns + 1, _END_NS)
@@ -153,16 +206,22 @@ def _latest(store: Store, tenant: str, asked: Filter, limit: int, cursor: str | 
     first, end = asked.window.first_ns, asked.window.last_ns
     if cursor:
         end = min(end, read_place(cursor, (int, str, str))[0])
-    ends = store.query(
-        "SELECT toUnixTimestamp64Nano(min(started_at)), toUnixTimestamp64Nano(max(started_at)), count() "
-        "FROM message_times "
-        f"WHERE {_IN_WINDOW}",
-        {"tenant": tenant, "first_ns": first, "last_ns": end},
-    )[0]
-    if not ends[2]:
+    of_user = "user" in asked.equal
+    table, who = ("messages_by_user", "user_id IN {user:Array(String)} AND ") if of_user else ("message_times", "")
+    bound = {"tenant": tenant, "first_ns": first, "last_ns": end, "user": list(asked.equal.get("user", ()))}
+    ends = [
+        store.query(
+            f"SELECT toUnixTimestamp64Nano(started_at) FROM {table} WHERE {who}{_IN_WINDOW} "
+            f"ORDER BY started_at{direction} LIMIT 1",
+            bound,
+            settings=ALONE,
+        )
+        for direction in ("", " DESC")
+    ]
+    if not ends[0] or not ends[1]:
         return []
-    first, end, reach = max(first, ends[0]), min(end, ends[1]), _FIRST_LOOK_NS
-    if "user" in asked.equal or "conversation" in asked.equal:
+    first, end, reach = max(first, ends[0][0][0]), min(end, ends[1][0][0]), _FIRST_LOOK_NS
+    if asked.is_narrow:
         reach = end - first + 1  # few rows wherever they stand
     while len(rows) < limit and end >= first:
         begin = max(first, end - reach + 1)

@@ -15,7 +15,7 @@ _FIRST_LOOK_NS = 300 * SECOND
 _MORE = 8
 
 # Names → the condition on a canonical span (genai_spans); those of what was received stand in `_raw`.
-_CANONICAL = {
+CANONICAL = {
     "trace": "trace_id IN {trace:Array(String)}",
     "span": "span_id IN {span:Array(String)}",
     "role": "role IN {role:Array(String)}",
@@ -36,7 +36,7 @@ _CANONICAL = {
     "variant": "variant IN {variant:Array(String)}",
     "response": "response_id IN {response:Array(String)}",
 }
-NAMES = ("service", "name", "scope", *_CANONICAL)
+NAMES = ("service", "name", "scope", *CANONICAL)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _stretch(
             AND Timestamp <= fromUnixTimestamp64Nano({{end_ns:Int64}}, 'UTC')
             {"".join(f" AND {condition}" for condition in where)}
     """
-    canonical = [condition for name, condition in _CANONICAL.items() if name in asked.equal]
+    canonical = [condition for name, condition in CANONICAL.items() if name in asked.equal]
     if canonical:
         raw += f"""
             AND (TraceId, SpanId) IN

@@ -1,6 +1,6 @@
--- usage_from_ledger: usage of any window by any dimension, exact to the nanosecond
+-- usage_from_hours: usage of any window by the low-cardinality dimensions, in buckets of hours or more
 -- grain:  bucket, combination of dimensions, and total
--- source: ledger
+-- source: usage_1h for whole hours, calls_by_time for the rest of the window
 -- units:  calls, tokens, USD
 -- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
 -- A dimension that is not in group_by is '' everywhere.
@@ -10,8 +10,6 @@ SELECT
     bucket,
     by_provider,
     by_model,
-    by_user,
-    by_conversation,
     by_workflow,
     by_agent,
     by_tool,
@@ -39,11 +37,9 @@ FROM
 (
     SELECT
         *,
-        if({bucket_s:Int64} = 0, 0, intDiv(intDiv(toUnixTimestamp64Nano(started_at), 1000000000), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
+        if({bucket_s:Int64} = 0, 0, intDiv(toInt64(toUnixTimestamp(at)), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
         if(has({group_by:Array(String)}, 'provider'), provider, '') AS by_provider,
         if(has({group_by:Array(String)}, 'model'), model, '') AS by_model,
-        if(has({group_by:Array(String)}, 'user'), user_id, '') AS by_user,
-        if(has({group_by:Array(String)}, 'conversation'), conversation_id, '') AS by_conversation,
         if(has({group_by:Array(String)}, 'workflow'), workflow, '') AS by_workflow,
         if(has({group_by:Array(String)}, 'agent'), agent, '') AS by_agent,
         if(has({group_by:Array(String)}, 'tool'), tool, '') AS by_tool,
@@ -53,15 +49,31 @@ FROM
         if(has({group_by:Array(String)}, 'service'), service, '') AS by_service,
         if(has({group_by:Array(String)}, 'tenant'), tenant, '') AS by_tenant,
         if(has({group_by:Array(String)}, 'status'), status, '') AS by_status
-    FROM ledger
+    FROM
+    (
+        SELECT tenant, hour AS at, service, operation, provider, model, workflow, agent, tool, prompt, variant, status, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        FROM usage_1h
+        WHERE
+            tenant = {tenant:String}
+            AND hour >= toDateTime({core_first_s:UInt32}, 'UTC')
+            AND hour < toDateTime({core_end_s:UInt32}, 'UTC')
+        UNION ALL
+        SELECT tenant, toDateTime(started_at, 'UTC') AS at, service, operation, provider, model, workflow, agent, tool, prompt, variant, status, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        FROM calls_by_time
+        WHERE
+            tenant = {tenant:String}
+            AND {has_edges:UInt8}
+            AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+            AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+            AND
+            (
+                started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC')
+                OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC')
+            )
+    )
     WHERE
-        tenant = {tenant:String}
-        AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-        AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-        AND (empty({only_provider:Array(String)}) OR has({only_provider:Array(String)}, provider))
+        (empty({only_provider:Array(String)}) OR has({only_provider:Array(String)}, provider))
         AND (empty({only_model:Array(String)}) OR has({only_model:Array(String)}, model))
-        AND (empty({only_user:Array(String)}) OR has({only_user:Array(String)}, user_id))
-        AND (empty({only_conversation:Array(String)}) OR has({only_conversation:Array(String)}, conversation_id))
         AND (empty({only_workflow:Array(String)}) OR has({only_workflow:Array(String)}, workflow))
         AND (empty({only_agent:Array(String)}) OR has({only_agent:Array(String)}, agent))
         AND (empty({only_tool:Array(String)}) OR has({only_tool:Array(String)}, tool))
@@ -72,7 +84,7 @@ FROM
         AND (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant))
         AND (empty({only_status:Array(String)}) OR has({only_status:Array(String)}, status))
 ) AS e
-GROUP BY GROUPING SETS ((bucket), (by_provider, by_model, by_user, by_conversation, by_workflow, by_agent, by_tool, by_prompt, by_variant, by_operation, by_service, by_tenant, by_status), ())
+GROUP BY GROUPING SETS ((bucket), (by_provider, by_model, by_workflow, by_agent, by_tool, by_prompt, by_variant, by_operation, by_service, by_tenant, by_status), ())
 HAVING
     level = 'total'
     OR llm_calls != 0
@@ -81,5 +93,5 @@ HAVING
     OR output_tokens != 0
     OR cost_usd != 0
     OR ({with_tools:UInt8} AND tool_calls != 0)
-ORDER BY level, bucket, cost_usd DESC, input_tokens DESC, by_provider, by_model, by_user, by_conversation, by_workflow, by_agent, by_tool, by_prompt, by_variant, by_operation, by_service, by_tenant, by_status
+ORDER BY level, bucket, cost_usd DESC, input_tokens DESC, by_provider, by_model, by_workflow, by_agent, by_tool, by_prompt, by_variant, by_operation, by_service, by_tenant, by_status
 LIMIT {limit:UInt64} BY level

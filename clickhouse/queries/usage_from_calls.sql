@@ -1,0 +1,85 @@
+-- usage_from_calls: usage of any window by any dimension, exact to the nanosecond
+-- grain:  bucket, combination of dimensions, and total
+-- source: calls_by_time
+-- units:  calls, tokens, USD
+-- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
+-- A dimension that is not in group_by is '' everywhere.
+-- An empty only_* list does not filter; rows that say nothing are left out (with_tools: tool runs say something); bucket_s = 0: one bucket.
+SELECT
+    multiIf(grouping(bucket) = 0, 'bucket', grouping(by_provider) = 0, 'group', 'total') AS level,
+    bucket,
+    by_provider,
+    by_model,
+    by_user,
+    by_conversation,
+    by_workflow,
+    by_agent,
+    by_tool,
+    by_prompt,
+    by_variant,
+    by_operation,
+    by_service,
+    by_tenant,
+    by_status,
+    sum(e.llm_calls) AS llm_calls,
+    sum(e.failed_calls) AS failed_calls,
+    sum(e.input_tokens) AS input_tokens,
+    sum(e.cache_read_input_tokens) AS cache_read_input_tokens,
+    sum(e.cache_write_input_tokens) AS cache_write_input_tokens,
+    sum(e.output_tokens) AS output_tokens,
+    sum(e.reasoning_output_tokens) AS reasoning_output_tokens,
+    sum(e.cost_usd) AS cost_usd,
+    sum(e.billed_calls) AS billed_calls,
+    sum(e.computed_calls) AS computed_calls,
+    sum(e.estimated_calls) AS estimated_calls,
+    sum(e.unpriced_calls) AS unpriced_calls,
+    sum(e.tool_calls) AS tool_calls,
+    sum(e.failed_tool_calls) AS failed_tool_calls
+FROM
+(
+    SELECT
+        *,
+        if({bucket_s:Int64} = 0, 0, intDiv(intDiv(toUnixTimestamp64Nano(started_at), 1000000000), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
+        if(has({group_by:Array(String)}, 'provider'), provider, '') AS by_provider,
+        if(has({group_by:Array(String)}, 'model'), model, '') AS by_model,
+        if(has({group_by:Array(String)}, 'user'), user_id, '') AS by_user,
+        if(has({group_by:Array(String)}, 'conversation'), conversation_id, '') AS by_conversation,
+        if(has({group_by:Array(String)}, 'workflow'), workflow, '') AS by_workflow,
+        if(has({group_by:Array(String)}, 'agent'), agent, '') AS by_agent,
+        if(has({group_by:Array(String)}, 'tool'), tool, '') AS by_tool,
+        if(has({group_by:Array(String)}, 'prompt'), prompt, '') AS by_prompt,
+        if(has({group_by:Array(String)}, 'variant'), variant, '') AS by_variant,
+        if(has({group_by:Array(String)}, 'operation'), operation, '') AS by_operation,
+        if(has({group_by:Array(String)}, 'service'), service, '') AS by_service,
+        if(has({group_by:Array(String)}, 'tenant'), tenant, '') AS by_tenant,
+        if(has({group_by:Array(String)}, 'status'), status, '') AS by_status
+    FROM calls_by_time
+    WHERE
+        tenant = {tenant:String}
+        AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+        AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+        AND (empty({only_provider:Array(String)}) OR has({only_provider:Array(String)}, provider))
+        AND (empty({only_model:Array(String)}) OR has({only_model:Array(String)}, model))
+        AND (empty({only_user:Array(String)}) OR has({only_user:Array(String)}, user_id))
+        AND (empty({only_conversation:Array(String)}) OR has({only_conversation:Array(String)}, conversation_id))
+        AND (empty({only_workflow:Array(String)}) OR has({only_workflow:Array(String)}, workflow))
+        AND (empty({only_agent:Array(String)}) OR has({only_agent:Array(String)}, agent))
+        AND (empty({only_tool:Array(String)}) OR has({only_tool:Array(String)}, tool))
+        AND (empty({only_prompt:Array(String)}) OR has({only_prompt:Array(String)}, prompt))
+        AND (empty({only_variant:Array(String)}) OR has({only_variant:Array(String)}, variant))
+        AND (empty({only_operation:Array(String)}) OR has({only_operation:Array(String)}, operation))
+        AND (empty({only_service:Array(String)}) OR has({only_service:Array(String)}, service))
+        AND (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant))
+        AND (empty({only_status:Array(String)}) OR has({only_status:Array(String)}, status))
+) AS e
+GROUP BY GROUPING SETS ((bucket), (by_provider, by_model, by_user, by_conversation, by_workflow, by_agent, by_tool, by_prompt, by_variant, by_operation, by_service, by_tenant, by_status), ())
+HAVING
+    level = 'total'
+    OR llm_calls != 0
+    OR failed_calls != 0
+    OR input_tokens != 0
+    OR output_tokens != 0
+    OR cost_usd != 0
+    OR ({with_tools:UInt8} AND tool_calls != 0)
+ORDER BY level, bucket, cost_usd DESC, input_tokens DESC, by_provider, by_model, by_user, by_conversation, by_workflow, by_agent, by_tool, by_prompt, by_variant, by_operation, by_service, by_tenant, by_status
+LIMIT {limit:UInt64} BY level

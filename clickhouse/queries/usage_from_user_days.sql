@@ -1,0 +1,71 @@
+-- usage_from_user_days: usage of any window by user, in buckets of days or more
+-- grain:  bucket, user, and total
+-- source: user_usage_1d for whole days, calls_by_time for the rest of the window
+-- units:  calls, tokens, USD
+-- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
+-- A dimension that is not in group_by is '' everywhere.
+-- An empty only_* list does not filter; rows that say nothing are left out (with_tools: tool runs say something); bucket_s = 0: one bucket.
+SELECT
+    multiIf(grouping(bucket) = 0, 'bucket', grouping(by_user) = 0, 'group', 'total') AS level,
+    bucket,
+    by_user,
+    by_tenant,
+    sum(e.llm_calls) AS llm_calls,
+    sum(e.failed_calls) AS failed_calls,
+    sum(e.input_tokens) AS input_tokens,
+    sum(e.cache_read_input_tokens) AS cache_read_input_tokens,
+    sum(e.cache_write_input_tokens) AS cache_write_input_tokens,
+    sum(e.output_tokens) AS output_tokens,
+    sum(e.reasoning_output_tokens) AS reasoning_output_tokens,
+    sum(e.cost_usd) AS cost_usd,
+    sum(e.billed_calls) AS billed_calls,
+    sum(e.computed_calls) AS computed_calls,
+    sum(e.estimated_calls) AS estimated_calls,
+    sum(e.unpriced_calls) AS unpriced_calls,
+    sum(e.tool_calls) AS tool_calls,
+    sum(e.failed_tool_calls) AS failed_tool_calls
+FROM
+(
+    SELECT
+        *,
+        if({bucket_s:Int64} = 0, 0, intDiv(toInt64(toUnixTimestamp(at)), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
+        if(has({group_by:Array(String)}, 'user'), user_id, '') AS by_user,
+        if(has({group_by:Array(String)}, 'tenant'), tenant, '') AS by_tenant
+    FROM
+    (
+        SELECT tenant, toDateTime(day, 'UTC') AS at, user_id, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        FROM user_usage_1d
+        WHERE
+            tenant = {tenant:String}
+            AND (empty({only_user:Array(String)}) OR user_id IN {only_user:Array(String)})
+            AND day >= toDate(toDateTime({core_first_s:UInt32}, 'UTC'), 'UTC')
+            AND day < toDate(toDateTime({core_end_s:UInt32}, 'UTC'), 'UTC')
+        UNION ALL
+        SELECT tenant, toDateTime(started_at, 'UTC') AS at, user_id, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        FROM calls_by_time
+        WHERE
+            tenant = {tenant:String}
+            AND (empty({only_user:Array(String)}) OR user_id IN {only_user:Array(String)})
+            AND {has_edges:UInt8}
+            AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+            AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
+            AND
+            (
+                started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC')
+                OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC')
+            )
+    )
+    WHERE
+        (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant))
+) AS e
+GROUP BY GROUPING SETS ((bucket), (by_user, by_tenant), ())
+HAVING
+    level = 'total'
+    OR llm_calls != 0
+    OR failed_calls != 0
+    OR input_tokens != 0
+    OR output_tokens != 0
+    OR cost_usd != 0
+    OR ({with_tools:UInt8} AND tool_calls != 0)
+ORDER BY level, bucket, cost_usd DESC, input_tokens DESC, by_user, by_tenant
+LIMIT {limit:UInt64} BY level

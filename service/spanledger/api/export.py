@@ -1,0 +1,113 @@
+"""Taking data out: `/v1/export/…`."""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Literal, TypeVar
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from spanledger.api.filters import MessageFilter
+from spanledger.api.reader import Reads
+from spanledger.api.windows import Windowed
+from spanledger.errors import BadRequest
+from spanledger.stats import exports, otlp_out, tables
+
+router = APIRouter(tags=["export"])
+
+T = TypeVar("T")
+What = Literal["messages", "calls", "spans", "ledger", "usage", "conversations"]
+
+
+class ExportQuery(MessageFilter):
+    """Filters as of /v1/messages; calls, spans, ledger, usage and conversations take those of their own columns.
+    `limit`: rows at most (whole pages); the end of the file then names the `cursor` to go on with."""
+
+    format: tables.Format = "jsonl"
+    limit: int | None = Field(None, ge=1)
+    cursor: str | None = Field(None, max_length=4096)
+
+
+class OtlpQuery(Windowed):
+    """`after`: the last trace of an export that was broken off; `limit`: spans at most (whole requests)."""
+
+    after: str = Field("", max_length=256)
+    limit: int | None = Field(None, ge=1)
+
+
+@router.get(
+    "/v1/export/otlp",
+    operation_id="export_otlp",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {}}}},
+)
+def export_otlp(reads: Reads, asked: Annotated[OtlpQuery, Query()]) -> StreamingResponse:
+    """The raw spans as OTLP/JSON, an export request of whole traces in each line; the last line counts the spans."""
+    body = _first_at_once(_otlp_lines(reads, asked))
+    return StreamingResponse(body, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
+
+
+def _otlp_lines(reads: Reads, asked: OtlpQuery) -> Iterator[bytes]:
+    count = 0
+    for request, last, spans in otlp_out.requests(reads.store, reads.tenant, asked.window, asked.after):
+        count += spans
+        yield json.dumps(request).encode() + b"\n"
+        if asked.limit is not None and count >= asked.limit:
+            yield json.dumps({"end": {"spans": count, "complete": False, "after": last}}).encode() + b"\n"
+            return
+    yield json.dumps({"end": {"spans": count, "complete": True}}).encode() + b"\n"
+
+
+@router.get(
+    "/v1/export/{what}",
+    operation_id="export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {media: {} for media in tables.MEDIA_TYPES.values()}}},
+)
+def export(request: Request, reads: Reads, what: What, asked: Annotated[ExportQuery, Query()]) -> StreamingResponse:
+    """Everything that fits, streamed. The end says how many rows there are and that it is complete: the last line of
+    JSON lines and CSV, metadata `spanledger.end` of Parquet; a file without it is cut."""
+    wanted = _wanted(what, asked, request)
+    end = tables.Ending()
+    pages = _first_at_once(_limited(exports.rows(reads.store, reads.tenant, wanted, asked.cursor), asked.limit, end))
+    body = tables.encoded(asked.format, exports.KINDS[what].columns, pages, end)
+    name = f'attachment; filename="{what}.{asked.format}"'
+    return StreamingResponse(
+        body,
+        media_type=tables.MEDIA_TYPES[asked.format],
+        headers={"Content-Disposition": name, "Cache-Control": "no-store"},
+    )
+
+
+def _wanted(what: What, asked: ExportQuery, request: Request) -> exports.Wanted:
+    found = asked.filter(request)
+    if what == "messages":
+        return exports.Wanted(what, asked.window, found)
+    if found.attributes or found.text or not all(r.is_open for r in (found.cost_usd, found.tokens, found.duration_ms)):
+        raise BadRequest(f"{what} cannot be filtered by attributes, content or ranges; messages can")
+    if what == "conversations" and (others := found.equal.keys() - {"user"}):
+        raise BadRequest(f"conversations cannot be filtered by {sorted(others)[0]!r}; they can by user")
+    return exports.Wanted(what, asked.window, equal=found.equal)
+
+
+def _limited(pages: Iterator[exports.Page], limit: int | None, end: tables.Ending) -> Iterator[tables.Rows]:
+    for rows, place in pages:
+        end.rows += len(rows)
+        if limit is not None and end.rows >= limit:
+            end.next_cursor = exports.cursor_at(place)
+            yield rows
+            return
+        yield rows
+
+
+def _first_at_once(pages: Iterator[T]) -> Iterator[T]:
+    """The same; what is wrong with the question is said before the answer has begun."""
+    first = next(pages, None)
+
+    def all_of_them() -> Iterator[T]:
+        if first is not None:
+            yield first
+            yield from pages
+
+    return all_of_them()

@@ -5,6 +5,7 @@ import importlib.util
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 import spanledger
 from spanledger.access.hosts import Hosts
@@ -17,6 +18,7 @@ from spanledger.api.parameters import refuse_unknown
 from spanledger.runtime.operations import Operations
 from spanledger.runtime.services import Services
 from spanledger.settings import Settings
+from spanledger.stats import tables
 
 # Modules with a `router`, in the order of their routes, by the role that serves them; empty: any. One that is not
 # installed is left out.
@@ -47,6 +49,9 @@ _ROUTERS = {
     ),
 }
 
+# A stream of events must not wait for a compressor, and Parquet is compressed.
+_NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, tables.MEDIA_TYPES["parquet"])
+
 
 def create_app(services: Services) -> FastAPI:
     """The API over the given services, instrumented. It starts and stops none of them."""
@@ -64,6 +69,7 @@ def app_with_routes(settings: Settings) -> FastAPI:
         dependencies=[Depends(decode_path_ids), Depends(refuse_unknown)],
         middleware=[
             Middleware(Correlation),
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5, exclude_content_types=_NOT_COMPRESSED),
             Middleware(Guard, hosts=Hosts(settings)),
             Middleware(Authentication),
             Middleware(Turns),

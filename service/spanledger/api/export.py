@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Literal, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -18,29 +18,30 @@ router = APIRouter(tags=["export"])
 
 T = TypeVar("T")
 What = Literal["messages", "calls", "spans", "ledger", "usage", "conversations"]
+WhatPath = Annotated[What, Path(description="the kind of rows")]
 
 
 class ExportQuery(MessageFilter):
     """Filters as of /v1/messages; calls, spans, ledger, usage and conversations take those of their own columns.
     `limit`: rows at most (whole pages); the end of the file then names the `cursor` to go on with."""
 
-    format: tables.Format = "jsonl"
-    limit: int | None = Field(None, ge=1)
-    cursor: str | None = Field(None, max_length=4096)
+    format: tables.Format = Field("jsonl", description="jsonl, csv or parquet")
+    limit: int | None = Field(None, ge=1, le=10**12, description="rows at most, in whole pages")
+    cursor: str | None = Field(None, max_length=4096, description="where the export before ended")
 
 
 class OtlpQuery(Windowed):
     """`after`: the last trace of an export that was broken off; `limit`: spans at most (whole requests)."""
 
-    after: str = Field("", max_length=256)
-    limit: int | None = Field(None, ge=1)
+    after: str = Field("", max_length=256, description="the last trace of the export before")
+    limit: int | None = Field(None, ge=1, le=10**12, description="spans at most, in whole requests")
 
 
 @router.get(
     "/v1/export/otlp",
     operation_id="export_otlp",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/x-ndjson": {}}}},
+    responses={200: {"description": "JSON lines", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def export_otlp(reads: Reads, asked: Annotated[OtlpQuery, Query()]) -> StreamingResponse:
     """The raw spans as OTLP/JSON, an export request of whole traces in each line; the last line counts the spans."""
@@ -61,11 +62,13 @@ def _otlp_lines(reads: Reads, asked: OtlpQuery) -> Iterator[bytes]:
 
 @router.get(
     "/v1/export/{what}",
-    operation_id="export",
+    operation_id="export_rows",
     response_class=StreamingResponse,
-    responses={200: {"content": {media: {} for media in tables.MEDIA_TYPES.values()}}},
+    responses={
+        200: {"description": "JSON lines, CSV or Parquet", "content": {"text/csv": {"schema": {"type": "string"}}}}
+    },
 )
-def export(request: Request, reads: Reads, what: What, asked: Annotated[ExportQuery, Query()]) -> StreamingResponse:
+def export(request: Request, reads: Reads, what: WhatPath, asked: Annotated[ExportQuery, Query()]) -> StreamingResponse:
     """Everything that fits, streamed. The end says how many rows there are and that it is complete: the last line of
     JSON lines and CSV, metadata `spanledger.end` of Parquet; a file without it is cut."""
     wanted = _wanted(what, asked, request)

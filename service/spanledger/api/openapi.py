@@ -56,6 +56,8 @@ _TAGS = {
     "conversations": "Messages and conversations with what they used.",
     "find": "Messages, spans, users and ids by filters.",
     "explain": "Where a figure comes from.",
+    "prices": "The price book: rates, validity and the calls that used an entry.",
+    "export": "Everything that fits, streamed: JSON lines, CSV, Parquet, OTLP.",
     "usage": "Tokens and cost by any dimension and time.",
     "traces": "Spans and logs of a trace.",
     "live": "Events as they happen, as server-sent events.",

@@ -15,7 +15,13 @@ from spanledger.stats.breakdown import DIMENSIONS
 
 FILTER_ALIASES = {"user_id": "user", "conversation_id": "conversation"}
 
-_TIME_SCHEMA = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+_TIME_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "date"},
+        {"type": "string", "pattern": r"^(now|-\d{1,6}[smhdw])$"},
+    ]
+}
 
 
 def _id(meaning: str, example: str) -> object:
@@ -50,6 +56,19 @@ Bucket = Annotated[
     Literal["minute", "hour", "day"] | None,
     Query(description="Length of the buckets of time; without it there are none."),
 ]
+LongBucket = Annotated[
+    Literal["minute", "hour", "day", "week", "month"] | None,
+    Query(description="Length of the buckets of time; weeks begin on Monday; without it there are none."),
+]
+TimeZone = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=64,
+        description="Time zone whose days, weeks and months the buckets are.",
+        examples=["Europe/Berlin"],
+    ),
+]
 
 
 def limit(most: int) -> object:
@@ -63,7 +82,7 @@ def _window(
         Query(
             alias="from",
             max_length=64,
-            description="First moment of the window, RFC 3339 or a date; without it there is no bound.",
+            description="First moment of the window: RFC 3339, a date, or back from now (`-24h`); without it no bound.",
             examples=["2026-11-21T00:00:00Z"],
             json_schema_extra=_TIME_SCHEMA,
         ),

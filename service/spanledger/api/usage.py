@@ -1,10 +1,10 @@
 """Usage: `/v1/users/{id}/usage`, `/v1/usage`, `/v1/realtime`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from spanledger.api.parameters import FILTER_ALIASES, Bucket, Filters, UserId, Window
+from spanledger.api.parameters import FILTER_ALIASES, Filters, LongBucket, TimeZone, UserId, Window
 from spanledger.api.reader import Reads
 from spanledger.runtime.services import Services, services_of
 from spanledger.stats import breakdown as stats
@@ -40,11 +40,29 @@ def get_usage(
     window: Window,
     filters: Filters,
     group_by: GroupBy,
-    bucket: Bucket = None,
+    bucket: LongBucket = None,
     limit: Annotated[int, Query(ge=1, le=stats.MAX_GROUPS, description="How many groups at most.")] = 10_000,
+    top: Annotated[
+        int | None, Query(ge=1, le=10_000, description="So many groups by themselves, all others as `other`.")
+    ] = None,
+    tz: TimeZone = "UTC",
+    compare: Annotated[
+        Literal["previous"] | None, Query(description="`previous`: also of the window of equal length before.")
+    ] = None,
 ) -> stats.Breakdown:
     """Usage in `[from, to)`, grouped by dimensions (`group_by=a,b`) and filtered by any of them (`model=…`)."""
-    return stats.breakdown(reads.store, reads.tenant, window, _names(group_by), filters, bucket, limit)
+    asked: dict[str, Any] = {
+        "group_by": _names(group_by),
+        "only": filters,
+        "bucket": bucket,
+        "limit": limit,
+        "tz": tz,
+        "top": top,
+    }
+    found = stats.breakdown(reads.store, reads.tenant, window, **asked)
+    if compare:
+        return stats.with_previous(reads.store, reads.tenant, window, found, **asked)
+    return found
 
 
 @router.get("/v1/realtime")

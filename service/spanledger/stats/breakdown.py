@@ -1,15 +1,18 @@
 """Usage of any window, broken down by any dimension, filtered by any dimension, cut into buckets of time."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Required, cast
 
 from typing_extensions import TypedDict
 
 from spanledger.errors import BadRequest
+from spanledger.stats import zones
 from spanledger.stats.fields import Time
 from spanledger.stats.times import ALL_TIME, SECOND, Window, bucket_seconds, format_time
 from spanledger.stats.usage import NONE, Usage, usage_of
+from spanledger.stats.usage import total as sum_of
 from spanledger.store import queries
 from spanledger.store.client import Store
 
@@ -73,13 +76,27 @@ class Breakdown:
     """`groups` hold a text per dimension asked for and `usage`, dearest first; broken down by tool also `tool_calls`
     and `failed_tool_calls`.
 
-    `truncated`: there are more groups than `limit`; `usage` is the total of all of them.
+    `truncated`: there are more groups than `limit`; `usage` is the total of all of them, `other` that of the groups
+    behind the `top` ones. `previous`: the same of the window of equal length before this one, where asked for.
     """
 
     usage: Usage
     groups: list[UsageGroup]
     buckets: list[UsageBucket]
     truncated: bool
+    other: Usage | None = None
+    previous: "PreviousUsage | None" = None
+
+
+@dataclass(frozen=True)
+class PreviousUsage:
+    """What the window before came to."""
+
+    start: Time
+    end: Time
+    usage: Usage
+    groups: list[UsageGroup]
+    buckets: list[UsageBucket]
 
 
 @dataclass(frozen=True)
@@ -112,14 +129,20 @@ def breakdown(
     only: Mapping[str, Sequence[str]] | None = None,
     bucket: str | None = None,
     limit: int = 10_000,
+    tz: str = "UTC",
+    top: int | None = None,
 ) -> Breakdown:
-    """Exact usage of the calls that started in `window`. `only`: dimension → allowed values.
+    """Exact usage of the calls that started in `window`. `only`: dimension → allowed values; `top`: how many groups by
+    themselves, all others together. Days, weeks and months are those of the time zone `tz`.
 
-    Raises BadRequest for an unknown dimension or bucket.
+    Raises BadRequest for an unknown dimension, bucket or zone.
     """
     filters = dict(only or {})
     _check(group_by, filters)
-    seconds = bucket_seconds(bucket)
+    place = zones.zone(tz)
+    folds = zones.needs_folding(bucket, place)
+    seconds = bucket_seconds(zones.grain(place, time.time_ns() // SECOND) if folds else bucket)
+    limit = MAX_GROUPS if top is not None else limit
     source = _source(window, {*group_by, *filters}, seconds, bool(filters.get("user")))
     rows = store.dicts(
         queries.sql(source.query),
@@ -128,23 +151,45 @@ def breakdown(
             "group_by": list(group_by),
             "bucket_s": seconds,
             "with_tools": int("tool" in group_by or "tool" in filters),
-            "limit": max(limit + 1, MAX_BUCKETS if seconds else 0),
+            "limit": max(limit + 1, MAX_BUCKETS * (10 if folds else 1) if seconds else 0),
             **{f"only_{name}": list(filters.get(name, ())) for name in source.dimensions},
             **window.split(source.grain),
         },
     )
     total = [row for row in rows if row["level"] == "total"]
     groups = [row for row in rows if group_by and row["level"] == "group"]
+    shown = limit if top is None else top
+    buckets = [row for row in rows if seconds and row["level"] == "bucket"]
     return Breakdown(
         usage=usage_of(total[0]) if total else NONE,
-        groups=[_group(row, group_by) for row in groups[:limit]],
-        buckets=[
-            UsageBucket(format_time(row["bucket"] * SECOND), usage_of(row))
-            for row in rows
-            if seconds and row["level"] == "bucket"
-        ],
+        groups=[_group(row, group_by) for row in groups[:shown]],
+        buckets=_folded(buckets, zones.start_of(str(bucket), place)) if folds else _buckets(buckets),
         truncated=len(groups) > limit,
+        other=sum_of(groups[shown:]) if top is not None else None,
     )
+
+
+def with_previous(store: Store, tenant: str, window: Window, found: Breakdown, **asked: Any) -> Breakdown:
+    """`found` with the same of the window of equal length before. Raises BadRequest for a window without a start."""
+    if window.start is None:
+        raise BadRequest("compare=previous needs from; the window before it is as long")
+    end = window.end if window.end is not None else time.time_ns()
+    earlier = Window(max(0, 2 * window.start - end), window.start)
+    before = breakdown(store, tenant, earlier, **asked)
+    start, stop = format_time(earlier.first_ns), format_time(earlier.last_ns + 1)
+    return replace(found, previous=PreviousUsage(start, stop, before.usage, before.groups, before.buckets))
+
+
+def _buckets(rows: Sequence[Mapping[str, Any]]) -> list[UsageBucket]:
+    return [UsageBucket(format_time(row["bucket"] * SECOND), usage_of(row)) for row in rows]
+
+
+def _folded(rows: Sequence[Mapping[str, Any]], start_of: Callable[[int], int]) -> list[UsageBucket]:
+    """Hours added up to days, weeks or months of a time zone."""
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(start_of(row["bucket"]), []).append(row)
+    return [UsageBucket(format_time(start * SECOND), sum_of(parts)) for start, parts in sorted(found.items())]
 
 
 def user_usage(store: Store, tenant: str, user_id: str, window: Window, bucket: str) -> UserUsage:

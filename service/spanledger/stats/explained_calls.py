@@ -16,6 +16,7 @@ from spanledger.pricing import Price, usd
 from spanledger.pricing import Usage as Tokens
 from spanledger.pricing.parts import applied, parts
 from spanledger.stats.explained_spans import SpanKey, readings, with_copies
+from spanledger.stats.price_list import entry_id
 from spanledger.stats.times import format_time, milliseconds
 from spanledger.stats.usage import Usage, decimal_text, total
 from spanledger.store.client import Store
@@ -235,7 +236,7 @@ def _price(price: Price, call: Call, version: str) -> PriceEntry:
     since = price.valid_from.isoformat().replace("+00:00", "Z") if price.valid_from else None
     until = price.valid_to.isoformat().replace("+00:00", "Z") if price.valid_to else None
     return PriceEntry(
-        id=f"{price.provider}/{price.model}@{since or 'always'}",
+        id=entry_id(price),
         price_book=version,
         provider=price.provider,
         pattern=price.model,

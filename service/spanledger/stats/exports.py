@@ -231,10 +231,11 @@ _SPAN_COUNTS = (
 def _spans(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | None) -> Iterator[Page]:
     """Every span once, in canonical names, in the order of traces."""
     bound: dict[str, Any] = {name: list(values) for name, values in wanted.equal.items()}
+    known = {"service": "service IN {service:Array(String)}", **CANONICAL}
     for name in wanted.equal:
-        if name not in CANONICAL:
-            raise BadRequest(f"spans cannot be filtered by {name!r}; they can by {', '.join(CANONICAL)}")
-    where = "".join(f" AND {CANONICAL[name]}" for name in wanted.equal)
+        if name not in known:
+            raise BadRequest(f"spans cannot be filtered by {name!r}; they can by {', '.join(known)}")
+    where = "".join(f" AND {known[name]}" for name in wanted.equal)
     bound |= {"tenant": tenant, "first_ns": wanted.window.first_ns, "last_ns": wanted.window.last_ns}
     yield from _by_trace(
         store,

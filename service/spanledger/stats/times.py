@@ -1,6 +1,7 @@
 """Times as the API speaks them (RFC 3339 UTC) and as the store keeps them (nanoseconds since 1970)."""
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,6 +9,8 @@ from spanledger.errors import BadRequest
 
 SECOND = 1_000_000_000
 BUCKETS = {"minute": 60, "hour": 3600, "day": 86400}
+_AGO = re.compile(r"-(\d{1,6})(s|m|h|d|w)")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 # A second inside of what 64 bits hold: ClickHouse sends a time to other shards as text and cannot read the first one.
 _EARLIEST, _LATEST = -(2**63) + SECOND, 2**63 - 1
 _LAST_SECOND = 2**32 - 1  # of a ClickHouse DateTime
@@ -15,10 +18,15 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,
 
 
 def parse_time(text: str, name: str = "time") -> int:
-    """Nanoseconds since 1970 of an RFC 3339 time (`Z`, an offset or none: UTC) or a date (its midnight UTC).
+    """Nanoseconds since 1970 of an RFC 3339 time (`Z`, an offset or none: UTC), a date (its midnight UTC), `now`, or a
+    time back from now: `-90s`, `-30m`, `-24h`, `-7d`, `-2w`.
 
     Raises BadRequest naming `name`.
     """
+    if text.strip() == "now":
+        return time.time_ns()
+    if ago := _AGO.fullmatch(text.strip()):
+        return max(0, time.time_ns() - int(ago[1]) * _UNITS[ago[2]] * SECOND)
     # An unescaped + in a query string arrives as a space.
     match = _TIME.fullmatch(re.sub(r" (\d\d:?\d\d)$", r"+\1", text.strip()) if "T" in text else text.strip())
     try:
@@ -29,7 +37,9 @@ def parse_time(text: str, name: str = "time") -> int:
         instant = datetime.fromisoformat(f"{date}T{clock or '00:00:00'}{offset}")
         nanoseconds = int(instant.timestamp()) * SECOND + int((fraction or "").ljust(9, "0"))
     except (ValueError, OverflowError) as exc:
-        raise BadRequest(f"{name}={text!r} is not a time; write it like 2026-11-21T07:00:00Z or 2026-11-21") from exc
+        raise BadRequest(
+            f"{name}={text!r} is not a time; write it like 2026-11-21T07:00:00Z, 2026-11-21 or -24h"
+        ) from exc
     if not 0 <= nanoseconds <= _LATEST:
         raise BadRequest(f"{name}={text!r} is out of range; years 1970 to 2262 can be asked for")
     return nanoseconds

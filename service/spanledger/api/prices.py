@@ -1,0 +1,34 @@
+"""Prices: `/v1/prices`."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+
+from spanledger.api.reader import Reads
+from spanledger.api.windows import Windowed
+from spanledger.stats import price_list, times
+
+router = APIRouter(tags=["prices"])
+
+
+class PricesQuery(Windowed):
+    """Entries of the price book that holds now. The window says whose calls are counted."""
+
+    q: str = Field("", max_length=256, description="provider/model contains this text")
+    provider: str = Field("", max_length=256, description="only this seller")
+    at: str | None = Field(None, max_length=64, description="only entries that hold at this time")
+    used: bool = Field(False, description="only entries that calls of the window lead to")
+    limit: int = Field(100, ge=1, le=10_000, description="how many entries at most")
+
+
+@router.get("/v1/prices", operation_id="list_prices")
+def prices(request: Request, reads: Reads, asked: Annotated[PricesQuery, Query()]) -> price_list.PriceList:
+    """What models cost: search by name, the history of an entry by its `valid_from`, and the calls that used it."""
+    at = times.moment(times.parse_time(asked.at, "at")) if asked.at else None
+    when: datetime | None = at.replace(tzinfo=UTC) if at else None
+    book = request.app.state.services.ledger.book
+    return price_list.prices(
+        reads.store, reads.tenant, book, asked.q, asked.provider, when, asked.used, asked.window, asked.limit
+    )

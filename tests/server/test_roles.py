@@ -11,7 +11,7 @@ import pytest
 from otlp_make import trace_request
 from spanledger import settings
 from spanledger.errors import SettingsError
-from spanledger.runtime.serve import check_roles
+from spanledger.runtime.checks import check_roles
 from spanledger.store.client import Store
 from system import WITHOUT_CHAT, System
 

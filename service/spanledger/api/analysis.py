@@ -60,10 +60,9 @@ async def seal_conversation(
 def _everything_is_in(services: Services) -> None:
     """What was emitted or acknowledged until now is in the books. Raises StoreError."""
     services.telemetry.flush()
-    if services.ingest is not None and not services.ingest.flush(_FLUSH_S):
+    if not services.ingest.flush(_FLUSH_S):
         raise StoreError(f"what was received could not be loaded within {_FLUSH_S:.0f} s; try again")
-    if services.ledger is not None:
-        services.ledger.settler.settle_now()
+    services.ledger.settler.settle_now()
 
 
 def _why(versions: list[Statement]) -> str:

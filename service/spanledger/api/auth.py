@@ -14,6 +14,7 @@ from spanledger.access.keys import RefusedKey
 from spanledger.access.roles import may_call
 from spanledger.api import problems
 from spanledger.errors import Refused, Unauthenticated
+from spanledger.runtime.services import Services
 from spanledger.telemetry import audit, errors, ids
 
 OPEN = frozenset({"/healthz", "/readyz"})
@@ -74,8 +75,8 @@ def _access(scope: Scope) -> Access | None:
     """None where this process has no platform, or it is no HTTP request."""
     if scope["type"] != "http":
         return None
-    access: Access | None = getattr(scope["app"].state.services.platform, "access", None)
-    return access
+    services: Services = scope["app"].state.services
+    return services.access
 
 
 def _principal(access: Access, scope: Scope) -> Principal:

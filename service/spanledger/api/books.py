@@ -128,7 +128,6 @@ async def _while_connected(request: Request, sandboxes: Sandboxes | None, statem
 
 def _tell_query(services: Services, principal: Principal, wish: NewQuery, outcome: str) -> None:
     """Who looked at what by SQL."""
-    assert services.platform is not None
     services.platform.access.reports.note(
         audit.AUDIT,
         "data.query",

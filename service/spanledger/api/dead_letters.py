@@ -25,7 +25,6 @@ class NewReplay(Body):
 def list_dead_letters(services: AppServices, caller: Caller) -> Items[DeadLetter]:
     """The oldest first. `records` is how many in one are intact and can be sent again."""
     _operator(caller.operator)
-    assert services.ingest is not None
     return Items(items=[DeadLetter.model_validate(letter.as_dict()) for letter in services.ingest.dead_letters()])
 
 
@@ -33,10 +32,8 @@ def list_dead_letters(services: AppServices, caller: Caller) -> Items[DeadLetter
 def replay_dead_letters(services: AppServices, caller: Caller, body: NewReplay) -> Replays:
     """Returns when what went through is loaded and settled. What is refused again stays, with the new reason."""
     _operator(caller.operator)
-    assert services.ingest is not None
     outcomes = services.ingest.replay(body.ids)
-    if services.ledger is not None:
-        services.ledger.settler.settle_now()
+    services.ledger.settler.settle_now()
     return Replays.model_validate({"results": [asdict(outcome) for outcome in outcomes]})
 
 

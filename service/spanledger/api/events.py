@@ -58,7 +58,7 @@ async def stream_events(
     last_event_id_header: LastEventIdHeader = "",
 ) -> StreamingResponse:
     """Everything that happens from now on, or from `Last-Event-ID` on. `type` may be given several times."""
-    live: Live | None = services.live
+    live = services.live
     if live is None:
         raise Unavailable("this process has no live stream")
     given = last_event_id_header or last_event_id
@@ -85,7 +85,7 @@ async def fan_in_spans(request: Request, principal: Caller, services: AppService
     """OTLP of another process of this service, for the stream alone: it is stored elsewhere (collector/live.yaml)."""
     if services.live is None:
         raise Unavailable("this process has no live stream")
-    live: Live = services.live
+    live = services.live
     try:
         spans = ExportTraceServiceRequest.FromString(await request.body())
     except DecodeError as exc:

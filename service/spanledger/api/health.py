@@ -12,7 +12,7 @@ from spanledger.api.reader import AppServices
 from spanledger.api.schemas.common import Problem
 from spanledger.api.schemas.operations import Alive, Canary, Flushed, Readiness
 from spanledger.errors import StoreError
-from spanledger.runtime.canaries import Canaries
+from spanledger.runtime.services import Services
 
 router = APIRouter(tags=["operations"])
 
@@ -29,8 +29,6 @@ async def get_health() -> Alive:
 def get_readiness(services: AppServices) -> Any:
     """Whether it can take traffic; 503 names what is wrong."""
     try:
-        assert services.ingest is not None
-        assert services.ledger is not None
         ingest, settlement = services.ingest.health(), services.ledger.health()
     except OSError as exc:  # the spool's folder is not what it was
         problems = [text for text in (f"spool: {exc.strerror}", _store(services), _canary(services)) if text]
@@ -44,7 +42,7 @@ def get_readiness(services: AppServices) -> Any:
         "lag_ms": max(ingest["lag_ms"], settlement["lag_ms"]),
         "spool_bytes": ingest["spool_bytes"],
         "spool_segments": ingest["spool_segments"],
-        "canary": services.canaries.last if services.canaries is not None else None,
+        "canary": services.canaries.last,
         "ingest": ingest,
         "settlement": settlement,
         "telemetry_dropped": services.telemetry.dropped(),
@@ -63,15 +61,13 @@ def flush(services: AppServices) -> Flushed:
     """Returns when everything that has been emitted here or acknowledged is loaded and settled."""
     started = time.monotonic()
     _load(services)
-    assert services.platform is not None
-    assert services.ledger is not None
     if services.platform.access.reports.finish():  # the door's processes have said by now who sent what
         _load(services)
     services.ledger.settler.settle_now()
     return Flushed(flushed=True, took_ms=round((time.monotonic() - started) * 1000))
 
 
-def _load(services: Any) -> None:
+def _load(services: Services) -> None:
     services.telemetry.flush()
     if not services.ingest.flush(_FLUSH_TIMEOUT_S):
         error = services.ingest.health()["last_error"]
@@ -81,14 +77,11 @@ def _load(services: Any) -> None:
 @router.post("/v1/canary")
 async def send_canary(services: AppServices) -> Canary:
     """Sends a span through the door and reads it back, and runs a small workflow; says how long both took."""
-    canaries: Canaries = services.canaries  # type: ignore[assignment]
-    return Canary.model_validate(await canaries.sing())
+    return Canary.model_validate(await services.canaries.sing())
 
 
-def _analysis(services: Any) -> dict[str, int]:
+def _analysis(services: Services) -> dict[str, int]:
     """What the live pass, the sealing and the evaluations did since the start, and what they could not."""
-    if services.platform is None:
-        return {}
     live, sealer = services.platform.live_pass, services.platform.sealer
     return {
         "messages_dropped": live.dropped,
@@ -99,7 +92,7 @@ def _analysis(services: Any) -> dict[str, int]:
     }
 
 
-def _store(services: Any) -> str:
+def _store(services: Services) -> str:
     try:
         services.store.scalar("SELECT 1")
     except StoreError as exc:
@@ -107,18 +100,17 @@ def _store(services: Any) -> str:
     return ""
 
 
-def _door(services: Any, health: dict[str, Any]) -> str:
+def _door(services: Services, health: dict[str, Any]) -> str:
     if services.ingest.endpoint and not health["workers_alive"]:
         return "ingest: no worker accepts OTLP; another is being started"
     return ""
 
 
-def _canary(services: Any) -> str:
-    problem: str = services.canaries.problem if services.canaries is not None else ""
-    return problem
+def _canary(services: Services) -> str:
+    return services.canaries.problem
 
 
-def _disk(services: Any) -> str:
+def _disk(services: Services) -> str:
     free = shutil.disk_usage(services.settings.data_dir).free
     if free < services.settings.min_free_bytes:
         return f"disk: only {free >> 20} MiB are free at {services.settings.data_dir}"

@@ -1,6 +1,6 @@
 """Names of what people keep in the registry, and parts that their routes share."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Path, Request
 from pydantic import Field
@@ -14,9 +14,7 @@ NamePath = Annotated[str, Path(pattern=PATTERN, description="Its name.", example
 
 
 def _platform(request: Request) -> Platform:
-    platform: Any = services_of(request).platform
-    assert isinstance(platform, Platform)
-    return platform
+    return services_of(request).platform
 
 
 Parts = Annotated[Platform, Depends(_platform)]

@@ -162,7 +162,7 @@ async def list_openai_models(services: AppServices, principal: Caller) -> OpenAI
 def model_list(services: Services, principal: Principal) -> list[dict[str, Any]]:
     """The models of `GET /v1/models`, the default one first."""
     own: list[str] = []
-    if services.platform is not None:
+    if services.books is not None:
         own += services.platform.models.enabled(principal.tenant)
         own += (f"{_AGENT}{agent.name}" for agent in services.platform.agents.all(principal.tenant))
     names = dict.fromkeys((services.settings.default_model, *own, *(f"offline/{name}" for name in CHAT_MODELS)))

@@ -193,7 +193,7 @@ def put_preferences(user_id: UserId, body: Preferences, parts: Parts, principal:
 def get_model_registry(parts: Parts, principal: Caller, services: AppServices) -> ModelNames:
     """Names for models, with what the price book says that they cost today."""
     version, body = parts.models.get(principal.tenant)
-    book: PriceBook = services.ledger.book if services.ledger is not None else PriceBook([], "")
+    book = services.ledger.book
     known = {alias: {**entry, "prices": _prices(book, entry["model"])} for alias, entry in body["models"].items()}
     return ModelNames.model_validate({**body, "version": version, "models": known})
 

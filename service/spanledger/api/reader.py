@@ -19,7 +19,6 @@ class Reader:
 
 
 def _reader(services: Annotated[Services, Depends(services_of)], principal: Caller) -> Reader:
-    assert services.store is not None
     return Reader(services.store, principal.tenant)
 
 

@@ -24,10 +24,16 @@ _BENCHMARKS = {
     "overhead": "what emission costs an LLM call",
     "live": "freshness: from an answer to its figures, and from an event to 200 readers",
     "ledger": "settlement, its lag, history and re-pricing",
+    "idle": "what an `up` costs that receives nothing, and what its first message takes",
     "soak": "memory of every process under an even load; exit code 1 when it is not flat",
 }
 
-_TAKES = {"soak": ("minutes", "spans_per_s", "roles"), "ingest": ("roles",), "ledger": ("captures",)}
+_TAKES = {
+    "idle": ("minutes",),
+    "soak": ("minutes", "spans_per_s", "roles"),
+    "ingest": ("roles",),
+    "ledger": ("captures",),
+}
 _FLAGS = sorted({name for names in _TAKES.values() for name in names})
 
 
@@ -37,7 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     meaning = "; ".join(f"{name}: {_BENCHMARKS[name]}" for name in names)
     parser.add_argument("benchmark", choices=names, metavar="|".join(names), help=meaning)
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
-    parser.add_argument("--minutes", type=float, metavar="N", help="how long `soak` runs (default 20)")
+    parser.add_argument(
+        "--minutes", type=float, metavar="N", help="how long `soak` (default 20) or `idle` (default 10) runs"
+    )
     parser.add_argument(
         "--spans-per-s",
         type=float,

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spanledger.access import Principal
 from spanledger.configuration.models import ModelRegistry
 from spanledger.configuration.prompts import Prompts
 from spanledger.errors import BadRequest, NotFound
+from spanledger.principal import Principal
 from spanledger.store.registry import Registry
 from spanledger.workflows.offline_answers import CHAT_MODELS, FAULT_MODELS
 from spanledger.workflows.run import Order

@@ -67,8 +67,8 @@ class Ingest:
         """Whether more is acknowledged than is being loaded."""
         return self._loader.is_flooded()
 
-    def start(self, listen: bool = True) -> None:
-        """Returns when the listeners accept; what an earlier process left is being loaded meanwhile.
+    def open_door(self, listen: bool = True) -> None:
+        """Begins to accept into the spool, as soon as the listeners are up; nothing is loaded before `start`.
 
         Raises SettingsError for a port that cannot be used or a data folder that cannot be written, StoreBusy when
         another process does the same in it.
@@ -80,7 +80,6 @@ class Ingest:
         except OSError as exc:
             raise SettingsError(f"the spool in {data_dir} cannot be written: {exc.strerror}") from exc
         salvage.adopt(data_dir)
-        self._started = True
         if listen:
             Registry(data_dir).close()  # the workers find it made, with the keys in it
             self._supervisor = Supervisor(self._settings, _worker_count(), self._loader.offer)
@@ -89,7 +88,20 @@ class Ingest:
             except SettingsError:
                 self._release()
                 raise
+
+    def start(self, listen: bool = True) -> None:
+        """Returns when the listeners accept; what an earlier process left is being loaded meanwhile. Opens the door if
+        that has not been done. Raises what `open_door` does."""
+        if self._lock is None:
+            self.open_door(listen)
+        if self._supervisor is not None:
+            try:
+                self._supervisor.wait_up()
+            except SettingsError:
+                self._release()
+                raise
         self._loader.start()
+        self._started = True
 
     def submit(self, signal: str, body: bytes, content_type: str, tenant: str = "") -> Answer:
         """One request body through the same checks and the same spool, without a network."""

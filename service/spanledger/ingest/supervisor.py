@@ -63,7 +63,7 @@ class Supervisor:
         self.endpoint = ""
 
     def start(self) -> None:
-        """Returns when every listener accepts. Raises SettingsError for a port that cannot be had."""
+        """Binds the ports and starts the workers. Raises SettingsError for a port that cannot be had."""
         try:
             self._bind()
         except SettingsError:
@@ -71,6 +71,9 @@ class Supervisor:
             raise
         self._thread = threading.Thread(target=self._watch, name="ingest-supervisor", daemon=True)
         self._thread.start()
+
+    def wait_up(self) -> None:
+        """Returns when every listener accepts. Raises SettingsError when they do not."""
         if not self._all_up.wait(_START_TIMEOUT_S):
             self.stop(1.0)
             raise SettingsError("the OTLP listeners did not start; see the log above")

@@ -1,35 +1,90 @@
 """What the routers need, made by whoever starts the service and reached through the request."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
 from spanledger.access import LOCAL, Principal
+from spanledger.access.access import Access
+from spanledger.errors import Elsewhere
+from spanledger.ingest.service import Ingest
+from spanledger.ledger.ledger import Ledger
+from spanledger.live import Live
+from spanledger.runtime.canaries import Canaries
+from spanledger.runtime.platform import Platform
+from spanledger.runtime.stalls import Stalls
 from spanledger.settings import Settings
+from spanledger.stats.sandbox.pool import Sandboxes
+from spanledger.store.client import Store
 from spanledger.telemetry import Telemetry
 from spanledger.workflows import Runner
 
 
 @dataclass(frozen=True)
+class Books:
+    """The parts that need a data folder or a ClickHouse server."""
+
+    store: Store
+    ledger: Ledger
+    ingest: Ingest
+    platform: Platform
+    canaries: Canaries
+    sandboxes: Sandboxes
+
+
+@dataclass(frozen=True)
 class Services:
-    """The parts of one running service. None: this process does not run that part (tests of the others)."""
+    """The parts of one running service. `books` None: a chat service alone, without a store; `live` None: no stream.
+
+    What is asked of books that are not there raises Elsewhere.
+    """
 
     settings: Settings
     telemetry: Telemetry
     runner: Runner
-    store: Any | None = None  # spanledger.store.client.Store
-    ledger: Any | None = None  # spanledger.ledger.ledger.Ledger
-    ingest: Any | None = None  # spanledger.ingest.service.Ingest
-    platform: Any | None = None  # spanledger.platform.Platform
-    live: Any | None = None  # spanledger.live.Live
-    canaries: Any | None = None  # spanledger.canaries.Canaries
-    sandboxes: Any | None = None  # spanledger.stats.sandbox.pool.Sandboxes
-    stalls: Any | None = None  # spanledger.runtime.stalls.Stalls
+    books: Books | None = None
+    live: Live | None = None
+    stalls: Stalls | None = None
+
+    @property
+    def store(self) -> Store:
+        return self._books.store
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._books.ledger
+
+    @property
+    def ingest(self) -> Ingest:
+        return self._books.ingest
+
+    @property
+    def platform(self) -> Platform:
+        return self._books.platform
+
+    @property
+    def canaries(self) -> Canaries:
+        return self._books.canaries
+
+    @property
+    def sandboxes(self) -> Sandboxes:
+        return self._books.sandboxes
+
+    @property
+    def access(self) -> Access | None:
+        """None: there are no keys, whoever asks is the operator."""
+        return self.books.platform.access if self.books is not None else None
 
     def in_flight(self, tenant: str) -> int:
         """Workflows of a tenant that run now."""
         return self.runner.in_flight_of(tenant)
+
+    @property
+    def _books(self) -> Books:
+        if self.books is None:
+            raise Elsewhere("this process has no data folder; ask one that has")
+        return self.books
 
 
 def services_of(request: Request) -> Services:

@@ -31,7 +31,7 @@ class Session:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        access: Access | None = getattr(scope["app"].state.services.platform, "access", None)
+        access: Access | None = scope["app"].state.services.access
         if scope["type"] != "http" or access is None or "principal" in scope.get("state", {}):
             await self._app(scope, receive, send)
             return

@@ -77,7 +77,7 @@ class Runner:
     """The workflows of one service. Belongs to one event loop.
 
     `steps` complete what was asked, one after the other; `gates` then let it through or refuse it. `say` tells a person
-    that the workflows are being loaded, which the first message waits for.
+    that the workflows are being loaded, which the first message waits for; `loaded` is called when they are.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class Runner:
         toolbox: Toolbox | None = None,
         retriever: Retriever | None = None,
         say: Callable[[str], None] = lambda text: None,
+        loaded: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._telemetry = telemetry
@@ -102,7 +103,7 @@ class Runner:
         self._gates = tuple(gates)
         caller = Caller(self._model, self._genai, book)
         self._parts = Parts(caller, self._genai, toolbox or Toolbox(telemetry, self._genai), retriever)
-        self._say = say
+        self._say, self._loaded = say, loaded
         self._operations = Operations(telemetry)
         self._opening = asyncio.Lock()
         self._engine: Engine | None = None
@@ -257,6 +258,7 @@ class Runner:
         self._say("loading the workflows and the model library for the first message; it waits some seconds, once")
         started = time.monotonic()
         engine = await open_engine(self._settings.data_dir, self._telemetry, self._model, self._parts)
+        self._loaded()
         self._say(f"workflows loaded in {time.monotonic() - started:.1f} s")
         return engine
 

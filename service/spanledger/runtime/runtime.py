@@ -1,0 +1,109 @@
+"""One running service above its node: what emits, what runs workflows, what watches; built and taken down in order."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from spanledger import telemetry
+from spanledger.access import operator
+from spanledger.ingest import meters
+from spanledger.live.lost import instance_of, node_of
+from spanledger.pricing import load_book
+from spanledger.runtime import memory, platform
+from spanledger.runtime.node import Node, Say
+from spanledger.runtime.platform import Platform
+from spanledger.runtime.services import Books, Services
+from spanledger.runtime.watch import Watch
+from spanledger.settings import Settings
+from spanledger.stats.sandbox.pool import Sandboxes
+from spanledger.telemetry import GenAI, Telemetry
+from spanledger.workflows import Runner
+from spanledger.workflows.embedding import Embedder
+from spanledger.workflows.litellm_model import LiteLLM
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Made by `build`. Belongs to the event loop on which `start` is called."""
+
+    node: Node
+    telemetry: Telemetry
+    platform: Platform
+    runner: Runner
+    watch: Watch
+    sandboxes: Sandboxes
+
+    @property
+    def services(self) -> Services:
+        """What the API gets."""
+        node = self.node
+        books = Books(node.store, node.ledger, node.ingest, self.platform, self.watch.canaries, self.sandboxes)
+        return Services(node.settings, self.telemetry, self.runner, books, self.watch.live, self.watch.stalls)
+
+    async def start(self) -> None:
+        """Begins what works in the background: jobs and sealing where chat runs, and what watches."""
+        if self.node.settings.plays("chat"):
+            await self.platform.start(self.runner)
+        self.watch.start()
+
+    def end_long_answers(self) -> None:
+        """For responses that would go on for ever."""
+        self.sandboxes.cancel_all()
+        self.watch.live.close()
+
+    async def stop(self) -> None:
+        """Ends it all; what was emitted goes out."""
+        await self.watch.stop()
+        await self.platform.stop()
+        await self.runner.close()
+        self.sandboxes.close()
+        self.platform.close()
+        await asyncio.to_thread(self.telemetry.shutdown)
+
+
+def build(node: Node, say: Say) -> Runtime:
+    """Starts nothing but emission."""
+    settings = node.settings
+    instance = instance_of(node_of(settings.data_dir))
+    emission = emission_of(node, instance)
+    meters.report(emission.meter("spanledger.ingest"), node.ingest.health)
+    book = load_book([Path(settings.price_book)] if settings.price_book else [])
+    genai, model = GenAI(emission), LiteLLM(book, settings.model_timeout_s)
+    on_top = platform.build(settings, node.store, emission, node.ingest, genai, Embedder(model, genai, book))
+    runner = Runner(
+        settings,
+        emission,
+        book,
+        model,
+        genai=genai,
+        steps=on_top.steps,
+        gates=on_top.gates,
+        toolbox=on_top.toolbox,
+        retriever=on_top.library,
+        say=say,
+        loaded=memory.return_what_start_took,
+    )
+    watch = Watch(settings, node.store, node.ledger, node.ingest, emission, runner, instance)
+    return Runtime(node, emission, on_top, runner, watch, Sandboxes(node.store))
+
+
+def emission_of(node: Node, instance: str) -> Telemetry:
+    """Our own telemetry, to the endpoint of the settings or the node's own door; none where there is neither."""
+    settings = node.settings
+    endpoint = settings.otlp_endpoint or node.ingest.endpoint
+    if not endpoint:
+        return telemetry.off()
+    return telemetry.start(
+        endpoint,
+        capture_content=settings.capture_content,
+        token="" if settings.otlp_endpoint else operator.read(settings.data_dir),  # it is nobody else's business
+        instance=instance,
+        seal_secret=operator.seal_secret(settings.data_dir),
+        outbox=outbox_of(settings),
+    )
+
+
+def outbox_of(settings: Settings) -> telemetry.Outbox | None:
+    """None: what the endpoint does not take is dropped."""
+    size = settings.telemetry_outbox_bytes
+    return telemetry.Outbox(settings.data_dir / "outbox", size) if size else None

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from spanledger.books import copy_keys
 from spanledger.books.copies import REUSED_ID, TOLERANCE_NS
 from spanledger.store import migrate
 from spanledger.store.client import Store
@@ -16,30 +17,28 @@ MAX_ROUNDS = 8  # of looking for copies of copies; beyond it a run goes on with 
 ALONE = {"max_threads": 1}  # for questions that are over before threads have shared them out: a third of the time
 WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id")  # of table settle_work
 
-# Keys are made up as 0011_call_keys.sql says. Who looks for copies finds those that
-# would find him: in his own minute and in those beside it.
-_SHARED_KEYS = """
-WITH frontier AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})
-SELECT tenant, bitShiftRight(key, 63) AS surely,
-    groupArray((trace, scope, bitShiftRight(key, 36) * 60000 + start_ms AS since, since + duration_ms)) AS tellings
-FROM {shards:Identifier}.call_keys
+# A call is looked for in the minute of its start and in those beside it.
+_SHARED_KEYS = f"""
+WITH frontier AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {{run:String}} AND round = {{round:UInt8}})
+SELECT tenant, {copy_keys.SQL_IS_SURE} AS surely,
+    groupArray((trace, scope, {copy_keys.SQL_MINUTE} * 60000 + start_ms AS since, since + duration_ms)) AS tellings
+FROM {{shards:Identifier}}.call_keys
 WHERE (tenant, key) IN
     (
         WITH toUInt64(greatest(toUnixTimestamp64Second(started_at), 60)) DIV 60 AS minute
         SELECT tenant, arrayJoin(arrayConcat(same_keys, arrayMap(
-            away -> bitOr(bitShiftLeft(toUInt64(minute + away), 36), likeness),
+            away -> {copy_keys.SQL_OF_LIKENESS.format(minute="toUInt64(minute + away)", likeness="likeness")},
             if(likeness = 0, [], [-1, 0, 1]))))
-        FROM {shards:Identifier}.genai_spans
+        FROM {{shards:Identifier}}.genai_spans
         WHERE (tenant, trace_id) IN frontier AND trace_id IN (SELECT trace_id FROM frontier)
     )
-GROUP BY tenant, surely, if(surely = 1, key, bitAnd(key, 0xfffffffff))
-HAVING uniqExact(trace) > 1 AND if(surely = 1, uniqExact(trace) <= {reused:UInt32}, uniqExact(scope) > 1)
+GROUP BY tenant, surely, if(surely = 1, key, {copy_keys.SQL_LIKENESS})
+HAVING uniqExact(trace) > 1 AND if(surely = 1, uniqExact(trace) <= {{reused:UInt32}}, uniqExact(scope) > 1)
 """
 _NAMES = """
 SELECT tenant, trace, trace_id FROM {shards:Identifier}.call_keys
 WHERE tenant IN {tenants:Array(String)} AND key IN {keys:Array(UInt64)}
 """
-_NAME_OF_TRACE = 3 << 62
 
 Telling = tuple[int, str, int, int]  # a trace by its hash, scope, start and end in ms
 Names = Mapping[tuple[str, int], Collection[Trace]]  # by tenant and hash; seldom more than one
@@ -79,7 +78,7 @@ def _names(store: Store, hashes: set[tuple[str, int]]) -> Names:
     parameters = {
         "shards": store.all_shards,
         "tenants": sorted({tenant for tenant, _ in hashes}),
-        "keys": sorted({_NAME_OF_TRACE | trace for _, trace in hashes}),
+        "keys": sorted({copy_keys.of_trace(trace) for _, trace in hashes}),
     }
     names: dict[tuple[str, int], set[Trace]] = {}
     for tenant, trace, trace_id in store.query(_NAMES, parameters):

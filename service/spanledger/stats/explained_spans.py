@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from spanledger.books import copy_keys
 from spanledger.books.copies import REUSED_ID, TOLERANCE_NS
 from spanledger.dialects.interpreter import Said
 from spanledger.dialects.origins import Origin, origins
@@ -18,7 +19,6 @@ from spanledger.store.client import Store
 SpanKey = tuple[str, str]  # trace and span id
 _ROUNDS = 8  # of looking for copies of copies, as settlement does
 _TOLERANCE_MS = TOLERANCE_NS // 1_000_000
-_NAME_OF_TRACE, _SURELY = 3 << 62, 1 << 63
 _NAMES = """
 SELECT DISTINCT trace_id FROM {shards:Identifier}.call_keys
 WHERE tenant = {tenant:String} AND key IN {keys:Array(UInt64)}
@@ -30,12 +30,11 @@ WHERE tenant = {{tenant:String}} AND trace_id IN {{trace_ids:Array(String)}}
 ORDER BY tenant, trace_id, span_id, version DESC
 LIMIT 1 BY tenant, trace_id, span_id
 """
-# Keys are made up as 0011_call_keys.sql says.
-_TELLINGS = """
-SELECT key, trace, scope::String, toInt64(bitShiftRight(key, 36)) * 60000 + start_ms AS since, since + duration_ms
-FROM {shards:Identifier}.call_keys
-WHERE tenant = {tenant:String} AND key IN {keys:Array(UInt64)} AND trace NOT IN {known:Array(UInt32)}
-LIMIT {limit:UInt32}
+_TELLINGS = f"""
+SELECT key, trace, scope::String, toInt64({copy_keys.SQL_MINUTE}) * 60000 + start_ms AS since, since + duration_ms
+FROM {{shards:Identifier}}.call_keys
+WHERE tenant = {{tenant:String}} AND key IN {{keys:Array(UInt64)}} AND trace NOT IN {{known:Array(UInt32)}}
+LIMIT {{limit:UInt32}}
 """
 
 
@@ -67,17 +66,17 @@ def _copies(store: Store, tenant: str, table: pa.Table, known: set[int]) -> set[
             since = max(start_ns // 1_000_000, 60_000)
             until = since + duration_ns // 1_000_000 + 2
             for minute in range(since // 60_000 - 1, since // 60_000 + 2):
-                alike[minute << 36 | likeness].append((scope, since, until))
+                alike[copy_keys.of_likeness(minute, likeness)].append((scope, since, until))
     keys = sorted(surely | alike.keys())
     if not keys:
         return set()
     place = {"shards": store.all_shards, "tenant": tenant}
     limit = REUSED_ID * len(keys)
     rows = store.query(_TELLINGS, {**place, "keys": keys, "known": sorted(known), "limit": limit}, settings=ALONE)
-    found = {trace for key, trace, *telling in rows if key & _SURELY or _at_once(telling, alike[key])}
+    found = {trace for key, trace, *telling in rows if copy_keys.is_sure(key) or _at_once(telling, alike[key])}
     if not found:
         return set()
-    names = [_NAME_OF_TRACE | trace for trace in sorted(found)]
+    names = [copy_keys.of_trace(trace) for trace in sorted(found)]
     return {row[0] for row in store.query(_NAMES, {**place, "keys": names}, settings=ALONE)}
 
 

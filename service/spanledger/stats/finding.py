@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from spanledger.books import copy_keys
 from spanledger.errors import NotFound
 from spanledger.ledger.copy_lookup import ALONE
 from spanledger.store.client import Store
@@ -31,13 +32,13 @@ _CONVERSATION = """
 SELECT 1 FROM conversation_usage WHERE tenant = {tenant:String} AND conversation_id = {id:String} LIMIT 1
 """
 _USER = "SELECT 1 FROM user_usage_1h WHERE tenant = {tenant:String} AND user_id = {id:String} LIMIT 1"
-_RESPONSE = """
+_RESPONSE = f"""
 SELECT trace_id FROM call_keys
-WHERE tenant = {tenant:String} AND key IN
+WHERE tenant = {{tenant:String}} AND key IN
 (
-    SELECT bitOr(bitShiftLeft(toUInt64(3), 62), toUInt64(trace)) FROM call_keys
-    WHERE tenant = {tenant:String}
-        AND key = bitOr(bitShiftLeft(toUInt64(1), 63), bitShiftRight(cityHash64('response', {id:String}), 24))
+    SELECT {copy_keys.SQL_OF_TRACE.format(hash="trace")} FROM call_keys
+    WHERE tenant = {{tenant:String}}
+        AND key = {copy_keys.SQL_OF_SAME.format(hash="cityHash64('response', {id:String})")}
 )
 """
 _RESPONSE_OF = """

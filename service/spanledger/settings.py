@@ -32,6 +32,7 @@ class Settings:
     telemetry_outbox_bytes: int = 64 * 1024**2  # of data_dir, for what the endpoint does not take; 0: it is dropped
     otlp_endpoint: str = ""  # where the chat service exports to; empty: the embedded endpoint
     default_model: str = "offline/small"  # of messages that name none
+    model_providers: str = ""  # that may be called beside those whose keys are in the environment, with commas; *: all
     embedding_model: str = "offline/embed"  # of documents and of what is looked up in them
     mcp_commands: bool = False  # whether MCP servers may be commands when others than this machine can reach us
     mcp_private_addresses: bool = False  # whether MCP servers that an admin's key registered may be in our network

@@ -20,6 +20,7 @@ from spanledger.telemetry import GenAI, Telemetry
 from spanledger.workflows import Runner
 from spanledger.workflows.embedding import Embedder
 from spanledger.workflows.litellm_model import LiteLLM
+from spanledger.workflows.providers import Providers
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def build(node: Node, say: Say) -> Runtime:
     emission = emission_of(node, instance)
     meters.report(emission.meter("spanledger.ingest"), node.ingest.health)
     book = load_book([Path(settings.price_book)] if settings.price_book else [])
-    genai, model = GenAI(emission), LiteLLM(book, settings.model_timeout_s)
+    genai, model = GenAI(emission), LiteLLM(book, settings.model_timeout_s, Providers(settings.model_providers))
     on_top = platform.build(settings, node.store, emission, node.ingest, genai, Embedder(model, genai, book))
     runner = Runner(
         settings,

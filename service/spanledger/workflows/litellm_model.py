@@ -27,6 +27,7 @@ from spanledger.workflows.model import (
     Name,
     UnknownModel,
 )
+from spanledger.workflows.providers import Providers
 
 TIMEOUT_S = 120.0  # of one attempt, to its last byte
 # Retries are ours: every attempt is a span. A caller's own retries would hide behind one.
@@ -36,8 +37,14 @@ _ONE_ATTEMPT = {"num_retries": 0, "max_retries": 0}
 class LiteLLM:
     """`LanguageModel` by LiteLLM, with the offline provider registered. Make one per process and book."""
 
-    def __init__(self, book: PriceBook, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        book: PriceBook,
+        timeout_s: float = TIMEOUT_S,
+        providers: Providers = Providers(),  # noqa: B008 - frozen
+    ) -> None:
         self._book = book
+        self._providers = providers
         self._timeout_s = timeout_s
         self._one_attempt = {"timeout": timeout_s, **_ONE_ATTEMPT}
         self._guard = threading.Lock()
@@ -62,6 +69,8 @@ class LiteLLM:
                 f"no provider is known for model {model[:200]!r}; give it as provider/model, "
                 "for example offline/small or openai/gpt-4o-mini"
             ) from exc
+        if not self._providers.allowed(str(provider)):
+            raise UnknownModel(self._providers.refusal(str(provider)))
         return Name(canonical(provider), bare)
 
     async def complete(self, request: ModelRequest) -> ModelReply:

@@ -1,0 +1,54 @@
+"""Which model providers may be called: those that the operator configured.
+
+LiteLLM knows a hundred more. Some of them are fixed ports of this machine or sign in with files of the user's home
+folder: whoever may choose a model's name must not reach those.
+"""
+
+import os
+from collections.abc import Mapping
+
+OFFLINE = "offline"
+_ENDINGS = ("_API_KEY", "_API_BASE", "_BASE_URL", "_API_TOKEN", "_ACCESS_KEY_ID", "_PROJECT", "_CREDENTIALS", "_TOKEN")
+# Where the environment names a provider differently than LiteLLM does.
+_PREFIXES = {
+    "vertex_ai": ("VERTEXAI", "VERTEX", "GOOGLE_APPLICATION"),
+    "gemini": ("GEMINI", "GOOGLE"),
+    "bedrock": ("AWS",),
+    "bedrock_converse": ("AWS",),
+    "sagemaker": ("AWS",),
+    "azure_ai": ("AZURE_AI",),
+    "huggingface": ("HUGGINGFACE", "HF"),
+    "text-completion-openai": ("OPENAI",),
+    "ollama_chat": ("OLLAMA",),
+    "together_ai": ("TOGETHERAI", "TOGETHER_AI"),
+    "fireworks_ai": ("FIREWORKS", "FIREWORKS_AI"),
+    "watsonx": ("WATSONX", "WX"),
+}
+
+
+class Providers:
+    """`named`: allowed beside the configured ones, with commas; `*` allows all."""
+
+    def __init__(self, named: str = "", environ: Mapping[str, str] = os.environ) -> None:
+        self._named = {name.strip().lower() for name in named.split(",") if name.strip()}
+        self._environ = environ
+
+    def allowed(self, provider: str) -> bool:
+        """Whether a provider, by LiteLLM's name, may be called."""
+        name = provider.lower()
+        if name == OFFLINE or name in self._named or "*" in self._named:
+            return True
+        prefixes = _PREFIXES.get(name, (name.upper().replace("-", "_"),))
+        return any(
+            value and key.startswith(f"{prefix}_") and key.endswith(_ENDINGS)
+            for key, value in self._environ.items()
+            for prefix in prefixes
+        )
+
+    def refusal(self, provider: str) -> str:
+        """What is said to the caller."""
+        variable = _PREFIXES.get(provider, (provider.upper().replace("-", "_"),))[0]
+        return (
+            f"provider {provider!r} is not configured here; the operator sets its key ({variable}_API_KEY) or names "
+            "it in SPANLEDGER_MODEL_PROVIDERS"
+        )

@@ -109,8 +109,11 @@ def _is_model(annotation: Any) -> bool:
 
 
 async def refuse_unknown(request: Request) -> None:
-    """Dependency of every route. A misspelt filter must not look like a total. Raises BadRequest."""
-    if not request.query_params:
+    """Dependency of every route. A misspelt filter must not look like a total. Raises BadRequest.
+
+    Pages of the console keep their own state in the address; what they pass on is checked by the route that gets it.
+    """
+    if not request.query_params or getattr(request.state, "page", False):
         return
     dependant = request.scope["route"].dependant
     if any(_is_model(field.field_info.annotation) for field in dependant.query_params):

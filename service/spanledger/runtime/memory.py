@@ -45,11 +45,14 @@ def return_what_start_took() -> None:
 
 
 def _code_of(library: str) -> list[tuple[int, int]]:
-    """Start and length of the mappings of a library's code: read-only pages of the file itself."""
+    """Start and length of the mappings of a library's code and constants: pages that nobody writes to. What the loader
+    relocates lies behind the code and is left alone.
+    """
     found = []
     for line in Path("/proc/self/maps").read_text().splitlines():
-        place, permissions, *_ = line.split()
-        if permissions == "r-xp" and line.endswith(f"/{library}"):
+        place, permissions, offset, *_ = line.split()
+        unwritten = permissions == "r-xp" or (permissions == "r--p" and int(offset, 16) == 0)
+        if unwritten and line.endswith(f"/{library}"):
             start, end = (int(text, 16) for text in place.split("-"))
             found.append((start, end - start))
     return found

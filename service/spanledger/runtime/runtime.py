@@ -22,6 +22,8 @@ from spanledger.workflows.embedding import Embedder
 from spanledger.workflows.litellm_model import LiteLLM
 from spanledger.workflows.providers import Providers
 
+_SETTLED_S = 15.0
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -46,6 +48,7 @@ class Runtime:
         if self.node.settings.plays("chat"):
             await self.platform.start(self.runner)
         self.watch.start()
+        give_memory_back_soon()
 
     def end_long_answers(self) -> None:
         """For responses that would go on for ever."""
@@ -82,10 +85,16 @@ def build(node: Node, say: Say) -> Runtime:
         toolbox=on_top.toolbox,
         retriever=on_top.library,
         say=say,
-        loaded=memory.return_what_start_took,
+        loaded=give_memory_back_soon,
     )
     watch = Watch(settings, node.store, node.ledger, node.ingest, emission, runner, instance)
     return Runtime(node, emission, on_top, runner, watch, Sandboxes(node.store))
+
+
+def give_memory_back_soon() -> None:
+    """When what follows a start, or a first message, by itself is over. Call it on the event loop."""
+    loop = asyncio.get_running_loop()
+    loop.call_later(_SETTLED_S, loop.run_in_executor, None, memory.return_what_start_took)
 
 
 def emission_of(node: Node, instance: str) -> Telemetry:

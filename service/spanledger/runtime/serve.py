@@ -148,7 +148,6 @@ def _ready(node: Node, api_url: str, say: Say, started: float, after_ready: Afte
     }
     running.announce(settings.data_dir, info)
     say(f"ready in {time.monotonic() - started:.1f} s: {' · '.join(s for s in shown if s)} · data {settings.data_dir}")
-    memory.return_what_start_took()
     if after_ready is not None:
         threading.Thread(target=after_ready, args=(api_url, say), name="after-ready", daemon=True).start()
 

@@ -2,7 +2,7 @@
 
 ingest   send telemetry (OTLP), nothing else
 chat     that, and talk to models: messages, completions, feedback; it spends money
-read     look at everything of its tenant; POST /v1/sql
+read     look at everything of its tenant; POST /v1/sql and /v1/reconcile
 admin    everything of its tenant
 (none)   the operator of this machine: also what concerns all tenants
 """
@@ -20,6 +20,7 @@ _TALKS = (
     ("GET", re.compile(r"/v1/models")),
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_READS_BY_POST = frozenset({("POST", "/v1/sql"), ("POST", "/v1/reconcile")})
 _ADMINS_ONLY = re.compile(r"/v1/keys(/.*)?|/v1/audit|/v1/operations/.*")
 # What shows or rewrites the data of all tenants.
 _OPERATORS_ONLY = (
@@ -42,7 +43,7 @@ def may_call(principal: Principal, method: str, path: str) -> bool:
         case "admin":
             return True
         case "read":
-            reads = method in _READS or (method, path) == ("POST", "/v1/sql")
+            reads = method in _READS or (method, path) in _READS_BY_POST
             return reads and not _ADMINS_ONLY.fullmatch(path)
         case "chat":
             return _matches(_TALKS, method, path)

@@ -1,14 +1,16 @@
-"""Prices: `/v1/prices`."""
+"""Prices and what providers say: `/v1/prices`, `/v1/reconcile`."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from spanledger.api.inputs import Text
 from spanledger.api.reader import Reads
 from spanledger.api.windows import Windowed
-from spanledger.stats import price_list, times
+from spanledger.stats import price_list, reconciling, times
 
 router = APIRouter(tags=["prices"])
 
@@ -31,4 +33,26 @@ def prices(request: Request, reads: Reads, asked: Annotated[PricesQuery, Query()
     book = request.app.state.services.ledger.book
     return price_list.prices(
         reads.store, reads.tenant, book, asked.q, asked.provider, when, asked.used, asked.window, asked.limit
+    )
+
+
+class UsageExport(BaseModel):
+    """A provider's usage or cost export, as the file stands (CSV or JSON)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: Text = Field(min_length=1, max_length=8_000_000)
+    name: Text = Field("export", max_length=256, description="what messages call it")
+    tolerance: Decimal = Field(Decimal(0), ge=0, le=1, description="share by which a figure may be off")
+
+
+class Reconciliation(RootModel[dict[str, Any]]):
+    """Lines by day and model: matched, differing, missing here or there; totals, notes, what could not be read."""
+
+
+@router.post("/v1/reconcile", operation_id="check_usage_export")
+def reconcile(reads: Reads, export: UsageExport) -> Reconciliation:
+    """Compares the books with a usage or cost export of OpenAI or Anthropic, as `spanledger reconcile` does."""
+    return Reconciliation(
+        reconciling.reconciled(reads.store, reads.tenant, export.content, export.name, export.tolerance)
     )

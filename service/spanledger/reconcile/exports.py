@@ -50,13 +50,17 @@ _HALF_A_CENT = Decimal("0.005")
 
 def read_export(path: Path) -> Export:
     """Reads a usage or cost export. BadRequest says what is wrong with the file and where."""
-    text = _text(path)
+    return parse_export(_text(path), path.name)
+
+
+def parse_export(text: str, name: str) -> Export:
+    """The same of its content; `name`: what messages call it."""
     start = text.lstrip()[:1]
     if not start:
-        raise BadRequest(f"{path.name} is empty")
-    export = _read_json(text, path.name) if start in "[{" else _read_csv(text, path.name)
+        raise BadRequest(f"{name} is empty")
+    export = _read_json(text, name) if start in "[{" else _read_csv(text, name)
     if not export.days:
-        raise BadRequest(f"{path.name}: {export.kind} without a single day")
+        raise BadRequest(f"{name}: {export.kind} without a single day")
     export.rows = summed(export.rows)
     return export
 

@@ -25,6 +25,7 @@ _FIRST_LOOK_NS = 3600 * SECOND  # how far back the first look for the latest mes
 _MORE = 8
 MOST = 500_000  # messages of a window that are looked through for a total
 _FEW = 5_000
+_COUNTED = 50_000  # messages of a window that are counted one by one where nothing filters them
 _COLUMNS = """
     message_id, conversation_id, user_id, trace_id, correlation_id, toUnixTimestamp64Nano(started_at) AS started_ns,
     duration_ns, service, workflow, agent, providers, models, tools, status, error_type, prompt, prompt_version, variant
@@ -97,7 +98,7 @@ def total(store: Store, tenant: str, asked: Filter) -> tuple[int | None, Usage |
     if asked.is_open:
         usage = breakdown(store, tenant, asked.window).usage
         count = store.query(f"SELECT count() FROM message_times WHERE {_IN_WINDOW}", bounds)[0][0]
-        return (_count(store, bounds) if count <= MOST else None), usage
+        return (_count(store, bounds) if count <= _COUNTED else None), usage
     where, bound = conditions(asked)
     if asked.is_narrow:
         few = (

@@ -1,6 +1,7 @@
 """Spans that fit a filter, the latest first, read in the order of time from what was received."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,24 +92,34 @@ def found(store: Store, tenant: str, asked: SpanFilter, limit: int = 50, cursor:
     first, end = asked.window.first_ns, asked.window.last_ns
     if after:
         end = min(end, after[0])
-    ends = store.query(
-        "SELECT toUnixTimestamp64Nano(min(Timestamp)), toUnixTimestamp64Nano(max(Timestamp)), count() FROM otel_traces "
-        "WHERE Tenant = {tenant:String} AND Timestamp >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC') "
-        "AND Timestamp <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')",
-        {"tenant": tenant, "first_ns": first, "last_ns": end},
-    )[0]
     rows: list[dict[str, Any]] = []
-    first, end, reach = max(first, ends[0]), min(end, ends[1]), _FIRST_LOOK_NS
-    if asked.equal.get("trace"):
-        reach = end - first + 1
-    while ends[2] and len(rows) <= limit and end >= first:
-        begin = max(first, end - reach + 1)
-        rows += _stretch(store, asked, where, bound, begin, end, limit + 1 - len(rows), after)
-        end, reach = begin - 1, reach * _MORE
+    for begin, stop in _stretches(first, end, whole=bool(asked.equal.get("trace"))):
+        rows += _stretch(store, asked, where, bound, begin, stop, limit + 1 - len(rows), after)
+        if len(rows) > limit:
+            break
     more = len(rows) > limit
     rows = rows[:limit]
     place = [rows[-1][name] for name in ("started_ns", "trace_id", "span_id")] if more else None
     return SpanList(_shown(store, tenant, rows), write_place(place) if place else None)
+
+
+def _stretches(first: int, last: int, whole: bool) -> Iterator[tuple[int, int]]:
+    """Stretches of time from the last moment back, each longer than the one before; what is dated later than tomorrow
+    first, at once."""
+    first = max(first, 0)
+    tomorrow = time.time_ns() + 86_400 * SECOND
+    if whole or last <= first:
+        yield first, last
+        return
+    if last > tomorrow:
+        yield max(first, tomorrow + 1), last
+    end, reach = min(last, tomorrow), _FIRST_LOOK_NS
+    if last > tomorrow:
+        reach += 86_400 * SECOND
+    while end >= first:
+        begin = max(first, end - reach + 1)
+        yield begin, end
+        end, reach = begin - 1, reach * _MORE
 
 
 def _bound(asked: SpanFilter) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from spanledger.ledger import spans
 from spanledger.ledger.copy_lookup import ALONE, WORK_COLUMNS, Note, Trace, add_copies
 from spanledger.store.client import Store
 
-BATCH_TRACES = 4_000
+BATCH_SPANS = 40_000  # that a batch should have: each has a price of its own, however small it is
+BATCH_TRACES = 4_000  # of the first one; then as many as should have that many spans
+_MOST_TRACES = 20_000
 GIVEN_UP_S = 600  # a run that stands in settle_work longer, or is from the future, belongs to a process that died
 
 
@@ -43,11 +45,18 @@ class Batch:
     touched: Sequence[tuple[str, str, int]]  # tenant, trace id, and what the queue says is pending of it
     chunk: "Chunk"
     whole: bool  # nothing else was waiting
+    full: bool  # as many traces as were asked for
 
     @property
     def traces(self) -> int:
         """How many of the queue's."""
         return len(self.touched)
+
+    @property
+    def fitting(self) -> int:
+        """How many traces like these a batch should have; never many more than these."""
+        spans = max(self.chunk.spans.num_rows, 1)
+        return max(1, min(_MOST_TRACES, 2 * max(self.traces, BATCH_TRACES), BATCH_SPANS * self.traces // spans))
 
     @property
     def last(self) -> Trace:
@@ -92,7 +101,8 @@ def take(
     except SpanledgerError:
         forget(store, run_id)
         raise
-    return Batch(run_id, touched, chunk, whole=after == FIRST and len(touched) < limit)
+    full = len(touched) >= limit
+    return Batch(run_id, touched, chunk, whole=after == FIRST and not full, full=full)
 
 
 def _touched(store: Store, limit: int, after: Trace) -> list[tuple[str, str, int]]:

@@ -53,10 +53,12 @@ def post(store: Store, entries: Book, reason: str, run_id: str, token: str = "",
     store.insert_arrow(
         f"{shards or store.database}.ledger",
         pa.table(columns),
-        settings={"insert_deduplication_token": f"{reason}-{token or run_id}"},
+        settings={"insert_deduplication_token": f"{reason}-{token or run_id}", **QUICK_INSERT},
     )
 
 
+# Tables that replace or sum do so when they merge: to do it for each new part too costs more than it saves.
+QUICK_INSERT = {"optimize_on_insert": 0}
 _LISTS = frozenset({"providers", "models", "tools"})
 
 
@@ -81,7 +83,7 @@ def upsert_messages(store: Store, messages: Iterable[Message], before: Book, aft
         # On a cluster a message lies where its id says, not where its traces do.
         f"{store.all_shards}.messages",
         pa.table(columns),
-        settings={"insert_deduplication_token": f"messages-{version}"},
+        settings={"insert_deduplication_token": f"messages-{version}", **QUICK_INSERT},
     )
 
 

@@ -121,6 +121,7 @@ class Settler:
         self._health = Health()
         self._listeners: list[Callable[[], None]] = []
         self._last = FIRST
+        self._limit = BATCH_TRACES
         self._is_flooded: Callable[[], bool] = lambda: False
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="settler-reads")
         self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
@@ -183,9 +184,11 @@ class Settler:
             self._health.last_error = ""
         return posted
 
-    def _take(self, limit: int = BATCH_TRACES) -> Batch | None:
+    def _take(self, most: int | None = None) -> Batch | None:
         """The next batch, behind the one before it."""
-        batch = take(self._store, limit, self._note_truncated, self._last)
+        batch = take(self._store, min(most or self._limit, self._limit), self._note_truncated, self._last)
+        if batch is not None:
+            self._limit = batch.fitting
         self._last = FIRST if batch is None or batch.whole else batch.last
         return batch
 
@@ -197,7 +200,7 @@ class Settler:
 
     def _settle_and_read_on(self, batch: Batch, look_again: bool) -> tuple[Outcome, Batch | None]:
         """Settles a batch; when more are waiting, reads the next one meanwhile: half of the work is ClickHouse's."""
-        if batch.traces < BATCH_TRACES:
+        if not batch.full:
             outcome = settle(self._store, self._prices(), batch)
             return outcome, self._take() if look_again or not batch.whole else None
         following = self._reader.submit(self._take)

@@ -132,5 +132,5 @@ def write_back(store: Store, table: pa.Table, shards: str = "") -> None:
                 "received_at": table["received_at_ms"].cast(pa.timestamp("ms", "UTC")),
             }
         ),
-        settings={"insert_deduplicate": 0},
+        settings={"insert_deduplicate": 0, "optimize_on_insert": 0},
     )

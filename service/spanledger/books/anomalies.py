@@ -57,8 +57,7 @@ def _of_flag(flag: str, call: Call) -> tuple[str, str, str]:
     word, _, what = flag.partition(":")
     match word:
         case "no_price":
-            name = f"{call.provider or 'no provider'} / {call.model or 'no model'}"
-            return "model", "unpriced", f"the price book has no price for {name}"
+            return "model", "unpriced", unpriced(call.provider, call.model)
         case "unknown":
             return what, "unpriced", "no span says how many there were, and they cost something"
         case "no_rate":
@@ -69,6 +68,11 @@ def _of_flag(flag: str, call: Call) -> tuple[str, str, str]:
             return what, "contradiction", "its parts exceed it; they were cut to fit"
         case _:
             return what, word, "the price book took it as unknown"
+
+
+def unpriced(provider: str, model: str) -> str:
+    """Why a call has no price."""
+    return f"the price book has no price for {provider or 'no provider'} / {model or 'no model'}"
 
 
 def _disagreement(tellings: list[Span]) -> str:

@@ -65,6 +65,7 @@ class Call:
     server: str = ""  # the host that was called
     level: int = 0  # of a telling: how many tellings of the call stand below it in its trace
     tellings: list["Call"] = field(default_factory=list)  # what each span says, when there are several
+    rested: bool = False  # its usage is what others left of a total
     copies: list["Call"] = field(default_factory=list)
 
     @property

@@ -3,8 +3,10 @@
 A pure function: spans in, book and messages out. Settlement, audit and re-pricing all ask it, so they cannot disagree.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,14 @@ import pyarrow.compute as pc
 
 from spanledger.books.anomalies import Anomaly, anomalies_of
 from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span
-from spanledger.books.copies import join_copies
+from spanledger.books.chains import Chains, Plain
+from spanledger.books.columns import Columns
+from spanledger.books.copies import TOLERANCE_NS, join_copies
 from spanledger.books.costs import Cost, Prices
-from spanledger.books.entries import Book, add, dims, measures
+from spanledger.books.entries import Book, add, book_of, dims, lines_of, measures
 from spanledger.books.forest import Bools, dicts, objects
 from spanledger.books.inheritance import Context, as_mask
-from spanledger.books.messages import Message, Tool, messages_of
+from spanledger.books.messages import Message, Tool, message_rows, messages_in, messages_of
 from spanledger.books.nested import calls_in_traces
 from spanledger.books.tellings import name_by_price
 
@@ -33,16 +37,31 @@ class Joined:
     others: tuple[tuple[str, str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Books:
-    """The book, the messages by (tenant, conversation, message), what was joined, and what was odd."""
+    """The lines of the book, the messages, what was joined, and what was odd."""
 
-    book: Book
-    messages: dict[tuple[str, str, str], Message]
-    joined: list[Joined]
+    lines: pa.Table
+    message_rows: pa.Table
+    joined_calls: Callable[[], list[Joined]]
     anomalies: list[Anomaly] = field(default_factory=list)
 
+    @cached_property
+    def book(self) -> Book:
+        return book_of(self.lines)
 
+    @cached_property
+    def messages(self) -> dict[tuple[str, str, str], Message]:
+        """By (tenant, conversation, message)."""
+        found = messages_in(self.message_rows)
+        return {(message.tenant, message.conversation_id, message.message_id): message for message in found}
+
+    @cached_property
+    def joined(self) -> list[Joined]:
+        return self.joined_calls()
+
+
+TELLING = ("tenant", "trace_id", "span_id", "scope")
 # What calls, tools and anomalies are made of.
 SPAN_COLUMNS = (
     *("tenant", "trace_id", "span_id", "started_at_ns", "duration_ns", "service", "scope", "dialect", "role"),
@@ -69,12 +88,68 @@ def compute(table: pa.Table, prices: Prices) -> Books:
     with every trace also those that hold copies of its calls.
     """
     if table.num_rows == 0:
-        return Books({}, {}, [])
+        return Books(lines_of({}), message_rows(()), list)
     context = Context(table)
-    roles = table["role"].cast(pa.string())
-    is_call = pc.is_in(roles, value_set=pa.array(sorted(CALL_ROLES)))
+    plain = Plain(table, context, _candidates(table))
+    columns = Columns(plain, prices)
+    if not plain.odd.any():
+        return _books(table, columns)
+    odd = table.filter(pa.array(plain.odd[plain.trace]))
+    books, calls = span_by_span(odd, prices)
+    if _may_join(calls, columns.chains, plain):
+        return span_by_span(table, prices)[0]
+    return _both(_books(table, columns), books)
+
+
+def _books(table: pa.Table, columns: Columns) -> Books:
+    def joined() -> list[Joined]:
+        chains = columns.told_twice()
+        inner = dicts(table, pa.array(chains.leaf), TELLING)
+        outer = dicts(table, pa.array(chains.outer), TELLING)
+        return [
+            Joined(one["tenant"], one["trace_id"], one["span_id"], ((two["trace_id"], two["span_id"], two["scope"]),))
+            for one, two in zip(inner, outer, strict=True)
+        ]
+
+    return Books(columns.lines(), columns.messages(), joined, columns.anomalies())
+
+
+def _both(one: Books, two: Books) -> Books:
+    return Books(
+        pa.concat_tables([one.lines, two.lines]),
+        pa.concat_tables([one.message_rows, two.message_rows]),
+        lambda: one.joined + two.joined,
+        one.anomalies + two.anomalies,
+    )
+
+
+def _may_join(calls: list[Call], chains: Chains, plain: Plain) -> bool:
+    """Whether a call that was put together span by span may be one that was told by columns: tokens that no single
+    span says, or a time between those of its spans, are not seen before."""
+    checked = [call for call in calls if len(call.rows) > 1 or call.estimated or call.copies or call.rested]
+    if not checked or not len(chains.leaf):
+        return False
+    known = chains.by_tokens(plain)
+    return any(
+        start <= call.end_ns + TOLERANCE_NS and call.start_ns <= end + TOLERANCE_NS
+        for call in checked
+        for start, end in known.get(
+            (call.tenant, call.service, call.usage["input_tokens"] or 0, call.usage["output_tokens"] or 0), ()
+        )
+    )
+
+
+def _candidates(table: pa.Table) -> Bools:
+    """Spans that may tell of calls: those that are one, or know usage."""
+    is_call = pc.is_in(table["role"].cast(pa.string()), value_set=pa.array(sorted(CALL_ROLES)))
     measured = pc.or_(pc.is_valid(table["input_tokens"]), pc.is_valid(table["output_tokens"]))
-    candidate = as_mask(pc.or_(is_call, measured))
+    return as_mask(pc.or_(is_call, measured))
+
+
+def span_by_span(table: pa.Table, prices: Prices) -> tuple[Books, list[Call]]:
+    """The same for any traces, plain or not, a span at a time; and the calls."""
+    context = Context(table)
+    candidate = _candidates(table)
     spans = _spans(table, candidate, context)
     above = context.forest.nearest_above(candidate)
     calls = join_copies(calls_in_traces(spans, {row: int(above[row]) for row in spans}))
@@ -94,7 +169,8 @@ def compute(table: pa.Table, prices: Prices) -> Books:
         _post_message(book, message)
     joined = [_joined(call, spans) for call in calls if len(call.rows) > 1]
     served = [(call, cost) for call, cost in costs if not call.failed]
-    return Books(book, messages, joined, anomalies_of(table, context, served, spans))
+    odd = anomalies_of(table, context, served, spans)
+    return Books(lines_of(book), message_rows(messages.values()), lambda: joined, odd), calls
 
 
 def _spans(table: pa.Table, mask: Bools, context: Context) -> dict[int, Span]:

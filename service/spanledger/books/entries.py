@@ -9,6 +9,11 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any, cast
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanledger.books.forest import values_of
+
 DIMS = (
     "price_book",
     "kind",
@@ -60,6 +65,10 @@ Measures = tuple[Any, ...]
 Book = dict[Dims, Measures]
 
 
+LINES: dict[str, pa.DataType] = {
+    **{name: pa.int64() if name == "started_at_ns" else pa.string() for name in DIMS},
+    **{name: pa.decimal128(38, 15) if name in MONEY else pa.int64() for name in MEASURES},
+}
 _NO_DIMS = {d: 0 if d == "started_at_ns" else "" for d in DIMS}
 _NO_MEASURES = dict(zip(MEASURES, ZERO, strict=True))
 _in_dims_order = itemgetter(*DIMS)
@@ -96,6 +105,38 @@ def difference(should: Book, posted: Book) -> Book:
         if key not in should and old != ZERO:
             result[key] = tuple(-a for a in old)
     return result
+
+
+def corrections(should: pa.Table, posted: Book) -> pa.Table:
+    """The same as `difference` for lines; those of traces of which nothing is posted are entries as they stand."""
+    if not posted:
+        return should
+    tenant, trace = DIMS.index("tenant"), DIMS.index("trace_id")
+    known = {(key[tenant], key[trace]) for key in posted}
+    traces = zip(values_of(should["tenant"]), values_of(should["trace_id"]), strict=True)
+    is_known = pa.array([key in known for key in traces], pa.bool_())
+    changes = difference(book_of(should.filter(is_known)), posted)
+    return pa.concat_tables([should.filter(pc.invert(is_known)), lines_of(changes)])
+
+
+def book_of(lines: pa.Table) -> Book:
+    """Lines as a book."""
+    book: Book = {}
+    columns = [values_of(lines[name]) for name in LINES]
+    width = len(DIMS)
+    for row in zip(*columns, strict=True):
+        add(book, row[:width], row[width:])
+    return book
+
+
+def lines_of(book: Book) -> pa.Table:
+    """A book as lines."""
+    arrays = {}
+    for position, name in enumerate(DIMS):
+        arrays[name] = pa.array([key[position] for key in book], LINES[name])
+    for position, name in enumerate(MEASURES):
+        arrays[name] = pa.array([amounts[position] for amounts in book.values()], LINES[name])
+    return pa.table(arrays)
 
 
 def total(book: Iterable[Measures]) -> Measures:

@@ -23,7 +23,7 @@ class Forest:
         self.table = table
         self.size = table.num_rows
         trace = pc.binary_join_element_wise(table["tenant"], table["trace_id"], "\x1f")
-        self.trace = _codes(trace)[0]
+        self.trace = codes(trace)[0]
         keys = pc.binary_join_element_wise(trace, table["span_id"], "\x1f")
         parents = pc.binary_join_element_wise(trace, table["parent_span_id"], "\x1f")
         found = pc.index_in(parents, value_set=one_chunk(keys)).fill_null(-1)
@@ -34,16 +34,16 @@ class Forest:
     def inherited(self, column: str, whole_trace: bool = True) -> Texts:
         """Per span the nearest non-empty value on the way up, itself included; then, with `whole_trace`, the value
         that is the only one in the trace; else ''."""
-        codes, values = _codes(self.table[column])
+        numbers, values = codes(self.table[column])
         empty = values.index("") if "" in values else -1
-        codes = np.where(codes == empty, -1, codes)
-        if not (codes >= 0).any():
+        numbers = np.where(numbers == empty, -1, numbers)
+        if not (numbers >= 0).any():
             return np.full(self.size, "", dtype=object)
-        codes = self.nearest(codes)
+        numbers = self.nearest(numbers)
         if whole_trace:
-            codes = self._only_value(codes)
+            numbers = self._only_value(numbers)
         lookup = np.array([*values, ""], dtype=object)
-        texts: Texts = lookup[codes]
+        texts: Texts = lookup[numbers]
         return texts
 
     def nearest(self, values: Ints) -> Ints:
@@ -74,7 +74,7 @@ class Forest:
         return np.where(known, codes, single[self.trace])
 
 
-def _codes(column: Any) -> tuple[Ints, list[str]]:
+def codes(column: Any) -> tuple[Ints, list[str]]:
     """Dictionary codes and their values."""
     array = one_chunk(column)
     if not pa.types.is_dictionary(array.type):

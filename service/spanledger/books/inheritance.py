@@ -1,7 +1,8 @@
 """What spans say together: whose parent is whose, and what each inherits from those above it."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +27,6 @@ class Context:
 
     def __init__(self, table: pa.Table) -> None:
         self.forest = Forest(table)
-        self.parents: list[int] = self.forest.parent.tolist()
         self.values: dict[str, Texts] = {name: self.forest.inherited(name) for name in INHERITED}
         # A tool's name reaches the calls made inside it, not its siblings.
         self.values["tool"] = self.forest.inherited("tool", whole_trace=False)
@@ -34,9 +34,16 @@ class Context:
         traces = objects(table["trace_id"])
         self.explicit_message: Bools = explicit != ""
         self.values["message_id"] = np.where(self.explicit_message, explicit, traces)
-        # The same as lists, quicker to look into row by row; what no row has is left out.
-        self._said = {name: values.tolist() for name, values in self.values.items() if (values != "").any()}
         self._empty = dict.fromkeys(self.values, "")
+
+    @cached_property
+    def parents(self) -> list[int]:
+        return cast(list[int], self.forest.parent.tolist())
+
+    @cached_property
+    def _said(self) -> dict[str, list[str]]:
+        """The values as lists, quicker to look into row by row; what no row has is left out."""
+        return {name: values.tolist() for name, values in self.values.items() if (values != "").any()}
 
     def at(self, row: int) -> dict[str, str]:
         """What a row says or inherits."""

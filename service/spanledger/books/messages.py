@@ -1,6 +1,7 @@
 """The messages that spans tell of: what is known of each beside its usage."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,25 @@ class Message:
     prompt: str = ""
     prompt_version: str = ""
     variant: str = ""
+
+
+_KINDS: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), tuple[str, ...]: pa.list_(pa.string())}
+MESSAGES = {field.name: _KINDS[field.type] for field in fields(Message)}
+
+
+def message_rows(messages: Iterable[Message]) -> pa.Table:
+    """Messages as rows of their table."""
+    some = list(messages)
+    columns = {name: [getattr(one, name) for one in some] for name in MESSAGES}
+    return pa.table({name: pa.array(columns[name], kind) for name, kind in MESSAGES.items()})
+
+
+def messages_in(rows: pa.Table) -> list[Message]:
+    """The messages of rows of their table."""
+    found: list[dict[str, Any]] = rows.to_pylist()
+    for row in found:
+        row.update({name: tuple(value) for name, value in row.items() if isinstance(value, list)})
+    return [Message(**row) for row in found]
 
 
 def messages_of(

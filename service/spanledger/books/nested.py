@@ -76,7 +76,7 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
 
 def _give(call: Call, usage: dict[str, int | None]) -> None:
     """Usage that no telling of a call knows."""
-    call.usage = usage
+    call.usage, call.rested = usage, True
     if call.tellings:
         call.tellings[0].usage = usage
 

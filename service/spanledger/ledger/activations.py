@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from spanledger.books.calls import Call
-from spanledger.books.costs import Cost
+from spanledger.books.costs import Cost, Sort, Tariff
 from spanledger.ledger.rollups import LATEST
 from spanledger.ledger.scope import EARLIEST
-from spanledger.pricing import Price, PriceBook, Usage, book_of_files, settle
+from spanledger.pricing import Price, PriceBook, Usage, book_of_files, only_price, settle, tier_name
 from spanledger.store.client import Store
 
 _ZERO = Decimal(0)
@@ -66,6 +66,33 @@ class LedgerPrices:
         if priced.cost_usd is None:
             return Cost("unpriced", _ZERO, version, priced.flags)
         return Cost(priced.state, priced.cost_usd, version, priced.flags)
+
+    def tariff(self, sort: Sort) -> Tariff | None:
+        """The same for all calls of a sort; None where more than one price may have held, or something is odd."""
+        version = self._only_version(sort.first_ns, sort.last_ns)
+        if version is None:
+            return None
+        first, last = (datetime.fromtimestamp(ns // 10**9, UTC) for ns in (sort.first_ns, sort.last_ns))
+        for model in dict.fromkeys((sort.response_model or sort.request_model, sort.request_model)):
+            known = self._books[version].lookups(sort.provider, model)
+            if any(price.windows or price.valid_from or price.valid_to for price in known):
+                held = only_price(known, first, last)
+                if held is None:
+                    return None
+                known = (held,)
+            if known:
+                tier = tier_name(sort.service_tier)
+                return Tariff(version, known[0].tiers[tier]) if tier in known[0].tiers else None
+        return Tariff(version, None)
+
+    def _only_version(self, first_ns: int, last_ns: int) -> str | None:
+        """The book that held all the time; None for more than one."""
+        for from_ns, to_ns, version in self._activations:
+            if from_ns <= first_ns and last_ns < to_ns:
+                return version
+            if first_ns < to_ns and from_ns <= last_ns:
+                return None
+        return None
 
     def _version(self, start_ns: int) -> str:
         for from_ns, to_ns, version in self._activations:

@@ -13,7 +13,7 @@ from typing import Any
 
 from spanledger.books.compute import Books, Joined, compute
 from spanledger.books.costs import Prices
-from spanledger.books.entries import DIMS, MEASURES, Book, difference
+from spanledger.books.entries import DIMS, MEASURES, Book, difference, lines_of
 from spanledger.books.messages import Message
 from spanledger.ledger import anomalies, batches, journal, message_list, rollups, settler
 from spanledger.ledger.audit_spans import RawLevel
@@ -163,8 +163,8 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
                 anomalies.upsert(store, run_id, books.anomalies)
                 report.repaired["trace_anomalies"] = report.repaired.get("trace_anomalies", 0) + len(wrong_anomalies)
             if repair and (entries or wrong_messages):
-                journal.upsert_messages(store, books.messages.values(), posted, books.book)
-                journal.post(store, entries, reason="repair", run_id=run_id, shards=store.all_shards)
+                journal.upsert_messages(store, books, posted)
+                journal.post(store, lines_of(entries), reason="repair", run_id=run_id, shards=store.all_shards)
                 report.repaired["ledger"] = report.repaired.get("ledger", 0) + len(entries)
                 report.repaired["messages"] = report.repaired.get("messages", 0) + len(wrong_messages)
             report.checked["traces"] += len(

@@ -55,7 +55,7 @@ class Batch:
     @property
     def fitting(self) -> int:
         """How many traces like these a batch should have; never many more than these."""
-        spans = max(self.chunk.spans.num_rows, 1)
+        spans = max(int(self.chunk.spans.num_rows), 1)
         return max(1, min(_MOST_TRACES, 2 * max(self.traces, BATCH_TRACES), BATCH_SPANS * self.traces // spans))
 
     @property

@@ -1,13 +1,13 @@
 """Reads what is posted and writes new entries: the ledger's only reader for settlement, and its only writer."""
 
-from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
 
-from spanledger.books.entries import DIMS, MEASURES, MONEY, ZERO, Book
-from spanledger.books.messages import Message
+from spanledger.books.compute import Books
+from spanledger.books.entries import DIMS, LINES, MEASURES, ZERO, Book
+from spanledger.books.messages import MESSAGES, Message, message_rows
 from spanledger.store.client import Store
 
 _KEY = ", ".join(d for d in DIMS if d != "started_at_ns")
@@ -29,27 +29,24 @@ def posted(store: Store, run_id: str, shards: str = "") -> Book:
     return {row[:width]: row[width:] for row in zip(*columns, strict=True) if row[width:] != ZERO}
 
 
-def post(store: Store, entries: Book, reason: str, run_id: str, token: str = "", shards: str = "") -> None:
+# Tables that replace or sum do so when they merge: to do it for each new part too costs more than it saves.
+QUICK_INSERT = {"optimize_on_insert": 0}
+
+
+def post(store: Store, entries: pa.Table, reason: str, run_id: str, token: str = "", shards: str = "") -> None:
     """Appends entries to the ledger in one insert; the rollups follow within it. `token`: what makes it unique when
     one run posts several times; `shards` as in `posted`."""
-    if not entries:
+    count = len(entries)
+    if not count:
         return
     when = store.versions.next()  # not the clock: whoever follows the ledger by posted_at must find every entry
-    count = len(entries)
-    columns: dict[str, pa.Array] = {
-        "posted_at": pa.array([when] * count, pa.timestamp("us", "UTC")),
-        "reason": pa.array([reason] * count),
-        "run_id": pa.array([run_id] * count),
+    columns: dict[str, Any] = {
+        "posted_at": pa.repeat(pa.scalar(when, pa.timestamp("us", "UTC")), count),
+        "reason": pa.repeat(reason, count),
+        "run_id": pa.repeat(run_id, count),
+        **{name: entries[name] for name in LINES if name != "started_at_ns"},
+        "started_at": entries["started_at_ns"].cast(pa.timestamp("ns", "UTC")),
     }
-    for position, name in enumerate(DIMS):
-        values = [key[position] for key in entries]
-        if name == "started_at_ns":
-            columns["started_at"] = pa.array(values, pa.timestamp("ns", "UTC"))
-        else:
-            columns[name] = pa.array(values, pa.string())
-    for position, name in enumerate(MEASURES):
-        values = [amounts[position] for amounts in entries.values()]
-        columns[name] = pa.array(values, pa.decimal128(38, 15) if name in MONEY else pa.int64())
     store.insert_arrow(
         f"{shards or store.database}.ledger",
         pa.table(columns),
@@ -57,28 +54,23 @@ def post(store: Store, entries: Book, reason: str, run_id: str, token: str = "",
     )
 
 
-# Tables that replace or sum do so when they merge: to do it for each new part too costs more than it saves.
-QUICK_INSERT = {"optimize_on_insert": 0}
 _LISTS = frozenset({"providers", "models", "tools"})
 
 
-def upsert_messages(store: Store, messages: Iterable[Message], before: Book, after: Book) -> None:
+def upsert_messages(store: Store, books: Books, before: Book) -> None:
     """Writes the messages, and a tombstone for each that stood elsewhere (`before`) and no longer does."""
-    rows = [_row(message) for message in messages]
-    rows += [_row(_tombstone(*key), deleted=1) for key in sorted(_keys(before) - _keys(after))]
-    if not rows:
+    rows = books.message_rows
+    gone = sorted(_keys(before) - books.messages.keys()) if before else []
+    count = len(rows) + len(gone)
+    if not count:
         return
+    if gone:
+        rows = pa.concat_tables([rows, message_rows(_tombstone(*key) for key in gone)])
     version = store.versions.next()
-    columns: dict[str, pa.Array] = {}
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        if name == "started_at":
-            columns[name] = pa.array(values, pa.timestamp("ns", "UTC"))
-        elif name in _LISTS:
-            columns[name] = pa.array(values, pa.list_(pa.string()))
-        else:
-            columns[name] = pa.array(values)
-    columns["version"] = pa.array([version] * len(rows), pa.uint64())
+    columns: dict[str, Any] = {name: rows[name] for name in MESSAGES if name != "started_at_ns"}
+    columns["started_at"] = rows["started_at_ns"].cast(pa.timestamp("ns", "UTC"))
+    columns["deleted"] = pa.array([0] * (count - len(gone)) + [1] * len(gone), pa.uint8())
+    columns["version"] = pa.repeat(pa.scalar(version, pa.uint64()), count)
     store.insert_arrow(
         # On a cluster a message lies where its id says, not where its traces do.
         f"{store.all_shards}.messages",
@@ -122,13 +114,6 @@ def _tombstone(tenant: str, conversation_id: str, message_id: str) -> Message:
     texts.update(tenant=tenant, conversation_id=conversation_id, message_id=message_id, started_at_ns=0, duration_ns=0)
     texts.update(providers=(), models=(), tools=(), counted=0)
     return Message(**texts)
-
-
-def _row(message: Message, deleted: int = 0) -> dict[str, Any]:
-    row: dict[str, Any] = {f.name: getattr(message, f.name) for f in fields(Message)}
-    row["started_at"] = row.pop("started_at_ns")
-    row["deleted"] = deleted
-    return row
 
 
 def resume(store: Store) -> None:

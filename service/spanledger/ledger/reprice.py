@@ -9,7 +9,7 @@ from typing import Any
 
 from spanledger.books.compute import compute
 from spanledger.books.costs import Prices
-from spanledger.books.entries import DIMS, MEASURES, Book, difference
+from spanledger.books.entries import DIMS, MEASURES, Book, difference, lines_of
 from spanledger.errors import NotFound
 from spanledger.ledger import activations, anomalies, audit, batches, journal
 from spanledger.ledger.scope import Scope
@@ -96,7 +96,12 @@ def _post_window(
             if reason:
                 anomalies.upsert(store, run_id, books.anomalies)
                 journal.post(
-                    store, changes, reason=reason, run_id=result.reprice_id, token=run_id, shards=store.all_shards
+                    store,
+                    lines_of(changes),
+                    reason=reason,
+                    run_id=result.reprice_id,
+                    token=run_id,
+                    shards=store.all_shards,
                 )
             _count(result, changes, should)
             result.traces += len(set(spans["trace_id"].to_pylist()))

@@ -16,7 +16,7 @@ from typing import Any
 
 from spanledger.books.compute import compute
 from spanledger.books.costs import Prices
-from spanledger.books.entries import difference
+from spanledger.books.entries import corrections
 from spanledger.errors import SpanledgerError
 from spanledger.ledger import anomalies, journal
 from spanledger.ledger.batches import BATCH_TRACES, FIRST, Batch, forget, in_hand, take
@@ -68,12 +68,12 @@ def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
     try:
         books = compute(batch.chunk.spans, prices)
         posted = journal.posted(store, batch.run_id, shards)
-        entries = difference(books.book, posted)
-        journal.upsert_messages(store, books.messages.values(), posted, books.book)
+        entries = corrections(books.lines, posted)
+        journal.upsert_messages(store, books, posted)
         anomalies.upsert(store, batch.run_id, books.anomalies)
         journal.post(store, entries, reason="settle", run_id=batch.run_id, shards=shards)
         _mark_settled(store, batch)
-        if entries and not batch.alone:
+        if len(entries) and not batch.alone:
             _look_again(store, batch.run_id)
     finally:
         forget(store, batch.run_id)

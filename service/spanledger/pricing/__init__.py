@@ -10,7 +10,7 @@ Nothing here touches the database.
 
 from spanledger.pricing.book import PriceBook, book_of_files, load_book
 from spanledger.pricing.cost import Cost, CostState, Priced, Usage, cost, settle, tier_name
-from spanledger.pricing.price import Price, Rates, femto, usd
+from spanledger.pricing.price import Price, Rates, Step, femto, only_price, usd
 from spanledger.pricing.providers import canonical
 
 __all__ = [
@@ -20,12 +20,14 @@ __all__ = [
     "PriceBook",
     "Priced",
     "Rates",
+    "Step",
     "Usage",
     "book_of_files",
     "canonical",
     "cost",
     "femto",
     "load_book",
+    "only_price",
     "settle",
     "tier_name",
     "usd",

@@ -93,13 +93,18 @@ class PriceBook:
 
     def lookup(self, provider: str, model: str, at: datetime) -> Price | None:
         """The price of a call that started at `at` (naive = UTC), or None: unpriced. Repeated look-ups are cheap."""
-        found = self._found.get((provider, model))
-        if found is None:
-            found = self._found[provider, model] = self._search(provider, model)
+        found = self.lookups(provider, model)
         if not found:
             return None
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         return next((price for price in found if price.holds(at)), None)
+
+    def lookups(self, provider: str, model: str) -> tuple[Price, ...]:
+        """All prices that `lookup` considers, in its order; remembered."""
+        found = self._found.get((provider, model))
+        if found is None:
+            found = self._found[provider, model] = self._search(provider, model)
+        return found
 
     def prices(self) -> Iterator[Price]:
         """Every price, the user's first. Slow: makes them all."""

@@ -4,7 +4,7 @@ Money here is an int count of femto-dollars (1e-15 USD), the finest step of the 
 is a whole number of them, so a cost is a sum of integer products and exact; nothing is ever rounded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Context, Decimal
@@ -120,6 +120,20 @@ class Price:
                 break
             found = step
         return found
+
+
+def only_price(prices: Sequence[Price], first: datetime, last: datetime) -> Price | None:
+    """The first of `prices` that holds, if it is the same one all the time from `first` to `last`; else None."""
+    for price in prices:
+        if price.windows:
+            return None
+        if price.holds(first) and price.holds(last):
+            return price
+        starts_later = price.valid_from is not None and last < price.valid_from
+        ended_before = price.valid_to is not None and price.valid_to <= first
+        if not starts_later and not ended_before:
+            return None
+    return None
 
 
 class Sheet(NamedTuple):

@@ -139,7 +139,12 @@ class Reading:
             for fact, text in self._facts_of(name).items()
             if f"{name}.{fact}" not in moving
         ]
-        filled = tuple([field for field in self.by.asked if self.x(field)]) if self.present else ()
+        filled: tuple[str, ...] = ()
+        if self.present:
+            if self._filled is None:
+                self._filled = self._fill()
+            filled = tuple(sorted(f for f in self.by.asked & self._filled.keys() if not self.raw.get(f)))
+            self.counts = tuple(n for n in self.by.tables.counts if n in self.raw or n in self._filled)
         return (*facts, filled, *(self.tools_in_texts() if self.is_call else ()))
 
     def tools_in_texts(self) -> list[str]:

@@ -8,10 +8,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.books.forest import objects, one_chunk, values_of
+from spanledger.books.forest import codes, objects, one_chunk, values_of
 from spanledger.dialects.interpreter import CANONICAL, Said, interpreter
 from spanledger.store.client import Store
 
@@ -80,9 +81,7 @@ def interpreted(table: pa.Table) -> tuple[pa.Table, pa.Table]:
 
 def _read(told: pa.Table) -> list[tuple[Any, ...]]:
     """The canonical columns of rows, each read from its facts."""
-    facts = one_chunk(told["facts"])
-    keys, values = objects(facts.keys).tolist(), objects(facts.items).tolist()
-    bounds = facts.offsets.to_pylist()
+    bounds, keys, values = _by_key(one_chunk(told["facts"]))
     asked = (values_of(told[name]) for name in Said._fields[:6])
     read = interpreter().row
     rows: list[tuple[Any, ...]] = []
@@ -97,6 +96,19 @@ def _read(told: pa.Table) -> list[tuple[Any, ...]]:
             row["anomalies"] = [*row["anomalies"], "unreadable:span"]
             rows.append(tuple(row[name] for name in CANONICAL))
     return rows
+
+
+def _by_key(facts: pa.MapArray) -> tuple[list[int], list[str], list[str]]:
+    """Where the facts of each span begin, their keys and values; in the order of keys, whatever the sender's was, equal
+    keys as they came: spans with the same keys are then of one shape."""
+    offsets = facts.offsets.to_numpy()
+    first, last = int(offsets[0]), int(offsets[-1])
+    numbers, words = codes(facts.keys.slice(first, last - first))
+    rank = np.empty(len(words), np.int64)
+    rank[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
+    order = np.lexsort((rank[numbers], np.repeat(np.arange(len(facts)), np.diff(offsets))))
+    keys, values = np.array(words, dtype=object), objects(facts.items.slice(first, last - first))
+    return (offsets - first).tolist(), keys[numbers[order]].tolist(), values[order].tolist()
 
 
 def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:

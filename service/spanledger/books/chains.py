@@ -134,8 +134,10 @@ class Plain:
         odd = ~is_call[leaf] | (is_call[top] & (role[top] != role[leaf]))
         failed = self.is_one_of("status", "error")
         odd |= ~(measured[leaf] | measured[top]) | (failed[leaf] & ~measured[leaf])
-        for guess in (self._ints("usage_estimated") != 0, self.is_one_of("response_cache", "hit")):
-            odd |= guess[leaf] | guess[top]
+        told = self._ints("told_calls")
+        several = (told != 1) & (told != _NONE)
+        for strange in (self._ints("usage_estimated") != 0, self.is_one_of("response_cache", "hit"), several):
+            odd |= strange[leaf] | strange[top]
         both = measured[leaf] & measured[top]
         for said in (tokens_in, tokens_out):
             odd |= both & (said[leaf] != said[top]) & (said[leaf] != _NONE) & (said[top] != _NONE)

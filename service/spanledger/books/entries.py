@@ -6,13 +6,14 @@ dictionaries from dims to measures and a correction is a subtraction.
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import reduce
 from operator import itemgetter
 from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.books.forest import values_of
+from spanledger.books.forest import one_chunk, values_of
 
 DIMS = (
     "price_book",
@@ -107,16 +108,27 @@ def difference(should: Book, posted: Book) -> Book:
     return result
 
 
-def corrections(should: pa.Table, posted: Book) -> pa.Table:
-    """The same as `difference` for lines; those of traces of which nothing is posted are entries as they stand."""
-    if not posted:
-        return should
-    tenant, trace = DIMS.index("tenant"), DIMS.index("trace_id")
-    known = {(key[tenant], key[trace]) for key in posted}
-    traces = zip(values_of(should["tenant"]), values_of(should["trace_id"]), strict=True)
-    is_known = pa.array([key in known for key in traces], pa.bool_())
-    changes = difference(book_of(should.filter(is_known)), posted)
-    return pa.concat_tables([should.filter(pc.invert(is_known)), lines_of(changes)])
+IS_DUE = "is_due"  # whether the book should have a line like the entry, whatever its amounts
+
+
+def corrections(should: pa.Table, posted: pa.Table) -> pa.Table:
+    """The same as `difference` for lines, which come with `IS_DUE`."""
+    if not len(posted):
+        return should.append_column(IS_DUE, pa.repeat(pa.scalar(True), len(should)))
+    is_known = pc.is_in(should["trace_id"], value_set=one_chunk(posted["trace_id"]))
+    known, fresh = should.filter(is_known), should.filter(pc.invert(is_known))
+    negative = {name: pc.negate(posted[name]) if name in MEASURES else posted[name] for name in LINES}
+    sides = pa.concat_tables([_with_side(known, 1), _with_side(pa.table(negative), 0)])
+    summed = sides.group_by(list(DIMS)).aggregate([(name, "sum") for name in (*MEASURES, IS_DUE)])
+    columns = {name: summed[name if name in DIMS else f"{name}_sum"].cast(kind) for name, kind in LINES.items()}
+    columns[IS_DUE] = pc.greater(summed[f"{IS_DUE}_sum"], 0)
+    differs = reduce(pc.or_, (pc.not_equal(columns[name], pa.scalar(0, LINES[name])) for name in MEASURES))
+    fresh = fresh.append_column(IS_DUE, pa.repeat(pa.scalar(True), len(fresh)))
+    return pa.concat_tables([fresh, pa.table(columns).filter(differs)])
+
+
+def _with_side(lines: pa.Table, side: int) -> pa.Table:
+    return lines.append_column(IS_DUE, pa.repeat(pa.scalar(side, pa.int64()), len(lines)))
 
 
 def book_of(lines: pa.Table) -> Book:

@@ -163,7 +163,7 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
                 anomalies.upsert(store, run_id, books.anomalies)
                 report.repaired["trace_anomalies"] = report.repaired.get("trace_anomalies", 0) + len(wrong_anomalies)
             if repair and (entries or wrong_messages):
-                journal.upsert_messages(store, books, posted)
+                journal.upsert_messages(store, books, lines_of(posted))
                 journal.post(store, lines_of(entries), reason="repair", run_id=run_id, shards=store.all_shards)
                 report.repaired["ledger"] = report.repaired.get("ledger", 0) + len(entries)
                 report.repaired["messages"] = report.repaired.get("messages", 0) + len(wrong_messages)

@@ -4,9 +4,10 @@ from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spanledger.books.compute import Books
-from spanledger.books.entries import DIMS, LINES, MEASURES, ZERO, Book
+from spanledger.books.entries import DIMS, LINES, MEASURES, ZERO, Book, book_of
 from spanledger.books.messages import MESSAGES, Message, message_rows
 from spanledger.store.client import Store
 
@@ -21,12 +22,16 @@ GROUP BY {_KEY}, started_at
 """
 
 
-def posted(store: Store, run_id: str, shards: str = "") -> Book:
-    """The book as it stands for the traces in settle_work; `shards`: the database, if not this one."""
+def posted_lines(store: Store, run_id: str, shards: str = "") -> pa.Table:
+    """The lines as they stand for the traces in settle_work; `shards`: the database, if not this one."""
     table = store.arrow(_POSTED, {"run": run_id, "shards": shards or store.database})
-    columns = [table[name].to_pylist() for name in (*DIMS, *MEASURES)]
-    width = len(DIMS)
-    return {row[:width]: row[width:] for row in zip(*columns, strict=True) if row[width:] != ZERO}
+    return pa.table({name: table[name].cast(kind) for name, kind in LINES.items()})
+
+
+def posted(store: Store, run_id: str, shards: str = "") -> Book:
+    """The same as a book."""
+    book = book_of(posted_lines(store, run_id, shards))
+    return {key: amounts for key, amounts in book.items() if amounts != ZERO}
 
 
 # Tables that replace or sum do so when they merge: to do it for each new part too costs more than it saves.
@@ -57,10 +62,10 @@ def post(store: Store, entries: pa.Table, reason: str, run_id: str, token: str =
 _LISTS = frozenset({"providers", "models", "tools"})
 
 
-def upsert_messages(store: Store, books: Books, before: Book) -> None:
+def upsert_messages(store: Store, books: Books, before: pa.Table) -> None:
     """Writes the messages, and a tombstone for each that stood elsewhere (`before`) and no longer does."""
     rows = books.message_rows
-    gone = sorted(_keys(before) - books.messages.keys()) if before else []
+    gone = sorted(_keys(before) - books.messages.keys()) if len(before) else []
     count = len(rows) + len(gone)
     if not count:
         return
@@ -103,10 +108,10 @@ def stored_messages(store: Store, run_id: str) -> dict[tuple[str, str, str], Mes
     return result
 
 
-def _keys(book: Book) -> set[tuple[str, str, str]]:
-    kind, tenant = DIMS.index("kind"), DIMS.index("tenant")
-    conversation, message = DIMS.index("conversation_id"), DIMS.index("message_id")
-    return {(key[tenant], key[conversation], key[message]) for key in book if key[kind] == "message"}
+def _keys(lines: pa.Table) -> set[tuple[str, str, str]]:
+    messages = lines.filter(pc.equal(lines["kind"], "message"))
+    names = ("tenant", "conversation_id", "message_id")
+    return set(zip(*(messages[name].to_pylist() for name in names), strict=True))
 
 
 def _tombstone(tenant: str, conversation_id: str, message_id: str) -> Message:

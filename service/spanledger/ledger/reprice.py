@@ -7,9 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from spanledger.books.compute import compute
 from spanledger.books.costs import Prices
-from spanledger.books.entries import DIMS, MEASURES, Book, difference, lines_of
+from spanledger.books.entries import IS_DUE, corrections
 from spanledger.errors import NotFound
 from spanledger.ledger import activations, anomalies, audit, batches, journal
 from spanledger.ledger.scope import Scope
@@ -90,37 +93,37 @@ def _post_window(
         try:
             spans = batches.read_chunk(store, run_id, batches.work_of(store, run_id)).spans
             books = compute(spans, by)
-            should = books.book
-            posted = journal.posted(store, run_id, store.all_shards)
-            changes = difference(should, posted)
+            changes = corrections(books.lines, journal.posted_lines(store, run_id, store.all_shards))
             if reason:
                 anomalies.upsert(store, run_id, books.anomalies)
                 journal.post(
                     store,
-                    lines_of(changes),
+                    changes,
                     reason=reason,
                     run_id=result.reprice_id,
                     token=run_id,
                     shards=store.all_shards,
                 )
-            _count(result, changes, should)
-            result.traces += len(set(spans["trace_id"].to_pylist()))
+            _count(result, changes)
+            result.traces += pc.count_distinct(spans["trace_id"]).as_py()
             say(f"{result.traces} traces, {result.calls} calls re-priced")
         finally:
             batches.forget(store, run_id)
 
 
-def _count(result: Repricing, changes: Book, should: Book) -> None:
-    provider, model = DIMS.index("provider"), DIMS.index("model")
-    calls, cost = MEASURES.index("llm_calls"), MEASURES.index("cost_usd")
+def _count(result: Repricing, changes: pa.Table) -> None:
+    """Lines that the book should have bring calls and a new cost, those that it should not have take the old one."""
     result.entries += len(changes)
-    for key, amounts in changes.items():
-        entry = result.by_model.setdefault((key[provider], key[model]), [0, Decimal(0), Decimal(0)])
-        if key in should:
-            entry[0] += max(amounts[calls], 0)
-            entry[2] += amounts[cost]
-            result.calls += max(amounts[calls], 0)
-            result.new_usd += amounts[cost]
+    calls = pc.max_element_wise(changes["llm_calls"], 0)
+    named = changes.select(["provider", "model", IS_DUE, "cost_usd"]).append_column("calls", calls)
+    summed = named.group_by(["provider", "model", IS_DUE]).aggregate([("calls", "sum"), ("cost_usd", "sum")])
+    for row in summed.to_pylist():
+        entry = result.by_model.setdefault((row["provider"], row["model"]), [0, Decimal(0), Decimal(0)])
+        if row[IS_DUE]:
+            entry[0] += row["calls_sum"]
+            entry[2] += row["cost_usd_sum"]
+            result.calls += row["calls_sum"]
+            result.new_usd += row["cost_usd_sum"]
         else:
-            entry[1] -= amounts[cost]
-            result.old_usd -= amounts[cost]
+            entry[1] -= row["cost_usd_sum"]
+            result.old_usd -= row["cost_usd_sum"]

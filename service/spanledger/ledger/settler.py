@@ -67,7 +67,7 @@ def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
     shards = "" if batch.alone else store.all_shards
     try:
         books = compute(batch.chunk.spans, prices)
-        posted = journal.posted(store, batch.run_id, shards)
+        posted = journal.posted_lines(store, batch.run_id, shards)
         entries = corrections(books.lines, posted)
         journal.upsert_messages(store, books, posted)
         anomalies.upsert(store, batch.run_id, books.anomalies)

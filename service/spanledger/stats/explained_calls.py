@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from spanledger.books.calls import Call
-from spanledger.books.compute import compute
-from spanledger.books.costs import Cost, Prices
+from spanledger.books.compute import span_by_span
+from spanledger.books.costs import Cost, Prices, Sort, Tariff
 from spanledger.ledger.activations import LedgerPrices
 from spanledger.pricing import Price, usd
 from spanledger.pricing import Usage as Tokens
@@ -113,6 +113,9 @@ class _Noting:
         self.found[call.trace, call.span_id] = (call, cost)
         return cost
 
+    def tariff(self, sort: Sort) -> Tariff | None:
+        return self._prices.tariff(sort)
+
 
 def explained(
     store: Store, tenant: str, prices: Prices, rows: Sequence[Mapping[str, Any]]
@@ -124,7 +127,7 @@ def explained(
         return [], True
     table = with_copies(store, tenant, {trace for trace, _ in keys})
     noting = _Noting(prices)
-    compute(table, noting)
+    span_by_span(table, noting)
     spans = _rows(table)
     told = {row for key in keys if key in noting.found for row in noting.found[key][0].rows}
     read = readings(store, tenant, [spans[row] for row in sorted(told)])

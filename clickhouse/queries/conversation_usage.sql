@@ -1,9 +1,10 @@
 -- conversation_usage: usage of some conversations
 -- grain:  conversation
 -- source: conversation_usage
--- units:  calls, tokens, USD
+-- units:  messages, calls, tokens, USD
 SELECT
     conversation_id,
+    sum(c.messages) AS messages,
     sum(c.llm_calls) AS llm_calls,
     sum(c.failed_calls) AS failed_calls,
     sum(c.input_tokens) AS input_tokens,

@@ -9,7 +9,7 @@ from typing import Any
 from spanledger.ledger import activations, audit, copy_lookup, journal, reprice
 from spanledger.ledger.activations import LedgerPrices
 from spanledger.ledger.audit import Report
-from spanledger.ledger.reprice import Repricing
+from spanledger.ledger.reprice import Repricing, Running
 from spanledger.ledger.scope import Scope, of_thing
 from spanledger.ledger.settler import Settler
 from spanledger.pricing import PriceBook, load_book
@@ -78,19 +78,23 @@ class Ledger:
     ) -> Repricing:
         """Prices [start, end) by the current book, or by it with `book_file` on top."""
         book: PriceBook = load_book([book_file]) if book_file else self._book
-        with self._one_operation, self.settler.busy:
+        with self._one_operation:
             self.settler.settle_now()
-            result = reprice.reprice(self._store, book, start, end, dry_run, say)
-            self._prices = activations.stored_prices(self._store)
-        return result
+            return reprice.reprice(self._store, book, start, end, dry_run, say, self._beside)
 
     def undo_reprice(self, reprice_id: str, say: Say = lambda _: None) -> Repricing:
         """Takes a re-pricing back."""
-        with self._one_operation, self.settler.busy:
+        with self._one_operation:
             self.settler.settle_now()
-            result = reprice.undo(self._store, reprice_id, say)
-            self._prices = activations.stored_prices(self._store)
-        return result
+            return reprice.undo(self._store, reprice_id, say, self._beside)
+
+    @property
+    def _beside(self) -> Running:
+        """What settles beside a re-pricing: it goes on between the pieces, by the prices that then hold."""
+        return Running(self.settler.busy, self._adopt)
+
+    def _adopt(self, prices: LedgerPrices) -> None:
+        self._prices = prices
 
     def health(self) -> dict[str, Any]:
         return self.settler.health()

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -15,6 +16,7 @@ from spanledger.books.costs import Prices
 from spanledger.books.entries import IS_DUE, corrections
 from spanledger.errors import NotFound
 from spanledger.ledger import activations, anomalies, audit, batches, journal
+from spanledger.ledger.activations import LedgerPrices
 from spanledger.ledger.scope import Scope
 from spanledger.pricing import PriceBook
 from spanledger.store.client import Store
@@ -51,32 +53,50 @@ class Repricing:
         }
 
 
+@dataclass(frozen=True)
+class Running:
+    """What goes on beside a re-pricing: `still` holds settlement while it is held, `adopt` has it use other prices."""
+
+    still: AbstractContextManager[Any]
+    adopt: Callable[[LedgerPrices], None]
+
+
 def reprice(
     store: Store,
     book: PriceBook,
     start: datetime,
     end: datetime,
-    dry_run: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    dry_run: bool,
+    say: Callable[[str], None],
+    running: Running,
 ) -> Repricing:
-    """Prices the calls that started in [start, end) by `book`. Raises StoreError."""
+    """Prices the calls that started in [start, end) by `book`. Raises StoreError.
+
+    Settlement goes on between the pieces, by the new prices from the first piece on: what it settles anew is right at
+    once, and the piece to which it belongs then finds nothing to change.
+    """
     activations.register(store, book)
     result = Repricing(uuid.uuid4().hex, book.version)
-    if not dry_run:
-        activations.activate(store, book.version, start, end, activation_id=result.reprice_id)
-    would = activations.with_activation(store, book, start, end)
-    _post_window(store, would, start, end, result, "" if dry_run else "reprice", say)
+    with running.still:
+        if not dry_run:
+            activations.activate(store, book.version, start, end, activation_id=result.reprice_id)
+            running.adopt(activations.stored_prices(store))
+        would = activations.with_activation(store, book, start, end)
+    _post_window(store, would, start, end, result, "" if dry_run else "reprice", say, running)
     return result
 
 
-def undo(store: Store, reprice_id: str, say: Callable[[str], None] = lambda _: None) -> Repricing:
+def undo(store: Store, reprice_id: str, say: Callable[[str], None], running: Running) -> Repricing:
     """Takes a re-pricing back. Raises NotFound for an id that is not in force."""
     found = next((a for a in activations.activations(store) if a.activation_id == reprice_id), None)
     if found is None:
         raise NotFound(f"no re-pricing {reprice_id!r} is in force; `spanledger reprice --list` shows them")
-    activations.activate(store, found.version, found.from_at, found.to_at, activation_id=reprice_id, undone=True)
     result = Repricing(reprice_id, found.version)
-    _post_window(store, activations.stored_prices(store), found.from_at, found.to_at, result, "undo", say)
+    with running.still:
+        activations.activate(store, found.version, found.from_at, found.to_at, activation_id=reprice_id, undone=True)
+        prices = activations.stored_prices(store)
+        running.adopt(prices)
+    _post_window(store, prices, found.from_at, found.to_at, result, "undo", say, running)
     return result
 
 
@@ -88,27 +108,26 @@ def _post_window(
     result: Repricing,
     reason: str,
     say: Callable[[str], None],
+    running: Running,
 ) -> None:
     for run_id in audit.chunks(store, Scope(start, end)):
         try:
-            spans = batches.read_chunk(store, run_id, batches.work_of(store, run_id)).spans
-            books = compute(spans, by)
-            changes = corrections(books.lines, journal.posted_lines(store, run_id, store.all_shards))
-            if reason:
-                anomalies.upsert(store, run_id, books.anomalies)
-                journal.post(
-                    store,
-                    changes,
-                    reason=reason,
-                    run_id=result.reprice_id,
-                    token=run_id,
-                    shards=store.all_shards,
-                )
-            _count(result, changes)
-            result.traces += pc.count_distinct(spans["trace_id"]).as_py()
+            with running.still:
+                _post_piece(store, by, run_id, result, reason)
             say(f"{result.traces} traces, {result.calls} calls re-priced")
         finally:
             batches.forget(store, run_id)
+
+
+def _post_piece(store: Store, by: Prices, run_id: str, result: Repricing, reason: str) -> None:
+    spans = batches.read_chunk(store, run_id, batches.work_of(store, run_id)).spans
+    books = compute(spans, by)
+    changes = corrections(books.lines, journal.posted_lines(store, run_id, store.all_shards))
+    if reason:
+        anomalies.upsert(store, run_id, books.anomalies)
+        journal.post(store, changes, reason=reason, run_id=result.reprice_id, token=run_id, shards=store.all_shards)
+    _count(result, changes)
+    result.traces += pc.count_distinct(spans["trace_id"]).as_py()
 
 
 def _count(result: Repricing, changes: pa.Table) -> None:

@@ -211,11 +211,13 @@ def _conversations(store: Store, tenant: str, rows: Sequence[Mapping[str, Any]])
     sealed = store.dicts(queries.sql("conversation_seals"), {"tenant": tenant, "conversation_ids": ids})
     seals = {row["conversation_id"]: (row["messages"], row["last_ns"]) for row in sealed}
     used = {row["conversation_id"]: usage_of(row) for row in found}
+    # From where usage comes: both move together, also while settlement is between a message and its entries.
+    counted = {row["conversation_id"]: row["messages"] for row in found}
     return [
         Conversation(
             conversation_id=row["conversation_id"],
             user_id=row["last_user"],
-            message_count=row["message_count"],
+            message_count=counted.get(row["conversation_id"], 0),
             first_at=format_time(row["first_ns"]),
             last_at=format_time(row["last_ns"]),
             status=_status(row, seals.get(row["conversation_id"])),

@@ -27,7 +27,7 @@ from spanledger.store.client import open_embedded
 from spanledger.store.migrate import migrate
 
 FORESTS = 60
-TURNS = 12
+TURNS = 6
 _THROWN = (
     *("parent_span_id", "scope", "service", "role", "provider", "request_model", "response_model", "response_id"),
     *("status", "finish_reason", "conversation_id", "message_id", "user_id", "response_cache", "service_tier"),

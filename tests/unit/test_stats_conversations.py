@@ -17,9 +17,9 @@ def talk(post: Post, tell: Post) -> None:
         at = NOON + number * 10 * SECOND
         tell(f"m{number}", **ids, started_at=at, status=status, models=[f"model-{number}"], providers=["p"])
         post(**ids, message_id=f"m{number}", started_at=at, input_tokens=10, output_tokens=1, cost_usd="0.001")
-        post(kind="message", messages=1, **ids, message_id=f"m{number}", started_at=at)
+        post(kind="message", messages=1 if status == "error" else 2, **ids, message_id=f"m{number}", started_at=at)
     tell("m0", conversation_id="d", user_id="bob", started_at=NOON + 15 * SECOND)
-    post(kind="message", messages=1, conversation_id="d", message_id="m0", user_id="bob", started_at=NOON + 15 * SECOND)
+    post(kind="message", messages=2, conversation_id="d", message_id="m0", user_id="bob", started_at=NOON + 15 * SECOND)
     tell("alone", started_at=NOON)
     post(kind="message", messages=1, message_id="alone")
 
@@ -83,11 +83,19 @@ def test_conversations_are_filtered_by_user_and_window(store: Store, tenant: str
 
 
 @pytest.mark.usefixtures("talk")
-def test_a_moved_message_is_only_where_it_went(store: Store, tenant: str, tell: Post) -> None:
+def test_a_moved_message_is_only_where_it_went(store: Store, tenant: str, tell: Post, post: Post) -> None:
     tell("m1", conversation_id="c", started_at=NOON, version=2, deleted=1)
     tell("m1", conversation_id="e", started_at=NOON, version=2)
+    post(kind="message", messages=2, conversation_id="e", message_id="m1")
     assert [m.message_id for m in stats.messages(store, tenant, "c").items] == ["m0", "m2"]
     assert stats.conversation(store, tenant, "e").message_count == 2
+
+
+def test_a_message_whose_entries_are_on_their_way_does_not_count_yet(store: Store, tenant: str, tell: Post) -> None:
+    """Its usage is not there either: a reader never sees the one without the other."""
+    tell("m1", conversation_id="half", started_at=NOON)
+    found = stats.conversation(store, tenant, "half")
+    assert (found.message_count, found.usage.llm_calls) == (0, 0)
 
 
 @pytest.mark.usefixtures("talk")

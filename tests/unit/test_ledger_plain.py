@@ -28,8 +28,10 @@ from spanledger.store.migrate import migrate
 
 FORESTS = 60
 TURNS = 6
+_OURS = "spanledger.workflows"
 _THROWN = (
     *("parent_span_id", "scope", "service", "role", "provider", "request_model", "response_model", "response_id"),
+    *("told_calls", "server_address"),
     *("status", "finish_reason", "conversation_id", "message_id", "user_id", "response_cache", "service_tier"),
     *("started_at_ns", "duration_ns", "input_tokens", "output_tokens", "cache_read_input_tokens", "usage_estimated"),
     *("reasoning_output_tokens", "cache_write_input_tokens", "cost_claim_usd", "cost_claim_source", "tool"),
@@ -125,6 +127,6 @@ def _thrown(table: pa.Table, name: str, rng: random.Random) -> pa.Table:
     values = table[name].to_pylist()
     moved = rng.sample(range(len(values)), rng.randint(1, len(values)))
     for place, source in zip(moved, rng.choices(range(len(values)), k=len(moved)), strict=True):
-        values[place] = values[source]
+        values[place] = _OURS if name == "scope" and rng.random() < 0.2 else values[source]
     position = table.schema.get_field_index(name)
     return table.set_column(position, name, pa.array(values, table.schema.field(name).type))

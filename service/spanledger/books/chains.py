@@ -1,9 +1,9 @@
 """Plain traces: those whose calls and message can be told from columns alone, most of all traffic.
 
-A trace is plain when each of its calls is told once or by a span directly above it that says the same, nothing in it
-failed, was guessed or came from a cache, no other trace may hold a copy, and its spans are all of one message. What is
-not plain is left to the rules of calls.py, copies.py and messages.py, which the columns here repeat for the plain case
-only; a test compares both on everything.
+A trace is plain when each of its calls is told once, or also by a span above it that contradicts it in nothing; when
+nothing in it failed, was guessed or came from a cache, no other trace may hold a copy, and its spans are all of one
+message. What is not plain is left to the rules of nested.py, tellings.py, copies.py and messages.py, which the columns
+here repeat for the plain case only; a test compares both on everything.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.books.calls import CALL_ROLES, USAGE
-from spanledger.books.copies import TOLERANCE_NS
+from spanledger.books.calls import CALL_ROLES, OWN_SCOPE, USAGE
+from spanledger.books.copies import TOLERANCE_NS, WITHOUT_ID
 from spanledger.books.forest import Bools, Ints, codes, objects, one_chunk
 from spanledger.books.inheritance import Context, as_mask
 
@@ -141,6 +141,7 @@ class Plain:
         both = measured[leaf] & measured[top]
         for said in (tokens_in, tokens_out):
             odd |= both & (said[leaf] != said[top]) & (said[leaf] != _NONE) & (said[top] != _NONE)
+        odd |= has & self._contradict(leaf, top) | (self.start[leaf] == self.end[leaf])
         self._leave(leaf[odd])
         usage = {}
         for name, said in counts.items():
@@ -162,6 +163,29 @@ class Plain:
             claim,
             (claim >= 0) & by_provider[claim],
         )
+
+    def _contradict(self, leaf: Ints, top: Ints) -> Bools:
+        """Whether it takes tellings.py to say which of two tellings is believed: one is of our own service, both claim a
+        cost, or they differ in a name or the owner."""
+        is_own = self.is_own()
+        odd: Bools = is_own[leaf] | is_own[top]
+        claimed = as_mask(pc.is_valid(self.table["cost_claim_usd"]))
+        odd |= claimed[leaf] & claimed[top]
+        for name in _TEXTS:
+            numbers, values = self.codes(name)
+            empty = np.array([value == "" for value in values] or [False])
+            odd |= (numbers[leaf] != numbers[top]) & ~empty[numbers[leaf]] & ~empty[numbers[top]]
+        for name in ("conversation_id", "user_id"):
+            said = self.context.values[name]
+            odd |= (said[leaf] != said[top]) & (said[top] != "")
+        return odd
+
+    def is_own(self) -> Bools:
+        """Per row whether our own service's instrumentation wrote it."""
+        numbers, values = self.codes("scope")
+        own = np.array([value.startswith(OWN_SCOPE) for value in values] or [False])
+        mask: Bools = own[numbers]
+        return mask
 
     def _first(self, name: str, leaf: Ints, top: Ints) -> Any:
         numbers, values = self.codes(name)
@@ -190,6 +214,9 @@ class Plain:
         for row in (with_outer.leaf, with_outer.outer):
             own[row], other[row] = pair
         scopes = own * (len(self.codes("scope")[1]) + 1) + other
+        nameless = self.is_one_of("role", *WITHOUT_ID)
+        if (nameless & self.is_own())[rows].any():
+            self._leave(rows[nameless[rows]])
         self._leave_alike([tenant[rows], service[rows], *(c[rows] for c in counts)], start, end, unit, scopes)
         self._leave_conversations(chains)
 

@@ -18,7 +18,7 @@ from spanledger.books.tellings import join
 
 TOLERANCE_NS = 10_000_000  # clocks of one machine, read at slightly different moments
 NEAR_NS = 600_000_000_000  # clocks of different machines
-_WITHOUT_ID = frozenset({"embedding", "rerank"})  # roles of calls whose answers have no id
+WITHOUT_ID = frozenset({"embedding", "rerank"})  # roles of calls whose answers have no id
 _GOOGLE = "gcp."  # the names of Google's endpoints begin so
 REUSED_ID = 50  # a response id in more traces than this is a constant of some emulator, not an identity
 
@@ -61,7 +61,7 @@ def _may_end(call: Call, result: Call) -> bool:
 def _join_embeddings(calls: list[Call]) -> list[Call]:
     groups: dict[Any, list[Call]] = defaultdict(list)
     for call in calls:
-        if call.role in _WITHOUT_ID and call.measured and not call.response_id and not call.cached:
+        if call.role in WITHOUT_ID and call.measured and not call.response_id and not call.cached:
             groups[call.tenant, call.role, call.usage["input_tokens"]].append(call)
     gone: set[int] = set()
     for group in groups.values():

@@ -165,8 +165,8 @@ class Plain:
         )
 
     def _contradict(self, leaf: Ints, top: Ints) -> Bools:
-        """Whether it takes tellings.py to say which of two tellings is believed: one is of our own service, both claim a
-        cost, or they differ in a name or the owner."""
+        """Whether it takes tellings.py to say which of two tellings is believed: one is of our own service, both claim
+        a cost, they differ in a name, or the outer one alone knows the owner."""
         is_own = self.is_own()
         odd: Bools = is_own[leaf] | is_own[top]
         claimed = as_mask(pc.is_valid(self.table["cost_claim_usd"]))
@@ -177,7 +177,7 @@ class Plain:
             odd |= (numbers[leaf] != numbers[top]) & ~empty[numbers[leaf]] & ~empty[numbers[top]]
         for name in ("conversation_id", "user_id"):
             said = self.context.values[name]
-            odd |= (said[leaf] != said[top]) & (said[top] != "")
+            odd |= (said[leaf] == "") & (said[top] != "")  # else the inner one stands for the call
         return odd
 
     def is_own(self) -> Bools:

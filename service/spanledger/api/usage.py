@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
+from spanledger.api.freshness import BreakdownAnswer, FreshReads, UserUsageAnswer
 from spanledger.api.parameters import FILTER_ALIASES, Filters, LongBucket, TimeZone, UserId, Window
-from spanledger.api.reader import Reads
 from spanledger.runtime.services import Services, services_of
 from spanledger.stats import breakdown as stats
 from spanledger.stats import realtime as live
@@ -26,17 +26,17 @@ GroupBy = Annotated[
 @router.get("/v1/users/{user_id}/usage")
 def get_user_usage(
     user_id: UserId,
-    reads: Reads,
+    reads: FreshReads,
     window: Window,
     bucket: Annotated[Literal["hour", "day"], Query(description="Length of the buckets of time.")] = "day",
-) -> stats.UserUsage:
+) -> UserUsageAnswer:
     """What one user used in `[from, to)`, by hour or day; zeros for a user nobody has seen."""
-    return stats.user_usage(reads.store, reads.tenant, user_id, window, bucket)
+    return reads.dated(UserUsageAnswer, stats.user_usage(reads.store, reads.tenant, user_id, window, bucket))
 
 
 @router.get("/v1/usage")
 def get_usage(
-    reads: Reads,
+    reads: FreshReads,
     window: Window,
     filters: Filters,
     group_by: GroupBy,
@@ -49,7 +49,7 @@ def get_usage(
     compare: Annotated[
         Literal["previous"] | None, Query(description="`previous`: also of the window of equal length before.")
     ] = None,
-) -> stats.Breakdown:
+) -> BreakdownAnswer:
     """Usage in `[from, to)`, grouped by dimensions (`group_by=a,b`) and filtered by any of them (`model=…`)."""
     asked: dict[str, Any] = {
         "group_by": _names(group_by),
@@ -61,13 +61,13 @@ def get_usage(
     }
     found = stats.breakdown(reads.store, reads.tenant, window, **asked)
     if compare:
-        return stats.with_previous(reads.store, reads.tenant, window, found, **asked)
-    return found
+        found = stats.with_previous(reads.store, reads.tenant, window, found, **asked)
+    return reads.dated(BreakdownAnswer, found)
 
 
 @router.get("/v1/realtime")
 def get_realtime(
-    reads: Reads,
+    reads: FreshReads,
     services: Annotated[Services, Depends(services_of)],
     window: Annotated[int, Query(ge=1, le=86_400, description="Seconds up to now.", examples=[60])] = 60,
 ) -> live.Realtime:

@@ -1,13 +1,15 @@
 """The messages answered last, so that feedback which comes at once need not wait until they can be read."""
 
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from opentelemetry import trace
 
 from spanledger.telemetry.evaluation import About
-from spanledger.workflows.run import Order, Run
+from spanledger.workflows.run import CallRecord, Order, Run
 
 KEPT = 10_000
 
@@ -24,21 +26,40 @@ def about(order: Order, run: Run) -> About:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A message whose run has ended: what its reply said, before the books say it."""
+
+    about: About
+    order: Order
+    records: tuple[CallRecord, ...]
+    started_ns: int
+    ended_ns: int
+    failed: bool
+
+
 class Recent:
     """A gate that lets everything through and notes which message it was."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], About] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], Answered] = OrderedDict()
 
     @asynccontextmanager
     async def admit(self, order: Order, run: Run) -> AsyncIterator[None]:
+        started_ns = time.time_ns()
         try:
             yield
         finally:
             if run.context is not None:
-                self._known[order.principal.tenant, order.message_id] = about(order, run)
+                times = (started_ns, time.time_ns())
+                answered = Answered(about(order, run), order, tuple(run.records), *times, failed=run.reply is None)
+                self._known[order.principal.tenant, order.message_id] = answered
                 while len(self._known) > KEPT:
                     self._known.popitem(last=False)
 
     def find(self, tenant: str, message_id: str) -> About | None:
+        answered = self._known.get((tenant, message_id))
+        return answered.about if answered is not None else None
+
+    def answered(self, tenant: str, message_id: str) -> Answered | None:
         return self._known.get((tenant, message_id))

@@ -39,7 +39,8 @@ def test_a_reply_is_found_by_its_id_at_once_and_says_the_same(system: System) ->
 def test_what_was_acknowledged_is_answered_and_not_unknown(system: System) -> None:
     for number in range(3):
         export(system, f"foreign-{number}")
-        assert system.get("conversations", f"foreign-{number}")["usage"]["total_tokens"] == 17
+        found = system.get("conversations", f"foreign-{number}", wait="settled")
+        assert found["usage"]["total_tokens"] == 17
 
 
 def test_who_waits_reads_his_own_writes(system: System) -> None:

@@ -20,14 +20,14 @@ from spanledger.stats.fields import Time
 from spanledger.stats.times import format_time
 
 WAIT_S = 10.0  # of `?wait=settled`, for loading and for settlement together
-MOMENT_S = 2.0  # for something that may be on its way
+MOMENT_S = 5.0  # for something that may be on its way
 LAG_HEADER = "X-Books-Lag"  # milliseconds
 
 Found = TypeVar("Found")
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MessageAnswer(Message):
     """`state` is `pending` while the books lack the message; its figures are then those of the reply."""
 
@@ -35,17 +35,17 @@ class MessageAnswer(Message):
     as_of: Time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConversationAnswer(Conversation):
     as_of: Time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UserUsageAnswer(breakdown.UserUsage):
     as_of: Time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BreakdownAnswer(breakdown.Breakdown):
     as_of: Time
 

@@ -19,15 +19,16 @@ SELECT
     said AS kind,
     transform(said,
         ['negative', 'fractional', 'huge', 'text', 'nan', 'currency', 'zero', 'inferred', 'aborted', 'contradiction', 'long',
-            'clock_future', 'clock_past', 'empty', 'unreadable'],
+            'clock_future', 'clock_past', 'empty', 'unreadable', 'found_by'],
         ['below zero; counted as unknown', 'not a whole number; counted as unknown', 'larger than can be; counted as unknown',
             'not a number; counted as unknown', 'not a finite number; counted as unknown', 'not in USD; not used',
-            'a call takes more than nothing; counted as unknown', 'the total proves that it is left out; it was added',
+            'a call takes more than nothing; counted as unknown', 'worked out from the stated total',
             'the answer was cut off while it was counted; counted as unknown',
             'figures contradict each other; a part counts as unknown, a total is not believed',
             'longer than 256 characters; cut, with a hash at its end', 'more than a day after it was received',
             'more than a year before it was received', 'the span has none',
-            'nobody foresaw this span; only its ids and times are in the books'],
+            'nobody foresaw this span; only its ids and times are in the books',
+            'no table names the place of its usage; an object in the shape of usage was taken'],
         'see docs/dialects.md') AS reason
 FROM genai_spans FINAL
 ARRAY JOIN anomalies AS anomaly

@@ -213,6 +213,17 @@ def test_realtime_sees_what_just_ended(system: System, name: str) -> None:
     assert after["in_flight_workflows"] == 0
 
 
+def test_ids_in_upper_case_are_the_same(system: System) -> None:
+    trace_id, span = os.urandom(16), call()
+    system.export(trace_request(span, trace_id=trace_id).SerializeToString())
+    upper = trace_id.hex().upper()
+    assert system.get("traces", upper)["trace_id"] == trace_id.hex()
+    assert system.get("traces", upper, any="true")["trace_id"] == trace_id.hex()
+    assert system.get("find", id=upper)["path"] == f"/v1/traces/{trace_id.hex()}"
+    span_id = span.span_id.hex().upper()
+    assert system.get("traces", upper, "spans", span_id)["span_id"] == span.span_id.hex()
+
+
 def test_another_tenants_spans_are_nowhere(system: System, name: str) -> None:
     trace_id = os.urandom(16)
     ids = {"gen_ai.conversation.id": name, "user.id": name, "spanledger.correlation.id": name}

@@ -30,13 +30,15 @@ def arrive(store: Store, tenant: str, ledger: Ledger) -> Arrive:
     """A trace of one call arrives and is settled."""
 
     def _arrive(scope: str, start: float, seconds: float, attributes: dict[str, str]) -> None:
+        attributes = dict(attributes)
+        service = attributes.pop("@service", "shop")
         row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
             "Timestamp": START + int(start * SECOND),
             "TraceId": uuid.uuid4().hex,
             "SpanId": uuid.uuid4().hex[:16],
             "SpanName": "chat gpt-4o-mini",
-            "ServiceName": "shop",
-            "ResourceAttributes": {"service.name": "shop"},
+            "ServiceName": service,
+            "ResourceAttributes": {"service.name": service},
             "ScopeName": scope,
             "SpanAttributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"} | attributes,
             "Duration": int(seconds * SECOND),
@@ -97,6 +99,31 @@ def test_three_copies_find_each_other_one_after_the_other(store: Store, tenant: 
     arrive("acme.proxy", 0, 2, TOKENS | {"gen_ai.response.id": f"resp-{tenant}"})
     arrive("acme.http", 0.2, 1, TOKENS)
     arrive("acme.client", 0.1, 1.5, {"gen_ai.response.id": f"resp-{tenant}"})
+    assert calls(store, tenant) == 1
+
+
+@pytest.mark.parametrize("inner_first", [True, False])
+def test_embeddings_of_our_own_service_and_its_client(
+    store: Store, tenant: str, arrive: Arrive, inner_first: bool
+) -> None:
+    embedding = {"gen_ai.operation.name": "embeddings", "gen_ai.usage.input_tokens": "31"}
+    told = [
+        ("acme.client", 0, 2, embedding | {"@service": "shop"}),
+        ("spanledger.x", 0.5, 1, embedding | {"@service": "ours"}),
+    ]
+    for span in reversed(told) if inner_first else told:
+        arrive(*span)
+    assert calls(store, tenant) == 1
+
+
+@pytest.mark.parametrize("result_first", [True, False])
+@pytest.mark.parametrize("seconds", [3, 70])
+def test_a_stream_and_its_result_in_another_trace(
+    store: Store, tenant: str, arrive: Arrive, result_first: bool, seconds: int
+) -> None:
+    told = [("logfire.openai", 0, 0.1, NO_TOKENS), ("logfire.openai", seconds, 0, TOKENS)]
+    for span in reversed(told) if result_first else told:
+        arrive(*span)
     assert calls(store, tenant) == 1
 
 

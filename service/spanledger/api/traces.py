@@ -46,7 +46,7 @@ def list_trace_rows(
     q: Words = "",
 ) -> TraceRows:
     """The spans of a trace in the order of its tree, without attributes, with the usage of each and of all below it."""
-    return trace_rows(reads.store, reads.tenant, trace_id, limit, cursor or None, q, closed)
+    return trace_rows(reads.store, reads.tenant, stats.as_stored(trace_id), limit, cursor or None, q, closed)
 
 
 @router.get("/v1/traces/{trace_id}/spans/{span_id}")
@@ -57,4 +57,4 @@ def get_span(
     cut: Annotated[int, Query(ge=0, le=1_000_000, description="Characters shown of a value; 0: all.")] = 0,
 ) -> OneSpan:
     """One span: what it said, how it was read, its events, links and log records, and what it used."""
-    return one_span(reads.store, reads.tenant, trace_id, span_id, cut)
+    return one_span(reads.store, reads.tenant, stats.as_stored(trace_id), stats.as_stored(span_id), cut)

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 from spanledger.books import copy_keys
 from spanledger.errors import NotFound
 from spanledger.ledger.copy_lookup import ALONE
+from spanledger.stats.traces import as_stored
 from spanledger.store.client import Store
 
 
@@ -62,8 +63,10 @@ def find(store: Store, tenant: str, name: str) -> Found:
     def rows(sql: str, **more: object) -> list[tuple[str, ...]]:
         return store.query(sql, {**asked, **more}, settings=ALONE)
 
-    if rows(_TRACE):
-        return Found("trace", name, f"/traces/{page}", f"/v1/traces/{page}", name)
+    trace_id = as_stored(name)
+    if rows(_TRACE, id=trace_id):
+        where = quote(trace_id, safe="")
+        return Found("trace", trace_id, f"/traces/{where}", f"/v1/traces/{where}", trace_id)
     if told := rows(_MESSAGE):
         conversation, trace = told[0]
         path = f"/traces/{quote(trace, safe='')}" if trace else f"/messages?{urlencode({'message': name})}"
@@ -78,7 +81,7 @@ def find(store: Store, tenant: str, name: str) -> Found:
     if told := rows(_CORRELATION):
         found = _in_trace("correlation", name, told[0][0])
         return Found(found.kind, name, found.path, f"/v1/correlations/{page}", found.trace_id)
-    if told := rows(_SPAN):
+    if told := rows(_SPAN, id=trace_id):
         return _in_trace("span", name, told[0][0])
     raise NotFound(f"nothing here has the id {name!r}")
 

@@ -1,5 +1,6 @@
 """Traces: every span once, with what it said, the logs beside it and what it cost."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from spanledger.store.client import Store
 MAX_SPANS = 20_000
 MAX_LOGS = 20_000
 MAX_TRACES = 200
+
+
+_HEX_ID = re.compile("[0-9a-fA-F]{16}|[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,14 @@ class Trace:
     truncated: bool
 
 
+def as_stored(an_id: str) -> str:
+    """A trace or span id as the tables hold it, in lower case; other ids as they are."""
+    return an_id.lower() if _HEX_ID.fullmatch(an_id) else an_id
+
+
 def trace(store: Store, tenant: str, trace_id: str) -> Trace:
     """One trace by its id. Raises NotFound, at little cost: who asks for a trace that has not come yet asks often."""
+    trace_id = as_stored(trace_id)
     if not store.query(queries.sql("trace_is_there"), {"tenant": tenant, "trace_id": trace_id}):
         raise NotFound(f"there is no trace {trace_id!r}")
     return _trees(store, tenant, [trace_id])
@@ -110,8 +120,8 @@ def correlation(store: Store, tenant: str, correlation_id: str) -> Trace:
 
 def find(store: Store, tenant: str, any_id: str) -> Trace:
     """By trace id, correlation id, message id or conversation id, in this order. Raises NotFound."""
-    if store.query(queries.sql("trace_is_there"), {"tenant": tenant, "trace_id": any_id}):
-        return _trees(store, tenant, [any_id])
+    if store.query(queries.sql("trace_is_there"), {"tenant": tenant, "trace_id": as_stored(any_id)}):
+        return _trees(store, tenant, [as_stored(any_id)])
     ids = _trace_ids(store, "traces_of_correlation", {"tenant": tenant, "correlation_id": any_id})
     if ids:
         return _trees(store, tenant, ids, any_id)

@@ -216,7 +216,7 @@ def test_a_judge_that_fails_or_talks_nonsense_comes_to_no_verdict(tenant: Caller
     message = ask(tenant, f"c-{name}")["message_id"]
     put(tenant, f"/v1/evaluators/{name}", {"check": {"kind": "judge", "criteria": "x", "model": "offline/error-400"}})
     (said,) = evaluate(tenant, message, name)
-    assert (said["score"], said["label"]) == (None, "")
+    assert (said["score"], said["label"]) == (None, None)
     assert said["error_type"]
 
 
@@ -259,7 +259,7 @@ def test_evaluations_of_foreign_applications_are_read_from_logs_and_span_events(
 
     told = system.get("messages", name, "evaluations")["items"]
     assert {(item["name"], item["score"], item["label"]) for item in told} == {
-        ("Relevance", 4.5, ""),
+        ("Relevance", 4.5, None),
         ("Toxicity", None, "low"),
     }
     assert len(told) == 2

@@ -44,7 +44,7 @@ BODIES: dict[str, Any] = {
 }
 # Differs from answer to answer for reasons that are no leak.
 _VOLATILE = re.compile(
-    r"(.*_at|at|as_of|.*_ms|correlation_id|trace_id|trace_ids|message_id|agent_id|job_id|key_id|start)"
+    r"(.*_at|at|as_of|.*_ms|correlation_id|trace_id|trace_ids|message_id|agent_id|job_id|key_id|span_id|parent_span_id|digest|start)"
 )
 
 
@@ -85,6 +85,8 @@ def _populate(owner: Caller, name: str) -> Ids:
     assert (
         owner.call("POST", f"/v1/messages/{answer['message_id']}/feedback", {"rating": -1, "comment": name})[0] == 202
     )
+    status, headers, _ = owner.system.request("GET", "/v1/audit?wait=0", **owner.headers)
+    assert status == 202
     owner.system.post("/v1/flush", {})
     trace = owner.get("traces", answer["trace_id"])
     said = dict.fromkeys(("name", "label", "conversation_id", "conversation", "user_id", "user", "prefix"), name)
@@ -99,6 +101,7 @@ def _populate(owner: Caller, name: str) -> Ids:
             **dict.fromkeys(("correlation_id", "correlation"), answer["correlation_id"]),
             "job_id": job["job_id"],
             "document_id": document["document_id"],
+            "operation_id": headers["location"].rsplit("/", 1)[1],
             "key_id": owner.key_id,
             "model": f"agent/{name}",
             "tenant": tenant,

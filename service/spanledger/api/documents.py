@@ -159,7 +159,7 @@ def _of_json(raw: bytes) -> tuple[NewDocument, str | None]:
     try:
         body = DocumentBody.model_validate_json(raw)
     except ValidationError as exc:
-        raise RequestValidationError(exc.errors()) from exc
+        raise RequestValidationError([{**error, "loc": ("body", *error["loc"])} for error in exc.errors()]) from exc
     return new_document(body.text, body.name, body.content_type, body.metadata), body.user_id
 
 

@@ -26,8 +26,10 @@ _RESPONSES = {  # by status, as components of the document
     "402": ("BudgetUsedUp", "A budget is used up"),
     "403": ("Forbidden", "The key's role may not do this"),
     "404": ("NotFound", "There is no such thing in this tenant"),
+    "408": ("TooSlow", "The body did not arrive in time"),
     "413": ("TooLarge", "The body is too large"),
     "415": ("UnsupportedMediaType", "The body is not of a type that is read here"),
+    "421": ("Misdirected", "The request names a host that this service is not"),
     "422": ("Unusable", "A parameter or a part of the body cannot be used"),
     "429": ("TooMany", "A limit is used up; `Retry-After` says until when"),
     "5XX": ("Failure", "The service, or what it needs, failed or is busy"),
@@ -163,10 +165,10 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 
 
 def _problem_statuses(path: str, operation: dict[str, Any]) -> Iterator[str]:
-    yield from ("422", "5XX")  # an unknown parameter is refused everywhere
+    yield from ("421", "422", "5XX")  # an unknown parameter is refused everywhere
     if path not in OPEN:
         yield from ("401", "403", "429")
     if "{" in path:
         yield from ("400", "404")
     if "requestBody" in operation:
-        yield from ("400", "413", "415")
+        yield from ("400", "408", "413", "415")

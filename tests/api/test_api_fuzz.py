@@ -1,0 +1,84 @@
+"""Requests made up from the OpenAPI document, by every role: no answer is an error of ours or leaks another tenant."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from guarded import Caller
+from spanledger.api.app import app_with_routes
+from spanledger.settings import Settings
+from system import System
+from tenants import ask, own_tenant
+
+ROLES = ("ingest", "chat", "read", "admin")
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+# A stream does not end; the others wait for everything that the whole machine has, and take no parameters.
+APART = {"stream_events", "flush", "send_canary"}
+PER_OPERATION = 2  # in the default lane
+PER_OPERATION_SLOW = 50  # × operations × roles: more than 20,000
+SCHEMA = schemathesis.openapi.from_dict(app_with_routes(Settings()).openapi())
+OPERATIONS = {
+    operation.definition.raw["operationId"]: operation
+    for operation in (found.ok() for found in SCHEMA.get_all_operations())
+}
+
+
+@pytest.fixture(scope="module")
+def secret(system: System) -> Iterator[str]:
+    """A word that only one tenant knows."""
+    word = f"secret-{uuid.uuid4().hex}"
+    with own_tenant(system) as owner:
+        ask(owner, word, word, user_id=word)
+        system.post("/v1/flush", {})
+        yield word
+
+
+@pytest.fixture(scope="module")
+def callers(system: System) -> Iterator[dict[str, Caller]]:
+    """A key of every role, of one tenant each."""
+    with ExitStack() as stack:
+        yield {role: stack.enter_context(own_tenant(system, role)) for role in ROLES}
+
+
+def _try(caller: Caller, name: str, secret: str, examples: int) -> None:
+    @given(case=OPERATIONS[name].as_strategy())
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=examples == PER_OPERATION,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def answered(case: Any) -> None:
+        response = case.call(base_url=f"http://127.0.0.1:{caller.system.port}", headers=caller.headers, timeout=120)
+        case.validate_response(response, checks=CHECKS)
+        assert secret not in response.text
+
+    answered()
+
+
+@pytest.mark.parametrize("role", ["read", "admin"])
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in APART])
+def test_no_request_is_an_error_of_ours(callers: dict[str, Caller], secret: str, role: str, name: str) -> None:
+    _try(callers[role], name, secret, PER_OPERATION)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in APART])
+def test_none_of_many_requests_is_an_error_of_ours(
+    callers: dict[str, Caller], secret: str, role: str, name: str
+) -> None:
+    _try(callers[role], name, secret, PER_OPERATION_SLOW)

@@ -1,6 +1,6 @@
 """How long the event loop was held up: while it is, nobody is served, not even `/healthz`.
 
-The loop says every 50 ms that it lives; a thread looks whether it did. A stall over 250 ms is logged with the line of
+The loop says every 200 ms that it lives; a thread looks whether it did. A stall over 250 ms is logged with the line of
 ours that the loop was in.
 """
 
@@ -17,9 +17,9 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 import spanledger
 
-BEAT_S = 0.05
+BEAT_S = 0.2  # an idle process wakes for every beat
 LOGGED_S = 0.25
-_LOOK_S = 0.1
+_LOOK_S = 0.2
 _OURS = str(Path(spanledger.__file__).parent)
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Stalls:
         self.longest_s = 0.0
 
     def report(self, meter: Meter) -> None:
-        """The longest stall since the last collection, and how many there were."""
+        """The longest stall since the last collection, of those over LOGGED_S, and how many there were."""
         meter.create_observable_gauge(
             "spanledger.loop.longest_stall", [self._take_longest], "s", "Longest hold-up of the event loop"
         )
@@ -69,7 +69,7 @@ class Stalls:
 
     def _take_longest(self, _: CallbackOptions) -> Iterable[Observation]:
         longest, self._since_collection = self._since_collection, 0.0
-        return [Observation(longest)]
+        return [Observation(longest if longest > LOGGED_S else 0.0)]  # what everybody has would be a change each time
 
     def _next(self) -> None:
         assert self._loop is not None
@@ -88,7 +88,7 @@ class Stalls:
 
     def _watch(self, thread: int) -> None:
         while not self._over.wait(_LOOK_S):
-            if time.monotonic() - self._beat > BEAT_S + LOGGED_S and not self._place:
+            if time.monotonic() - self._beat > BEAT_S + LOGGED_S / 2 and not self._place:
                 self._place = _place(sys._current_frames().get(thread))
 
 

@@ -99,10 +99,13 @@ class Worker:
             self._config.grpc_address,
         )
         loop = asyncio.get_running_loop()
+        listeners = [socket.socket(fileno=fd) for fd in self._config.http_fds]
         servers = [
-            await loop.create_server(http.server, sock=socket.socket(fileno=fd), backlog=1024)
-            for fd in self._config.http_fds
+            await loop.create_server(http.server, sock=listener, backlog=open_files.ACCEPTED_AT_ONCE)
+            for listener in listeners
         ]
+        for listener in listeners:
+            open_files.queue(listener)
         grpc_server = None
         if self._config.grpc_address:
             grpc_server = await rpc.serve(self._door, sync, limits, senders, self._config.grpc_address)

@@ -123,6 +123,7 @@ class Server(uvicorn.Server):
                 app,
                 http=Protocol,
                 ws="none",
+                backlog=open_files.ACCEPTED_AT_ONCE,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -134,6 +135,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or ():
+            open_files.queue(listener)
         self.accepts.set()
 
     @contextmanager

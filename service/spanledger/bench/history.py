@@ -5,6 +5,7 @@ message `m<n>` of conversation `c<n/4>`, user `u<c % users>`, trace = MD5 of `n`
 """
 
 import hashlib
+import time
 
 from spanledger.store import migrate
 from spanledger.store.client import Store
@@ -19,7 +20,7 @@ _WHO = """
     concat('c', toString(c)) AS conversation, concat('m', toString(n)) AS message,
     concat('u', toString(c % {users:UInt64})) AS user,
     ({messages:UInt64} - n) / {messages:UInt64} * {days:UInt64} * 86400000 AS age_ms,
-    now64(9) - toIntervalMillisecond(toUInt64(age_ms)) AS began,
+    fromUnixTimestamp64Nano({now_ns:Int64}, 'UTC') - toIntervalMillisecond(toUInt64(age_ms)) AS began,
     ['assistant', 'research', 'chat'][c % 3 + 1] AS flow,
     ['openai', 'openai', 'anthropic', 'gcp.gemini'][c % 4 + 1] AS company,
     ['gpt-4o-mini', 'gpt-4o', 'claude-sonnet-4-5', 'gemini-2.5-flash'][c % 4 + 1] AS llm,
@@ -85,20 +86,21 @@ FROM (SELECT {_WHO} {_FROM})
 
 def make(store: Store, messages: int, days: int) -> None:
     """Fills an empty store with `messages` up to now, evenly over `days`."""
+    now_ns = time.time_ns()  # one moment for all tables: a message has the same start in each
     for migration in migrate.files("migrations"):
         store.command(migration.statement)
-    _insert(store, _RAW, messages, days)  # before there are views: nothing here is to be settled
+    _insert(store, _RAW, messages, days, now_ns)  # before there are views: nothing here is to be settled
     migrate.migrate(store)
     for statement in (_SPANS, _LEDGER, _MESSAGES):
-        _insert(store, statement, messages, days)
+        _insert(store, statement, messages, days, now_ns)
 
 
 def trace_of(message: int) -> str:
     return hashlib.md5(str(message).encode(), usedforsecurity=False).hexdigest()
 
 
-def _insert(store: Store, statement: str, messages: int, days: int) -> None:
+def _insert(store: Store, statement: str, messages: int, days: int, now_ns: int) -> None:
     for first in range(0, messages, _STEP):
         count = min(_STEP, messages - first)
-        given = {"first": first, "count": count, "messages": messages, "days": days, "users": USERS}
+        given = {"first": first, "count": count, "messages": messages, "days": days, "users": USERS, "now_ns": now_ns}
         store.command(statement, given)

@@ -49,7 +49,7 @@ class Settings:
     canary_interval_s: float = 900.0  # between canaries, see /readyz; 0: none
     settle_interval_ms: int = 250  # settlement looks for work this often when nobody wakes it
     settle_idle_ms: int = 30_000  # and, where it is woken by every load, in growing steps up to this when idle
-    job_workers: int = 4  # jobs that run at the same time
+    job_workers: int = 4  # jobs of one tenant that run at the same time
     seal_after_s: float = 5400.0  # a conversation seals when nothing happened in it for so long; 0: only when asked to
     seal_scan_s: float = 30.0  # how often we look for such conversations
     analysis_model: str = ""  # what a sealed conversation was about; empty: the default model; none: rules alone

@@ -12,7 +12,7 @@ MAX_LINES = 400
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"spanledger", "errors", "resources", "principal", "open_files", "private", "foreign"}),
     frozenset({"settings", "pricing", "dialects"}),
-    frozenset({"books"}),
+    frozenset({"books", "lanes"}),
     frozenset({"store", "telemetry", "reconcile"}),
     frozenset({"ledger"}),
     frozenset({"stats", "workflows"}),

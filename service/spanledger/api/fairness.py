@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spanledger.access import LOCAL, Principal
 from spanledger.api import problems
-from spanledger.runtime.lanes import Busy, Lane, Width
+from spanledger.lanes import Busy, Lane, Width
 
 # The threads that synchronous routes share are 40: with all lanes full some are left for /readyz.
 WIDTHS = {

@@ -6,6 +6,7 @@ JobBook, in one transaction with the next time to fire, so that a crash neither 
 
 import asyncio
 import logging
+import sys
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,9 +21,11 @@ from spanledger.errors import BadRequest, Elsewhere, NotFound, SpanledgerError
 from spanledger.jobs import book
 from spanledger.jobs.book import Attempt, Job, JobBook, Spec
 from spanledger.jobs.execution import Progress, Runs, Watch, execute, is_final, order_of, tell_abandoned
+from spanledger.lanes import Lane, Width
 from spanledger.telemetry import Telemetry, audit
 from spanledger.telemetry.errors import error_type
 
+_TENANTS_AT_ONCE = 4  # that may each have all the workers of their share
 MAX_DELAY_S = 3600.0  # between two attempts
 _log = logging.getLogger(__name__)
 _Key = tuple[str, int, int]
@@ -54,11 +57,10 @@ class Jobs:
         self.watch = Watch()
         self._book = records
         self._telemetry = telemetry
-        self._workers = workers
+        self._lane = Lane("jobs", Width(total=_TENANTS_AT_ONCE * workers, share=workers, waiting=sys.maxsize))
         self._runs: Runs | None = None
         self._scheduler: Any = None
-        self._queue: asyncio.Queue[_Key] = asyncio.Queue()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()  # one for each attempt that waits for its turn or runs
         self._running: dict[_Key, asyncio.Task[Any]] = {}
         self._cancelled: set[_Key] = set()
 
@@ -80,7 +82,6 @@ class Jobs:
                 self._wait(attempt)
         for job in self._book.schedules():
             self._fire_at_its_times(job)
-        self._tasks = [asyncio.create_task(self._work(), name=f"jobs-{n}") for n in range(self._workers)]
 
     async def stop(self) -> None:
         """Breaks off what runs; the next start treats it as a crash would be treated, by the job's retries."""
@@ -206,22 +207,33 @@ class Jobs:
     def _wait(self, attempt: Attempt) -> None:
         """Queues it when it is due."""
         if attempt.due_at <= _now():
-            self._queue.put_nowait(attempt.key)
+            self._enqueue(attempt.key)
             return
         self._scheduler.add_job(
             self._due, DateTrigger(attempt.due_at), args=[attempt.key], id="/".join(map(str, attempt.key))
         )
 
     async def _due(self, key: _Key) -> None:
-        self._queue.put_nowait(key)
+        self._enqueue(key)
 
-    async def _work(self) -> None:
-        while True:
-            key = await self._queue.get()
+    def _enqueue(self, key: _Key) -> None:
+        task = asyncio.create_task(self._work_off(key), name=f"job-turn-{key[0]}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work_off(self, key: _Key) -> None:
+        """Runs an attempt when it is its tenant's turn."""
+        job = self._book.any_job(key[0])
+        if job is None:
+            return
+        await self._lane.enter(job.tenant)
+        try:
             task = asyncio.create_task(self._attempt(key), name=f"job-{key[0]}")
             self._running[key] = task
-            task.add_done_callback(lambda done, key=key: self._done(key, done))  # type: ignore[misc]
+            task.add_done_callback(lambda done: self._done(key, done))
             await asyncio.wait({task})
+        finally:
+            self._lane.leave(job.tenant)
 
     def _done(self, key: _Key, task: "asyncio.Task[None]") -> None:
         self._running.pop(key, None)

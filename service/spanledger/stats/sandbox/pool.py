@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from spanledger.errors import StoreError
 from spanledger.stats.sandbox.direct import Direct
 from spanledger.stats.sandbox.sandbox import Sandbox
-from spanledger.stats.sandbox.source import Bounds, SourceTooLarge
+from spanledger.stats.sandbox.source import DEFAULT_BOUNDS, Bounds, SourceTooLarge
 from spanledger.stats.times import Window
 from spanledger.store.client import Store
 
@@ -83,8 +83,10 @@ class Sandboxes:
         with self._guard:
             found = self._sandboxes.get(key)
             if found is None:
-                bounds = _OPERATOR_BOUNDS if statement.operator else Bounds()
-                found = self._sandboxes[key] = Sandbox(self._store, statement.tenant, bounds)
+                bounds = _OPERATOR_BOUNDS if statement.operator else DEFAULT_BOUNDS
+                found = self._sandboxes[key] = Sandbox(
+                    self._store, statement.tenant, bounds, every_table=statement.operator
+                )
             self._used[key] = time.monotonic()
             idle = self._too_many(key)
         for other in idle:

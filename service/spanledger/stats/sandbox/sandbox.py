@@ -11,7 +11,7 @@ from spanledger.stats.sandbox.answers import LIMITS, MAX_BYTES, MAX_SECONDS, che
 from spanledger.stats.sandbox.child import Child, ChildError
 from spanledger.stats.sandbox.inspection import Mentions, inspect, mentioned, one_statement
 from spanledger.stats.sandbox.schema import Schema, Table
-from spanledger.stats.sandbox.source import Bounds, Budget, Source
+from spanledger.stats.sandbox.source import DEFAULT_BOUNDS, Bounds, Budget, Source
 from spanledger.stats.times import Window
 from spanledger.store.client import Store
 
@@ -47,8 +47,15 @@ class Sandbox:
     Thread-safe; one statement runs at a time. Its process is started when it is needed and ends when it is idle.
     """
 
-    def __init__(self, store: Store, tenant: str | None, bounds: Bounds = Bounds()) -> None:  # noqa: B008 — frozen
+    def __init__(
+        self,
+        store: Store,
+        tenant: str | None,
+        bounds: Bounds = DEFAULT_BOUNDS,
+        every_table: bool = False,
+    ) -> None:
         self._store = store
+        self._every_table = every_table
         self._bounds = bounds
         self._source = Source(store, tenant)
         self._one = threading.Lock()
@@ -116,7 +123,7 @@ class Sandbox:
     @property
     def _open(self) -> Schema:
         if self._schema is None:
-            self._schema = schema.read(self._store)
+            self._schema = schema.read(self._store, self._every_table)
         return self._schema
 
     def _ready(self) -> Process:

@@ -96,8 +96,8 @@ class Schema:
     views: dict[str, View] = field(default_factory=dict)
 
 
-def read(store: Store) -> Schema:
-    """What is open of a store. Raises StoreError."""
+def read(store: Store, every_table: bool = False) -> Schema:
+    """What is open of a store; with `every_table` what belongs to no tenant too. Raises StoreError."""
     schema = Schema(store.database)
     columns: dict[str, list[Column]] = {}
     for table, *column in store.query(
@@ -113,8 +113,8 @@ def read(store: Store) -> Schema:
         if engine == "View":
             schema.views[name] = View(name, select)
         elif engine == "MaterializedView" and (target := _TARGET.search(statement)):
-            schema.views[name] = View(name, f"SELECT * FROM {_quoted(target[1])}")
-        elif has_tenant or name in _OF_NO_TENANT:
+            schema.views[name] = View(name, f"SELECT * FROM {_quoted(store.database)}.{_quoted(target[1])}")
+        elif has_tenant or every_table or name in _OF_NO_TENANT:
             schema.tables[name] = Table(name, tuple(columns[name]), _engine(engine, full), key)
     return schema
 

@@ -28,6 +28,9 @@ class Bounds:
     bytes: int = MAX_BYTES
 
 
+DEFAULT_BOUNDS = Bounds()
+
+
 class Budget:
     """What may still be copied for one statement."""
 

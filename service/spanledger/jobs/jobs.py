@@ -5,6 +5,7 @@ JobBook, in one transaction with the next time to fire, so that a crash neither 
 """
 
 import asyncio
+import contextvars
 import logging
 import sys
 import uuid
@@ -217,7 +218,8 @@ class Jobs:
         self._enqueue(key)
 
     def _enqueue(self, key: _Key) -> None:
-        task = asyncio.create_task(self._work_off(key), name=f"job-turn-{key[0]}")
+        # Not in the context of the request that ordered it: an attempt has a trace of its own.
+        task = asyncio.create_task(self._work_off(key), name=f"job-turn-{key[0]}", context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

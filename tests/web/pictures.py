@@ -36,7 +36,7 @@ from spanledger.store import migrate
 from spanledger.store.client import open_embedded
 store = open_embedded(Path(sys.argv[1]))
 migrate.migrate(store, lambda text: None)
-demo_data.load(store, Path(sys.argv[1]), traces=3000, days=8, ended_at=datetime.fromisoformat(sys.argv[2]))
+demo_data.load(store, Path(sys.argv[1]), traces=800, days=8, ended_at=datetime.fromisoformat(sys.argv[2]))
 store.close()
 """
 
@@ -50,7 +50,7 @@ def main(target: Path) -> None:
         subprocess.run(fill, cwd=TESTS / "dashboards", check=True, stdout=subprocess.DEVNULL)
         system = System(data_dir, capture_content=True)
         system.flags = [flag.removesuffix("=True") for flag in system.flags]
-        system.start_s = 300.0
+        system.start_s = system.timeout_s = 600.0
         system.start()
         try:
             asyncio.run(demo.run(f"http://127.0.0.1:{system.port}"))
@@ -90,6 +90,7 @@ def _draw(system: System, target: Path) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
         for look, options in _LOOKS.items():
             page = browser.new_context(**options).new_page()
+            page.set_default_timeout(120_000)
             for name, path in pages(system).items():
                 page.goto(f"http://127.0.0.1:{system.port}{path}")
                 page.wait_for_function("document.readyState === 'complete'")

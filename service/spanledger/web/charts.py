@@ -25,11 +25,11 @@ def stacked(columns: Sequence[Column], label: str) -> Markup:
     most = max((sum(column.amounts, Decimal(0)) for column in columns), default=Decimal(0))
     slot = WIDTH / max(len(columns), 1)
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="group" '
         f'aria-label="{escape(label)}">'
     ]
     for position, column in enumerate(columns):
-        parts.append(f'<a href="{escape(column.href)}" tabindex="-1" aria-hidden="true">')
+        parts.append(f'<a href="{escape(column.href)}" tabindex="-1" aria-label="{escape(column.told)}">')
         parts.append(f"<title>{escape(column.told)}</title>")
         parts.append(f'<rect class="hit" x="{position * slot:.2f}" y="0" width="{slot:.2f}" height="{HEIGHT}"/>')
         top = float(HEIGHT)

@@ -46,6 +46,8 @@ BODIES: dict[str, Any] = {
 _VOLATILE = re.compile(
     r"(.*_at|at|as_of|.*_ms|correlation_id|trace_id|trace_ids|message_id|agent_id|job_id|key_id|span_id|parent_span_id|digest|start)"
 )
+# Ids and times that a request makes itself, wherever they stand.
+_MADE_UP = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,64}|\d{4}-\d\d-\d\dT[\d:.]+Z|\d{13,}")
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def _ask(
     text = json.dumps(_steady(answer), sort_keys=True)
     for value in sorted(set(ids.by_name.values()), key=len, reverse=True):
         text = text.replace(value, "(id)")
-    return status, text
+    return status, _MADE_UP.sub("(new)", text)
 
 
 def _steady(value: Any) -> Any:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, call_of
-from spanledger.books.tellings import absorb
+from spanledger.books.tellings import absorb, join
 
 
 def calls_in_traces(spans: dict[int, Span], above: dict[int, int]) -> list[Call]:
@@ -51,6 +51,7 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
     if not below:
         return [outer] if is_call or outer.measured else []
     same = [c for c in below if not is_call or c.role == span["role"] or c.role not in CALL_ROLES]
+    below, same = _without_twins(below, same)
     served = [c for c in same if not c.failed]
     if not served:
         # Every attempt that was seen failed (or was of another kind), yet the outer span got an answer.
@@ -72,6 +73,22 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
             _give(unknown[-1], rest)
             unknown[-1].estimated |= outer.estimated or any(c.estimated for c in served)  # a sum of guesses is a guess
     return below
+
+
+def _without_twins(below: list[Call], same: list[Call]) -> tuple[list[Call], list[Call]]:
+    """Siblings of different instrumentations with one response id are one call, which the span above tells too."""
+    if len(same) < 2:
+        return below, same
+    first: dict[str, Call] = {}
+    gone: set[int] = set()
+    for call in sorted(same, key=lambda one: (one.start_ns, -one.end_ns, one.span_id)):
+        known = first.setdefault(call.response_id, call) if call.response_id and not call.cached else call
+        if known is not call and known.scopes.isdisjoint(call.scopes):
+            join(known, call)
+            gone.add(id(call))
+    if not gone:
+        return below, same
+    return [c for c in below if id(c) not in gone], [c for c in same if id(c) not in gone]
 
 
 def _give(call: Call, usage: dict[str, int | None]) -> None:

@@ -1,10 +1,10 @@
 """Taking data out: `/v1/export/…`."""
 
 import json
-from collections.abc import Iterator
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Annotated, Literal, TypeVar, get_args
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -18,7 +18,6 @@ router = APIRouter(tags=["export"])
 
 T = TypeVar("T")
 What = Literal["messages", "calls", "spans", "ledger", "usage", "conversations"]
-WhatPath = Annotated[What, Path(description="the kind of rows")]
 
 
 class ExportQuery(MessageFilter):
@@ -60,26 +59,42 @@ def _otlp_lines(reads: Reads, asked: OtlpQuery) -> Iterator[bytes]:
     yield json.dumps({"end": {"spans": count, "complete": True}}).encode() + b"\n"
 
 
-@router.get(
-    "/v1/export/{what}",
-    operation_id="export_rows",
-    response_class=StreamingResponse,
-    responses={
-        200: {"description": "JSON lines, CSV or Parquet", "content": {"text/csv": {"schema": {"type": "string"}}}}
-    },
-)
-def export(request: Request, reads: Reads, what: WhatPath, asked: Annotated[ExportQuery, Query()]) -> StreamingResponse:
-    """Everything that fits, streamed. The end says how many rows there are and that it is complete: the last line of
-    JSON lines and CSV, metadata `spanledger.end` of Parquet; a file without it is cut."""
-    wanted = _wanted(what, asked, request)
-    end = tables.Ending()
-    pages = _first_at_once(_limited(exports.rows(reads.store, reads.tenant, wanted, asked.cursor), asked.limit, end))
-    body = tables.encoded(asked.format, exports.KINDS[what].columns, pages, end)
-    name = f'attachment; filename="{what}.{asked.format}"'
-    return StreamingResponse(
-        body,
-        media_type=tables.MEDIA_TYPES[asked.format],
-        headers={"Content-Disposition": name, "Cache-Control": "no-store"},
+def _route(what: What) -> Callable[..., StreamingResponse]:
+    """The route of one kind of rows."""
+
+    def export(request: Request, reads: Reads, asked: Annotated[ExportQuery, Query()]) -> StreamingResponse:
+        wanted = _wanted(what, asked, request)
+        end = tables.Ending()
+        rows = exports.rows(reads.store, reads.tenant, wanted, asked.cursor)
+        pages = _first_at_once(_limited(rows, asked.limit, end))
+        headers = {
+            "Content-Disposition": f'attachment; filename="{what}.{asked.format}"',
+            "Cache-Control": "no-store",
+        }
+        body = tables.encoded(asked.format, exports.KINDS[what].columns, pages, end)
+        return StreamingResponse(body, media_type=tables.MEDIA_TYPES[asked.format], headers=headers)
+
+    return export
+
+
+for _what in get_args(What):
+    router.add_api_route(
+        f"/v1/export/{_what}",
+        _route(_what),
+        methods=["GET"],
+        operation_id=f"export_{_what}",
+        summary=f"All {_what} that fit, streamed",
+        description=(
+            "Everything that fits, streamed. The end says how many rows there are and that it is complete: the last "
+            "line of JSON lines and CSV, metadata `spanledger.end` of Parquet; a file without it is cut."
+        ),
+        response_class=StreamingResponse,
+        responses={
+            200: {
+                "description": "JSON lines, CSV or Parquet",
+                "content": {"text/csv": {"schema": {"type": "string"}}},
+            }
+        },
     )
 
 

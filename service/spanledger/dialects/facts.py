@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from spanledger.dialects import shapes
-from spanledger.dialects.lexicon import Lexicon, Shape
+from spanledger.dialects.lexicon import SHORT_TEXT, Lexicon, Shape
 from spanledger.dialects.objects import Facts
-from spanledger.dialects.values import as_list, as_object, member, parts, quoted_member, unquoted
+from spanledger.dialects.values import as_list, member, parts, unquoted
 
 CALL_ROLES = frozenset({"inference", "embedding", "rerank"})
 _OPENLIT_NAME = re.compile(r"(chat|text_completion|embeddings) .")
@@ -247,12 +247,7 @@ class Reading:
 
     def _read(self, name: str) -> Facts:
         text = self.raw[self.by.objects[name]]
-        known = self.by.inside.get(name)
-        if known is not None:
-            value = as_object(text)
-            return {} if value is None else known.read(value)
-        facts = self.by.tables.objects[name]["facts"]
-        return {fact: said for fact, names in facts.items() if (said := quoted_member(text, tuple(names)))}
+        return self.by.facts_in_short(name, text) if len(text) <= SHORT_TEXT else self.by.facts_in(name, text)
 
     def _is_worth_reading(self, name: str) -> bool:
         if name == "invocation":

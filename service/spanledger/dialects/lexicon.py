@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from spanledger.dialects.objects import ObjectFacts
+from spanledger.dialects.objects import Facts, ObjectFacts
 from spanledger.dialects.shapes import SHAPE
 from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, Tables, tables
-from spanledger.dialects.values import host
+from spanledger.dialects.values import as_object, host, quoted_member
 
 _LAST = 1_000_000
+SHORT_TEXT = 300  # characters of values that are the same on many spans, as parameters of a model are
 # Facts of which every span has its own, beside those that stand for a moving field.
 _MOVING_FACTS = {"output.id", "output.langchain_id"} | {
     f"{name}.{fact}" for name in ("usage", "output.usage") for fact in ("total", "raw_cache", "google", "calls")
@@ -87,10 +88,20 @@ class Lexicon:
             if word in case
         }
         self.shape = lru_cache(maxsize=20_000)(self._shape)
+        self.facts_in_short = lru_cache(maxsize=10_000)(self.facts_in)
         self.host_of = lru_cache(maxsize=10_000)(host)
         self.provider_of_host = lru_cache(maxsize=10_000)(self._provider_of_host)
         self.family = lru_cache(maxsize=10_000)(self._family)
         self.dialect_of = lru_cache(maxsize=10_000)(self._dialect_of)
+
+    def facts_in(self, name: str, text: str) -> Facts:
+        """The facts that the text of an object of objects.yaml holds; nobody changes them."""
+        known = self.inside.get(name)
+        if known is not None:
+            value = as_object(text)
+            return {} if value is None else known.read(value)
+        facts = self.tables.objects[name]["facts"]
+        return {fact: said for fact, names in facts.items() if (said := quoted_member(text, tuple(names)))}
 
     def alias(self, word: str) -> str:
         """The canonical name of a provider."""

@@ -141,8 +141,11 @@ def link(path: str, params: Mapping[str, Any] | None = None, **more: Any) -> str
 
 
 def explain(params: Mapping[str, Any] | None = None, **more: Any) -> str:
-    """The address that explains a figure."""
-    return link("/explain", params, **more)
+    """The address that explains a figure. A whole tenant is all that went well or failed, in the API's words."""
+    asked = {**(params or {}), **more}
+    if asked.pop("tenant", None):
+        asked["status"] = ["ok", "error"]
+    return link("/explain", asked)
 
 
 def path_of(kind: str, identity: str) -> str:

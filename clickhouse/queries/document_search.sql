@@ -22,6 +22,7 @@ WHERE
             AND (empty({document_ids:Array(String)}) OR has({document_ids:Array(String)}, document_id))
     )
     AND isFinite(score)
+    AND score >= {min_score:Float64}
 ORDER BY score DESC, document_id, chunk
 LIMIT 1 BY document_id, chunk
 LIMIT {limit:UInt64}

@@ -3,11 +3,16 @@
 Data: every capture, forests of the oracle, and both with values thrown about between their rows, as no sender should.
 """
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather as feather
 import pytest
 from hypothesis import Phase, given, settings
 
@@ -27,6 +32,7 @@ from spanledger.store.client import open_embedded
 from spanledger.store.migrate import migrate
 
 FORESTS = 60
+_PATH = os.pathsep.join(sys.path)
 TURNS = 6
 _OURS = "spanledger.workflows"
 _THROWN = (
@@ -58,8 +64,15 @@ def drawn_forests() -> Iterator[bytes]:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
-    """Spans of each kind of traffic, as settlement reads them."""
-    store = open_embedded(tmp_path_factory.mktemp("plain"))
+    """Spans of each kind of traffic, as settlement reads them. A process holds one engine: another lands them."""
+    folder = tmp_path_factory.mktemp("plain")
+    subprocess.run([sys.executable, __file__, folder], check=True, env={**os.environ, "PYTHONPATH": _PATH}, timeout=300)
+    return {file.stem: feather.read_table(file) for file in folder.glob("*.feather")}
+
+
+def land_all(folder: Path) -> None:
+    """Writes the table of each kind of traffic into a file of its name."""
+    store = open_embedded(folder / "data")
     migrate(store)
     protobuf = [b for c in all_captures() for kind, b in c.bodies if "json" not in kind]
     sources = {
@@ -68,15 +81,14 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
         "recorded": recorded.bodies(2_000),
         "varied": varied.bodies(2_000),
     }
-    tables = {}
     for name, bodies in sources.items():
         landing.land(store, bodies)
         key = "tenant, trace_id, span_id"
         rows = store.arrow(f"SELECT {spans.COLUMNS} FROM genai_spans ORDER BY {key}, version DESC LIMIT 1 BY {key}")
-        tables[name] = pa.concat_tables(spans.interpreted(rows)).sort_by(spans.ORDER)
+        table = pa.concat_tables(spans.interpreted(rows)).sort_by(spans.ORDER)
+        feather.write_feather(table, str(folder / f"{name}.feather"), compression="uncompressed")
         store.command("TRUNCATE TABLE genai_spans")
     store.close()
-    return tables
 
 
 def differences(table: pa.Table, prices: LedgerPrices) -> list[object]:
@@ -130,3 +142,7 @@ def _thrown(table: pa.Table, name: str, rng: random.Random) -> pa.Table:
         values[place] = _OURS if name == "scope" and rng.random() < 0.2 else values[source]
     position = table.schema.get_field_index(name)
     return table.set_column(position, name, pa.array(values, table.schema.field(name).type))
+
+
+if __name__ == "__main__":
+    land_all(Path(sys.argv[1]))

@@ -17,7 +17,7 @@ from spanledger.api.reader import AppServices, Reads, checked_id
 from spanledger.api.schemas import documents as schemas
 from spanledger.api.schemas.common import NO_CONTENT, Items, Page, Problem
 from spanledger.errors import BadRequest, Refused
-from spanledger.retrieval.library import MAX_TOP_K
+from spanledger.retrieval.library import MAX_TOP_K, MIN_SCORE
 from spanledger.retrieval.shelf import Document
 from spanledger.retrieval.text import NewDocument, new_document
 from spanledger.runtime.services import Caller
@@ -49,13 +49,14 @@ class DocumentForm(BaseModel):
 
 
 class Search(BaseModel):
-    """`document_ids`: only in these; without, in all of the tenant's."""
+    """`document_ids`: only in these; without, in all of the tenant's. `min_score`: no passage below this similarity."""
 
     model_config = ConfigDict(extra="forbid")
 
     query: Annotated[Text, Field(min_length=1, max_length=100_000)]
     top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] = 5
     document_ids: Annotated[list[Id], Field(max_length=1000)] = []
+    min_score: Annotated[float, Field(ge=-1, le=1)] = MIN_SCORE
     user_id: Id | None = None
 
 
@@ -134,7 +135,7 @@ async def delete_document(document_id: DocumentId, parts: Shelves) -> None:
 async def search_documents(body: Search, parts: Shelves) -> Items[schemas.SearchHit]:
     """The passages that are nearest to the query in meaning, best first."""
     async with parts.runner.admitted(parts.order(body.user_id)) as run:
-        hits = await parts.library.search(run, body.query, body.top_k, body.document_ids)
+        hits = await parts.library.search(run, body.query, body.top_k, body.document_ids, body.min_score)
     return Items(items=[schemas.SearchHit.model_validate(asdict(hit)) for hit in hits])
 
 

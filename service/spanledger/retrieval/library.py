@@ -21,6 +21,7 @@ from spanledger.workflows.run import Hit, Run
 
 SOURCE: Final = "documents"  # gen_ai.data_source.id
 MAX_TOP_K: Final = 100
+MIN_SCORE: Final = 0.0  # a passage that is less alike than this has nothing to do with the query
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,9 @@ class Library:
             found = await self._known(tenant, document_id)
             await asyncio.to_thread(self._shelf.remove, tenant, found)
 
-    async def search(self, run: Run, query: str, top_k: int, document_ids: Sequence[str] = ()) -> list[Hit]:
+    async def search(
+        self, run: Run, query: str, top_k: int, document_ids: Sequence[str] = (), min_score: float = MIN_SCORE
+    ) -> list[Hit]:
         attributes: dict[str, Any] = {
             semconv.OPERATION_NAME: semconv.RETRIEVAL,
             semconv.DATA_SOURCE_ID: SOURCE,
@@ -96,7 +99,7 @@ class Library:
             embedded = await self._embedder.embed(run, [query], self._model)
             tenant = run.order.principal.tenant
             hits = await asyncio.to_thread(
-                self._shelf.search, tenant, self._model, embedded.vectors[0], top_k, document_ids
+                self._shelf.search, tenant, self._model, embedded.vectors[0], top_k, document_ids, min_score
             )
             found = [{"id": hit.document_id, "chunk": hit.chunk, "score": hit.score} for hit in hits]
             span.set_attribute(semconv.RETRIEVAL_DOCUMENTS, json.dumps(found))

@@ -118,15 +118,22 @@ class Shelf:
         )
 
     def search(
-        self, tenant: str, embedding_model: str, vector: Sequence[float], limit: int, document_ids: Sequence[str]
+        self,
+        tenant: str,
+        embedding_model: str,
+        vector: Sequence[float],
+        limit: int,
+        document_ids: Sequence[str],
+        min_score: float,
     ) -> list[Hit]:
-        """The nearest passages, best first."""
+        """The nearest passages, best first; none below `min_score`."""
         params = {
             "tenant": tenant,
             "embedding_model": embedding_model,
             "vector": list(vector),
             "document_ids": list(document_ids),
             "limit": limit,
+            "min_score": min_score,
         }
         rows = self._store.dicts(queries.sql("document_search"), params)
         ids = sorted({row["document_id"] for row in rows})

@@ -216,6 +216,26 @@ def test_a_helper_beside_the_real_call_is_none_and_alone_counts(prices: LedgerPr
     assert line["cost_state"] == "unpriced"
 
 
+def test_a_call_without_an_answer_is_no_helper_of_a_later_call(prices: LedgerPrices) -> None:
+    silent = llm("b", "a", tokens=None, ms=400, told_calls=0)
+    found = calls(prices, span("a", role="chain"), silent, llm("c", "a", at=2_400, ms=400))
+    assert sorted(line["cost_state"] for line in found) == ["computed", "unpriced"]
+
+
+@pytest.mark.parametrize("owner", [{}, {"conversation_id": "c1", "user_id": "ada"}])
+def test_the_trace_in_which_a_call_was_told_of_first_stands_for_it(
+    prices: LedgerPrices, owner: dict[str, str]
+) -> None:
+    layers = [
+        llm("a", scope="langchain", response_id="r1", at=5, ms=90, **owner),
+        llm("b", "a", scope="openai", at=10, ms=80),
+        llm("c", "b", scope="httpx", at=15, ms=70),
+    ]
+    copy = llm("d", scope="gateway", trace_id="t0", response_id="r1", at=12, ms=76, **owner)
+    (line,) = calls(prices, *layers, copy)
+    assert (line["trace_id"], line["span_id"]) == ("t1", "c")
+
+
 def test_a_chain_that_alone_tells_of_several_calls_stands_for_them(prices: LedgerPrices) -> None:
     chain = span("a", role="chain", input_tokens=250, output_tokens=46, told_calls=2)
     (line,) = calls(prices, chain)

@@ -6,9 +6,12 @@ more telling of it. Copies that no parent joins are joined by copies.py.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, call_of
 from spanledger.books.tellings import absorb, join
+
+_BESIDE_NS = 1_000_000_000  # a library's own steps follow each other without waiting for anybody
 
 
 def calls_in_traces(spans: dict[int, Span], above: dict[int, int]) -> list[Call]:
@@ -33,11 +36,21 @@ def calls_in_traces(spans: dict[int, Span], above: dict[int, int]) -> list[Call]
 
 
 def _without_helpers(calls: list[Call]) -> list[Call]:
-    """Without the steps of a library that are marked as calls, show no answer and stand beside the real one."""
+    """Without the steps of a library that are marked as calls, show no answer and take place around the real one."""
     if all(call.shows_answer for call in calls):
         return calls
-    real = {_place(call) for call in calls if call.shows_answer and call.measured and call.end_ns > call.start_ns}
-    return [call for call in calls if call.shows_answer or call.measured or _place(call) not in real]
+    real: dict[Any, list[Call]] = defaultdict(list)
+    for call in calls:
+        if call.shows_answer and call.measured and call.end_ns > call.start_ns:
+            real[_place(call)].append(call)
+
+    def is_helper(call: Call) -> bool:
+        return any(
+            call.start_ns <= one.end_ns + _BESIDE_NS and one.start_ns <= call.end_ns + _BESIDE_NS
+            for one in real.get(_place(call), ())
+        )
+
+    return [call for call in calls if call.shows_answer or call.measured or not is_helper(call)]
 
 
 def _place(call: Call) -> tuple[str, str, str, frozenset[str], frozenset[str]]:

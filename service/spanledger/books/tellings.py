@@ -45,7 +45,7 @@ def _tellings(call: Call) -> list[Call]:
 
 def resolve(call: Call) -> None:
     """Sets the fields of a call by its tellings; names are settled without prices, see `name_by_price`."""
-    told = sorted(call.tellings, key=_standing)
+    told = _in_standing_order(call.tellings)
     first = told[0]
     call.row, call.trace, call.span_id, call.service = first.row, first.trace, first.span_id, first.service
     call.parent = first.parent
@@ -73,7 +73,7 @@ def name_by_price(call: Call, is_priced: IsPriced) -> None:
     """Settles provider and model where tellings differ: a name with a price goes before one without."""
     if len(call.tellings) < 2:
         return
-    told = sorted(call.tellings, key=_standing)
+    told = _in_standing_order(call.tellings)
     providers, models = _providers(told), _models(told) or [""]
     requests = [name for name in dict.fromkeys(one.request_model for one in told) if name]
     if len(providers) < 2 and len(models) < 2 and len(requests) < 2:
@@ -100,10 +100,19 @@ def name_by_price(call: Call, is_priced: IsPriced) -> None:
         call.response_model = min(models, key=lambda m: (not prices[call.provider, m], models.index(m)))
 
 
-def _standing(one: Call) -> tuple[Any, ...]:
-    """Who stands for a call: our own service, then who knows the owner, then the innermost."""
-    is_call = one.role in CALL_ROLES
-    return (not (one.is_own and is_call), not one.conversation, not one.user, one.level, *_told_first(one))
+def _in_standing_order(tellings: list[Call]) -> list[Call]:
+    """Who stands for a call, best first: our own service, who knows the owner, then the innermost of the trace in which
+    the call was told of first. The depth in one trace says nothing about a telling in another."""
+    began: dict[str, int] = {}
+    for one in tellings:
+        began[one.trace] = min(one.start_ns, began.get(one.trace, one.start_ns))
+
+    def standing(one: Call) -> tuple[Any, ...]:
+        is_own = one.is_own and one.role in CALL_ROLES
+        since = began[one.trace]
+        return not is_own, not one.conversation, not one.user, since, one.trace, one.level, *_told_first(one)
+
+    return sorted(tellings, key=standing)
 
 
 def _told_first(one: Call) -> tuple[Any, ...]:
@@ -122,10 +131,8 @@ def _is_own_word(told: Iterable[Call], name: str, word: str) -> bool:
 
 
 def _owner(told: list[Call]) -> tuple[str, str]:
-    """Conversation and user, of one telling as far as it knows both."""
-    ranked = sorted(
-        told, key=lambda one: (not (one.is_own and one.user), not (one.conversation and one.user), _standing(one))
-    )
+    """Conversation and user, of one telling as far as it knows both; `told` in standing order."""
+    ranked = sorted(told, key=lambda one: (not (one.is_own and one.user), not (one.conversation and one.user)))
     conversation = next((one.conversation for one in ranked if one.conversation), "")
     return conversation, next((one.user for one in ranked if one.user), "")
 

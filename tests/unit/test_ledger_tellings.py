@@ -223,9 +223,7 @@ def test_a_call_without_an_answer_is_no_helper_of_a_later_call(prices: LedgerPri
 
 
 @pytest.mark.parametrize("owner", [{}, {"conversation_id": "c1", "user_id": "ada"}])
-def test_the_trace_in_which_a_call_was_told_of_first_stands_for_it(
-    prices: LedgerPrices, owner: dict[str, str]
-) -> None:
+def test_the_trace_in_which_a_call_was_told_of_first_stands_for_it(prices: LedgerPrices, owner: dict[str, str]) -> None:
     layers = [
         llm("a", scope="langchain", response_id="r1", at=5, ms=90, **owner),
         llm("b", "a", scope="openai", at=10, ms=80),

@@ -57,7 +57,7 @@ def test_a_budget_in_tokens_refuses_the_call_that_does_not_fit(tenant: Caller) -
         status, problem = tenant.say("c", "And again.", user_id="ann")
     assert (status, problem["title"], problem["limit"]) == (402, "Limit exceeded", "day")
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    assert problem["reset_at"] == midnight.isoformat().replace("+00:00", "Z")
+    assert problem["reset_at"] == midnight.isoformat(timespec="microseconds").replace("+00:00", "Z")
     assert tenant.say("c", "hello", user_id="bob")[0] == 200
     used = usage_of(tenant, "day")["ann"]["tokens_per_day"]
     assert 700 - 600 < used["used"] <= 700 + 600

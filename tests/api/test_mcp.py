@@ -265,7 +265,7 @@ def test_commands_are_for_the_operator(system: System) -> None:
 
 
 def test_a_page_that_is_resolved_to_this_machine_registers_no_command(system: System) -> None:
-    assert call(system, "PUT", "/v1/mcp-servers/evil", STDIO, Host="evil.example:8000")[0] == 403
+    assert call(system, "PUT", "/v1/mcp-servers/evil", STDIO, Host="evil.example:8000")[0] == 421
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_response_calls_the_clients_tool_and_takes_its_result(service: ChatSer
 
 @pytest.mark.parametrize("more", [{"previous_response_id": "resp_1"}, {"background": True}, {"conversation": "c-1"}])
 def test_a_response_that_needs_kept_answers_is_refused(client: openai.OpenAI, more: dict[str, Any]) -> None:
-    with pytest.raises(openai.BadRequestError, match="send the whole input"):
+    with pytest.raises(openai.UnprocessableEntityError, match="send the whole input"):
         client.responses.create(model="offline/small", input="go on", **more)
 
 

@@ -200,7 +200,8 @@ def test_a_users_wishes_are_added_to_the_instructions_and_are_nothing_but_words(
     before = ask(tenant, f"c1-{name}", user_id=user)
     put(tenant, f"/v1/users/{user}/preferences", {"language": "pt-BR", "tone": "very friendly"})
     assert tenant.get("users", user, "preferences") == {
-        "user_id": user, "language": "pt-BR", "tone": "very friendly"
+        "user_id": user, "language": "pt-BR", "tone": "very friendly",
+        "profile": None, "model": None, "memory": None, "cache": None,
     }  # fmt: skip
     after = ask(tenant, f"c2-{name}", user_id=user)
     assert after["usage"]["input_tokens"] > before["usage"]["input_tokens"] + 8

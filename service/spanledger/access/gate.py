@@ -135,7 +135,7 @@ class LimitGate:
 
     def _exceeded(self, bound: Bound, measure: Measure, used: Decimal, allowed: Decimal, reset: datetime) -> None:
         """Tells it, and refuses unless the limit only warns."""
-        limit, reset_at = bound.limit, reset.isoformat().replace("+00:00", "Z")
+        limit, reset_at = bound.limit, reset.isoformat(timespec="microseconds").replace("+00:00", "Z")
         blocks = limit.action == "block"
         if blocks or self._first_warning(bound, measure, reset_at):
             audit.record(

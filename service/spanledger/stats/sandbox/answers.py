@@ -28,6 +28,7 @@ LIMITS = {
 }
 
 _log = logging.getLogger(__name__)
+_SYNTAX_ERROR = "Code: 62."  # the engine does not always put the name behind it
 _CODE = re.compile(r"\(([A-Z][A-Z0-9_]{3,})\)")
 # What parsing and analysis say of the statement itself.
 _OF_THE_STATEMENT = re.compile(
@@ -68,7 +69,7 @@ def error_of(text: str, reason: str = "") -> BadRequest:
     for code in codes:
         if code in _HINTS:
             return BadRequest(f"the query was stopped: {_HINTS[code]}")
-    code = codes[-1] if codes else "UNKNOWN"
+    code = codes[-1] if codes else "SYNTAX_ERROR" if text.startswith(_SYNTAX_ERROR) else "UNKNOWN"
     if _OF_THE_STATEMENT.fullmatch(code):
         return BadRequest(_readable(text))
     _log.info("a statement failed: %s", _readable(text)[:2000])

@@ -87,7 +87,7 @@ def test_figures_are_the_api_s(shop: Caller, visit: Callable[..., Visitor]) -> N
 
     visitor.see("/conversations/demo-report")
     for one in shop.get("conversations", "demo-report", "messages")["items"]:
-        _same(visitor.row(one["message_id"]), one["usage"])
+        _same(visitor.row(one["message_id"]), one["usage"] | {"duration_ms": one["duration_ms"]})
 
     trace = listed["items"][0]["trace_id"]
     visitor.see(f"/traces/{trace}")

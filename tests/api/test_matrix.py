@@ -44,7 +44,7 @@ BODIES: dict[str, Any] = {
 }
 # Differs from answer to answer for reasons that are no leak.
 _VOLATILE = re.compile(
-    r"(.*_at|at|as_of|.*_ms|correlation_id|trace_id|trace_ids|message_id|agent_id|job_id|key_id|span_id|parent_span_id|digest|start)"
+    r"(.*_at|at|as_of|.*_ms|correlation_id|trace_id|trace_ids|message_id|agent_id|job_id|key_id|span_id|parent_span_id|digest|start|run)"
 )
 # Ids and times that a request makes itself, wherever they stand.
 _MADE_UP = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,64}|\d{4}-\d\d-\d\dT[\d:.]+Z|\d{13,}")
@@ -193,6 +193,7 @@ def _exchange(caller: Caller, method: str, target: str, body: Any) -> tuple[int,
         response = connection.getresponse()
         kind = response.getheader("content-type") or ""
         if kind.startswith("text/event-stream"):
+            response.close()  # closing the connection leaves the socket to the answer
             return response.status, None
         text = response.read()
         return response.status, json.loads(text) if "json" in kind and "ndjson" not in kind else text.decode(

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import httpx
 
-from conftest import Visitor
 from guarded import Caller
 from otlp_make import trace_request
 from system import System
 from tenants import own_tenant
+from visitor import Visitor
 
 _SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>{{7*7}}'\"&"
 ROWS_MS = 1_000

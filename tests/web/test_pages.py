@@ -10,8 +10,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from conftest import Visitor, asked
 from guarded import Caller
+from visitor import Visitor, asked
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 FIRST_LOAD_BYTES = 80_000

@@ -14,10 +14,11 @@ from spanledger.principal import Principal
 _TALKS = (
     ("POST", re.compile(r"/v1/conversations/[^/]+/messages")),
     ("POST", re.compile(r"/v1/messages/[^/]+/feedback")),
-    ("POST", re.compile(r"/v1/chat/completions")),
+    ("POST", re.compile(r"/v1/(chat/)?completions")),
+    ("POST", re.compile(r"/v1/responses")),
     ("POST", re.compile(r"/v1/embeddings")),
     ("POST", re.compile(r"/v1/retrieval/search")),
-    ("GET", re.compile(r"/v1/models")),
+    ("GET", re.compile(r"/v1/models(/.*)?")),
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _READS_BY_POST = frozenset({("POST", "/v1/sql"), ("POST", "/v1/reconcile")})
@@ -26,6 +27,7 @@ _ADMINS_ONLY = re.compile(r"/v1/keys(/.*)?|/v1/audit|/v1/operations/.*")
 _OPERATORS_ONLY = (
     ("POST", re.compile(r"/v1/reprice")),
     ("POST", re.compile(r"/v1/audit")),
+    ("GET", re.compile(r"/v1/tenants")),
     ("GET", re.compile(r"/v1/dead-letters(/.*)?")),
     ("POST", re.compile(r"/v1/dead-letters(/.*)?")),
 )

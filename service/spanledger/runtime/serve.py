@@ -47,18 +47,26 @@ def run(
     refuse_open_host(settings)
     check_roles(settings)
     open_files.allow_many()
-    make_private(settings.data_dir)
     memory.give_back()
     with ExitStack() as stack:
         listener = _listener(settings)
         if listener is not None:
             stack.enter_context(listener)
+        _own_folder(settings)
         node = start_node(settings, stack, say)
         ready = partial(_ready, node, _url(listener), say, started, after_ready)
         asyncio.run(_serve(node, listener, create_app, say, ready))
     running.finish(settings.data_dir)
     say("stopped")
     return 0
+
+
+def _own_folder(settings: Settings) -> None:
+    """Makes the data folder, for our own user alone. Raises SettingsError."""
+    try:
+        make_private(settings.data_dir)
+    except OSError as exc:
+        raise SettingsError(f"the data folder {settings.data_dir} cannot be made: {exc.strerror}") from exc
 
 
 def _listener(settings: Settings) -> socket.socket | None:

@@ -28,6 +28,9 @@ MAX_ENTRIES = 2_000  # of one page
 _PLACE = ("started_ns", "trace_id", "span_id")
 
 
+_THINGS = frozenset({"conversation", "user"})
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is to be explained: one thing by its id, or a group of /v1/usage by its dimensions, in a window of time."""
@@ -37,6 +40,11 @@ class Subject:
     span: str = ""
     only: Mapping[str, Sequence[str]] | None = None  # dimension → values
     window: Window = ALL_TIME
+
+    @property
+    def is_one_thing(self) -> bool:
+        """It names something that is there or not; a group without entries is a figure of zero."""
+        return bool(self.message or self.trace or self.span or not _THINGS.isdisjoint(self.only or ()))
 
     @property
     def is_empty(self) -> bool:
@@ -130,7 +138,7 @@ def explain(
         whole = store.dicts(queries.sql("explain_total"), filters, settings=_few(filters))[0]
     else:
         whole = _sums(rows) | {"entries": len(rows), "settled_us": max((row["posted_us"] for row in rows), default=0)}
-    if not whole["entries"] and not _is_known(store, tenant, filters):
+    if subject.is_one_thing and not whole["entries"] and not _is_known(store, tenant, filters):
         raise NotFound(f"the books know nothing of {_named(subject)}")
     traces = sorted({row["trace_id"] for row in rows} | set(filters["trace_ids"]))
     calls, balanced = explained(store, tenant, prices, [row for row in rows if row["kind"] == "call"])

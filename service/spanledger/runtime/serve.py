@@ -66,7 +66,7 @@ def _own_folder(settings: Settings) -> None:
     try:
         make_private(settings.data_dir)
     except OSError as exc:
-        raise SettingsError(f"the data folder {settings.data_dir} cannot be made: {exc.strerror}") from exc
+        raise SettingsError(f"the data folder {settings.data_dir} cannot be used: {exc.strerror}") from exc
 
 
 def _listener(settings: Settings) -> socket.socket | None:

@@ -195,10 +195,10 @@ def _exchange(caller: Caller, method: str, target: str, body: Any) -> tuple[int,
         if kind.startswith("text/event-stream"):
             response.close()  # closing the connection leaves the socket to the answer
             return response.status, None
-        text = response.read()
-        return response.status, json.loads(text) if "json" in kind and "ndjson" not in kind else text.decode(
-            "utf-8", "replace"
-        )
+        text = response.read().decode("utf-8", "replace")
+        if "ndjson" in kind:
+            return response.status, [json.loads(line) for line in text.splitlines()]
+        return response.status, json.loads(text) if "json" in kind else text
     finally:
         connection.close()
 

@@ -6,9 +6,10 @@ from typing import Any
 from captures import all_captures
 from otlp_rows import COLUMNS, Row, rows
 from spanledger.dialects.interpreter import interpreter
-from spanledger.dialects.tables import EVENT, FIRST_TOKEN, RESOURCE, STATUS_MESSAGE
+from spanledger.dialects.tables import EVENT, FIRST_TOKEN, RESOURCE, SHAPE, STATUS_MESSAGE, USAGE_FIELDS, tables
 from spanledger.store.client import Store
 
+_IN_EVENTS = frozenset(key for key in tables().keys if key.startswith(EVENT))
 _FACTS = """
 SELECT trace_id, span_id, facts, scope, span_name, status, duration_ns, anomalies,
     toUnixTimestamp64Nano(started_at) AS started_at_ns
@@ -38,6 +39,10 @@ def test_reading_what_the_view_kept_is_reading_the_whole_span(store: Store, tena
 def _as_the_view_has_it(row: Row) -> dict[str, Any]:
     """The raw row with every attribute it has, in the form that the interpreter reads."""
     facts = dict(row["SpanAttributes"]) | {RESOURCE + k: v for k, v in row["ResourceAttributes"].items()}
+    known = tables().keys
+    is_silent = not any(key in known and known[key][0] in USAGE_FIELDS for key in row["SpanAttributes"])
+    if is_silent:  # its usage may stand under keys that no table names
+        facts |= {SHAPE + key: value for key, value in row["SpanAttributes"].items() if key not in known}
     for name, attributes, at in zip(row["Events.Name"], row["Events.Attributes"], row["Events.Timestamp"], strict=True):
         if name == "exception":
             facts.setdefault(EVENT + "exception.type", attributes.get("exception.type", ""))
@@ -45,6 +50,8 @@ def _as_the_view_has_it(row: Row) -> dict[str, Any]:
             facts.setdefault(EVENT + "finish_reason", attributes.get("finish_reason", ""))
         if name == FIRST_TOKEN:
             facts.setdefault(EVENT + "first_token_ns", str(at - row["Timestamp"]))
+        for key, value in attributes.items() if is_silent else ():
+            facts.setdefault((EVENT if EVENT + key in _IN_EVENTS else SHAPE) + key, value)
     if row["StatusCode"] == "Error":
         facts[STATUS_MESSAGE] = row["StatusMessage"]
     return {

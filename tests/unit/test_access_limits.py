@@ -80,7 +80,7 @@ def test_a_day_ends_at_midnight_utc(gate: LimitGate, clock: Clock, put: Put, ten
         await run(gate, tenant, "m1", (100, "0"))
         with pytest.raises(LimitExceeded) as refused:
             await run(gate, tenant, "m2", (1, "0"))
-        assert refused.value.members == {"limit": "limit", "reset_at": "2026-12-01T00:00:00Z"}
+        assert refused.value.members == {"limit": "limit", "reset_at": "2026-12-01T00:00:00.000000Z"}
         assert refused.value.headers == {"Retry-After": "30"}
         clock.now = EVENING + timedelta(seconds=29)
         with pytest.raises(LimitExceeded):
@@ -99,7 +99,7 @@ def test_a_month_ends_with_its_last_day(gate: LimitGate, clock: Clock, put: Put,
         await run(gate, tenant, "m1", (1, "1"))
         with pytest.raises(LimitExceeded) as refused:
             await run(gate, tenant, "m2", (1, "0.1"))
-        assert refused.value.members["reset_at"] == "2027-01-01T00:00:00Z"
+        assert refused.value.members["reset_at"] == "2027-01-01T00:00:00.000000Z"
         clock.now = datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
         with pytest.raises(LimitExceeded):
             await run(gate, tenant, "m3", (1, "0.1"))

@@ -24,7 +24,7 @@ _PLAIN = (
     *("Timestamp", "TraceId", "SpanId", "ParentSpanId", "SpanName", "ServiceName", "ScopeName", "Duration"),
     *("Tenant", "Batch", "ReceivedAt"),
 )
-_USAGE = ("input_tokens", "output_tokens", "usage_object")  # fields of usage in places that tables name
+USAGE_FIELDS = ("input_tokens", "output_tokens", "usage_object")  # fields of usage in places that tables name
 _COUNT_ENDINGS = ("tokens", "Tokens", "token_count", "TokenCount")  # of keys that hold one count
 _VIEW_HEADER = """\
 -- genai_spans_mv: every span lands in genai_spans with the attributes that clickhouse/dialects names (column facts);
@@ -110,7 +110,7 @@ def facts_sql(source: str) -> str:
     known = tables()
     exact = ", ".join(_quote(key) for key in known.keys if "*" not in key and not key.startswith(EVENT))
     in_events = ", ".join(_quote(key[len(EVENT) :]) for key in known.keys if key.startswith(EVENT))
-    usage = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in _USAGE and "*" not in key)
+    usage = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in USAGE_FIELDS and "*" not in key)
     words = ", ".join(map(_quote, (*INPUT_WORDS, *OUTPUT_WORDS)))
     # A count by its key's ending, or a text in which usage may stand. Only spans without a known count are searched,
     # and of those only what holds a part of every word for tokens: most values cost one comparison.

@@ -189,7 +189,7 @@ def _agrees(entries: Sequence[Mapping[str, Any]], call: Call | None, cost: Cost 
         return not any(booked.values())
     served = not call.failed
     should = {
-        "llm_calls": int(served),
+        "llm_calls": call.count if served else 0,
         "failed_calls": int(not served),
         "input_tokens": (call.usage["input_tokens"] or 0) if served else 0,
         "output_tokens": (call.usage["output_tokens"] or 0) if served else 0,

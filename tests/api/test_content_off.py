@@ -59,6 +59,7 @@ def use_every_feature(system: System) -> None:
 _LOOK = """
 import json, sys
 from pathlib import Path
+from spanledger.store.client import open_embedded
 store, word = open_embedded(Path(sys.argv[1])), {"word": sys.argv[2]}
 tables = [name for (name,) in store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")]
 ask = "SELECT 1 FROM `{}` WHERE toString(tuple(*)) LIKE {{word:String}} LIMIT 1"

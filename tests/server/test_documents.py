@@ -19,20 +19,20 @@ def test_documents_are_kept_found_and_removed_with_the_rights_of_the_service(ser
     shelf.put(origin, "doc_2", new_document("other", "second"), [Chunk("other", 1)], [LONG], "m")
     shelf.put(Origin("default", "", ""), "doc_3", new_document("near", "theirs"), [Chunk("near", 1)], [near], "m")
 
-    hits = shelf.search("acme", "m", [1.0, 0.0], 10, ())
+    hits = shelf.search("acme", "m", [1.0, 0.0], 10, (), -1)
     assert [(hit.document_id, hit.name, hit.text) for hit in hits] == [
         ("doc_1", "first", "near"),
         ("doc_1", "first", "far"),
     ]
-    assert [hit.document_id for hit in shelf.search("acme", "m", LONG, 10, ())] == ["doc_2"]
-    assert shelf.search("acme", "other model", [1.0, 0.0], 10, ()) == []
-    assert shelf.search("acme", "m", [0.0, 0.0], 10, ()) == [], "a vector without a direction is near to nothing"
+    assert [hit.document_id for hit in shelf.search("acme", "m", LONG, 10, (), -1)] == ["doc_2"]
+    assert shelf.search("acme", "other model", [1.0, 0.0], 10, (), -1) == []
+    assert shelf.search("acme", "m", [0.0, 0.0], 10, (), -1) == [], "a vector without a direction is near to nothing"
     assert {document.document_id for document in shelf.page("acme", None, 10)} == {"doc_1", "doc_2"}
     assert [row["text"] for row in shelf.text(first, "acme")] == ["near", "far"]
 
     shorter = shelf.put(origin, "doc_1", new_document("new", "first"), [Chunk("new", 1)], [near], "m")
-    assert [hit.text for hit in shelf.search("acme", "m", [1.0, 0.0], 10, ())] == ["new"]
+    assert [hit.text for hit in shelf.search("acme", "m", [1.0, 0.0], 10, (), -1)] == ["new"]
     shelf.remove("acme", shorter)
-    assert shelf.search("acme", "m", [1.0, 0.0], 10, ()) == []
+    assert shelf.search("acme", "m", [1.0, 0.0], 10, (), -1) == []
     assert shelf.document("acme", "doc_1") is None
     store.close()

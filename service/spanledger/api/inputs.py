@@ -21,6 +21,7 @@ def unicode_text(text: str) -> str:
 Text = Annotated[str, AfterValidator(unicode_text)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS), AfterValidator(unicode_text)]
 Model = Annotated[str, Field(min_length=1, max_length=MAX_MODEL_CHARS), AfterValidator(unicode_text)]
+ModelOrNone = Annotated[Model | Literal[""] | None, AfterValidator(lambda model: model or "")]
 Fallbacks = Annotated[list[Model], Field(max_length=MAX_FALLBACKS)]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from spanledger.api.inputs import Fallbacks, Memory, Model, Parameters, Text, given
+from spanledger.api.inputs import Fallbacks, Memory, Model, ModelOrNone, Parameters, Text, given
 from spanledger.api.names import PATTERN, Name, NamePath, Parts
 from spanledger.api.parameters import UserId, Window
 from spanledger.api.reader import AppServices, Reads
@@ -85,7 +85,7 @@ class KnownModel(Body):
 
     model: Model
     state: Literal["enabled", "retired"] = "enabled"
-    replaced_by: Model | Literal[""] = ""
+    replaced_by: ModelOrNone = ""
     parameters: Parameters | None = None
     fallbacks: Fallbacks = []
 
@@ -93,7 +93,7 @@ class KnownModel(Body):
 class Models(Body):
     """`models` by alias. `default` answers where nobody chose; `only_registered` refuses every other name."""
 
-    default: Model | Literal[""] = ""
+    default: ModelOrNone = ""
     only_registered: bool = False
     models: Annotated[dict[Model, KnownModel], Field(max_length=1000)] = {}
 

@@ -156,10 +156,11 @@ def test_a_generated_client_works(system: System, client: str) -> None:
     def operation(area: str, name: str) -> Any:
         return importlib.import_module(f"{client}.api.{area}.{name}")
 
-    with own_tenant(system) as tenant:
-        connection = importlib.import_module(client).AuthenticatedClient(
-            base_url=f"http://127.0.0.1:{system.port}", token=tenant.key
-        )
+    generated = importlib.import_module(client)
+    with (
+        own_tenant(system) as tenant,
+        generated.AuthenticatedClient(base_url=f"http://127.0.0.1:{system.port}", token=tenant.key) as connection,
+    ):
         models = importlib.import_module(f"{client}.models")
         asked = models.NewMessage(content="hello", user_id="ann")
         reply = operation("chat", "send_message").sync("generated", client=connection, body=asked)

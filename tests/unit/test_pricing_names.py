@@ -21,6 +21,15 @@ PATHS = [
     ("azure.ai.openai", "azure/responses/gpt-5-mini", "0.25"),
     ("openai", "openai/responses/gpt-4o-mini", "0.15"),
     ("gcp.vertex_ai", "projects/p/locations/us-central1/publishers/google/models/gemini-2.5-flash", "0.30"),
+    ("gcp.vertex_ai", "publishers/meta/models/llama-3.1-405b-instruct-maas", "5"),
+    (
+        "aws.bedrock",
+        "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-3-haiku-20240307-v1:0",
+        "0.25",
+    ),
+    ("aws.bedrock", "us-gov.anthropic.claude-3-haiku-20240307-v1:0", "0.25"),
+    ("aws.bedrock", "anthropic.claude-3-haiku-20240307-v1:0:48k", "0.25"),
+    ("aws.bedrock", "claude-sonnet-4-5", "3"),
 ]
 
 
@@ -40,6 +49,13 @@ RETIRED = [
     ("anthropic", "claude-3-opus-20240229", "15"),
     ("anthropic", "claude-3-haiku-20240307", "0.25"),
     ("anthropic", "claude-2.1", "8"),
+    ("anthropic", "claude-instant-1.2", "0.80"),
+    ("mistral_ai", "mistral-large-2402", "4"),
+    ("x_ai", "grok-beta", "5"),
+    ("cohere", "command-r-plus-04-2024", "3"),
+    ("azure.ai.openai", "gpt-35-turbo-0613", "1.5"),
+    ("perplexity", "llama-3.1-sonar-large-128k-online", "1"),
+    ("aws.bedrock", "anthropic.claude-v2", "8"),
     ("openai", "gpt-4-32k", "60"),
     ("openai", "text-davinci-003", "20"),
     ("gcp.gemini", "gemini-1.5-flash-002", "0.075"),
@@ -69,6 +85,22 @@ def test_a_route_that_decides_the_price_has_none(book: PriceBook, model: str) ->
     assert book.lookup("openrouter", model, NOW) is None
 
 
-def test_a_free_endpoint_never_costs_what_the_paid_one_does(book: PriceBook) -> None:
-    for model in ("deepseek/deepseek-r1:free", "qwen/qwen3-coder:free", "allenai/molmo-7b-d:free"):
-        assert input_rate(book, "openrouter", model) in (None, Decimal(0))
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("openrouter", "deepseek/deepseek-r1:free"),
+        ("openrouter", "somebody/new-model:free"),
+        ("openrouter", "openrouter/free"),
+        ("litellm", "openrouter/qwen/qwen3-coder:free"),
+    ],
+)
+def test_a_free_endpoint_costs_nothing(book: PriceBook, provider: str, model: str) -> None:
+    assert input_rate(book, provider, model) == Decimal(0)
+
+
+def test_only_openrouter_has_free_endpoints(book: PriceBook) -> None:
+    assert book.lookup("together_ai", "somebody/new-model:free", NOW) is None
+
+
+def test_models_that_were_charged_by_the_character_have_no_price_by_token(book: PriceBook) -> None:
+    assert book.lookup("gcp.vertex_ai", "text-bison@001", NOW) is None

@@ -1,8 +1,8 @@
 """The price book: every price known, found by provider, model and time.
 
-Layers: the user's files (the last one given first), the offline provider's prices, the bundled list, and the list of
-what that one lacks. An exact name in
-any layer goes before a pattern; a price that is limited to hours of the day goes before one that is not.
+Layers: the user's files (the last one given first), the offline provider's prices, the bundled list, and the lists of
+what that one lacks: known prices, past ones, retired models. An exact name in any layer goes before a pattern; a price
+that is limited to hours of the day goes before one that is not.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from spanledger.pricing.providers import canonical, catalogues
 
 _DATA = Path(__file__).parent / "data"
 OFFLINE_FILE = _DATA / "offline.yaml"
+KNOWN_FILE = _DATA / "known.yaml"
 _Key = tuple[str, str]
 
 
@@ -33,12 +34,22 @@ def past_file() -> Path:
     return max(_DATA.glob("past-*.json"))
 
 
+def retired_file() -> Path:
+    """The newest committed list of models that only older lists knew."""
+    return max(_DATA.glob("retired-*.json"))
+
+
 def load_book(user_files: Sequence[Path] = ()) -> "PriceBook":
     """The bundled prices, those of the offline provider, and the user's on top. SettingsError names what is wrong."""
     bundled = bundled_file()
     layers = [_Layer(path, checked=True) for path in reversed(user_files)]
-    layers += [_Layer(OFFLINE_FILE), _Layer(bundled), _Layer(past_file())]
+    layers += [_Layer(path) for path in (OFFLINE_FILE, bundled, KNOWN_FILE, past_file(), retired_file())]
     return PriceBook(layers, day=bundled.stem.removeprefix("prices-"))
+
+
+def bundled_layers() -> "PriceBook":
+    """The bundled lists without that of retired models, which is made of what they lack."""
+    return book_of_files([OFFLINE_FILE, bundled_file(), KNOWN_FILE, past_file()])
 
 
 def book_of_files(paths: Sequence[Path]) -> "PriceBook":
@@ -147,8 +158,9 @@ class PriceBook:
         """A name without a date, of which the lists know only dated snapshots: theirs, if they all cost the same."""
         if self._snapshots is None:
             self._snapshots = self._by_undated_name()
-        key = (canonical(provider), names.bare(provider, model))
-        known = [self._exact(*snapshot) for snapshot in sorted(self._snapshots.get(key, ()), reverse=True)]
+        keys = [(canonical(provider), name) for name in names.spellings(provider, model)]
+        snapshots = next((self._snapshots[key] for key in keys if key in self._snapshots), [])
+        known = [self._exact(*snapshot) for snapshot in sorted(snapshots, reverse=True)]
         costs = [[(price.tiers, price.valid_from, price.valid_to, price.windows) for price in found] for found in known]
         if not known or any(one != other for one, other in pairwise(costs)):
             return ()

@@ -8,7 +8,7 @@ import re
 
 from spanledger.pricing.providers import canonical
 
-_DATE = re.compile(r"[-@](?:20\d{2})-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])$")
+_DATE = re.compile(r"[-@](?:20\d{2})-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])(?:-v\d+(?::\d+)?)?$")
 _REVISION = re.compile(r"-00\d$")  # of a Gemini model
 _MOVING = re.compile(r"(?:-|@)(?:latest|default)$")
 # Where a cloud keeps a model, before its name: paths, resource names, kinds of API.
@@ -18,8 +18,21 @@ _RESOURCE = re.compile(
     r"|(?:azure|azure_ai|openai|xai)/(?:responses|chat|realtime|completions|text)/|responses/)(.+)$"
 )
 _REGION = re.compile(r"^(?:us|us-gov|eu|apac|au|jp|ca|sa|global)\.(?=[a-z0-9-]+\.)")
+_CONTEXT = re.compile(r":\d+k$")  # provisioned with so long a context, at the same price a token
 _BEDROCK = "aws.bedrock"
-# Makers of models on Bedrock by how their names begin: some instrumentations strip the maker.
+_VERTEX = "gcp.vertex_ai"
+# Makers of models on a cloud by how their names begin: some instrumentations strip the maker.
+_VERTEX_MAKERS = (
+    ("llama", "meta"),
+    ("deepseek", "deepseek-ai"),
+    ("qwen", "qwen"),
+    ("gpt-oss", "openai"),
+    ("grok", "xai"),
+    ("kimi", "moonshotai"),
+    ("glm", "zai-org"),
+    ("gemma", "google"),
+    ("minimax", "minimaxai"),
+)
 _BEDROCK_MAKERS = (
     ("claude", "anthropic"),
     ("nova-", "amazon"),
@@ -63,6 +76,8 @@ def spellings(provider: str, model: str) -> tuple[str, ...]:
         found.append(name.rpartition(":")[0])
     if canonical(provider) == _BEDROCK:
         found += _on_bedrock(name)
+    if canonical(provider) == _VERTEX:
+        found += [f"{maker}/{name}" for start, maker in _VERTEX_MAKERS if name.startswith(start)]
     found += [_MOVING.sub("", name), undated(name)]
     if name.startswith("gemini-"):
         found.append(_REVISION.sub("", name))
@@ -71,6 +86,6 @@ def spellings(provider: str, model: str) -> tuple[str, ...]:
 
 def _on_bedrock(name: str) -> list[str]:
     """The model without its region, whose price is the ordinary one, and with its maker."""
-    plain = _REGION.sub("", name)
+    plain = _REGION.sub("", _CONTEXT.sub("", name))
     maker = next((maker for start, maker in _BEDROCK_MAKERS if plain.startswith(start)), "")
     return [plain, f"{maker}.{plain}"] if maker else [plain]

@@ -32,7 +32,7 @@ _PROVIDERS = {
     "voyageai": ("voyage",),
 }
 # Names that the source covers by how they begin.
-_MORE_NAMES = {"claude-2": ("claude-2.0", "claude-2.1"), "claude-v1": ("claude-1", "claude-instant-1")}
+_MORE_NAMES = {"claude-2": ("claude-2.0", "claude-2.1"), "claude-v1": ("claude-1",)}
 _RATES = {
     "input_mtok": "input",
     "cache_read_mtok": "cache_read",

@@ -41,7 +41,9 @@ def main(day: str, *maps: str) -> None:
     new = entries(sources)
     target = Path(__file__).parent / "data" / f"retired-{day}.json"
     releases = ", ".join(sources)
-    about = f"USD list prices of retired models, from the maps of litellm {releases}; made by spanledger.pricing.retired"
+    about = (
+        f"USD list prices of retired models, from the maps of litellm {releases}; made by spanledger.pricing.retired"
+    )
     write(target, about, new)
     print(f"{target.name}: {len(new)} entries, {target.stat().st_size / 2**20:.2f} MiB")
 

@@ -1,5 +1,6 @@
 """Lists, facets, ids and explanations over HTTP: parameters, pages, tenants."""
 
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -7,7 +8,7 @@ import pytest
 
 from api_find_shop import Shop
 from explained import expect_exact
-from guarded import Caller
+from guarded import Caller, spanledger
 from system import System
 from tenants import own_tenant
 
@@ -121,6 +122,7 @@ def test_another_tenant_sees_none_of_it(system: System, shop: Shop) -> None:
             f"/v1/find?id={shop.name}-m1",
             f"/v1/explain?message={shop.name}-m1",
             f"/v1/explain?trace={shop.traces[0].hex()}",
+            f"/v1/explain/compare?message={shop.name}-m1",
         ):
             assert other.call("GET", path)[0] == 404
         assert other.call("GET", "/v1/tenants")[0] == 403
@@ -132,3 +134,26 @@ def ask(caller: Caller, path: str) -> Any:
     status, body = caller.call("GET", path)
     assert status == 200, body
     return body
+
+
+def test_a_message_is_compared_with_its_peers(system: System, shop: Shop) -> None:
+    found = system.get("explain", "compare", message=f"{shop.name}-m2")
+    assert found["cost_usd"] == system.get("messages", f"{shop.name}-m2")["usage"]["cost_usd"]
+    assert (found["peers"]["count"], found["peers"]["cheaper"]) == (2, 2)
+    assert found["median_usd"] == "0.000285"  # of 0.00021 and 0.00036
+    amounts = {one["factor"]: Decimal(one["amount_usd"]) for one in found["factors"]}
+    assert sum(amounts.values()) == Decimal(found["difference_usd"]) == Decimal("0.000225")
+    assert amounts["context"] == Decimal("0.000225")
+    user = system.get("explain", "compare", user=f"{shop.name}-u0")
+    assert Decimal(user["cost_usd"]) - Decimal(user["median_usd"]) == Decimal(user["difference_usd"])
+    assert refused(system, "explain/compare") == 422
+    assert refused(system, "explain/compare", message="a", user="b") == 422
+    assert refused(system, "explain/compare", message="nobody") == 404
+
+
+def test_the_command_compares(system: System, shop: Shop) -> None:
+    done = spanledger("explain", "--compare", f"{shop.name}-m2", "--data-dir", system.data_dir)
+    assert done.returncode == 0, done.stderr
+    assert "median of 2 messages of service" in done.stdout
+    assert "context" in done.stdout
+    assert "0.000225" in done.stdout

@@ -1,4 +1,4 @@
-"""Where a figure comes from: `/v1/explain`."""
+"""Where a figure comes from: `/v1/explain`, and why it is larger than others: `/v1/explain/compare`."""
 
 from typing import Annotated
 
@@ -6,7 +6,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from spanledger.api.reader import Reads
-from spanledger.api.windows import Dimensions
+from spanledger.api.windows import Dimensions, Windowed
+from spanledger.errors import BadRequest
+from spanledger.stats import compare as comparison
 from spanledger.stats import explain as stats
 
 router = APIRouter(tags=["explain"])
@@ -31,3 +33,24 @@ def explain(request: Request, reads: Reads, asked: Annotated[ExplainQuery, Query
     subject = stats.Subject(asked.message, asked.trace, asked.span, asked.only(), asked.window)
     prices = request.app.state.services.ledger.prices
     return stats.explain(reads.store, reads.tenant, prices, subject, asked.limit, asked.cursor)
+
+
+class CompareQuery(Windowed):
+    """One of message, conversation, user. Without a window: the time around it, for a user its last seven days."""
+
+    message: str = Field("", max_length=256, description="message id")
+    conversation: str = Field("", max_length=256, description="conversation id")
+    user: str = Field("", max_length=256, description="user id")
+
+
+@router.get("/v1/explain/compare", operation_id="explain_compare")
+def compare(request: Request, reads: Reads, asked: Annotated[CompareQuery, Query()]) -> comparison.Comparison:
+    """A message, conversation or user against the median of its peers: the difference as amounts of single factors.
+
+    The amounts of `factors` add up to `difference_usd` exactly.
+    """
+    named = [(kind, identity) for kind in comparison.KINDS if (identity := getattr(asked, kind))]
+    if len(named) != 1:
+        raise BadRequest(f"name one thing to compare: {', '.join(comparison.KINDS)}")
+    prices = request.app.state.services.ledger.prices
+    return comparison.compare(reads.store, reads.tenant, prices, *named[0], asked.window)

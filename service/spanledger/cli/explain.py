@@ -6,18 +6,21 @@ from dataclasses import asdict
 from typing import Any
 
 from spanledger.cli.common import TENANT, add_place, existing, opened, place, running_api
-from spanledger.errors import NotFound
+from spanledger.errors import BadRequest, NotFound
 
 DESCRIPTION = """\
 Shows where a figure comes from: the calls behind it, the spans and attributes that tell of
 them, tokens x rate = amount, and every entry of the ledger. ID: a message, conversation,
-trace, span or user; --as says which if several things have that id."""
+trace, span or user; --as says which if several things have that id. --compare shows why
+a message, conversation or user costs more than the median of its peers."""
 EXAMPLES = """\
 examples:
   spanledger explain my-message
   spanledger explain ada --as user --from 2026-11-01 --json
+  spanledger explain --compare my-message
 """
 KINDS = ("message", "conversation", "trace", "span", "user")
+COMPARED = ("message", "conversation", "user")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,18 +29,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--as", dest="kind", choices=KINDS, help="what the id names (default: the first that exists)")
     parser.add_argument("--from", dest="start", metavar="T", help="calls that started at or after it")
     parser.add_argument("--to", dest="end", metavar="T", help="calls that started before it")
+    parser.add_argument("--compare", action="store_true", help="against the median of its peers, factor by factor")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")
     add_place(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    kinds = [options.kind] if options.kind else list(KINDS)
+    known = [kind for kind in KINDS if not options.compare or kind in COMPARED]
+    kinds = [options.kind] if options.kind else known
     for kind in kinds:
+        if kind not in known:
+            raise BadRequest(f"a {kind} cannot be compared; these can: {', '.join(known)}")
         try:
-            found = _ask(options, kind)
+            found = _compare(options, kind) if options.compare else _ask(options, kind)
         except NotFound:
             continue
-        print(json.dumps(found) if options.json else render(kind, options.id, found))
+        text = render_comparison(found) if options.compare else render(kind, options.id, found)
+        print(json.dumps(found) if options.json else text)
         return 0
     raise NotFound(f"there is no {', '.join(kinds)} {options.id!r} in the books")
 
@@ -60,6 +68,45 @@ def _ask(options: argparse.Namespace, kind: str) -> dict[str, Any]:
         prices = activations.stored_prices(store)
         subject = explain.Subject(**own, window=window)
         return asdict(explain.explain(store, TENANT, prices, subject, limit=1000))
+
+
+def _compare(options: argparse.Namespace, kind: str) -> dict[str, Any]:
+    chosen = place(options)
+    api = running_api(chosen)
+    if api is not None:
+        answer: dict[str, Any] = api.get(
+            "/v1/explain/compare", **{kind: options.id}, from_=options.start, to=options.end
+        )
+        return answer
+    from spanledger.ledger import activations
+    from spanledger.stats import times
+    from spanledger.stats.compare import compare
+
+    existing(chosen)
+    window = times.window(options.start, options.end)
+    with opened(chosen) as store:
+        return asdict(compare(store, TENANT, activations.stored_prices(store), kind, options.id, window))
+
+
+def render_comparison(found: dict[str, Any]) -> str:
+    """The difference, then a line per factor."""
+    peers = found["peers"]
+    least = "" if found["priced_share"] == 1 else "at least "
+    lines = [f"{found['kind']} {found['id']}: {least}${found['cost_usd']}"]
+    if found["median_usd"] is None:
+        return "\n".join([*lines, f"there are no {peers['what']} to compare it with"])
+    lines += [
+        f"median of {peers['count']} {peers['what']}: ${found['median_usd']}; {peers['cheaper']} cost less",
+        f"difference: ${found['difference_usd']}, of which",
+    ]
+    for one in found["factors"]:
+        values = "" if one["own"] is None else f"{_number(one['own'])} against {_number(one['typical'])} {one['unit']}"
+        lines.append(f"  {one['factor']:8} {one['amount_usd']:>22}  {values}".rstrip())
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.6g}"
 
 
 def render(kind: str, name: str, found: dict[str, Any]) -> str:

@@ -53,6 +53,10 @@ class LedgerPrices:
             price = book.lookup(call.provider, call.request_model, at)
         return version, price
 
+    def lookup(self, provider: str, model: str, at: datetime) -> Price | None:
+        """The price that holds for calls of a model that start at `at`."""
+        return self._books[self._version(_ns(at))].lookup(provider, model, at)
+
     def cost(self, call: Call) -> Cost:
         version, price = self.find(call)
         priced = settle(

@@ -45,6 +45,14 @@ def count(value: Any) -> str:
     return "—" if value is None else f"{int(value):,}".replace(",", "\u202f")
 
 
+def measure(value: Any) -> str:
+    """A number that may have a fraction, to four digits."""
+    if value is None:
+        return "—"
+    size = float(value)
+    return count(round(size)) if abs(size) >= 1000 or size == int(size) else f"{size:.4g}"
+
+
 def share(value: Any) -> str:
     """A share of 1 as per cent."""
     if value is None:
@@ -131,6 +139,7 @@ FILTERS = {
     "money": money,
     "cost": cost,
     "count": count,
+    "measure": measure,
     "share": share,
     "duration": duration,
     "size": size,

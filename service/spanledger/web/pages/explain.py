@@ -1,18 +1,37 @@
-"""`/explain`: the entries, calls, prices and attributes behind a figure; in the drawer beside a page, or alone."""
+"""`/explain`: the entries, calls, prices and attributes behind a figure; `/explain/compare`: the same thing against its
+peers. In the drawer beside a page, or alone."""
 
 from fastapi.responses import Response
 
-from spanledger.web.page import PageOf, page_router
+from spanledger.stats.compare import KINDS
+from spanledger.web.page import Page, PageOf, page_router
 
 router = page_router()
+_WINDOW = frozenset({"from", "to"})
 
 
 @router.get("/explain")
 async def explain(page: PageOf) -> Response:
-    asked: dict[str, list[str]] = {}
-    for name, value in page.query.multi_items():
-        asked.setdefault(name, []).append(value)
+    asked = _asked(page)
     found = await page.api.get("explain", params={"limit": 25, **asked})
     template = "explain.html" if page.is_fragment else "explain_page.html"
     said = {name: values for name, values in asked.items() if name not in {"cursor", "limit"}}
-    return page.render(template, title="Explanation", found=found, said=said)
+    things = said.keys() - _WINDOW
+    comparable = len(things) == 1 and things <= set(KINDS) and all(len(said[name]) == 1 for name in things)
+    return page.render(template, title="Explanation", found=found, said=said, comparable=comparable)
+
+
+@router.get("/explain/compare")
+async def compare(page: PageOf) -> Response:
+    asked = _asked(page)
+    found = await page.api.get("explain", "compare", params=asked)
+    most = max((abs(float(one["amount_usd"])) for one in found["factors"]), default=0)
+    template = "compare.html" if page.is_fragment else "compare_page.html"
+    return page.render(template, title="Against its peers", found=found, said=asked, most=most)
+
+
+def _asked(page: Page) -> dict[str, list[str]]:
+    asked: dict[str, list[str]] = {}
+    for name, value in page.query.multi_items():
+        asked.setdefault(name, []).append(value)
+    return asked

@@ -69,6 +69,7 @@ async function show(href) {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const found = page.querySelector(".explain") ?? page.querySelector("main");
   body.replaceChildren(...(found ? [document.importNode(found, true)] : []));
+  window.htmx?.process(body);
   body.removeAttribute("aria-busy");
   body.scrollTop = 0;
   body.focus({ preventScroll: true });

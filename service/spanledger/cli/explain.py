@@ -3,7 +3,7 @@
 import argparse
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from spanledger.cli.common import TENANT, add_place, existing, opened, place, running_api
 from spanledger.errors import BadRequest, NotFound
@@ -80,12 +80,13 @@ def _compare(options: argparse.Namespace, kind: str) -> dict[str, Any]:
         return answer
     from spanledger.ledger import activations
     from spanledger.stats import times
-    from spanledger.stats.compare import compare
+    from spanledger.stats.compare import Kind, compare
 
     existing(chosen)
     window = times.window(options.start, options.end)
     with opened(chosen) as store:
-        return asdict(compare(store, TENANT, activations.stored_prices(store), kind, options.id, window))
+        prices = activations.stored_prices(store)
+        return asdict(compare(store, TENANT, prices, cast("Kind", kind), options.id, window))
 
 
 def render_comparison(found: dict[str, Any]) -> str:

@@ -63,14 +63,14 @@ def profile(lines: Iterable[ModelLine], of: int, tools: int, retries: int) -> Pr
         return None
     tokens = {kind: sum(line.tokens.get(kind, 0) for line in known) for kind in KINDS}
     context = tokens["input"] + tokens["cache_read"] + tokens["cache_write"]
-    share = (lambda kind: Fraction(tokens[kind], context)) if context > 0 else (lambda kind: _ZERO)
+    cached = [Fraction(tokens[kind], context) if context > 0 else _ZERO for kind in ("cache_read", "cache_write")]
     return Profile(
         calls=Fraction(calls - tools - retries, of),
         tools=Fraction(tools, of),
         retries=Fraction(retries, of),
         context=Fraction(context, calls),
         answer=Fraction(tokens["output"], calls),
-        cache=(share("cache_read"), share("cache_write")),
+        cache=(cached[0], cached[1]),
         rates={kind: _rate(kind, known, tokens[kind], calls) for kind in KINDS},
     )
 

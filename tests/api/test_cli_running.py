@@ -196,6 +196,15 @@ def test_repricing_is_shown_done_listed_and_taken_back(system: System, tmp_path:
     before = cost()
     would = spanledger("reprice", *window, "--dry-run", *place)
     assert "nothing was posted" in would.stdout
+    by_day = spanledger("reprice", *window, "--dry-run", "--by", "day", *place)
+    assert by_day.stdout.startswith("day ")
+    wish = {"start": "2020-01-01", "end": "2040-01-01", "price_book": book.read_text(), "dry_run": True}
+    preview = system.post("/v1/reprice", wish)
+    assert {"default"} <= {one["tenant"] for one in preview["groups"]["tenant"]["items"]}
+    for groups in preview["groups"].values():
+        every = [*groups["items"], *([groups["other"]] if groups["other"] else [])]
+        for name in ("calls", "old_usd", "new_usd", "difference_usd"):
+            assert sum(Decimal(one[name]) for one in every) == Decimal(preview[name]), name
     assert cost() == before
     done = json.loads(spanledger("reprice", *window, "--json", *place).stdout)
     assert Decimal(cost()) > Decimal(before) * 5

@@ -13,7 +13,7 @@ from spanledger.errors import BadRequest, NotFound
 from spanledger.ledger import activations
 from spanledger.ledger.activations import LedgerPrices
 from spanledger.pricing import load_book
-from spanledger.stats.compare import Comparison, compare
+from spanledger.stats.compare import PeerComparison, compare
 from spanledger.stats.decomposition import FACTORS, Profile, shares
 from spanledger.stats.times import Window
 from spanledger.store.client import Store
@@ -62,7 +62,7 @@ def peers(store: Store, tenant: str) -> None:
         put(store, tenant, f"peer-{number}", call())
 
 
-def exact(found: Comparison) -> dict[str, Decimal]:
+def exact(found: PeerComparison) -> dict[str, Decimal]:
     amounts = {one.factor: Decimal(one.amount_usd) for one in found.factors}
     assert found.median_usd is not None
     assert found.difference_usd is not None

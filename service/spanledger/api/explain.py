@@ -44,7 +44,7 @@ class CompareQuery(Windowed):
 
 
 @router.get("/v1/explain/compare", operation_id="explain_compare")
-def compare(request: Request, reads: Reads, asked: Annotated[CompareQuery, Query()]) -> comparison.Comparison:
+def compare(request: Request, reads: Reads, asked: Annotated[CompareQuery, Query()]) -> comparison.PeerComparison:
     """A message, conversation or user against the median of its peers: the difference as amounts of single factors.
 
     The amounts of `factors` add up to `difference_usd` exactly.

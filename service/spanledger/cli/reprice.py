@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ EXAMPLES = """\
 examples:
   spanledger reprice --from 2026-10-01 --to 2026-11-01 --dry-run
   spanledger reprice --from 2026-10-01 --to 2026-11-01 --price-book negotiated.yaml
+  spanledger reprice --from 2026-10-01 --to 2026-11-01 --dry-run --by user
   spanledger reprice --undo 6f1c…
 """
+_COLUMNS = {"model": ("provider", "model"), "user": ("tenant", "user"), "tenant": ("tenant",), "day": ("day",)}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--price-book", type=Path, metavar="FILE", help="YAML of prices that go before the bundled list"
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would change")
+    parser.add_argument("--by", choices=list(_COLUMNS), default="model", help="groups that are listed (default: model)")
     parser.add_argument("--undo", metavar="ID", help="take a re-pricing back")
     parser.add_argument("--list", action="store_true", help="which price book holds for which window")
     parser.add_argument("--json", action="store_true")
@@ -85,15 +89,22 @@ def _result(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def render(result: dict[str, Any], options: argparse.Namespace) -> str:
-    """What changed per model, and the sums."""
-    lines = [f"{'provider':24} {'model':40} {'calls':>8} {'old USD':>22} {'new USD':>22}"]
-    changed = [m for m in result["models"] if Decimal(m["old_usd"]) != Decimal(m["new_usd"])]
+    """What changed per group, and the sums."""
+    names = _COLUMNS[options.by]
+    groups = result["groups"][options.by]
+    lines = [_line([*names], "calls", "old USD", "new USD")]
+    changed = [one for one in groups["items"] if Decimal(one["difference_usd"])]
     lines += [
-        f"{m['provider']:24} {m['model']:40} {m['calls']:>8} {_plain(m['old_usd']):>22} {_plain(m['new_usd']):>22}"
-        for m in changed
+        _line([one[name] for name in names], one["calls"], _plain(one["old_usd"]), _plain(one["new_usd"]))
+        for one in changed
     ]
-    if len(changed) < len(result["models"]):
-        lines.append(f"{len(result['models']) - len(changed)} models cost the same")
+    if other := groups["other"]:
+        others = f"{groups['count'] - len(groups['items'])} others"
+        lines.append(
+            _line(["", others][-len(names) :], other["calls"], _plain(other["old_usd"]), _plain(other["new_usd"]))
+        )
+    if len(changed) < len(groups["items"]):
+        lines.append(f"{len(groups['items']) - len(changed)} cost the same")
     sums = f"{result['calls']} calls in {result['traces']} traces: "
     sums += f"{_plain(result['old_usd'])} → {_plain(result['new_usd'])} USD"
     if options.dry_run:
@@ -101,6 +112,10 @@ def render(result: dict[str, Any], options: argparse.Namespace) -> str:
     if options.undo:
         return "\n".join([*lines, f"took it back, {sums}"])
     return "\n".join([*lines, f"priced {sums}; `spanledger reprice --undo {result['reprice_id']}` takes it back"])
+
+
+def _line(names: Sequence[str], calls: int | str, old: str, new: str) -> str:
+    return f"{' '.join(f'{name:32}' for name in names)} {calls:>8} {old:>22} {new:>22}"
 
 
 def _plain(amount: str) -> str:

@@ -5,18 +5,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanledger.books.compute import compute
 from spanledger.books.costs import Prices
-from spanledger.books.entries import IS_DUE, corrections
+from spanledger.books.entries import corrections
 from spanledger.errors import NotFound
 from spanledger.ledger import activations, anomalies, audit, batches, journal
 from spanledger.ledger.activations import LedgerPrices
+from spanledger.ledger.reprice_groups import Groups
 from spanledger.ledger.scope import Scope
 from spanledger.pricing import PriceBook
 from spanledger.store.client import Store
@@ -24,32 +23,31 @@ from spanledger.store.client import Store
 
 @dataclass
 class Repricing:
-    """What a re-pricing changed: entries posted, and per (provider, model) calls, old and new cost."""
+    """What a re-pricing changed, or would: entries, and calls with their old and new cost by group."""
 
     reprice_id: str
     price_book: str
     traces: int = 0
     entries: int = 0
-    calls: int = 0
-    old_usd: Decimal = Decimal(0)
-    new_usd: Decimal = Decimal(0)
-    by_model: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
+    groups: Groups = field(default_factory=Groups)
+
+    @property
+    def calls(self) -> int:
+        return self.groups.whole.calls
 
     def as_dict(self) -> dict[str, Any]:
         models = [
-            {"provider": p, "model": m, "calls": c, "old_usd": format(o, "f"), "new_usd": format(n, "f")}
-            for (p, m), (c, o, n) in sorted(self.by_model.items())
+            {"provider": provider, "model": model} | change.as_dict()
+            for (provider, model), change in sorted(self.groups.by["model"].items())
         ]
         return {
             "reprice_id": self.reprice_id,
             "price_book": self.price_book,
             "traces": self.traces,
-            "calls": self.calls,
             "entries": self.entries,
-            "old_usd": format(self.old_usd, "f"),
-            "new_usd": format(self.new_usd, "f"),
-            "difference_usd": format(self.new_usd - self.old_usd, "f"),
+            **self.groups.whole.as_dict(),
             "models": models,
+            "groups": self.groups.as_dict(),
         }
 
 
@@ -126,23 +124,6 @@ def _post_piece(store: Store, by: Prices, run_id: str, result: Repricing, reason
     if reason:
         anomalies.upsert(store, run_id, books.anomalies)
         journal.post(store, changes, reason=reason, run_id=result.reprice_id, token=run_id, shards=store.all_shards)
-    _count(result, changes)
-    result.traces += pc.count_distinct(spans["trace_id"]).as_py()
-
-
-def _count(result: Repricing, changes: pa.Table) -> None:
-    """Lines that the book should have bring calls and a new cost, those that it should not have take the old one."""
     result.entries += len(changes)
-    calls = pc.max_element_wise(changes["llm_calls"], 0)
-    named = changes.select(["provider", "model", IS_DUE, "cost_usd"]).append_column("calls", calls)
-    summed = named.group_by(["provider", "model", IS_DUE]).aggregate([("calls", "sum"), ("cost_usd", "sum")])
-    for row in summed.to_pylist():
-        entry = result.by_model.setdefault((row["provider"], row["model"]), [0, Decimal(0), Decimal(0)])
-        if row[IS_DUE]:
-            entry[0] += row["calls_sum"]
-            entry[2] += row["cost_usd_sum"]
-            result.calls += row["calls_sum"]
-            result.new_usd += row["cost_usd_sum"]
-        else:
-            entry[1] -= row["cost_usd_sum"]
-            result.old_usd -= row["cost_usd_sum"]
+    result.groups.add(changes)
+    result.traces += pc.count_distinct(spans["trace_id"]).as_py()

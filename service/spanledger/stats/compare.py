@@ -68,7 +68,7 @@ class Peers:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PeerComparison:
     """`difference_usd` = `cost_usd` − `median_usd` = the sum of the amounts of `factors`. Without peers there is no
     median. `priced_share` below 1: the thing cost more than is known."""
 
@@ -97,7 +97,7 @@ class _Calls:
 
 def compare(
     store: Store, tenant: str, prices: Prices, kind: Kind, identity: str, window: Window = ALL_TIME
-) -> Comparison:
+) -> PeerComparison:
     """Raises NotFound for a thing without calls in the window."""
     if kind not in KINDS or not identity:
         raise BadRequest(f"say what to compare: one of {', '.join(KINDS)}")
@@ -110,7 +110,7 @@ def compare(
     middle, median = _middle(priced)
     own, typical = (_calls(store, tenant, prices, kind, ids, stretch) if ids else None for ids in ([identity], middle))
     assert own is not None
-    return Comparison(
+    return PeerComparison(
         kind=kind,
         id=identity,
         start=format_time(stretch.first_ns),

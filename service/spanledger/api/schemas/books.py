@@ -1,11 +1,14 @@
 """The audit, re-pricings, answers to SQL."""
 
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import ConfigDict, Field
 
 from spanledger.api.schemas.common import Answer
 from spanledger.stats.fields import Moment, Money
+
+RepricedGroup = TypeVar("RepricedGroup")
 
 
 class AuditDifference(Answer):
@@ -61,24 +64,65 @@ class PriceBookInForce(Answer):
     end: Annotated[Moment, Field(alias="to")]
 
 
-class RepricedModel(Answer):
-    provider: str
-    model: str
-    calls: int
-    old_usd: Money
-    new_usd: Money
+class Repriced(Answer):
+    """`calls` that have a price anew, and what they cost before and after."""
 
-
-class Repricing(Answer):
-    reprice_id: str
-    price_book: str
-    traces: int
     calls: int
-    entries: int
     old_usd: Money
     new_usd: Money
     difference_usd: Money
+
+
+class RepricedModel(Repriced):
+    provider: str
+    model: str
+
+
+class RepricedUser(Repriced):
+    tenant: str
+    user: str
+
+
+class RepricedTenant(Repriced):
+    tenant: str
+
+
+class RepricedDay(Repriced):
+    """Calls that started on that day, UTC."""
+
+    day: date
+
+
+class RepricedGroups(Answer, Generic[RepricedGroup]):
+    """The groups with the largest differences; `other`: what the rest of `count` groups comes to, if there are more."""
+
+    items: list[RepricedGroup]
+    count: int
+    other: Repriced | None
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        return f"{params[0].__name__}s"
+
+
+class RepricedBy(Answer):
+    """The same changes by model, user, tenant and day; each of them adds up to the whole."""
+
+    model: RepricedGroups[RepricedModel]
+    user: RepricedGroups[RepricedUser]
+    tenant: RepricedGroups[RepricedTenant]
+    day: RepricedGroups[RepricedDay]
+
+
+class Repricing(Repriced):
+    """What was posted, or with `dry_run` what would be."""
+
+    reprice_id: str
+    price_book: str
+    traces: int
+    entries: int
     models: list[RepricedModel]
+    groups: RepricedBy
 
 
 class SqlColumn(Answer):

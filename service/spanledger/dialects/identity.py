@@ -173,9 +173,12 @@ def response_id(span: Reading, provider: str) -> str:
         is_response = span.fact("output", "object") in _RESPONSE_OBJECTS
         is_genuine = is_response or is_message or _PROVIDER_ID.match(identity)
         said = identity if is_genuine else span.fact("output", "langchain_id")
-    if not said or said == span.x("own_call_id") or _MADE_UP_ID.match(said):
-        return ""
-    if said.startswith("chatcmpl-") and provider in span.by.sets["no_chatcmpl_ids"]:
+    return genuine_id(said, span.x("own_call_id"), provider in span.by.sets["no_chatcmpl_ids"]) if said else ""
+
+
+def genuine_id(said: str, own_call_id: str, no_chatcmpl: bool) -> str:
+    """The provider's id of those words; '' where a library made it up."""
+    if said == own_call_id or _MADE_UP_ID.match(said) or (no_chatcmpl and said.startswith("chatcmpl-")):
         return ""
     if said.startswith("resp_") and len(said) > _WRAPPED:
         return unwrapped_id(said[5:]) or said

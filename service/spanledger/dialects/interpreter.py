@@ -15,7 +15,16 @@ from spanledger.dialects.facts import Reading
 from spanledger.dialects.identity import Ending, ending, names, response_id
 from spanledger.dialects.lexicon import Lexicon, Shape, lexicon
 from spanledger.dialects.recent import Recent
-from spanledger.dialects.usage import COLUMNS, claim, first_chunk_ns, saved, tokens
+from spanledger.dialects.usage import (
+    COLUMNS,
+    case_of,
+    claim,
+    counts_of,
+    first_chunk,
+    first_chunk_ns,
+    saved,
+    tokens,
+)
 from spanledger.dialects.values import as_list
 
 CANONICAL = (
@@ -64,7 +73,7 @@ _OTHER: dict[str, Any] = {
     **dict.fromkeys(("service_tier", "finish_reason", "tool", "response_cache"), ""),
     "stream": 0,
 }
-_OTHER_FIGURES: dict[str, Any] = {
+OTHER_FIGURES: dict[str, Any] = {
     **dict.fromkeys((*COLUMNS, "told_calls", "cost_claim_usd", "saved_usd", "time_to_first_chunk_ns")),
     "response_id": "",
     "cost_claim_source": "",
@@ -86,7 +95,7 @@ class Said(NamedTuple):
     values: Sequence[str]
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """What spans share that differ in ids, figures and texts only."""
 
     words: dict[str, Any]
@@ -100,7 +109,7 @@ class Interpreter:
         self.by = by
         self._numbers = count()
         self._bases: Recent[Reading] = Recent(_MAX_KINDS)
-        self._kinds: Recent[_Kind] = Recent(_MAX_KINDS)
+        self._kinds: Recent[Kind] = Recent(_MAX_KINDS)
         self._rows: Recent[tuple[Any, ...]] = Recent(_MAX_KINDS)
 
     def columns(self, span: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,25 +156,25 @@ class Interpreter:
             self._bases[key] = base
         return base.again(shape, said.values)
 
-    def _kind_of(self, read: Reading, status: str) -> _Kind:
+    def _kind_of(self, read: Reading, status: str) -> Kind:
         whole = (read.base, status, read.told())
         kind = self._kinds.get(whole)
         if kind is None:
             kind = self._kinds[whole] = _kind(read, status)
         return kind
 
-    def _row(self, kind: _Kind, read: Reading, said: Said) -> tuple[Any, ...]:
+    def _row(self, kind: Kind, read: Reading, said: Said) -> tuple[Any, ...]:
         anomalies: list[str] = list(said.anomalies)
         columns = kind.words | _ids(read, anomalies)
-        columns |= _figures(read, kind, said, anomalies) if read.is_genai else _OTHER_FIGURES
+        columns |= _figures(read, kind, said, anomalies) if read.is_genai else OTHER_FIGURES
         columns["anomalies"] = sorted(set(anomalies)) if anomalies else []
         row: tuple[Any, ...] = _in_order(columns)
         return row
 
 
-def _kind(read: Reading, status: str) -> _Kind:
+def _kind(read: Reading, status: str) -> Kind:
     end = ending(read, status)
-    return _Kind(_words(read, end), end)
+    return Kind(_words(read, end), end)
 
 
 @cache
@@ -206,42 +215,41 @@ def _words(read: Reading, end: Ending) -> dict[str, Any]:
     }
 
 
-def _figures(read: Reading, kind: _Kind, said: Said, anomalies: list[str]) -> dict[str, Any]:
+def _figures(read: Reading, kind: Kind, said: Said, anomalies: list[str]) -> dict[str, Any]:
     """Counts, costs and times of a span about GenAI, and the provider's id of a call."""
-    provider = kind.words["provider"]
-    if kind.words["operation"] == "count_tokens":
-        return _OTHER_FIGURES
+    words = kind.words
+    provider = words["provider"]
+    if words["operation"] == "count_tokens":
+        return OTHER_FIGURES
     amount, source = claim(read, provider, anomalies)
-    columns = tokens(read, provider, kind.end, anomalies)
+    case = case_of(read, provider, words["response_model"] or words["request_model"], kind.end)
+    columns = tokens(case, counts_of(read, anomalies), anomalies)
     columns["cost_claim_usd"], columns["cost_claim_source"] = amount, source
     columns["response_id"], columns["saved_usd"], columns["time_to_first_chunk_ns"] = "", None, None
     if read.is_call:
-        columns["response_id"] = _id("response_id", response_id(read, provider), anomalies)
-        columns["saved_usd"] = saved(read)
+        columns["response_id"] = bounded("response_id", response_id(read, provider), anomalies)
+        columns["saved_usd"] = saved(read.r("saved"))
         columns["time_to_first_chunk_ns"] = first_chunk_ns(
-            read, kind.end.is_stream, said.started_at_ns, said.duration_ns
+            *(first_chunk(read), kind.end.is_stream, read.case("first_token_in_ms")),
+            *(said.started_at_ns, said.duration_ns),
         )
     if read.by_shape:
         anomalies.append("found_by:shape")
-    _fill_images(read, columns, kind.words)
-    columns["told_calls"] = _told_calls(read, kind, columns)
-    is_blank = columns["input_tokens"] is None and columns["output_tokens"] is None and amount is None
-    is_blank &= not columns["response_id"] and columns["time_to_first_chunk_ns"] is None
+    return columns | by_presence(read, kind, columns)
+
+
+def by_presence(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """What a span says by which of its figures are there, not by what they are."""
+    found: dict[str, Any] = {"told_calls": _told_calls(read, kind, columns)}
+    is_blank = columns["input_tokens"] is None and columns["output_tokens"] is None
+    is_blank &= columns["cost_claim_usd"] is None and columns["time_to_first_chunk_ns"] is None
+    is_blank &= not columns["response_id"]
     if read.is_call and is_blank and kind.end.finish_reason == "error" and kind.end.status != "error":
-        columns |= {"status": "error", "error_type": kind.end.error_type or "error"}
-    return columns
+        found |= {"status": "error", "error_type": kind.end.error_type or "error"}
+    return found
 
 
-def _fill_images(read: Reading, columns: dict[str, Any], words: Mapping[str, Any]) -> None:
-    """An image model puts out images, also when its usage does not say of what kind the output is."""
-    output = columns["output_tokens"]
-    if not output or columns["image_output_tokens"] is not None or columns["audio_output_tokens"] is not None:
-        return
-    if read.by.makes_images((words["response_model"] or words["request_model"]).lower()):
-        columns["image_output_tokens"] = output - (columns["reasoning_output_tokens"] or 0)
-
-
-def _told_calls(read: Reading, kind: _Kind, columns: dict[str, Any]) -> int | None:
+def _told_calls(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> int | None:
     """Of how many calls a span tells: None for one, 0 for a call that shows neither answer, usage nor id."""
     if not read.is_call:
         text = read.x("told_calls")
@@ -279,19 +287,26 @@ def _tool_name(read: Reading, said: str) -> str:
 
 def _ids(read: Reading, anomalies: list[str]) -> dict[str, Any]:
     """Whom a span belongs to, as far as it says itself."""
-    correlation = read.x("correlation_id")
-    if correlation.startswith('["'):
-        correlation = next((value for value in as_list(correlation) if isinstance(value, str)), "")
     conversation = read.x("conversation_id") or (read.x("bare_conversation_id") if read.is_genai else "")
     user = read.x("user_id") or (read.x("bare_user_id") if read.is_genai else "")
-    if conversation.startswith("resp_"):
-        conversation = ""  # OpenAI's id of the answer before: another one with each turn
     return {
-        "conversation_id": _id("conversation_id", conversation, anomalies),
-        "message_id": _id("message_id", read.x("message_id"), anomalies),
-        "user_id": _id("user_id", user, anomalies),
-        "correlation_id": _id("correlation_id", correlation, anomalies),
+        "conversation_id": conversation_id(conversation, anomalies),
+        "message_id": bounded("message_id", read.x("message_id"), anomalies),
+        "user_id": bounded("user_id", user, anomalies),
+        "correlation_id": correlation_id(read.x("correlation_id"), anomalies),
     }
+
+
+def conversation_id(text: str, anomalies: list[str]) -> str:
+    """OpenAI's id of the answer before is none: it is another one with each turn."""
+    return bounded("conversation_id", "" if text.startswith("resp_") else text, anomalies)
+
+
+def correlation_id(text: str, anomalies: list[str]) -> str:
+    """Of a list (a header that was recorded), the first."""
+    if text.startswith('["'):
+        text = next((value for value in as_list(text) if isinstance(value, str)), "")
+    return bounded("correlation_id", text, anomalies)
 
 
 def _response_cache(read: Reading) -> str:
@@ -306,7 +321,7 @@ def _variant(read: Reading) -> str:
     return f"{experiment}/{variant}" if experiment and variant else variant
 
 
-def _id(field: str, value: str, anomalies: list[str]) -> str:
+def bounded(field: str, value: str, anomalies: list[str]) -> str:
     """An id of at most MAX_ID characters; longer ones are cut, but stay apart."""
     if len(value) <= MAX_ID:
         return value

@@ -4,6 +4,7 @@ A figure that cannot be counts as unknown and leaves its reason in the anomalies
 """
 
 import math
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -30,12 +31,79 @@ _NONE: dict[str, Any] = {**dict.fromkeys(COLUMNS), "usage_estimated": 0}
 _SCALE = Decimal(1).scaleb(-15)
 
 
-def tokens(span: Reading, provider: str, end: Ending, anomalies: list[str]) -> dict[str, Any]:
-    """The token columns of a span."""
-    said = {name: count for name in span.counts if (count := _count(span, name, anomalies)) is not None}
+class Case(NamedTuple):
+    """All that decides what the counts of a span mean, beside the counts themselves."""
+
+    is_call: bool
+    is_inference: bool
+    is_error: bool
+    is_unfinished: bool
+    has_output_text: bool
+    in_words: bool  # the input stands in Langfuse's own words,
+    is_raw: bool  # in Anthropic's or Bedrock's own usage,
+    is_google: bool  # or in Google's
+    excludes_cache: bool
+    is_additive: bool  # the provider's input may leave out the cache
+    has_thoughts_beside: bool  # the provider's output leaves out its thoughts
+    is_guess: bool  # counts of streams are the library's own
+    is_marked: bool  # the sender says that it counted itself
+    makes_images: bool
+
+
+def case_of(span: Reading, provider: str, model: str, end: Ending) -> Case:
+    """The case of a span whose request or answer names `model`."""
+    in_words, is_raw, is_google = _source(span, provider)
+    return Case(
+        is_call=span.is_call,
+        is_inference=span.role == "inference",
+        is_error=end.status == "error",
+        is_unfinished=end.is_unfinished,
+        has_output_text=span.x("output_tokens") != "",
+        in_words=in_words,
+        is_raw=is_raw,
+        is_google=is_google,
+        excludes_cache=span.case("input_excludes_cache", provider),
+        is_additive=provider in span.by.sets["additive_providers"],
+        has_thoughts_beside=provider in span.by.sets["thoughts_beside_output"],
+        is_guess=end.is_stream and span.case("usage_estimated", provider),
+        is_marked=span.r("estimated").lower() in ("true", "1"),
+        makes_images=span.by.makes_images(model.lower()),
+    )
+
+
+def _source(span: Reading, provider: str) -> tuple[bool, bool, bool]:
+    """Whether the input stands in Langfuse's own words, in Anthropic's or Bedrock's own usage, or in Google's."""
+    if not span.present or span.r("input_tokens"):
+        return False, False, False
+    in_usage = bool(span.fact("usage", "input") or span.fact("usage", "input_word"))
+    where, inner = ("usage", "") if in_usage else ("output", "usage.")
+    is_plain = span.fact(where, inner + "input") != ""
+    in_words = not is_plain and (in_usage or span.fact(where, inner + "input_word") != "")
+    # Anthropic's and Bedrock's own usage has no total, and its input leaves out the cache.
+    adds = provider in span.by.sets["additive_providers"] or not span.by.is_provider(provider)
+    is_raw = is_plain and adds and not span.fact(where, inner + "total") and span.fact(where, inner + "raw_cache") != ""
+    return in_words, is_raw, is_plain and span.fact(where, inner + "google") != ""
+
+
+def counts_of(span: Reading, anomalies: list[str]) -> dict[str, int]:
+    """The counts that a span says, as far as they can be used."""
+    return {name: count for name in span.counts if (count := _count(span, name, anomalies)) is not None}
+
+
+def tokens(case: Case, said: Mapping[str, Any], anomalies: list[str]) -> dict[str, Any]:
+    """The token columns of a span of this case with these counts.
+
+    Counts are used in sums, comparisons and as truth values only, so that figures.py can work out once what holds for
+    many of them.
+    """
     if not said:
-        return {**_NONE, "usage_estimated": int(_is_marked(span))}
-    return _Usage(span, provider, end, anomalies, said).columns()
+        return {**_NONE, "usage_estimated": int(case.is_marked)}
+    columns = _Usage(case, said, anomalies.append).columns()
+    output = columns["output_tokens"]
+    if case.makes_images and output and columns["image_output_tokens"] is columns["audio_output_tokens"] is None:
+        # An image model puts out images, also when its usage does not say of what kind the output is.
+        columns["image_output_tokens"] = output - (columns["reasoning_output_tokens"] or 0)
+    return columns
 
 
 def _count(span: Reading, name: str, anomalies: list[str]) -> int | None:
@@ -61,10 +129,6 @@ def _count(span: Reading, name: str, anomalies: list[str]) -> int | None:
     return None
 
 
-def _is_marked(span: Reading) -> bool:
-    return span.r("estimated").lower() in ("true", "1")
-
-
 class _Parts(NamedTuple):
     """Which parts of a call's usage its sender left out of the whole."""
 
@@ -81,19 +145,16 @@ class _Usage:
     the figures that adds up to it is taken.
     """
 
-    def __init__(self, span: Reading, provider: str, end: Ending, anomalies: list[str], said: dict[str, int]) -> None:
-        self.span = span
-        self.provider = provider
-        self.end = end
-        self.note = anomalies.append
+    def __init__(self, case: Case, said: Mapping[str, Any], note: Callable[[str], None]) -> None:
+        self.case = case
+        self.note = note
         self.said = said
-        self.in_words, self.is_raw, self.is_google = self._source()
-        is_blank = span.is_call and said.get("input_tokens") == 0 and not said.get("output_tokens")
-        if is_blank and end.status != "error":
+        is_blank = case.is_call and said.get("input_tokens") == 0 and not said.get("output_tokens")
+        if is_blank and not case.is_error:
             self.note("zero:usage")  # no call takes nothing: the sender did not know
         self.input = None if is_blank else said.get("input_tokens")
-        self.output = None if is_blank or end.is_unfinished else said.get("output_tokens")
-        if end.is_unfinished and span.x("output_tokens"):
+        self.output = None if is_blank or case.is_unfinished else said.get("output_tokens")
+        if case.is_unfinished and case.has_output_text:
             self.note("aborted:output_tokens")
         # A total of nothing beside counts that are something says nothing.
         self.total = said.get("total_tokens") or None
@@ -103,26 +164,10 @@ class _Usage:
         self.tool_use = said.get("tool_use_input_tokens") or 0
         self.is_uncertain = False
         # Langfuse's own words leave out every part named beside them, unless the total says otherwise.
-        self.is_apart = self.in_words and (
+        self.is_apart = case.in_words and (
             self.total is None or self.input is None or self.total != self.input + (self.output or 0)
         )
         self._settle_input_of_total()
-
-    def _source(self) -> tuple[bool, bool, bool]:
-        """Whether the input stands in Langfuse's own words, in Anthropic's or Bedrock's own usage, or in Google's."""
-        span = self.span
-        if span.r("input_tokens"):
-            return False, False, False
-        in_usage = bool(span.fact("usage", "input") or span.fact("usage", "input_word"))
-        where, inner = ("usage", "") if in_usage else ("output", "usage.")
-        is_plain = span.fact(where, inner + "input") != ""
-        in_words = not is_plain and (in_usage or span.fact(where, inner + "input_word") != "")
-        # Anthropic's and Bedrock's own usage has no total, and its input leaves out the cache.
-        adds = self.provider in span.by.sets["additive_providers"] or not span.by.is_provider(self.provider)
-        is_raw = (
-            is_plain and adds and not span.fact(where, inner + "total") and span.fact(where, inner + "raw_cache") != ""
-        )
-        return in_words, is_raw, is_plain and span.fact(where, inner + "google") != ""
 
     def _written(self) -> int | None:
         """Anthropic's writes are told apart by how long they last, in some libraries only so."""
@@ -134,7 +179,7 @@ class _Usage:
 
     def _settle_input_of_total(self) -> None:
         """A count that stands only in the total: the rest of it, when the other whole is known."""
-        if self.total is None or self.end.is_unfinished or self.span.role != "inference":
+        if self.total is None or self.case.is_unfinished or not self.case.is_inference:
             return
         if self.input is None and self.output is not None and self.total > self.output:
             self.input, self.is_uncertain = self.total - self.output, bool(self.reasoning or self.tool_use)
@@ -152,7 +197,7 @@ class _Usage:
         long = self._part(self.said.get("cache_write_1h_input_tokens"), write, "cache_write_1h>cache_write")
         reasoning = self._part(self.reasoning, whole_output, "reasoning>output")
         image_output = self.said.get("image_output_tokens")
-        is_guess = whole_input is not None and self.end.is_stream and self.span.case("usage_estimated", self.provider)
+        is_guess = whole_input is not None and self.case.is_guess
         return {
             "input_tokens": whole_input,
             "cache_read_input_tokens": read,
@@ -162,23 +207,22 @@ class _Usage:
             "reasoning_output_tokens": reasoning,
             **{name: self.said.get(name) for name in COLUMNS[6:9]},
             "image_output_tokens": self._part(image_output, whole_output, "image_output>output"),
-            "usage_estimated": int(is_guess or self.is_uncertain or _is_marked(self.span)),
+            "usage_estimated": int(is_guess or self.is_uncertain or self.case.is_marked),
         }
 
     def _beside(self) -> _Parts:
         """Which parts stand beside the wholes."""
         cache = (self.read or 0) + (self.write or 0)
-        if self.is_apart or self.is_raw or self.span.case("input_excludes_cache", self.provider):
+        if self.is_apart or self.case.is_raw or self.case.excludes_cache:
             known = _Parts(bool(self.read), bool(self.write), self.is_apart and bool(self.reasoning))
             return known._replace(tool_use=bool(self.tool_use))
-        if self.is_google:
+        if self.case.is_google:
             return _Parts(reasoning=bool(self.reasoning), tool_use=bool(self.tool_use))
         if self.input is None or self.output is None:
             return _Parts()
         if self.total is not None and (fitting := self._fitting()) is not None:
             return fitting
-        additive = self.provider in self.span.by.sets["additive_providers"]
-        thoughts = self.provider in self.span.by.sets["thoughts_beside_output"]
+        additive, thoughts = self.case.is_additive, self.case.has_thoughts_beside
         found = _Parts(
             read=bool(self.read) and additive and cache > self.input,
             write=bool(self.write) and additive and cache > self.input,
@@ -225,19 +269,19 @@ class _Usage:
         audio_out = self.said.get("audio_output_tokens", 0) if self.is_apart else 0
         whole_input = None if self.input is None else self.input + added + audio_in
         whole_output = None if self.output is None else self.output + thoughts + audio_out
-        if not with_rest or self.total is None or self.input is None or self.end.is_unfinished:
+        if not with_rest or self.total is None or self.input is None or self.case.is_unfinished:
             return whole_input, whole_output
         return self._with_rest(whole_input or 0, whole_output)
 
     def _with_rest(self, whole_input: int, whole_output: int | None) -> tuple[int, int | None]:
         """What a total says beyond both wholes: Google's thoughts, or what its server-side tools read."""
         total, plain = self.total or 0, (self.input or 0) + (self.output or 0)
-        if total in {whole_input + (whole_output or 0), plain, whole_input + (self.output or 0)}:
+        if total in (whole_input + (whole_output or 0), plain, whole_input + (self.output or 0)):
             return whole_input, whole_output
         if (self.input or 0) + (whole_output or 0) == total:
             return whole_input, whole_output
         rest = total - whole_input - (whole_output or 0)
-        if rest > 0 and whole_output is not None and self.provider in self.span.by.sets["thoughts_beside_output"]:
+        if rest > 0 and whole_output is not None and self.case.has_thoughts_beside:
             if self.reasoning is None:
                 # Nothing tells thoughts from what tools read; thoughts are far the more frequent.
                 self.note("inferred:thoughts")
@@ -266,10 +310,12 @@ class _Usage:
         return part
 
 
-def saved(span: Reading) -> Decimal | None:
+def saved(text: str) -> Decimal | None:
     """What the sender says a response cache saved, in USD; None: it does not say, or nothing that can be used."""
+    if not text:
+        return None
     try:
-        amount = Decimal(span.r("saved"))
+        amount = Decimal(text)
         return amount.quantize(_SCALE) if amount.is_finite() and 0 <= amount < MAX_COUNT else None
     except InvalidOperation:
         return None
@@ -280,6 +326,16 @@ def claim(span: Reading, provider: str, anomalies: list[str]) -> tuple[Decimal |
     text = span.x("cost")
     if not text:
         return None, ""
+    currency, source = span.r("cost_currency"), span.r("cost_source")
+    is_billed = not span.r("cost") and provider in ("openrouter", "vercel_ai_gateway")
+    return claimed(text, currency.lower(), source.lower(), is_billed, anomalies)
+
+
+def claimed(
+    text: str, currency: str, source: str, is_billed: bool, anomalies: list[str]
+) -> tuple[Decimal | None, str]:
+    """The same from the words for amount, currency and source; `is_billed`: the provider's own words are known by
+    where they stand."""
     figure = number(text)
     reason = ""
     if figure is None:
@@ -290,7 +346,7 @@ def claim(span: Reading, provider: str, anomalies: list[str]) -> tuple[Decimal |
         reason = "huge"
     elif figure < 0:
         reason = "negative"
-    elif span.r("cost_currency").lower() not in ("", "usd"):
+    elif currency not in ("", "usd"):
         reason = "currency"
     try:
         amount = Decimal(0) if reason else Decimal(text).quantize(_SCALE)
@@ -299,29 +355,49 @@ def claim(span: Reading, provider: str, anomalies: list[str]) -> tuple[Decimal |
     if reason:
         anomalies.append(f"{reason}:cost")
         return None, ""
-    source = span.r("cost_source").lower()
     if amount == 0 and source != "provider":
         return None, ""  # a claim of exactly nothing is how libraries say that they know no price
     if source not in ("provider", "local"):
-        is_billed = not span.r("cost") and provider in ("openrouter", "vercel_ai_gateway")
         source = "provider" if is_billed else "local"
     return amount, source
 
 
-def first_chunk_ns(span: Reading, is_stream: bool, started_at_ns: int, duration_ns: int) -> int | None:
-    """From the start of a call to the first part of its answer."""
+class FirstChunk(NamedTuple):
+    """The words for when the first part of an answer came, '' for none."""
+
+    in_s: str
+    in_ms: str
+    token: str
+    at: str
+    event_ns: str
+
+
+def first_chunk(span: Reading) -> FirstChunk:
+    event = span.events.get(EVENT + "first_token_ns", "") if span.events else ""
+    return FirstChunk(*map(span.r, FIRST_CHUNK_FIELDS), event)
+
+
+FIRST_CHUNK_FIELDS = ("first_chunk_s", "first_chunk_ms", "first_token", "first_chunk_at")
+_NO_CHUNK = FirstChunk("", "", "", "", "")
+
+
+def first_chunk_ns(
+    said: FirstChunk, is_stream: bool, in_ms: bool, started_at_ns: int, duration_ns: int
+) -> int | None:
+    """From the start of a call to the first part of its answer. `in_ms`: the dialect counts first tokens in ms."""
+    if said == _NO_CHUNK:
+        return None
     figure: float | None = None
-    if text := span.r("first_chunk_s"):
-        figure = scaled(text, 1e9)
-    elif text := span.r("first_chunk_ms"):
-        figure = scaled(text, 1e6)
-    elif text := span.r("first_token"):
-        in_ms = span.case("first_token_in_ms")
-        figure = scaled(text, 1e6 if in_ms else 1e9) if is_stream or in_ms else None
-    elif text := span.r("first_chunk_at"):
-        figure = since_ns(text, started_at_ns)
-    elif text := span.events.get(EVENT + "first_token_ns", ""):
-        figure = number(text)
+    if said.in_s:
+        figure = scaled(said.in_s, 1e9)
+    elif said.in_ms:
+        figure = scaled(said.in_ms, 1e6)
+    elif said.token:
+        figure = scaled(said.token, 1e6 if in_ms else 1e9) if is_stream or in_ms else None
+    elif said.at:
+        figure = since_ns(said.at, started_at_ns)
+    elif said.event_ns:
+        figure = number(said.event_ns)
     if figure is None or not 0 <= figure <= duration_ns + 1e9:
         return None
     return round(figure)

@@ -63,7 +63,7 @@ CANONICAL = (
     "anomalies",
 )
 MAX_ID = 256
-_MAX_STILL = 600  # characters of values to remember a kind of span by
+MAX_STILL = 600  # characters of values to remember a kind of span by
 _MOST_TOLD = 10_000
 _MAX_KINDS = 8_000  # of each sort of memory; twice as many at most
 _OTHER: dict[str, Any] = {
@@ -126,7 +126,7 @@ class Interpreter:
         shape = self.by.shape(said.keys)
         still = tuple([values[position] for position in shape.positions])
         is_alike = not shape.shaped and all(values[position] for position in shape.its_own)
-        if not is_alike or sum(map(len, still)) > _MAX_STILL:
+        if not is_alike or sum(map(len, still)) > MAX_STILL:
             read = Reading(self.by, shape, said.scope, said.span_name, values)
             read.searched()
             return self._row(_kind(read, said.status), read, said)
@@ -136,6 +136,11 @@ class Interpreter:
         read = self._base(key, shape, said)
         kind = _kind(read, said.status) if read.searched() else self._kind_of(read, said.status)
         return self._row(kind, read, said)
+
+    def kind(self, key: tuple[Any, ...], shape: Shape, said: Said) -> tuple[Reading, Kind]:
+        """A span without texts that hold more facts, and its kind. `key`: by what `row` remembers such a kind."""
+        read = self._base(key, shape, said)
+        return read, self._kind_of(read, said.status)
 
     def _same_row(self, key: tuple[Any, ...], shape: Shape, said: Said) -> tuple[Any, ...]:
         """Of spans that do not even differ in ids and figures."""

@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.books.forest import codes, objects, one_chunk, values_of
+from spanledger.books.forest import objects, one_chunk, values_of
+from spanledger.dialects.alike import Facts
+from spanledger.dialects.columns import column_reader
 from spanledger.dialects.interpreter import CANONICAL, Said, interpreter
 from spanledger.store.client import Store
 
@@ -66,26 +68,33 @@ def read(store: Store, run_id: str, from_round: int = 0) -> tuple[pa.Table, int 
 def interpreted(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The rows that were canonical already, and those interpreted now; same columns."""
     waiting = pc.equal(table["normalised"], 0)
-    told = table.filter(waiting)
+    told = table.filter(waiting).combine_chunks()
     if told.num_rows == 0:
         return table, told
-    columns = zip(*_read(told), strict=True)
-    for name, values in zip(CANONICAL, columns, strict=True):
-        told = _with(told, name, _column(values, told.schema.field(name).type))
+    columns, mask = column_reader().read(told)
+    alone = told.filter(pa.array(~mask))
+    if alone.num_rows:
+        columns = {name: pa.concat_arrays([columns[name], values]) for name, values in one_by_one(alone).items()}
+        told = pa.concat_tables([told.filter(pa.array(mask)), alone])
     count = told.num_rows
-    told = _with(told, "facts", pa.array([[]] * count, told.schema.field("facts").type))
-    told = _with(told, "normalised", pa.array([1] * count, told.schema.field("normalised").type))
-    told = _with(told, "version", _marked(told["version"]))
-    return table.filter(pc.invert(waiting)), told
+    columns |= {
+        "facts": pa.array([[]] * count, told.schema.field("facts").type),
+        "normalised": pa.array([1] * count, told.schema.field("normalised").type),
+        "version": pc.bit_wise_or(told["version"], pa.scalar(1, pa.uint64())),  # the same but for the last bit
+    }
+    said = pa.table({field.name: columns.get(field.name, told[field.name]) for field in told.schema}, told.schema)
+    return table.filter(pc.invert(waiting)), said
 
 
-def _read(told: pa.Table) -> list[tuple[Any, ...]]:
-    """The canonical columns of rows, each read from its facts."""
-    bounds, keys, values = _by_key(one_chunk(told["facts"]))
-    asked = (values_of(told[name]) for name in Said._fields[:6])
+def one_by_one(told: pa.Table) -> dict[str, pa.Array]:
+    """The canonical columns of spans in their own words, each read by itself."""
+    facts = Facts(one_chunk(told["facts"]))
+    keys = np.array(facts.words, dtype=object)[facts.key].tolist()
+    values = objects(facts.values)[facts.item].tolist()
+    bounds = [*facts.first.tolist(), len(keys)]
     read = interpreter().row
     rows: list[tuple[Any, ...]] = []
-    for index, words in enumerate(zip(*asked, strict=True)):
+    for index, words in enumerate(zip(*(values_of(told[name]) for name in Said._fields[:6]), strict=True)):
         here = slice(bounds[index], bounds[index + 1])
         said = Said._make((*words, tuple(keys[here]), values[here]))
         try:
@@ -95,30 +104,8 @@ def _read(told: pa.Table) -> list[tuple[Any, ...]]:
             log.exception("span %s of trace %s could not be interpreted", row["span_id"], row["trace_id"])
             row["anomalies"] = [*row["anomalies"], "unreadable:span"]
             rows.append(tuple(row[name] for name in CANONICAL))
-    return rows
-
-
-def _by_key(facts: pa.MapArray) -> tuple[list[int], list[str], list[str]]:
-    """Where the facts of each span begin, their keys and values; in the order of keys, whatever the sender's was, equal
-    keys as they came: spans with the same keys are then of one shape."""
-    offsets = facts.offsets.to_numpy()
-    first, last = int(offsets[0]), int(offsets[-1])
-    numbers, words = codes(facts.keys.slice(first, last - first))
-    rank = np.empty(len(words), np.int64)
-    rank[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
-    order = np.lexsort((rank[numbers], np.repeat(np.arange(len(facts)), np.diff(offsets))))
-    keys, values = np.array(words, dtype=object), objects(facts.items.slice(first, last - first))
-    return (offsets - first).tolist(), keys[numbers[order]].tolist(), values[order].tolist()
-
-
-def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    position = table.schema.get_field_index(name)
-    return table.set_column(position, table.schema.field(position), values)
-
-
-def _marked(versions: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The same versions but for their last bit."""
-    return pc.bit_wise_or(versions, pa.scalar(1, pa.uint64()))
+    columns = zip(CANONICAL, zip(*rows, strict=True), strict=True)
+    return {name: _column(column, told.schema.field(name).type) for name, column in columns}
 
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

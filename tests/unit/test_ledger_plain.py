@@ -85,6 +85,7 @@ def land_all(folder: Path) -> None:
         landing.land(store, bodies)
         key = "tenant, trace_id, span_id"
         rows = store.arrow(f"SELECT {spans.COLUMNS} FROM genai_spans ORDER BY {key}, version DESC LIMIT 1 BY {key}")
+        feather.write_feather(rows, str(folder / f"said-{name}.feather"), compression="uncompressed")
         table = pa.concat_tables(spans.interpreted(rows)).sort_by(spans.ORDER)
         feather.write_feather(table, str(folder / f"{name}.feather"), compression="uncompressed")
         store.command("TRUNCATE TABLE genai_spans")

@@ -82,3 +82,7 @@ def numbered(column: pa.Array) -> tuple[Ints, list[str]]:
     """Texts as numbers, and the text of each number."""
     found = column.dictionary_encode()
     return found.indices.to_numpy(zero_copy_only=False).astype(np.int64), found.dictionary.to_pylist()
+
+
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -15,41 +15,33 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.dialects.alike import Bools, Facts, Ints, equal_sequences, numbered
+from spanledger.dialects.alike import Bools, Ints, one_chunk
+from spanledger.dialects.amounts import BILLING, FIRST_CHUNK_FIELDS, FirstChunk, claimed, first_chunk_ns, saved
+from spanledger.dialects.batch import Spans
 from spanledger.dialects.facts import Reading
 from spanledger.dialects.figures import Figures, Usage
-from spanledger.dialects.identity import genuine_id
+from spanledger.dialects.identity import genuine_id, response_id
 from spanledger.dialects.interpreter import (
     CANONICAL,
-    MAX_STILL,
-    OTHER_FIGURES,
     Interpreter,
     Kind,
-    Said,
     bounded,
     by_presence,
     conversation_id,
     correlation_id,
     interpreter,
+    told_calls,
 )
 from spanledger.dialects.lexicon import Shape
 from spanledger.dialects.recent import Recent
 from spanledger.dialects.tables import EVENT
-from spanledger.dialects.usage import (
-    COLUMNS,
-    FIRST_CHUNK_FIELDS,
-    Case,
-    FirstChunk,
-    case_of,
-    claimed,
-    first_chunk_ns,
-    saved,
-)
+from spanledger.dialects.usage import COLUMNS, Case, is_plain_count
+from spanledger.dialects.values import unquoted
 
 Texts = npt.NDArray[np.object_]
 _MAX_GROUPS = 20_000
 _FIRST_TOKEN = EVENT + "first_token_ns"
-_COUNT = "^[0-9]{1,12}$"  # what usage.py takes as a count without a further look
+_COUNT = "^[0-9]{1,12}$"  # of what usage.is_plain_count says
 
 
 @dataclass
@@ -58,7 +50,6 @@ class _Group:
 
     read: Reading
     kind: Kind
-    case: Case | None  # None: a span of this group has no figures
     by_figures: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def words(self, bits: int) -> dict[str, Any]:
@@ -68,7 +59,7 @@ class _Group:
         return found
 
     def _words(self, bits: int) -> dict[str, Any]:
-        if self.case is None:
+        if self.kind.case is None:
             return self.kind.words | {"told_calls": None}
         there = {name: 1 if bits >> number & 1 else None for number, name in enumerate(_PRESENCE)}
         return self.kind.words | by_presence(self.read, self.kind, there)
@@ -88,11 +79,12 @@ class ColumnReader:
     def read(self, told: pa.Table) -> tuple[dict[str, Any], Bools]:
         """The canonical columns of the spans that can be read so, and which those are. `told`: in one chunk, with
         `facts` and the other columns of `Said`."""
-        spans = _Spans(told, self._by)
+        spans = Spans(told, self._by)
         fit = spans.fitting()
         members, group = spans.grouped(fit)
-        groups = [self._group(*spans.kind_key(fit[member])) for member in members.tolist()]
-        reading = _Reading(spans, fit, group, groups, self._figures)
+        groups = [self._group(spans, span) for span in fit[members].tolist()]
+        within = _Within(self._by, spans, fit, group, groups)
+        reading = _Reading(spans, fit, within, self._figures)
         columns = reading.columns(told.schema)
         mask = np.zeros(told.num_rows, np.bool_)
         mask[fit[~reading.odd]] = True
@@ -101,110 +93,72 @@ class ColumnReader:
             columns = {name: values.filter(keep) for name, values in columns.items()}
         return columns, mask
 
-    def _group(self, key: tuple[Any, ...], shape: Shape, said: Callable[[], Said]) -> _Group:
+    def _group(self, spans: Spans, span: int) -> _Group:
+        """The group of a span; if it has texts, by what the texts of this one tell."""
+        key, shape = spans.kind_key(span)
         group = self._groups.get(key)
         if group is None:
-            read, kind = self._by.kind(key[1:], shape, said())
-            words = kind.words
-            case = None
-            if read.is_genai and words["operation"] != "count_tokens":
-                model = words["response_model"] or words["request_model"]
-                case = case_of(read, words["provider"], model, kind.end)
-            group = self._groups[key] = _Group(read, kind, case)
+            read = self._by.base(key[1:], shape, spans.said(span))
+            group = _Group(read, self._by.kind_of(read, key[0]))
+            if not shape.texts:
+                self._groups[key] = group
         return group
 
 
-class _Spans:
-    """Spans in their own words as columns."""
+class _Within:
+    """What stands within the texts of spans, each of which is parsed by itself.
 
-    def __init__(self, told: pa.Table, by: Interpreter) -> None:
-        self.by = by.by
-        self.told = told
-        self.facts = Facts(_one(told["facts"]))
-        facts = self.facts
-        members, self.shape = equal_sequences(facts.key, facts.first, facts.count, ())
-        self.shapes: list[Shape] = [self.by.shape(facts.keys_of(member)) for member in members.tolist()]
-        self.moving = [dict(shape.moving) for shape in self.shapes]
-        self.words = {name: numbered(_one(told[name])) for name in ("scope", "span_name", "status")}
-        self._lay_out_still()
+    `group`: the group of each span, after what its texts tell; `fields`: ids and figures by field, as rows and texts;
+    `responses`: ids of answers by row; `odd`: rows that only the interpreter can read.
+    """
 
-    def _lay_out_still(self) -> None:
-        """Where the values stand that spans of a kind share."""
-        count = np.array([len(shape.positions) for shape in self.shapes], np.int64)
-        begin = np.cumsum(count) - count
-        flat = np.array([p for shape in self.shapes for p in shape.positions], np.int64)
-        self._still_count = count[self.shape]
-        self._still_first = np.cumsum(self._still_count) - self._still_count
-        span = np.repeat(np.arange(len(self.shape)), self._still_count)
-        place = np.arange(len(span)) - self._still_first[span]
-        entry = self.facts.first[span] + flat[begin[self.shape[span]] + place] if len(span) else span
-        self._still_item = self.facts.item[entry]
-        self._still_length = np.bincount(span, self.facts.length[self._still_item], len(self.shape))
+    def __init__(self, by: Interpreter, spans: Spans, rows: Ints, group: Ints, groups: list[_Group]) -> None:
+        self.group = group.copy()
+        self.groups = groups.copy()
+        self.fields: dict[str, tuple[list[int], list[str]]] = {name: ([], []) for name in by.by.tables.moving}
+        self.responses: dict[int, str] = {}
+        self.odd: list[int] = []
+        self._by = by
+        self._known: dict[tuple[int, int], int] = {}
+        has_texts = np.array([bool(shape.texts) for shape in spans.shapes], np.bool_)[spans.shape[rows]]
+        some = np.flatnonzero(has_texts)
+        for row, (shape, status, values) in zip(some.tolist(), spans.lists(rows[some]), strict=True):
+            self._take(row, shape, status, values)
 
-    def fitting(self) -> Ints:
-        """The spans that the interpreter would read by their kind, without texts that hold more facts."""
-        is_plain = np.array([not shape.shaped and not shape.texts for shape in self.shapes], np.bool_)
-        fit = is_plain[self.shape] & (self._still_length <= MAX_STILL)
-        fit &= (pc.list_value_length(self.told["anomalies"]).to_numpy() == 0) & (self.facts.count > 0)
-        fit[self.facts.span[self.facts.length == 0]] = False
-        return np.flatnonzero(fit)
-
-    def grouped(self, fit: Ints) -> tuple[Ints, Ints]:
-        """Members and groups of the fitting spans that are of one kind and shape's sort."""
-        count = self._still_count[fit]
-        first = np.cumsum(count) - count
-        span = np.repeat(np.arange(len(fit)), count)
-        entry = self._still_first[fit][span] + np.arange(len(span)) - first[span]
-        values = self.facts.values.take(pa.array(self._still_item[entry]))
-        self._codes, self._still_words = numbered(values)
-        self._fit_first, self._place = first, {row: number for number, row in enumerate(fit.tolist())}
-        sort = np.array([shape.sort for shape in self.shapes], np.int64)[self.shape[fit]]
-        beside = [sort, self._dialects()[fit], *(numbers[fit] for numbers, _ in self.words.values())]
-        return equal_sequences(self._codes, first, count, beside)
-
-    def _dialects(self) -> Ints:
-        """Per span the number of its dialect."""
-        scope, scopes = self.words["scope"]
-        pairs, number = np.unique(scope * len(self.shapes) + self.shape, return_inverse=True)
-        known: dict[str, int] = {}
-        found = [self.dialect(scopes[pair // len(self.shapes)], pair % len(self.shapes)) for pair in pairs.tolist()]
-        return np.array([known.setdefault(name, len(known)) for name in found], np.int64)[number]
-
-    def dialect(self, scope: str, shape: int) -> str:
-        return self.by.dialect_of(scope, self.shapes[shape].keys)
-
-    def kind_key(self, span: int) -> tuple[tuple[Any, ...], Shape, Callable[[], Said]]:
-        """By what the kind of a fitting span is remembered (after its status), its shape, and what it says."""
-        number = self.shape[span]
-        shape = self.shapes[number]
-        scope, name, status = (texts[numbers[span]] for numbers, texts in self.words.values())
-        first = self._fit_first[self._place[span]]
-        still = [self._still_words[code] for code in self._codes[first : first + self._still_count[span]].tolist()]
-        key = (status, shape.sort, scope, name, self.dialect(scope, number), *still)
-        return key, shape, lambda: Said(
-            *(scope, name, status, 0, 0, ()), keys=self.facts.keys_of(span), values=self.facts.values_of(span)
-        )
-
-    def items(self, rows: Ints, places: list[int]) -> tuple[Ints, Ints]:
-        """Which of `rows` have a value at the place that their shape has for it (−1: none), and where it lies."""
-        place = np.array(places, np.int64)[self.shape[rows]]
-        has = np.flatnonzero(place >= 0)
-        return has, self.facts.item[self.facts.first[rows[has]] + place[has]]
-
-    def take(self, items: Ints) -> pa.Array:
-        return self.facts.values.take(pa.array(items))
+    def _take(self, row: int, shape: Shape, status: str, values: list[str]) -> None:
+        base = self.groups[self.group[row]].read
+        read = base.again(shape, values)
+        if read.searched():
+            self.odd.append(row)
+            return
+        kind = self._by.kind_of(read, status)
+        key = (base.base, id(kind))
+        number = self._known.get(key)
+        if number is None:
+            number = self._known[key] = len(self.groups)
+            self.groups.append(_Group(read, kind))
+        self.group[row] = number
+        for name, text in read.inside().items():
+            if name in self.fields and not read.raw.get(name):
+                rows, texts = self.fields[name]
+                rows.append(row)
+                texts.append(text)
+        if read.is_call and kind.case is not None:
+            self.responses[row] = response_id(read, kind.words["provider"])
 
 
 class _Reading:
-    """The fitting spans being read: `rows` of `spans`, the group of each, and which are unusual after all (`odd`)."""
+    """The fitting spans being read: `rows` of `spans`, and which of them are unusual after all (`odd`)."""
 
-    def __init__(self, spans: _Spans, rows: Ints, group: Ints, groups: list[_Group], figures: Figures) -> None:
+    def __init__(self, spans: Spans, rows: Ints, within: _Within, figures: Figures) -> None:
         self._spans = spans
         self._rows = rows
-        self._group = group
-        self._groups = groups
+        self._within = within
+        self._group = within.group
+        self._groups = within.groups
         self._figures = figures
         self.odd: Bools = np.zeros(len(rows), np.bool_)
+        self.odd[within.odd] = True
 
     def columns(self, schema: pa.Schema) -> dict[str, Any]:
         size = len(self._rows)
@@ -220,9 +174,12 @@ class _Reading:
             columns[name] = pa.array(usage.values[name], pa.int64(), mask=~usage.known[name])
         said = pa.array(usage.anomalies, schema.field("anomalies").type)
         columns["anomalies"] = said.take(pa.array(usage.anomaly))
+        columns["told_calls"] = pa.array(self._told_calls(), pa.int64())
         pairs, number = np.unique(self._group * 32 + bits, return_inverse=True)
         words = [self._groups[pair >> 5].words(pair & 31) for pair in pairs.tolist()]
         which = pa.array(number.reshape(size))
+        shown = pa.array([one["told_calls"] for one in words], pa.int64()).take(which)
+        columns["told_calls"] = pc.coalesce(shown, columns["told_calls"])
         for name in CANONICAL:
             if name not in columns:
                 values = pa.array([one[name] for one in words], schema.field(name).type)
@@ -235,12 +192,20 @@ class _Reading:
 
     def _text(self, name: str) -> Texts:
         """What each span says in a field, '' for nothing."""
+        texts = self._own_text(name)
+        rows, inner = self._within.fields[name]
+        texts[rows] = np.array(inner, dtype=object)
+        return texts
+
+    def _own_text(self, name: str) -> Texts:
+        """The same without what stands within values."""
         spans = self._spans
         texts = np.full(len(self._rows), "", dtype=object)
         has, items = spans.items(self._rows, [moving.get(name, -1) for moving in spans.moving])
         texts[has] = spans.take(items).to_numpy(zero_copy_only=False)
         quoted = np.array([name in shape.quoted for shape in spans.shapes], np.bool_)[spans.shape[self._rows]]
-        self.odd |= quoted & (texts != "")
+        for row in np.flatnonzero(quoted & (texts != "")).tolist():
+            texts[row] = unquoted(texts[row])
         return texts
 
     def _mapped(self, texts: Texts, value: Callable[[str, list[str]], str]) -> Texts:
@@ -272,13 +237,20 @@ class _Reading:
     def _calls(self) -> dict[str, Any]:
         """What only calls have."""
         size = len(self._rows)
-        is_call = self._of_groups(lambda group: group.case is not None and group.case.is_call)
-        ids, own, saving = self._text("response_id"), self._text("own_call_id"), self._text("saved")
+        is_call = self._of_groups(lambda group: group.kind.case is not None and group.kind.case.is_call)
+        ids, own, saving = self._own_text("response_id"), self._text("own_call_id"), self._own_text("saved")
         amounts, first = np.full(size, None, dtype=object), np.full(size, None, dtype=object)
         ids[~is_call] = ""
-        for row in np.flatnonzero(ids != "").tolist():
-            read, kind, notes = self._groups[self._group[row]].read, self._groups[self._group[row]].kind, []
-            no_chatcmpl = kind.words["provider"] in read.by.sets["no_chatcmpl_ids"]
+        for row, text in self._within.responses.items():
+            notes: list[str] = []
+            ids[row] = bounded("response_id", text, notes)
+            self.odd[row] |= bool(notes)
+        has_texts = np.zeros(size, np.bool_)
+        has_texts[list(self._within.responses)] = True
+        made_up = self._spans.by.sets["no_chatcmpl_ids"]
+        for row in np.flatnonzero((ids != "") & ~has_texts).tolist():
+            no_chatcmpl = self._groups[self._group[row]].kind.words["provider"] in made_up
+            notes = []
             ids[row] = bounded("response_id", genuine_id(ids[row], own[row], no_chatcmpl), notes)
             self.odd[row] |= bool(notes)
         for row in np.flatnonzero(is_call & (saving != "")).tolist():
@@ -288,29 +260,40 @@ class _Reading:
 
     def _first_chunks(self, result: Texts, is_call: Bools) -> None:
         spans = self._spans
-        words = [self._text(name) for name in FIRST_CHUNK_FIELDS]
+        words = [self._own_text(name) for name in FIRST_CHUNK_FIELDS]
         event = np.full(len(self._rows), "", dtype=object)
         has, items = spans.items(self._rows, [dict(s.moving_events).get(_FIRST_TOKEN, -1) for s in spans.shapes])
         event[has] = spans.take(items).to_numpy(zero_copy_only=False)
         words.append(event)
         some = is_call & np.logical_or.reduce([texts != "" for texts in words])
         rows = np.flatnonzero(some)
-        started = _one(spans.told["started_at_ns"]).to_numpy()[self._rows[rows]].tolist()
-        lasted = _one(spans.told["duration_ns"]).to_numpy()[self._rows[rows]].tolist()
+        started = one_chunk(spans.told["started_at_ns"]).to_numpy()[self._rows[rows]].tolist()
+        lasted = one_chunk(spans.told["duration_ns"]).to_numpy()[self._rows[rows]].tolist()
         for row, start, duration in zip(rows.tolist(), started, lasted, strict=True):
             group = self._groups[self._group[row]]
             said = FirstChunk(*(texts[row] for texts in words))
             in_ms = group.read.case("first_token_in_ms")
             result[row] = first_chunk_ns(said, group.kind.end.is_stream, in_ms, start, duration)
 
+    def _told_calls(self) -> Texts:
+        """What spans that are no calls say of how many calls they tell."""
+        texts = self._text("told_calls")
+        result = np.full(len(texts), None, dtype=object)
+        is_other = self._of_groups(lambda group: group.kind.case is not None and not group.kind.case.is_call)
+        for row in np.flatnonzero(is_other & (texts != "")).tolist():
+            result[row] = told_calls(texts[row])
+        return result
+
     def _claims(self) -> tuple[Texts, Texts]:
-        texts = self._text("cost")
+        texts, own = self._text("cost"), self._own_text("cost")
         amounts, sources = np.full(len(texts), None, dtype=object), np.full(len(texts), "", dtype=object)
-        has_figures = self._of_groups(lambda group: group.case is not None)
+        has_figures = self._of_groups(lambda group: group.kind.case is not None)
         for row in np.flatnonzero(has_figures & (texts != "")).tolist():
-            read, notes = self._groups[self._group[row]].read, []
-            currency, source = read.r("cost_currency").lower(), read.r("cost_source").lower()
-            amounts[row], sources[row] = claimed(texts[row], currency, source, False, notes)
+            group = self._groups[self._group[row]]
+            notes: list[str] = []
+            currency, source = group.read.r("cost_currency").lower(), group.read.r("cost_source").lower()
+            is_billed = not own[row] and group.kind.words["provider"] in BILLING
+            amounts[row], sources[row] = claimed(texts[row], currency, source, is_billed, notes)
             self.odd[row] |= bool(notes)
         return amounts, sources
 
@@ -324,7 +307,7 @@ class _Reading:
             counts[name], has = self._counts(name)
             there[has] |= 1 << number
         cases: dict[Case, int] = {}
-        of_group = [cases.setdefault(g.case, len(cases)) if g.case is not None else -1 for g in self._groups]
+        of_group = [cases.setdefault(g.kind.case, len(cases)) if g.kind.case is not None else -1 for g in self._groups]
         case = np.array(of_group, np.int64)[self._group]
         rows = np.flatnonzero(case >= 0)
         known = list(cases)
@@ -345,11 +328,13 @@ class _Reading:
             is_count = pc.match_substring_regex(texts, _COUNT)
             result[has] = pc.if_else(is_count, texts, "0").cast(pa.int64()).to_numpy()
             self.odd[has[~is_count.to_numpy(zero_copy_only=False)]] = True
-        return result, has
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        rows, inner = self._within.fields[name]
+        for row, text in zip(rows, inner, strict=True):
+            if is_plain_count(text):
+                result[row] = int(text)
+            else:
+                self.odd[row] = True
+        return result, np.concatenate([has, np.array(rows, np.int64)])
 
 
 @cache

@@ -129,23 +129,25 @@ class Reading:
         return self.by_shape
 
     def told(self) -> tuple[Any, ...]:
-        """What the texts of a span say that is no figure or id, and which moving fields they fill."""
+        """What the texts of a span say that is no figure or id, and which figures and ids they have."""
         if not self.present and "output_messages" not in self.raw and "tool_calls" not in self.raw:
             return ()
         moving = self.by.moving_facts
         facts = [
-            (name, fact, text)
+            (name, fact, "" if (name, fact) in moving else text)
             for name in self.present
             for fact, text in self._facts_of(name).items()
-            if f"{name}.{fact}" not in moving
         ]
-        filled: tuple[str, ...] = ()
-        if self.present:
-            if self._filled is None:
-                self._filled = self._fill()
-            filled = tuple(sorted(f for f in self.by.asked & self._filled.keys() if not self.raw.get(f)))
-            self.counts = tuple(n for n in self.by.tables.counts if n in self.raw or n in self._filled)
-        return (*facts, filled, *(self.tools_in_texts() if self.is_call else ()))
+        if facts:
+            inside = self.inside()
+            self.counts = tuple([n for n in self.by.tables.counts if n in self.raw or n in inside])
+        return (*facts, *(self.tools_in_texts() if self.is_call else ()))
+
+    def inside(self) -> dict[str, str]:
+        """What stands inside values, by the field that it fills where nothing better is there."""
+        if self._filled is None:
+            self._filled = self._fill() if self.present else {}
+        return self._filled
 
     def tools_in_texts(self) -> list[str]:
         """The tools that a model asked for in its answer's own text."""
@@ -217,18 +219,14 @@ class Reading:
         """The same, else what stands inside a value."""
         if value := self.raw.get(field, ""):
             return value
-        if not self.present:
-            return ""
-        if self._filled is None:
-            self._filled = self._fill()
-        return self._filled.get(field, "")
+        return self.inside().get(field, "") if self.present else ""
 
     def _fill(self) -> dict[str, str]:
-        """What stands inside values, by the field that it fills where nothing better is there."""
         best: dict[str, tuple[int, str]] = {}
+        fields_of = self.by.fields_of
         for name in self.present:
             for fact, text in self._facts_of(name).items():
-                for field, rank in self.by.fields_of.get((name, fact), ()):
+                for field, rank in fields_of.get((name, fact), ()):
                     if field not in best or rank < best[field][0]:
                         best[field] = (rank, text)
         return {field: text for field, (_, text) in best.items()}

@@ -57,7 +57,7 @@ class _Figure:
 
     def __mul__(self, other: Any) -> "_Figure":
         if not isinstance(other, int):
-            return NotImplemented  # type: ignore[no-any-return]
+            return NotImplemented
         terms = {name: factor * other for name, factor in self.terms.items()}
         return _Figure(self.value * other, terms, self.constant * other, self.way)
 

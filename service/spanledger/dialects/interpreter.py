@@ -11,20 +11,12 @@ from itertools import count
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from spanledger.dialects.amounts import claim, first_chunk, first_chunk_ns, saved
 from spanledger.dialects.facts import Reading
 from spanledger.dialects.identity import Ending, ending, names, response_id
 from spanledger.dialects.lexicon import Lexicon, Shape, lexicon
 from spanledger.dialects.recent import Recent
-from spanledger.dialects.usage import (
-    COLUMNS,
-    case_of,
-    claim,
-    counts_of,
-    first_chunk,
-    first_chunk_ns,
-    saved,
-    tokens,
-)
+from spanledger.dialects.usage import COLUMNS, Case, case_of, counts_of, tokens
 from spanledger.dialects.values import as_list
 
 CANONICAL = (
@@ -100,6 +92,7 @@ class Kind(NamedTuple):
 
     words: dict[str, Any]
     end: Ending
+    case: Case | None  # None: such a span has no figures
 
 
 class Interpreter:
@@ -134,13 +127,20 @@ class Interpreter:
         if not shape.its_own and not shape.moving_events and not said.anomalies:
             return self._same_row(key, shape, said)
         read = self._base(key, shape, said)
-        kind = _kind(read, said.status) if read.searched() else self._kind_of(read, said.status)
+        kind = _kind(read, said.status) if read.searched() else self.kind_of(read, said.status)
         return self._row(kind, read, said)
 
-    def kind(self, key: tuple[Any, ...], shape: Shape, said: Said) -> tuple[Reading, Kind]:
-        """A span without texts that hold more facts, and its kind. `key`: by what `row` remembers such a kind."""
-        read = self._base(key, shape, said)
-        return read, self._kind_of(read, said.status)
+    def base(self, key: tuple[Any, ...], shape: Shape, said: Said) -> Reading:
+        """A span that is read by its kind. `key`: by what `row` remembers such a kind."""
+        return self._base(key, shape, said)
+
+    def kind_of(self, read: Reading, status: str) -> Kind:
+        """What spans of the same base share whose texts tell the same."""
+        whole = (read.base, status, read.told())
+        kind = self._kinds.get(whole)
+        if kind is None:
+            kind = self._kinds[whole] = _kind(read, status)
+        return kind
 
     def _same_row(self, key: tuple[Any, ...], shape: Shape, said: Said) -> tuple[Any, ...]:
         """Of spans that do not even differ in ids and figures."""
@@ -161,17 +161,10 @@ class Interpreter:
             self._bases[key] = base
         return base.again(shape, said.values)
 
-    def _kind_of(self, read: Reading, status: str) -> Kind:
-        whole = (read.base, status, read.told())
-        kind = self._kinds.get(whole)
-        if kind is None:
-            kind = self._kinds[whole] = _kind(read, status)
-        return kind
-
     def _row(self, kind: Kind, read: Reading, said: Said) -> tuple[Any, ...]:
         anomalies: list[str] = list(said.anomalies)
         columns = kind.words | _ids(read, anomalies)
-        columns |= _figures(read, kind, said, anomalies) if read.is_genai else OTHER_FIGURES
+        columns |= OTHER_FIGURES if kind.case is None else _figures(read, kind, kind.case, said, anomalies)
         columns["anomalies"] = sorted(set(anomalies)) if anomalies else []
         row: tuple[Any, ...] = _in_order(columns)
         return row
@@ -179,7 +172,11 @@ class Interpreter:
 
 def _kind(read: Reading, status: str) -> Kind:
     end = ending(read, status)
-    return Kind(_words(read, end), end)
+    words = _words(read, end)
+    if not read.is_genai or words["operation"] == "count_tokens":
+        return Kind(words, end, None)
+    model = words["response_model"] or words["request_model"]
+    return Kind(words, end, case_of(read, words["provider"], model, end))
 
 
 @cache
@@ -220,14 +217,10 @@ def _words(read: Reading, end: Ending) -> dict[str, Any]:
     }
 
 
-def _figures(read: Reading, kind: Kind, said: Said, anomalies: list[str]) -> dict[str, Any]:
+def _figures(read: Reading, kind: Kind, case: Case, said: Said, anomalies: list[str]) -> dict[str, Any]:
     """Counts, costs and times of a span about GenAI, and the provider's id of a call."""
-    words = kind.words
-    provider = words["provider"]
-    if words["operation"] == "count_tokens":
-        return OTHER_FIGURES
+    provider = kind.words["provider"]
     amount, source = claim(read, provider, anomalies)
-    case = case_of(read, provider, words["response_model"] or words["request_model"], kind.end)
     columns = tokens(case, counts_of(read, anomalies), anomalies)
     columns["cost_claim_usd"], columns["cost_claim_source"] = amount, source
     columns["response_id"], columns["saved_usd"], columns["time_to_first_chunk_ns"] = "", None, None
@@ -240,12 +233,15 @@ def _figures(read: Reading, kind: Kind, said: Said, anomalies: list[str]) -> dic
         )
     if read.by_shape:
         anomalies.append("found_by:shape")
-    return columns | by_presence(read, kind, columns)
+    columns |= by_presence(read, kind, columns)
+    if not read.is_call:
+        columns["told_calls"] = told_calls(read.x("told_calls"))
+    return columns
 
 
 def by_presence(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> dict[str, Any]:
     """What a span says by which of its figures are there, not by what they are."""
-    found: dict[str, Any] = {"told_calls": _told_calls(read, kind, columns)}
+    found: dict[str, Any] = {"told_calls": 0 if read.is_call and not _shows(read, kind, columns) else None}
     is_blank = columns["input_tokens"] is None and columns["output_tokens"] is None
     is_blank &= columns["cost_claim_usd"] is None and columns["time_to_first_chunk_ns"] is None
     is_blank &= not columns["response_id"]
@@ -254,12 +250,14 @@ def by_presence(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> dict[s
     return found
 
 
-def _told_calls(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> int | None:
-    """Of how many calls a span tells: None for one, 0 for a call that shows neither answer, usage nor id."""
-    if not read.is_call:
-        text = read.x("told_calls")
-        return int(text) if text.isdecimal() and 0 < int(text) < _MOST_TOLD else None
-    shows = (
+def told_calls(text: str) -> int | None:
+    """Of how many calls a span tells that is none itself, in its own words."""
+    return int(text) if text.isdecimal() and 0 < int(text) < _MOST_TOLD else None
+
+
+def _shows(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> bool:
+    """Whether a call shows an answer, usage or an id; one that shows nothing tells of no call."""
+    return bool(
         columns["input_tokens"] is not None
         or columns["output_tokens"] is not None
         or columns["response_id"]
@@ -273,7 +271,6 @@ def _told_calls(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> int | 
         or read.r("output_messages")
         or (read.r("output") and not read.case("answers_apart"))
     )
-    return None if shows else 0
 
 
 def _only_counts(read: Reading) -> bool:

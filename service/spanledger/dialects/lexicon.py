@@ -15,8 +15,10 @@ from spanledger.dialects.values import as_object, host, quoted_member
 _LAST = 1_000_000
 SHORT_TEXT = 300  # characters of values that are the same on many spans, as parameters of a model are
 # Facts of which every span has its own, beside those that stand for a moving field.
-_MOVING_FACTS = {"output.id", "output.langchain_id"} | {
-    f"{name}.{fact}" for name in ("usage", "output.usage") for fact in ("total", "raw_cache", "google", "calls")
+_MOVING_FACTS = {("output", "id"), ("output", "langchain_id")} | {
+    (name, prefix + fact)
+    for name, prefix in (("usage", ""), ("output", "usage."))
+    for fact in ("total", "raw_cache", "google", "calls")
 }
 
 
@@ -74,7 +76,7 @@ class Lexicon:
         for field, places in known.inside.items():
             for rank, place in enumerate(places):
                 self.fields_of.setdefault(place, []).append((field, rank))
-        self.moving_facts = {f"{n}.{f}" for field in known.moving for n, f in known.inside.get(field, ())}
+        self.moving_facts = {place for field in known.moving for place in known.inside.get(field, ())}
         self.moving_facts |= _MOVING_FACTS
         # What a kind asks of moving fields: whether they are there.
         self._sorts: dict[tuple[Any, ...], int] = {}

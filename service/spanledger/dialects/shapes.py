@@ -46,7 +46,7 @@ class Found(NamedTuple):
 
 def is_usage(value: Any) -> bool:
     """Whether an object looks like the token usage of a call."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or value.keys().isdisjoint(INPUT_WORDS):
         return False
     has_input, has_output, has_total = (
         any(_is_count(value.get(word)) for word in words) for words in (INPUT_WORDS, OUTPUT_WORDS, TOTAL_WORDS)

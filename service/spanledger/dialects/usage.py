@@ -1,17 +1,15 @@
-"""What the figures of a span mean: tokens, the sender's claim of cost, the time to the first part.
+"""What the counts of a span mean: tokens.
 
 A figure that cannot be counts as unknown and leaves its reason in the anomalies; it never moves another figure.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from spanledger.dialects.facts import Reading
 from spanledger.dialects.identity import Ending
-from spanledger.dialects.tables import EVENT
-from spanledger.dialects.values import number, scaled, since_ns
+from spanledger.dialects.values import number
 
 _SURELY_A_COUNT = 13  # digits
 MAX_COUNT = 10**12  # no call has more tokens; a sum of a million such calls still fits an Int64
@@ -28,7 +26,6 @@ COLUMNS = (
     "image_output_tokens",
 )
 _NONE: dict[str, Any] = {**dict.fromkeys(COLUMNS), "usage_estimated": 0}
-_SCALE = Decimal(1).scaleb(-15)
 
 
 class Case(NamedTuple):
@@ -106,11 +103,16 @@ def tokens(case: Case, said: Mapping[str, Any], anomalies: list[str]) -> dict[st
     return columns
 
 
+def is_plain_count(text: str) -> bool:
+    """Whether a text is a count without a further look."""
+    return text.isdecimal() and len(text) < _SURELY_A_COUNT
+
+
 def _count(span: Reading, name: str, anomalies: list[str]) -> int | None:
     text = span.x(name)
     if not text:
         return None
-    if text.isdecimal() and len(text) < _SURELY_A_COUNT:
+    if is_plain_count(text):
         return int(text)
     figure = number(text)
     if figure is None:
@@ -308,96 +310,3 @@ class _Usage:
             self.is_uncertain = True
             return None
         return part
-
-
-def saved(text: str) -> Decimal | None:
-    """What the sender says a response cache saved, in USD; None: it does not say, or nothing that can be used."""
-    if not text:
-        return None
-    try:
-        amount = Decimal(text)
-        return amount.quantize(_SCALE) if amount.is_finite() and 0 <= amount < MAX_COUNT else None
-    except InvalidOperation:
-        return None
-
-
-def claim(span: Reading, provider: str, anomalies: list[str]) -> tuple[Decimal | None, str]:
-    """What the sender says it cost, in USD, and whether the provider or the sender worked it out."""
-    text = span.x("cost")
-    if not text:
-        return None, ""
-    currency, source = span.r("cost_currency"), span.r("cost_source")
-    is_billed = not span.r("cost") and provider in ("openrouter", "vercel_ai_gateway")
-    return claimed(text, currency.lower(), source.lower(), is_billed, anomalies)
-
-
-def claimed(
-    text: str, currency: str, source: str, is_billed: bool, anomalies: list[str]
-) -> tuple[Decimal | None, str]:
-    """The same from the words for amount, currency and source; `is_billed`: the provider's own words are known by
-    where they stand."""
-    figure = number(text)
-    reason = ""
-    if figure is None:
-        reason = "text"
-    elif not math.isfinite(figure):
-        reason = "nan"
-    elif abs(figure) >= MAX_COUNT:
-        reason = "huge"
-    elif figure < 0:
-        reason = "negative"
-    elif currency not in ("", "usd"):
-        reason = "currency"
-    try:
-        amount = Decimal(0) if reason else Decimal(text).quantize(_SCALE)
-    except InvalidOperation:  # what float() reads and Decimal() does not
-        reason = "text"
-    if reason:
-        anomalies.append(f"{reason}:cost")
-        return None, ""
-    if amount == 0 and source != "provider":
-        return None, ""  # a claim of exactly nothing is how libraries say that they know no price
-    if source not in ("provider", "local"):
-        source = "provider" if is_billed else "local"
-    return amount, source
-
-
-class FirstChunk(NamedTuple):
-    """The words for when the first part of an answer came, '' for none."""
-
-    in_s: str
-    in_ms: str
-    token: str
-    at: str
-    event_ns: str
-
-
-def first_chunk(span: Reading) -> FirstChunk:
-    event = span.events.get(EVENT + "first_token_ns", "") if span.events else ""
-    return FirstChunk(*map(span.r, FIRST_CHUNK_FIELDS), event)
-
-
-FIRST_CHUNK_FIELDS = ("first_chunk_s", "first_chunk_ms", "first_token", "first_chunk_at")
-_NO_CHUNK = FirstChunk("", "", "", "", "")
-
-
-def first_chunk_ns(
-    said: FirstChunk, is_stream: bool, in_ms: bool, started_at_ns: int, duration_ns: int
-) -> int | None:
-    """From the start of a call to the first part of its answer. `in_ms`: the dialect counts first tokens in ms."""
-    if said == _NO_CHUNK:
-        return None
-    figure: float | None = None
-    if said.in_s:
-        figure = scaled(said.in_s, 1e9)
-    elif said.in_ms:
-        figure = scaled(said.in_ms, 1e6)
-    elif said.token:
-        figure = scaled(said.token, 1e6 if in_ms else 1e9) if is_stream or in_ms else None
-    elif said.at:
-        figure = since_ns(said.at, started_at_ns)
-    elif said.event_ns:
-        figure = number(said.event_ns)
-    if figure is None or not 0 <= figure <= duration_ns + 1e9:
-        return None
-    return round(figure)

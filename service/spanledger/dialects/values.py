@@ -74,9 +74,25 @@ def as_object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+# What keeps the repr() of a Python dict from being JSON but for its quotes and three constants.
+_NOT_PLAIN = re.compile(r"""["\\\x00-\x1f]|[0-9]{16}""")
+_PYTHON = re.compile(r"'([^']*)'|\b(None|True|False)\b")
+_CONSTANTS = {"None": "null", "True": "true", "False": "false"}
+
+
+def _as_json(found: re.Match[str]) -> str:
+    constant = found[2]
+    return _CONSTANTS[constant] if constant else f'"{found[1]}"'
+
+
 def _as_repr(text: str) -> Any:
     if len(text) > _MAX_REPR:
         return None
+    if not _NOT_PLAIN.search(text):
+        try:
+            return orjson.loads(_PYTHON.sub(_as_json, text))
+        except orjson.JSONDecodeError:
+            pass
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -71,7 +72,7 @@ def interpreted(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     told = table.filter(waiting).combine_chunks()
     if told.num_rows == 0:
         return table, told
-    columns, mask = column_reader().read(told)
+    columns, mask = _by_columns(told)
     alone = told.filter(pa.array(~mask))
     if alone.num_rows:
         columns = {name: pa.concat_arrays([columns[name], values]) for name, values in one_by_one(alone).items()}
@@ -84,6 +85,16 @@ def interpreted(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     }
     said = pa.table({field.name: columns.get(field.name, told[field.name]) for field in told.schema}, told.schema)
     return table.filter(pc.invert(waiting)), said
+
+
+def _by_columns(told: pa.Table) -> tuple[dict[str, pa.Array], npt.NDArray[np.bool_]]:
+    """The canonical columns of the spans that can be read many at a time, and which those are."""
+    try:
+        return column_reader().read(told)
+    except Exception:  # what nobody foresaw is left to the reading of each span by itself
+        log.exception("%d spans could not be read by columns", told.num_rows)
+        empty = {name: pa.array([], told.schema.field(name).type) for name in CANONICAL}
+        return empty, np.zeros(told.num_rows, np.bool_)
 
 
 def one_by_one(told: pa.Table) -> dict[str, pa.Array]:

@@ -1,0 +1,106 @@
+"""What a span says of money and of time: the sender's claim of cost, what a cache saved, the time to the first part.
+
+A figure that cannot be counts as unknown and leaves its reason in the anomalies; it never moves another figure.
+"""
+
+import math
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from spanledger.dialects.facts import Reading
+from spanledger.dialects.tables import EVENT
+from spanledger.dialects.usage import MAX_COUNT
+from spanledger.dialects.values import number, scaled, since_ns
+
+BILLING = frozenset({"openrouter", "vercel_ai_gateway"})  # whose own words for a cost are what they charge
+_SCALE = Decimal(1).scaleb(-15)
+
+
+def saved(text: str) -> Decimal | None:
+    """What the sender says a response cache saved, in USD; None: it does not say, or nothing that can be used."""
+    if not text:
+        return None
+    try:
+        amount = Decimal(text)
+        return amount.quantize(_SCALE) if amount.is_finite() and 0 <= amount < MAX_COUNT else None
+    except InvalidOperation:
+        return None
+
+
+def claim(span: Reading, provider: str, anomalies: list[str]) -> tuple[Decimal | None, str]:
+    """What the sender says it cost, in USD, and whether the provider or the sender worked it out."""
+    text = span.x("cost")
+    if not text:
+        return None, ""
+    currency, source = span.r("cost_currency"), span.r("cost_source")
+    is_billed = not span.r("cost") and provider in BILLING
+    return claimed(text, currency.lower(), source.lower(), is_billed, anomalies)
+
+
+def claimed(text: str, currency: str, source: str, is_billed: bool, anomalies: list[str]) -> tuple[Decimal | None, str]:
+    """The same from the words for amount, currency and source; `is_billed`: the provider's own words are known by
+    where they stand."""
+    figure = number(text)
+    reason = ""
+    if figure is None:
+        reason = "text"
+    elif not math.isfinite(figure):
+        reason = "nan"
+    elif abs(figure) >= MAX_COUNT:
+        reason = "huge"
+    elif figure < 0:
+        reason = "negative"
+    elif currency not in ("", "usd"):
+        reason = "currency"
+    try:
+        amount = Decimal(0) if reason else Decimal(text).quantize(_SCALE)
+    except InvalidOperation:  # what float() reads and Decimal() does not
+        reason = "text"
+    if reason:
+        anomalies.append(f"{reason}:cost")
+        return None, ""
+    if amount == 0 and source != "provider":
+        return None, ""  # a claim of exactly nothing is how libraries say that they know no price
+    if source not in ("provider", "local"):
+        source = "provider" if is_billed else "local"
+    return amount, source
+
+
+class FirstChunk(NamedTuple):
+    """The words for when the first part of an answer came, '' for none."""
+
+    in_s: str
+    in_ms: str
+    token: str
+    at: str
+    event_ns: str
+
+
+FIRST_CHUNK_FIELDS = ("first_chunk_s", "first_chunk_ms", "first_token", "first_chunk_at")  # all but the event's
+_NO_CHUNK = FirstChunk("", "", "", "", "")
+
+
+def first_chunk(span: Reading) -> FirstChunk:
+    event = span.events.get(EVENT + "first_token_ns", "") if span.events else ""
+    in_s, in_ms, token, at = [span.r(name) for name in FIRST_CHUNK_FIELDS]
+    return FirstChunk(in_s, in_ms, token, at, event)
+
+
+def first_chunk_ns(said: FirstChunk, is_stream: bool, in_ms: bool, started_at_ns: int, duration_ns: int) -> int | None:
+    """From the start of a call to the first part of its answer. `in_ms`: the dialect counts first tokens in ms."""
+    if said == _NO_CHUNK:
+        return None
+    figure: float | None = None
+    if said.in_s:
+        figure = scaled(said.in_s, 1e9)
+    elif said.in_ms:
+        figure = scaled(said.in_ms, 1e6)
+    elif said.token:
+        figure = scaled(said.token, 1e6 if in_ms else 1e9) if is_stream or in_ms else None
+    elif said.at:
+        figure = since_ns(said.at, started_at_ns)
+    elif said.event_ns:
+        figure = number(said.event_ns)
+    if figure is None or not 0 <= figure <= duration_ns + 1e9:
+        return None
+    return round(figure)

@@ -4,18 +4,15 @@ python tools/references.py            # writes
 python tools/references.py --check    # exit 1 where a page is not what it would be written as
 """
 
-import argparse
-import importlib
 import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from spanledger.cli.main import _COMMANDS, _installed
-from spanledger.settings import Settings
+from spanledger.cli.main import COMMANDS, load
+from spanledger.settings import described
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -25,36 +22,39 @@ _WIDTH = 100
 
 def settings() -> str:
     """One row per setting, from settings.py and its comments."""
-    source = (ROOT / "service" / "spanledger" / "settings.py").read_text()
-    comments = dict(re.findall(r"^    (\w+): [^#\n]*#\s*(.+)$", source, re.M))
     lines = [
         "# Settings",
         _NOTE,
-        "A flag where there is one (`spanledger up --help`), else this variable, else the default.\n",
-        "| variable | default | meaning |",
-        "|---|---|---|",
+        "A flag where there is one (`spanledger up --help`), else the environment variable, else the settings file",
+        "(`spanledger init` writes one: `spanledger.toml` in the working folder, or `--config FILE`, or the file that",
+        "`SPANLEDGER_CONFIG` names), else the default. An unknown name in the file is an error; paths in it are",
+        "relative to it.\n",
+        "| in the file | variable | default | meaning |",
+        "|---|---|---|---|",
     ]
-    for field in fields(Settings):
-        default = f"`{field.default}`" if field.default not in ("", None) else "empty"
-        lines.append(f"| `SPANLEDGER_{field.name.upper()}` | {default} | {comments.get(field.name, '')} |")
+    for one in described():
+        default = f"`{one.default}`" if one.default not in ("", None) else "empty"
+        lines.append(f"| `{one.name}` | `SPANLEDGER_{one.name.upper()}` | {default} | {one.meaning} |")
     return "\n".join(lines) + "\n"
 
 
 def command_line() -> str:
-    """The help of every command."""
+    """The help of every command and of the commands below it."""
     blocks = ["# Command line", _NOTE]
-    for name, (module, needed, meaning) in _COMMANDS.items():
-        if not _installed(module, needed):
-            continue
-        parser = argparse.ArgumentParser(
-            prog=f"spanledger {name}",
-            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=_WIDTH),
-        )
-        importlib.import_module(f"spanledger.cli.{module}").configure(parser)
+    for name, (_, meaning) in COMMANDS.items():
         blocks.append(
-            f"## {name}\n\n{meaning[:1].upper()}{meaning[1:]}.\n\n```text\n{parser.format_help().rstrip()}\n```\n"
+            f"## {name}\n\n{meaning[:1].upper()}{meaning[1:]}.\n\n{_help(load(name), f'spanledger {name}')}\n"
         )
+        blocks += [
+            f"### {name} {below}\n\n{_help(command, f'spanledger {name} {below}')}\n"
+            for below, command in getattr(load(name), "commands", {}).items()
+        ]
     return "\n".join(blocks)
+
+
+def _help(command: Any, name: str) -> str:
+    with command.make_context(name, [], resilient_parsing=True, terminal_width=_WIDTH) as context:
+        return f"```text\n{command.get_help(context).rstrip()}\n```"
 
 
 def api() -> str:

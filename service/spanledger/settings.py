@@ -1,7 +1,12 @@
-"""Settings: flags, then SPANLEDGER_* environment, then the defaults below. Frozen and injected, never global."""
+"""Settings: flags, then SPANLEDGER_* environment, then a settings file, then the defaults below.
 
+Frozen and injected, never global.
+"""
+
+import inspect
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,7 +15,11 @@ from typing import Any, get_type_hints
 from spanledger.errors import SettingsError
 
 _PREFIX = "SPANLEDGER_"
+FILE = "spanledger.toml"
+FILE_VARIABLE = _PREFIX + "CONFIG"  # names another settings file; empty: none is read
+NO_SETTINGS_FILE = {FILE_VARIABLE: ""}  # for a process that starts another with all its settings as flags
 ROLES = ("ingest", "settle", "chat", "api")
+_PATHS = ("data_dir", "price_book")  # in a settings file they are relative to it
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -72,6 +81,21 @@ class Settings:
         return replace(self, **{k: v for k, v in values.items() if v is not None})
 
 
+@dataclass(frozen=True)
+class Described:
+    """A setting with its default and what the comment beside it explains."""
+
+    name: str
+    default: Any
+    meaning: str
+
+
+def described() -> list[Described]:
+    """All settings in the order of their declaration."""
+    comments = dict(re.findall(r"^    (\w+): [^#\n]*#\s*(.+)$", inspect.getsource(Settings), re.M))
+    return [Described(field.name, field.default, comments[field.name]) for field in fields(Settings)]
+
+
 def _convert(name: str, text: str, kind: type) -> Any:
     try:
         if kind is bool:
@@ -90,7 +114,7 @@ def _convert(name: str, text: str, kind: type) -> Any:
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
     """SPANLEDGER_* variables that are no setting, each with the setting that is spelled most like it."""
     env = os.environ if environ is None else environ
-    known = [_PREFIX + field.name.upper() for field in fields(Settings)]
+    known = [FILE_VARIABLE, *(_PREFIX + field.name.upper() for field in fields(Settings))]
     unknown = sorted(name for name in env if name.startswith(_PREFIX) and name not in known)
     return [f"{name} is no setting{_meant(name, known)}" for name in unknown]
 
@@ -100,16 +124,53 @@ def _meant(name: str, known: list[str]) -> str:
     return f"; is {close[0]} meant?" if close else ""
 
 
-def load(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
-    """Settings from flags (None = not given), the environment and the defaults.
+def find_file(given: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The settings file: the given one, that of SPANLEDGER_CONFIG, or spanledger.toml in the working folder, if any."""
+    if given is not None:
+        return given
+    named = (os.environ if environ is None else environ).get(FILE_VARIABLE)
+    if named is not None:
+        return Path(named) if named else None
+    return Path(FILE) if Path(FILE).is_file() else None
+
+
+def _of_file(file: Path) -> Iterator[tuple[str, Any]]:
+    """The settings of a file. Raises SettingsError for a file, a key or a value that cannot be used."""
+    import tomllib
+
+    try:
+        found = tomllib.loads(file.read_text())
+    except OSError as exc:
+        raise SettingsError(f"settings file {file} cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise SettingsError(f"settings file {file} is not TOML: {exc}") from exc
+    hints = get_type_hints(Settings)
+    for name, value in found.items():
+        if name not in hints:
+            raise SettingsError(f"settings file {file}: {name} is no setting{_meant(name, list(hints))}")
+        yield name, _of_toml(file, name, value, hints[name])
+
+
+def _of_toml(file: Path, name: str, value: Any, kind: type) -> Any:
+    written = {Path: str, float: (int, float)}.get(kind, kind)
+    if not isinstance(value, written) or (isinstance(value, bool) and kind is not bool):  # type: ignore[arg-type]
+        wanted = "text in quotes" if kind in (Path, str) else f"a {kind.__name__}"
+        raise SettingsError(f"settings file {file}: {name} must be {wanted}, not {value!r}")
+    if name in _PATHS and value:
+        return kind(file.parent / value)
+    return kind(value)
+
+
+def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **flags: Any) -> Settings:
+    """Settings from flags (None = not given), the environment, a settings file and the defaults.
 
     Raises SettingsError for a value that cannot be read.
     """
     env = os.environ if environ is None else environ
     hints = get_type_hints(Settings)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(_of_file(file)) if file is not None else {}
     for field in fields(Settings):
-        text = env.get("SPANLEDGER_" + field.name.upper())
+        text = env.get(_PREFIX + field.name.upper())
         if text is not None:
             values[field.name] = _convert(field.name, text, hints[field.name])
     settings = Settings(**values).with_overrides(**flags)

@@ -215,3 +215,19 @@ def test_repricing_is_shown_done_listed_and_taken_back(system: System, tmp_path:
     again = spanledger("reprice", "--undo", done["reprice_id"], *place)
     assert (again.returncode, "no re-pricing" in again.stderr) == (2, True)
     assert spanledger("reprice", "--from", "2026-01-01", *place).returncode == 2
+
+
+@pytest.mark.usefixtures("loaded")
+def test_status_shows_what_runs_where_and_the_last_audit(system: System) -> None:
+    place = ("--data-dir", system.data_dir)
+    assert spanledger("audit", *place).returncode == 0
+    shown = spanledger("status", *place)
+    assert shown.returncode == 0, shown.stdout
+    assert f"API http://127.0.0.1:{system.port}" in shown.stdout
+    found = json.loads(spanledger("status", "--json", *place).stdout)
+    lines = {line["name"]: line["detail"] for line in found["lines"]}
+    assert lines["audit"].partition(": ")[2].startswith("balanced; ")
+    assert "spans" in lines["door"].partition(";")[0]
+    assert lines["dead"] == "0 dead letters"
+    assert found["sizes_bytes"]["clickhouse"] > 100_000
+    assert found["running"]["roles"] == "ingest,settle,chat,api"

@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 from spanledger.bench import streaming
+from spanledger.settings import NO_SETTINGS_FILE
 
 POLL_S = 0.03
 
@@ -30,7 +31,9 @@ def _freshness(messages: int) -> dict[str, Any]:
         api, otlp = _free_port(), _free_port()
         command = [sys.executable, "-m", "spanledger.cli", "up", "--data-dir", folder, "--port", str(api)]
         command += ["--otlp-http-port", str(otlp), "--otlp-grpc-port", "0"]
-        system = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        system = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | NO_SETTINGS_FILE
+        )
         try:
             assert system.stdout is not None
             if not any(line.startswith("ready") for line in system.stdout):

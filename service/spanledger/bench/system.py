@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from spanledger.settings import NO_SETTINGS_FILE
+
 _UNSETTLED = (
     "SELECT count() FROM (SELECT trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0)"
 )
@@ -28,7 +30,9 @@ class System:
         flags = [text for name, port in zip(names, self._ports, strict=True) for text in (name, str(port))]
         flags += ["--roles", roles] if roles else []
         command = [sys.executable, "-m", "spanledger.cli", "up", "--data-dir", str(data_dir), *flags]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | NO_SETTINGS_FILE
+        )
         self.client = self.new_client()
 
     def __enter__(self) -> "System":

@@ -1,2 +1,1 @@
-"""The command line: one module per command. `configure(parser)` declares its flags, `run(options)` does it and returns
-the exit code."""
+"""The command line: one module per command. Its `app` is a Typer application whose functions declare the options."""

@@ -1,7 +1,5 @@
 """`python -m spanledger.cli`."""
 
-import sys
-
 from spanledger.cli.main import main
 
-sys.exit(main())
+main()

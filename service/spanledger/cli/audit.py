@@ -1,52 +1,56 @@
 """`spanledger audit`: recomputes the books from the raw spans and compares them level by level."""
 
-import argparse
-import json
 import sys
-from typing import Any
+from typing import Annotated, Any
 
-from spanledger.cli.common import add_place, existing, opened, place, running_api
+import typer
 
-DESCRIPTION = """\
-Recomputes the books from the raw spans, level by level. Exit code 0: balanced
-(with --repair: in the end), 1: not; every difference is listed."""
+from spanledger.cli.common import existing, opened, running_api
+from spanledger.cli.options import Json, Place, Since, Until, application, examples, with_place
+from spanledger.cli.output import print_json, say
+
 EXAMPLES = """\
-examples:
   spanledger audit
   spanledger audit --from 2026-11-01 --to 2026-12-01T00:00:00Z --json
-  spanledger audit --repair              post what is missing, and say what was done
+  spanledger audit --repair              post what is missing, and report it
 """
 _SHOWN = 200
 _WAIT_S = 30
 _KINDS = 12
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    parser.add_argument("--from", dest="start", metavar="T", help="spans that started at or after it (RFC 3339)")
-    parser.add_argument("--to", dest="end", metavar="T", help="spans that started before it")
-    parser.add_argument("--json", action="store_true", help="the whole report as JSON on stdout")
-    parser.add_argument("--repair", action="store_true", help="post the differences")
-    add_place(parser)
+app = application()
 
 
-def run(options: argparse.Namespace) -> int:
-    report = _report(options, options.repair)
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def audit(
+    place: Place,
+    start: Since = None,
+    end: Until = None,
+    as_json: Json = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Post the differences.")] = False,
+) -> int:
+    """Recomputes the books from the raw spans and compares them level by level.
+
+    Exit code 0: balanced (with --repair: in the end), 1: not; every difference is listed.
+    """
+    report = _report(place, start, end, repair)
     balanced = report["balanced"]
     if report["repaired"]:
-        balanced = report["balanced_after_repair"] = _report(options, False)["balanced"]
-    if options.json:
-        print(json.dumps(report, default=str))
+        balanced = report["balanced_after_repair"] = _report(place, start, end, False)["balanced"]
+    if as_json:
+        print_json(report)
     else:
         print(render(report))
     return 0 if balanced else 1
 
 
-def _report(options: argparse.Namespace, repair: bool) -> dict[str, Any]:
-    chosen = place(options)
+def _report(place: Place, start: str | None, end: str | None, repair: bool) -> dict[str, Any]:
+    chosen = place.settings()
     api = running_api(chosen)
     if api is not None:
-        wish = {"start": options.start, "end": options.end, "repair": repair}
+        wish = {"start": start, "end": end, "repair": repair}
         report: dict[str, Any] = api.post("/v1/audit", {**wish, "wait": _WAIT_S})
         while "balanced" not in report:
             _progress(f"{report['state']}: {report['progress']}")
@@ -56,7 +60,7 @@ def _report(options: argparse.Namespace, repair: bool) -> dict[str, Any]:
     from spanledger.stats import times
 
     existing(chosen)
-    window = times.window(options.start, options.end)
+    window = times.window(start, end)
     with opened(chosen) as store:
         found = Ledger(store, chosen).audit(times.moment(window.start), times.moment(window.end), repair, say=_progress)
         return found.as_dict()
@@ -64,7 +68,7 @@ def _report(options: argparse.Namespace, repair: bool) -> dict[str, Any]:
 
 def _progress(text: str) -> None:
     if sys.stderr.isatty():
-        print(text, file=sys.stderr)
+        say(text)
 
 
 def render(report: dict[str, Any]) -> str:

@@ -1,17 +1,16 @@
 """`spanledger bench`: the benchmarks, each on a data folder of its own."""
 
-import argparse
 import importlib
-import importlib.util
-import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import typer
+
+from spanledger.cli.options import Json, Place, application, examples, with_config
+from spanledger.cli.output import print_json
 from spanledger.errors import SettingsError
 
-DESCRIPTION = "Measures this machine, on data of its own that is thrown away afterwards; your data is not touched."
 EXAMPLES = """\
-examples:
   spanledger bench overhead
   spanledger bench ledger --json > ledger.json
   spanledger bench soak --minutes 5 --spans-per-s 5000
@@ -34,44 +33,55 @@ _TAKES = {
     "ingest": ("roles",),
     "ledger": ("captures",),
 }
-_FLAGS = sorted({name for names in _TAKES.values() for name in names})
+_MEANING = "; ".join(f"{name}: {meaning}" for name, meaning in _BENCHMARKS.items())
+Benchmark = Literal["ingest", "query", "web", "overhead", "live", "ledger", "idle", "soak"]
+app = application()
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    names = [name for name in _BENCHMARKS if importlib.util.find_spec(f"spanledger.bench.{name}") is not None]
-    meaning = "; ".join(f"{name}: {_BENCHMARKS[name]}" for name in names)
-    parser.add_argument("benchmark", choices=names, metavar="|".join(names), help=meaning)
-    parser.add_argument("--json", action="store_true", help="JSON on stdout")
-    parser.add_argument(
-        "--minutes", type=float, metavar="N", help="how long `soak` (default 20) or `idle` (default 10) runs"
-    )
-    parser.add_argument(
-        "--spans-per-s",
-        type=float,
-        metavar="N",
-        help="the load of `soak` (default 10000: half of what two cores store and settle)",
-    )
-    parser.add_argument(
-        "--captures",
-        type=Path,
-        metavar="PATH",
-        help="recorded traffic for `ledger`: a folder or .tar.xz of bodies and truth files (default: the checkout's)",
-    )
-    parser.add_argument(
-        "--roles",
-        metavar="R,…",
-        help="of the `up` that `ingest` and `soak` start, for example ingest,settle,api: without a chat service",
-    )
-
-
-def run(options: argparse.Namespace) -> int:
-    given = {name: value for name in _FLAGS if (value := getattr(options, name)) is not None}
-    if unfit := [name for name in given if name not in _TAKES.get(options.benchmark, ())]:
-        raise SettingsError(f"bench {options.benchmark} takes no --{unfit[0].replace('_', '-')}")
-    figures: dict[str, Any] = importlib.import_module(f"spanledger.bench.{options.benchmark}").run(**given)
-    if options.json:
-        print(json.dumps(figures))
+@app.command(epilog=examples(EXAMPLES))
+@with_config
+def bench(
+    place: Place,
+    benchmark: Annotated[Benchmark, typer.Argument(metavar="|".join(_BENCHMARKS), help=_MEANING, show_choices=False)],
+    as_json: Json = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", metavar="N", help="How long `soak` (default 20) or `idle` (default 10) runs."),
+    ] = None,
+    spans_per_s: Annotated[
+        float | None,
+        typer.Option(
+            "--spans-per-s",
+            metavar="N",
+            help="The load of `soak` (default 10000: half of what two cores store and settle).",
+        ),
+    ] = None,
+    captures: Annotated[
+        Path | None,
+        typer.Option(
+            "--captures",
+            metavar="PATH",
+            help="Recorded traffic for `ledger`: a folder or .tar.xz of bodies and truth files "
+            "(default: the checkout's).",
+        ),
+    ] = None,
+    roles: Annotated[
+        str | None,
+        typer.Option(
+            "--roles",
+            metavar="R,…",
+            help="Of the `up` that `ingest` and `soak` start, for example ingest,settle,api: without a chat service.",
+        ),
+    ] = None,
+) -> int:
+    """Measures this machine, on data of its own that is thrown away afterwards; your data is not touched."""
+    flags = {"minutes": minutes, "spans_per_s": spans_per_s, "captures": captures, "roles": roles}
+    given = {name: value for name, value in flags.items() if value is not None}
+    if unfit := [name for name in given if name not in _TAKES.get(benchmark, ())]:
+        raise SettingsError(f"bench {benchmark} takes no --{unfit[0].replace('_', '-')}")
+    figures: dict[str, Any] = importlib.import_module(f"spanledger.bench.{benchmark}").run(**given)
+    if as_json:
+        print_json(figures)
     else:
         print("\n".join(_lines(figures)))
     return 0 if figures.get("flat", True) else 1

@@ -1,14 +1,11 @@
-"""What several commands share: settings from flags, and the way to the data, whoever holds it."""
+"""The way to the data, for all commands: the API of a running `up`, or the store itself."""
 
-import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from spanledger import settings
+from spanledger.cli.output import say
 from spanledger.client import Api, running_api_of
 from spanledger.errors import BadRequest, SchemaError
 from spanledger.settings import Settings
@@ -19,19 +16,6 @@ if TYPE_CHECKING:
 
 TENANT = "default"
 Schema = Literal["required", "migrate", "any"]
-
-
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """The flags that say where the data is."""
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="data folder (default .spanledger)")
-    parser.add_argument(
-        "--clickhouse-url", metavar="URL", help="http://user:password@host:8123/database instead of the embedded engine"
-    )
-
-
-def place(options: argparse.Namespace, **more: Any) -> Settings:
-    """Settings from the flags of `add_place` and others by name."""
-    return settings.load(data_dir=options.data_dir, clickhouse_url=options.clickhouse_url, **more)
 
 
 def running_api(chosen: Settings) -> Api | None:
@@ -56,24 +40,20 @@ def opened(chosen: Settings, schema: Schema = "required") -> Iterator["Store"]:
     store = open_embedded(chosen.data_dir) if embedded else open_server(chosen.clickhouse_url)
     try:
         if schema == "migrate":
-            migrate.migrate(store, _say)
+            migrate.migrate(store, say)
         if schema == "required" and not migrate.ready(store):
             raise SchemaError("the data is not migrated to this version; run `spanledger migrate` (or `up`) first")
         clean = not embedded or running.begin(chosen.data_dir)
         if not clean and schema != "any":
             from spanledger.ledger import audit
 
-            audit.after_unclean_stop(store, _say)
+            audit.after_unclean_stop(store, say)
             clean = True
         yield store
         if clean and embedded:
             running.finish(chosen.data_dir)
     finally:
         store.close()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 def existing(chosen: Settings) -> None:

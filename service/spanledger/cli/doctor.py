@@ -1,15 +1,14 @@
 """`spanledger doctor`: checks that writing and reading work end to end."""
 
-import argparse
-import json
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from spanledger.cli.common import add_place, existing, opened, place, running_api
+from spanledger.cli.common import existing, opened, running_api
+from spanledger.cli.options import Json, Place, application, examples, with_place
+from spanledger.cli.output import print_json, say
 from spanledger.client import Api
 from spanledger.errors import SpanledgerError, StoreError
 from spanledger.settings import Settings
@@ -17,9 +16,7 @@ from spanledger.settings import Settings
 if TYPE_CHECKING:
     from spanledger.store.client import Store
 
-DESCRIPTION = "Checks a canary span from write to read, disk, lag, clock and migrations. Exit code 0: all well, 1: not."
 EXAMPLES = """\
-examples:
   spanledger doctor
   spanledger doctor --json
 """
@@ -35,19 +32,19 @@ class Check:
     detail: str
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    parser.add_argument("--json", action="store_true")
-    add_place(parser)
+app = application()
 
 
-def run(options: argparse.Namespace) -> int:
-    chosen = place(options)
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def doctor(place: Place, as_json: Json = False) -> int:
+    """Checks a canary span from write to read, disk, lag, clock and migrations. Exit code 0: all well, 1: not."""
+    chosen = place.settings()
     checks = [_disk(chosen)]
     api = running_api(chosen)
     checks += _running(api) if api is not None else _at_rest(chosen)
-    if options.json:
-        print(json.dumps({"ok": all(c.ok for c in checks), "checks": [asdict(c) for c in checks]}))
+    if as_json:
+        print_json({"ok": all(c.ok for c in checks), "checks": [asdict(c) for c in checks]})
     else:
         for check in checks:
             print(f"{'ok' if check.ok else 'FAILED':7} {check.name:11} {check.detail}")
@@ -56,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _running(api: Api) -> list[Check]:
     """What can be told of a running `up` through its API."""
-    print(f"asking the spanledger at {api.url}", file=sys.stderr)
+    say(f"asking the spanledger at {api.url}")
     state = _try("running", lambda: api.get("/readyz"))
     if isinstance(state, Check):
         return [state]

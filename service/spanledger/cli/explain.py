@@ -1,92 +1,112 @@
 """`spanledger explain`: where a figure comes from, as a tree."""
 
-import argparse
-import json
-from dataclasses import asdict
-from typing import Any, cast
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, cast, get_args
 
-from spanledger.cli.common import TENANT, add_place, existing, opened, place, running_api
+import typer
+
+from spanledger.cli.common import TENANT, existing, opened, running_api
+from spanledger.cli.options import Json, Place, Since, Until, application, examples, with_place
+from spanledger.cli.output import print_json
 from spanledger.errors import BadRequest, NotFound
 
-DESCRIPTION = """\
-Shows where a figure comes from: the calls behind it, the spans and attributes that tell of
-them, tokens x rate = amount, and every entry of the ledger. ID: a message, conversation,
-trace, span or user; --as says which if several things have that id. --compare shows why
-a message, conversation or user costs more than the median of its peers."""
 EXAMPLES = """\
-examples:
   spanledger explain my-message
   spanledger explain ada --as user --from 2026-11-01 --json
   spanledger explain --compare my-message
 """
-KINDS = ("message", "conversation", "trace", "span", "user")
+Kind = Literal["message", "conversation", "trace", "span", "user"]
 COMPARED = ("message", "conversation", "user")
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    parser.add_argument("id", metavar="ID")
-    parser.add_argument("--as", dest="kind", choices=KINDS, help="what the id names (default: the first that exists)")
-    parser.add_argument("--from", dest="start", metavar="T", help="calls that started at or after it")
-    parser.add_argument("--to", dest="end", metavar="T", help="calls that started before it")
-    parser.add_argument("--compare", action="store_true", help="against the median of its peers, factor by factor")
-    parser.add_argument("--json", action="store_true", help="everything, as JSON")
-    add_place(parser)
+@dataclass(frozen=True)
+class _Question:
+    """What the command line asks for."""
+
+    id: str
+    start: str | None
+    end: str | None
 
 
-def run(options: argparse.Namespace) -> int:
-    known = [kind for kind in KINDS if not options.compare or kind in COMPARED]
-    kinds = [options.kind] if options.kind else known
-    for kind in kinds:
-        if kind not in known:
-            raise BadRequest(f"a {kind} cannot be compared; these can: {', '.join(known)}")
+app = application()
+
+
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def explain(
+    place: Place,
+    id: Annotated[str, typer.Argument(metavar="ID", help="A message, conversation, trace, span or user.")],
+    kind: Annotated[
+        Kind | None, typer.Option("--as", help="What the id names (default: the first that exists).")
+    ] = None,
+    start: Since = None,
+    end: Until = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Against the median of its peers, factor by factor.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Shows where a figure comes from.
+
+    The calls behind it, the spans and attributes that report them, tokens x rate = amount, and every entry of the
+    ledger. --as chooses if several things have that id. --compare shows why a message, conversation or user costs more
+    than the median of its peers.
+    """
+    question = _Question(id, start, end)
+    known = [one for one in get_args(Kind) if not compare or one in COMPARED]
+    kinds = [kind] if kind else known
+    for one in kinds:
+        if one not in known:
+            raise BadRequest(f"a {one} cannot be compared; these can: {', '.join(known)}")
         try:
-            found = _compare(options, kind) if options.compare else _ask(options, kind)
+            found = _compare(place, question, one) if compare else _ask(place, question, one)
         except NotFound:
             continue
-        text = render_comparison(found) if options.compare else render(kind, options.id, found)
-        print(json.dumps(found) if options.json else text)
+        if as_json:
+            print_json(found)
+        else:
+            print(render_comparison(found) if compare else render(one, id, found))
         return 0
-    raise NotFound(f"there is no {', '.join(kinds)} {options.id!r} in the books")
+    raise NotFound(f"there is no {', '.join(kinds)} {id!r} in the books")
 
 
-def _ask(options: argparse.Namespace, kind: str) -> dict[str, Any]:
-    chosen = place(options)
+def _ask(place: Place, question: _Question, kind: str) -> dict[str, Any]:
+    chosen = place.settings()
     api = running_api(chosen)
     if api is not None:
         answer: dict[str, Any] = api.get(
-            "/v1/explain", **{kind: options.id}, from_=options.start, to=options.end, limit=1000
+            "/v1/explain", **{kind: question.id}, from_=question.start, to=question.end, limit=1000
         )
         return answer
     from spanledger.ledger import activations
     from spanledger.stats import explain, times
 
     existing(chosen)
-    window = times.window(options.start, options.end)
-    own = {kind: options.id} if kind in ("message", "trace", "span") else {"only": {kind: [options.id]}}
+    window = times.window(question.start, question.end)
+    own = {kind: question.id} if kind in ("message", "trace", "span") else {"only": {kind: [question.id]}}
     with opened(chosen) as store:
         prices = activations.stored_prices(store)
         subject = explain.Subject(**own, window=window)
         return asdict(explain.explain(store, TENANT, prices, subject, limit=1000))
 
 
-def _compare(options: argparse.Namespace, kind: str) -> dict[str, Any]:
-    chosen = place(options)
+def _compare(place: Place, question: _Question, kind: str) -> dict[str, Any]:
+    chosen = place.settings()
     api = running_api(chosen)
     if api is not None:
         answer: dict[str, Any] = api.get(
-            "/v1/explain/compare", **{kind: options.id}, from_=options.start, to=options.end
+            "/v1/explain/compare", **{kind: question.id}, from_=question.start, to=question.end
         )
         return answer
     from spanledger.ledger import activations
+    from spanledger.stats import compare as comparison
     from spanledger.stats import times
-    from spanledger.stats.compare import Kind, compare
 
     existing(chosen)
-    window = times.window(options.start, options.end)
+    window = times.window(question.start, question.end)
     with opened(chosen) as store:
         prices = activations.stored_prices(store)
-        return asdict(compare(store, TENANT, prices, cast("Kind", kind), options.id, window))
+        return asdict(comparison.compare(store, TENANT, prices, cast("comparison.Kind", kind), question.id, window))
 
 
 def render_comparison(found: dict[str, Any]) -> str:

@@ -1,56 +1,85 @@
 """`spanledger export`: takes data out, complete or said to be cut, with progress on stderr."""
 
-import argparse
 import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal, get_args
 from urllib.parse import urlencode
 
-from spanledger.cli.common import TENANT, add_place, existing, opened, place, running_api
+import typer
+
+from spanledger.cli.common import TENANT, existing, opened, running_api
+from spanledger.cli.options import Place, Since, Until, application, examples, with_place
+from spanledger.cli.output import say
 from spanledger.errors import BadRequest, StoreError
 
-DESCRIPTION = """\
-Takes data out. KIND: messages, calls, spans, ledger, usage or conversations, as JSON lines,
-CSV or Parquet; or --otlp: the raw spans as OTLP/JSON, into a file or to a door or Collector."""
 EXAMPLES = """\
-examples:
   spanledger export calls --format parquet --from 2026-11-01 -o calls.parquet
   spanledger export messages --filter user=ada --filter model=gpt-4o > ada.jsonl
   spanledger export --otlp copy.jsonl              `spanledger ingest copy.jsonl` elsewhere gives equal books
   spanledger export --otlp http://127.0.0.1:4318
 """
-KINDS = ("messages", "calls", "spans", "ledger", "usage", "conversations")
+Kind = Literal["messages", "calls", "spans", "ledger", "usage", "conversations"]
+Format = Literal["jsonl", "csv", "parquet"]
 _EVERY_S = 1.0
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    parser.add_argument("kind", nargs="?", choices=KINDS, metavar="KIND", help="|".join(KINDS))
-    parser.add_argument("--format", choices=("jsonl", "csv", "parquet"), default="jsonl")
-    parser.add_argument("--from", dest="start", metavar="T", help="RFC 3339, a date or -24h")
-    parser.add_argument("--to", dest="end", metavar="T")
-    parser.add_argument("--filter", action="append", default=[], metavar="NAME=VALUE", help="as of the API, repeatable")
-    parser.add_argument("--cursor", help="go on where an export was broken off")
-    parser.add_argument("--otlp", metavar="FILE|URL", help="raw spans as OTLP/JSON, a request in each line")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
-    add_place(parser)
+@dataclass(frozen=True)
+class _Export:
+    """What the command line asks for."""
+
+    place: Place
+    kind: Kind
+    format: Format
+    start: str | None
+    end: str | None
+    filters: list[str]
+    cursor: str | None
 
 
-def run(options: argparse.Namespace) -> int:
-    if bool(options.otlp) == bool(options.kind):
+app = application()
+
+
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def export(
+    place: Place,
+    kind: Annotated[Kind | None, typer.Argument(metavar="KIND", help="|".join(get_args(Kind)))] = None,
+    format: Annotated[Format, typer.Option("--format", help="Form of the rows.")] = "jsonl",
+    start: Since = None,
+    end: Until = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="A filter of the API; repeatable.")
+    ] = None,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Go on where an export was broken off.")] = None,
+    otlp: Annotated[
+        str | None,
+        typer.Option("--otlp", metavar="FILE|URL", help="Raw spans as OTLP/JSON, one request a line."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: standard output.")
+    ] = None,
+) -> int:
+    """Takes data out, complete or reported as cut.
+
+    KIND as JSON lines, CSV or Parquet; or --otlp: the raw spans as OTLP/JSON, into a file or to an endpoint or
+    Collector.
+    """
+    wanted = _Export(place, kind or "spans", format, start, end, filters or [], cursor)
+    if bool(otlp) == bool(kind):
         raise BadRequest("say what to export: a KIND, or --otlp FILE or URL")
-    if options.otlp:
-        return _otlp(options)
-    if options.output is None:
-        _copy(_pieces(options), sys.stdout.buffer)
+    if otlp:
+        return _otlp(wanted, otlp)
+    if output is None:
+        _copy(_pieces(wanted), sys.stdout.buffer)
         return 0
-    draft = options.output.with_name(options.output.name + ".part")
+    draft = output.with_name(output.name + ".part")
     with draft.open("wb") as file:
-        _copy(_pieces(options), file)
-    draft.replace(options.output)
+        _copy(_pieces(wanted), file)
+    draft.replace(output)
     return 0
 
 
@@ -68,18 +97,18 @@ def _copy(pieces: Iterator[bytes], out: BinaryIO) -> None:
 
 def _say(text: str) -> None:
     if sys.stderr.isatty():
-        print(f"export: {text}", file=sys.stderr)
+        say(f"export: {text}")
 
 
-def _pieces(options: argparse.Namespace) -> Iterator[bytes]:
-    chosen = place(options)
+def _pieces(wanted: _Export) -> Iterator[bytes]:
+    chosen = wanted.place.settings()
     api = running_api(chosen)
-    named = [("from", options.start), ("to", options.end), ("cursor", options.cursor), ("format", options.format)]
-    query = [(name, value) for name, value in named if value] + [_pair(text) for text in options.filter]
+    named = [("from", wanted.start), ("to", wanted.end), ("cursor", wanted.cursor), ("format", wanted.format)]
+    query = [(name, value) for name, value in named if value] + [_pair(text) for text in wanted.filters]
     if api is not None:
-        yield from api.stream(f"/v1/export/{options.kind}?{urlencode(query)}")
+        yield from api.stream(f"/v1/export/{wanted.kind}?{urlencode(query)}")
         return
-    yield from _from_folder(options, chosen)
+    yield from _from_folder(wanted, chosen)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -89,53 +118,53 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _from_folder(options: argparse.Namespace, chosen: Any) -> Iterator[bytes]:
+def _from_folder(wanted: _Export, chosen: Any) -> Iterator[bytes]:
     from spanledger.stats import exports, tables, times
     from spanledger.stats.filters import Filter
 
     equal: dict[str, list[str]] = {}
-    for name, value in map(_pair, options.filter):
+    for name, value in map(_pair, wanted.filters):
         equal.setdefault(name, []).append(value)
-    window = times.window(options.start, options.end)
+    window = times.window(wanted.start, wanted.end)
     existing(chosen)
     with opened(chosen) as store:
-        wanted = exports.Wanted(options.kind, window, Filter(window, equal), equal)
+        question = exports.Wanted(wanted.kind, window, Filter(window, equal), equal)
         end = tables.Ending()
 
         def pages() -> Iterator[tables.Rows]:
-            for rows, _ in exports.rows(store, TENANT, wanted, options.cursor):
+            for rows, _ in exports.rows(store, TENANT, question, wanted.cursor):
                 end.rows += len(rows)
                 yield rows
 
-        yield from tables.encoded(options.format, exports.KINDS[options.kind].columns, pages(), end)
+        yield from tables.encoded(wanted.format, exports.KINDS[wanted.kind].columns, pages(), end)
 
 
-def _otlp(options: argparse.Namespace) -> int:
+def _otlp(wanted: _Export, target: str) -> int:
     from spanledger.client import exchange
 
-    is_url = options.otlp.startswith(("http://", "https://"))
+    is_url = target.startswith(("http://", "https://"))
     count = 0
-    file = None if is_url else Path(options.otlp).open("wb")  # noqa: SIM115
+    file = None if is_url else Path(target).open("wb")  # noqa: SIM115
     try:
-        for body, spans in _bodies(options):
+        for body, spans in _bodies(wanted):
             count += spans
             if file is not None:
                 file.write(body + b"\n")
                 continue
-            status, answer = exchange(options.otlp, "POST", "/v1/traces", body, "application/json")
+            status, answer = exchange(target, "POST", "/v1/traces", body, "application/json")
             if status >= 300:
-                raise StoreError(f"{options.otlp} answered {status}: {answer[:200].decode(errors='replace')}")
+                raise StoreError(f"{target} answered {status}: {answer[:200].decode(errors='replace')}")
     finally:
         if file is not None:
             file.close()
-    print(f"{count} spans exported", file=sys.stderr)
+    say(f"{count} spans exported")
     return 0
 
 
-def _bodies(options: argparse.Namespace) -> Iterator[tuple[bytes, int]]:
-    chosen = place(options)
+def _bodies(wanted: _Export) -> Iterator[tuple[bytes, int]]:
+    chosen = wanted.place.settings()
     api = running_api(chosen)
-    named = {"from": options.start, "to": options.end}
+    named = {"from": wanted.start, "to": wanted.end}
     if api is not None:
         query = urlencode({name: value for name, value in named.items() if value})
         pending = b""
@@ -147,5 +176,5 @@ def _bodies(options: argparse.Namespace) -> Iterator[tuple[bytes, int]]:
 
     existing(chosen)
     with opened(chosen) as store:
-        for request, _, spans in otlp_out.requests(store, TENANT, times.window(options.start, options.end)):
+        for request, _, spans in otlp_out.requests(store, TENANT, times.window(wanted.start, wanted.end)):
             yield json.dumps(request).encode(), spans

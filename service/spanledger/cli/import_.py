@@ -1,19 +1,22 @@
 """`spanledger import`: history from elsewhere, as spans through the same door; doing it again changes nothing."""
 
-import argparse
 import contextlib
 import re
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
-from spanledger.cli.common import add_place, place, running_api
+import typer
+
+from spanledger.cli.common import running_api
 from spanledger.cli.doors import Door, door_of, the_door
+from spanledger.cli.options import Json, Place, application, examples, with_place
+from spanledger.cli.output import print_json, say
 from spanledger.client import Api
 from spanledger.errors import BadRequest, StoreError
 from spanledger.imports.history import Exchange, Item, Problem
@@ -25,7 +28,6 @@ so a second import of the same (or a grown) file changes nothing that is there. 
 say stay unknown. Texts are imported only with --content (or SPANLEDGER_CAPTURE_CONTENT=1).
 What cannot be used is listed and counted, and the rest is imported. Exit code 1 when there was such a thing."""
 EXAMPLES = """\
-examples:
   spanledger import jsonl history.jsonl
   spanledger import chatgpt export.zip --content
   spanledger import imessage ~/Library/Messages/chat.db --gap 90m
@@ -54,39 +56,71 @@ class Tally:
     told_at: float = 0.0
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="jsonl|chatgpt|imessage")
-    for name, what in (
-        ("jsonl", "messages, one a line"),
-        ("chatgpt", "ChatGPT's data export: the zip, or its conversations.json"),
-        ("imessage", "Messages' chat.db (a copy, or the live one)"),
-    ):
-        kind = kinds.add_parser(name, help=what, description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
-        kind.add_argument("file", type=Path, metavar="FILE")
-        kind.add_argument("--content", action="store_true", default=None, help="import the texts too")
-        if name == "chatgpt":
-            kind.add_argument("--user", default="", metavar="ID", help="whose it is (default: what user.json says)")
-        if name == "imessage":
-            kind.add_argument("--me", default="me", metavar="ID", help="the user id of your own messages (default me)")
-            kind.add_argument("--gap", default="90m", metavar="TIME", help="a longer pause begins a new conversation")
-            kind.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
-        add_place(kind)
+File = Annotated[Path, typer.Argument(metavar="FILE", help="What to import.")]
+Content = Annotated[bool, typer.Option("--content", help="Import the texts too.")]
+app = application(DESCRIPTION)
 
 
-def run(options: argparse.Namespace) -> int:
-    chosen = place(options, capture_content=options.content)
-    if options.kind != "imessage" and not options.file.is_file():
-        raise BadRequest(f"{options.file}: there is no such file")
+@app.command("jsonl", epilog=examples(EXAMPLES))
+@with_place
+def import_jsonl(place: Place, file: File, content: Content = False, as_json: Json = False) -> int:
+    """Messages, one a line."""
+    return _import_file(place, "jsonl", file, content, as_json)
+
+
+@app.command("chatgpt", epilog=examples(EXAMPLES))
+@with_place
+def import_chatgpt(
+    place: Place,
+    file: File,
+    content: Content = False,
+    user: Annotated[str, typer.Option("--user", metavar="ID", help="Whose it is (default: as in user.json).")] = "",
+    as_json: Json = False,
+) -> int:
+    """ChatGPT's data export: the zip, or its conversations.json."""
+    return _import_file(place, "chatgpt", file, content, as_json, user)
+
+
+@app.command("imessage", epilog=examples(EXAMPLES))
+@with_place
+def import_imessage(
+    place: Place,
+    file: File,
+    content: Content = False,
+    me: Annotated[str, typer.Option("--me", metavar="ID", help="The user id of your own messages.")] = "me",
+    gap: Annotated[
+        str, typer.Option("--gap", metavar="TIME", help="A longer pause begins a new conversation.")
+    ] = "90m",
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Messages' chat.db (a copy, or the live one)."""
+    chosen = place.settings(capture_content=content or None)
+    if follow and running_api(chosen) is None:
+        raise BadRequest("--follow needs a running `spanledger up` on this data folder; start it first")
     tally = Tally()
-    if options.kind == "imessage":
-        _messages(options, chosen, tally)
+    _messages(file, _seconds(gap), me, follow, chosen, tally)
+    return _finished(file, tally, as_json)
+
+
+def _import_file(place: Place, kind: str, file: Path, content: bool, as_json: bool, user: str = "") -> int:
+    chosen = place.settings(capture_content=content or None)
+    if not file.is_file():
+        raise BadRequest(f"{file}: there is no such file")
+    tally = Tally()
+    with the_door(chosen) as door:
+        _load(_items(kind, file, user), door, chosen.capture_content, tally)
+    return _finished(file, tally, as_json)
+
+
+def _finished(file: Path, tally: Tally, as_json: bool) -> int:
+    if as_json:
+        counts = {"messages": tally.exchanges, "answers": tally.answers, "unusable": tally.problems}
+        print_json({"conversations": len(tally.conversations), **counts})
     else:
-        with the_door(chosen) as door:
-            _load(_items(options.kind, options.file, getattr(options, "user", "")), door, chosen.capture_content, tally)
-    print(_summary(tally))
+        print(_summary(tally))
     if not tally.exchanges:
-        _say(f"{options.file}: nothing in it could be imported")
+        say(f"{file}: nothing in it could be imported")
     return 1 if tally.problems or not tally.exchanges else 0
 
 
@@ -104,16 +138,14 @@ def _items(kind: str, file: Path, user_id: str = "") -> Iterator[Item]:
     return jsonl.read(file) if kind == "jsonl" else chatgpt.read(file, user_id)
 
 
-def _messages(options: argparse.Namespace, chosen: Settings, tally: Tally) -> None:
+def _messages(file: Path, gap_s: float, me: str, follow: bool, chosen: Settings, tally: Tally) -> None:
     from spanledger.imports.imessage import ChatDb
 
-    if options.follow and running_api(chosen) is None:
-        raise BadRequest("--follow needs a running `spanledger up` on this data folder; start it first")
-    db = ChatDb(options.file, _seconds(options.gap), options.me)
+    db = ChatDb(file, gap_s, me)
     with contextlib.closing(db), the_door(chosen) as door:
         _load(db.messages(), door, chosen.capture_content, tally)
-        if options.follow:
-            _say("following; Ctrl-C ends it")
+        if follow:
+            say("following; Ctrl-C ends it")
             for _ in _changes(db.changes):
                 _load(db.messages(), door, chosen.capture_content, tally)
 
@@ -148,9 +180,9 @@ def _usable(items: Iterable[Item], tally: Tally) -> Iterator[Exchange]:
         if isinstance(item, Problem):
             tally.problems += 1
             if tally.problems <= LISTED:
-                _say(f"{item.where}: {item.why}")
+                say(f"{item.where}: {item.why}")
             elif tally.problems == LISTED + 1:
-                _say("further problems are only counted")
+                say("further problems are only counted")
         else:
             yield item
 
@@ -162,7 +194,7 @@ def _send(body: bytes, door: Door) -> None:
         reply = door("traces", body, "application/x-protobuf")
         if reply.ok:
             if reply.rejected:
-                _say(f"{reply.rejected} spans were refused: {reply.message}")
+                say(f"{reply.rejected} spans were refused: {reply.message}")
             return
         if not reply.come_again:
             break
@@ -182,11 +214,7 @@ def _progress(tally: Tally) -> None:
     now = time.monotonic()
     if now - tally.told_at >= 1:
         tally.told_at = now
-        _say(f"{tally.exchanges:,} messages and exchanges in {len(tally.conversations):,} conversations …")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        say(f"{tally.exchanges:,} messages and exchanges in {len(tally.conversations):,} conversations …")
 
 
 def _summary(tally: Tally) -> str:

@@ -1,23 +1,20 @@
 """`spanledger ingest`: loads OTLP files through the same door as the network."""
 
-import argparse
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from spanledger.cli.common import add_place, place
+import typer
+
 from spanledger.cli.doors import Door, the_door
+from spanledger.cli.options import Place, application, examples, with_place
 from spanledger.errors import BadRequest
 
-DESCRIPTION = """\
-Loads OTLP files: .pb (one protobuf request body), .json (one JSON body), .jsonl (one JSON body a line).
-`.logs.` or `.metrics.` in the name tells the signal, otherwise it is traces. A folder is searched for such files;
-other JSON in it is skipped. Returns when what was loaded is settled. Exit code 1 when a file was refused."""
 EXAMPLES = """\
-examples:
   spanledger ingest capture.otlp.pb
   spanledger ingest captures/ exported.logs.jsonl
 """
@@ -35,17 +32,24 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER")
-    add_place(parser)
+app = application()
 
 
-def run(options: argparse.Namespace) -> int:
-    files = list(_files(options.paths))
-    chosen = place(options)
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def ingest(
+    place: Place,
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="What to load.")],
+) -> int:
+    """Loads OTLP files through the same door as the network.
+
+    .pb (one protobuf request body), .json (one JSON body), .jsonl (one JSON body a line). `.logs.` or `.metrics.` in
+    the name tells the signal, otherwise it is traces. A folder is searched for such files; other JSON in it is skipped.
+    Returns when what was loaded is settled. Exit code 1 when a file was refused.
+    """
+    files = list(_files(paths))
     tally = Tally()
-    with the_door(chosen) as door:
+    with the_door(place.settings()) as door:
         for number, (path, explicit) in enumerate(files, 1):
             _load(path, explicit, door, tally)
             _progress(number, len(files))

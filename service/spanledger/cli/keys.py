@@ -1,14 +1,16 @@
 """`spanledger keys`: makes, lists and revokes keys, whether `up` runs or not."""
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from spanledger.access.keys import FIRST_KEY, ROLES, KeyRing
-from spanledger.cli.common import TENANT, add_place, place, running_api
+import typer
+
+from spanledger.access.keys import FIRST_KEY, KeyRing
+from spanledger.cli.common import TENANT, running_api
+from spanledger.cli.options import Json, Place, application, examples, with_place
+from spanledger.cli.output import print_json, say
 from spanledger.client import Api
 from spanledger.errors import NotFound, StoreBusy
 from spanledger.settings import Settings
@@ -18,7 +20,6 @@ DESCRIPTION = """\
 Keys of a data folder. A key belongs to a tenant and has a role: ingest (send telemetry), chat (that, and talk to
 models), read (look at everything of the tenant) or admin (all of it). Only a hash is kept."""
 EXAMPLES = """\
-examples:
   spanledger keys create --tenant acme --role ingest --name "billing service"
   spanledger keys create --tenant acme --role read --expires 2027-01-01
   spanledger keys list
@@ -27,40 +28,49 @@ examples:
 _ROW = "{:12}  {:20}  {:6}  {:24}  {:19}  {}"
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    actions = parser.add_subparsers(dest="action", required=True, metavar="create|list|revoke")
-    create = actions.add_parser("create", help="make a key and print it, once")
-    create.add_argument("--tenant", default=TENANT, metavar="T", help=f"whose data it opens (default {TENANT})")
-    create.add_argument("--role", required=True, choices=ROLES)
-    create.add_argument("--name", default="", help="what it is for")
-    create.add_argument("--expires", metavar="TIME", help="RFC 3339 time or date; default: never")
-    listing = actions.add_parser("list", help="show the keys, without their secrets")
-    listing.add_argument("--json", action="store_true")
-    revoke = actions.add_parser("revoke", help="end a key")
-    revoke.add_argument("key_id", metavar="ID", help="as `keys list` shows it")
-    for one in (create, listing, revoke):
-        add_place(one)
+Role = Literal["ingest", "chat", "read", "admin"]
+app = application(DESCRIPTION)
 
 
-def run(options: argparse.Namespace) -> int:
-    chosen = place(options)
-    if options.action == "create":
-        wish = {"tenant": options.tenant, "role": options.role, "name": options.name, "expires": options.expires}
-        made = _create(chosen, wish)
-        print(made["key"])
-        print(
-            f"key {made['key_id']} of tenant {made['tenant']}, role {made['role']}; it is not shown again",
-            file=sys.stderr,
-        )
-        if made.get("notice"):
-            print(made["notice"], file=sys.stderr)
-    elif options.action == "list":
-        keys = _list(chosen)
-        print(json.dumps(keys, indent=2) if options.json else "\n".join(_table(keys)))
-    else:
-        _revoke(chosen, options.key_id)
-        print(f"key {options.key_id} is revoked", file=sys.stderr)
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def create(
+    place: Place,
+    role: Annotated[Role, typer.Option("--role", help="What it may do.")],
+    tenant: Annotated[str, typer.Option("--tenant", metavar="T", help="Whose data it opens.")] = TENANT,
+    name: Annotated[str, typer.Option("--name", help="What it is for.")] = "",
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="TIME", help="RFC 3339 time or date; default: never.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Makes a key and prints it, once."""
+    made = _create(place.settings(), {"tenant": tenant, "role": role, "name": name, "expires": expires})
+    if as_json:
+        print_json(made)
+        return 0
+    print(made["key"])
+    say(f"key {made['key_id']} of tenant {made['tenant']}, role {made['role']}; it is not shown again")
+    if made.get("notice"):
+        say(made["notice"])
+    return 0
+
+
+@app.command("list", epilog=examples(EXAMPLES))
+@with_place
+def list_keys(place: Place, as_json: Json = False) -> int:
+    """Shows the keys, without their secrets."""
+    keys = _list(place.settings())
+    print(json.dumps(keys, indent=2) if as_json else "\n".join(_table(keys)))
+    return 0
+
+
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def revoke(place: Place, key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]) -> int:
+    """Ends a key."""
+    _revoke(place.settings(), key_id)
+    say(f"key {key_id} is revoked")
     return 0
 
 

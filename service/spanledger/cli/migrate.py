@@ -1,46 +1,65 @@
 """`spanledger migrate`: applies the numbered SQL files once, in order."""
 
-import argparse
+from typing import TYPE_CHECKING, Annotated
 
-from spanledger.cli.common import add_place, opened, place
+import typer
+
+from spanledger.cli.common import opened
+from spanledger.cli.options import Json, Place, application, examples, with_place
+from spanledger.cli.output import print_json, say
 from spanledger.errors import StoreBusy
 from spanledger.store.running import running_instance
 
-DESCRIPTION = "Applies the numbered SQL files once, in order, and re-creates the views that changed."
+if TYPE_CHECKING:
+    from spanledger.store.migrate import SqlFile
+
 EXAMPLES = """\
-examples:
   spanledger migrate                     bring .spanledger up to date
   spanledger migrate --status            what is applied; exit code 1 when something is missing
   spanledger migrate --clickhouse-url http://default:secret@db:8123/spanledger
 """
+app = application()
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    add_place(parser)
-    parser.add_argument("--status", action="store_true", help="only show what is applied")
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def migrate(
+    place: Place,
+    status: Annotated[bool, typer.Option("--status", help="Only show what is applied.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Applies the numbered SQL files once, in order, and re-creates the views that changed."""
+    from spanledger.store import migrate as migrations
 
-
-def run(options: argparse.Namespace) -> int:
-    from spanledger.store import migrate
-
-    chosen = place(options)
+    chosen = place.settings()
     info = None if chosen.clickhouse_url else running_instance(chosen.data_dir)
     if info is not None:
-        if not options.status:
+        if not status:
             raise StoreBusy(
                 f"process {info['pid']} runs on {chosen.data_dir} and migrated it when it started; "
                 "restart it with the new version to migrate"
             )
-        print(f"in use by process {info['pid']} (spanledger {info['version']}), which migrated it when it started")
+        if as_json:
+            print_json({"running": {"pid": info["pid"], "version": info["version"]}, "files": []})
+        else:
+            print(f"in use by process {info['pid']} (spanledger {info['version']}), which migrated it when it started")
         return 0
     with opened(chosen, schema="any") as store:
-        if options.status:
-            found = migrate.status(store)
-            for file in found:
-                print(f"{'applied' if file.applied else 'MISSING':8} {file.name}")
-            return 0 if all(file.applied for file in found) else 1
-        applied = migrate.migrate(store, say=print)
+        if status:
+            return _show(migrations.status(store), as_json)
+        applied = migrations.migrate(store, say=say if as_json else print)
         where = "" if store.embedded else f" in database {store.database}"
-        print((f"{applied} files applied" if applied else "up to date") + where)
+        if as_json:
+            print_json({"applied": applied})
+        else:
+            print((f"{applied} files applied" if applied else "up to date") + where)
         return 0
+
+
+def _show(files: "list[SqlFile]", as_json: bool) -> int:
+    if as_json:
+        print_json([{"name": file.name, "applied": file.applied} for file in files])
+    else:
+        for file in files:
+            print(f"{'applied' if file.applied else 'MISSING':8} {file.name}")
+    return 0 if all(file.applied for file in files) else 1

@@ -1,54 +1,63 @@
 """`spanledger reconcile`: our books beside a provider's usage export, by day and model."""
 
-import argparse
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from spanledger.cli.common import TENANT, add_place, existing, opened, place, running_api, share
+import typer
+
+from spanledger.cli.common import TENANT, existing, opened, running_api, share
+from spanledger.cli.options import Json, Place, application, examples, with_place
+from spanledger.cli.output import print_json
 
 if TYPE_CHECKING:
     from spanledger.reconcile.usage_rows import UsageRow
 
-DESCRIPTION = """\
-Compares the books with a usage or cost export of OpenAI or Anthropic (CSV or JSON), by day (UTC) and model.
-Exit code 0: every line matches within the tolerance, 1: not."""
 EXAMPLES = """\
-examples:
   spanledger reconcile completions_usage_2026-10.csv
-  spanledger reconcile usage.json --tolerance 0.5%%
+  spanledger reconcile usage.json --tolerance 0.5%
 """
 
 Groups = Callable[[str, str], list[dict[str, Any]]]  # from, to → usage by provider and model
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES.replace("%%", "%")
-    parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--tolerance", default="0", metavar="SHARE", help="how far a figure may be off: 0.01 or 1%%")
-    parser.add_argument("--json", action="store_true")
-    add_place(parser)
+app = application()
 
 
-def run(options: argparse.Namespace) -> int:
-    from spanledger.reconcile import reconcile
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def reconcile(
+    place: Place,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The export, CSV or JSON.")],
+    tolerance: Annotated[
+        str, typer.Option("--tolerance", metavar="SHARE", help="How far a figure may be off: 0.01 or 1%.")
+    ] = "0",
+    as_json: Json = False,
+) -> int:
+    """Compares the books with a usage or cost export of OpenAI or Anthropic, by day (UTC) and model.
 
-    tolerance = share(options.tolerance, "--tolerance")
-    export = reconcile.read_export(options.file)
-    with _groups(options) as groups:
+    Exit code 0: every line matches within the tolerance, 1: not.
+    """
+    from spanledger.reconcile import reconcile as reconciling
+
+    limit = share(tolerance, "--tolerance")
+    export = reconciling.read_export(file)
+    with _groups(place) as groups:
         ours = list(_rows(export.days, groups))
-    report = reconcile.compare(export, ours, tolerance)
-    print(json.dumps(reconcile.to_json(report)) if options.json else reconcile.render(report))
+    report = reconciling.compare(export, ours, limit)
+    if as_json:
+        print_json(reconciling.to_json(report))
+    else:
+        print(reconciling.render(report))
     return 0 if report.within_tolerance else 1
 
 
 @contextmanager
-def _groups(options: argparse.Namespace) -> Iterator[Groups]:
-    chosen = place(options)
+def _groups(place: Place) -> Iterator[Groups]:
+    chosen = place.settings()
     api = running_api(chosen)
     if api is not None:
         yield lambda start, end: api.get("/v1/usage", from_=start, to=end, group_by="provider,model")["groups"]

@@ -1,22 +1,19 @@
 """`spanledger replay`: dead letters, and sending them through the door again."""
 
-import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from spanledger.cli.common import add_place, existing, opened, place
+import typer
+
+from spanledger.cli.common import existing, opened
+from spanledger.cli.options import Json, Place, application, examples, with_place
+from spanledger.cli.output import print_json
 from spanledger.client import running_api_of
 from spanledger.settings import Settings
 
-DESCRIPTION = """\
-Shows what was acknowledged and could not be loaded, with the reason, and sends it through the door again: after an
-update that reads it, or when the store is mended. What goes through moves to spool/dead/replayed in the data folder,
-the rest stays with its new reason. Works beside a running `up` and on a data folder at rest.
-Exit code 1 when something that was asked for could not be sent."""
 EXAMPLES = """\
-examples:
   spanledger replay                              show what there is
   spanledger replay all                          try everything again
   spanledger replay traces-01a1fe03-9c1d2e3f     try one
@@ -32,21 +29,39 @@ class _Letters:
     replay: Callable[[list[str]], list[dict[str, Any]]]
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    parser.add_argument("ids", nargs="*", metavar="ID|all", help="which to send again; without one, the list is shown")
-    parser.add_argument("--list", action="store_true", help="only show them")
-    add_place(parser)
+app = application()
 
 
-def run(options: argparse.Namespace) -> int:
-    chosen = place(options)
-    with _letters(chosen) as letters:
-        if options.list or not options.ids:
-            print("\n".join(_table(letters.listed())))
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def replay(
+    place: Place,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID...|all]", help="Which to send again; without one, the list is shown."),
+    ] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="Only show them.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Shows what was acknowledged and could not be loaded, with the reason, and sends it through the door again.
+
+    For use after an update that reads it, or when the store is mended. What goes through moves to spool/dead/replayed
+    in the data folder, the rest stays with its new reason. Works beside a running `up` and on a data folder at rest.
+    Exit code 1 when something that was asked for could not be sent.
+    """
+    with _letters(place.settings()) as letters:
+        if only_list or not ids:
+            listed = letters.listed()
+            if as_json:
+                print_json(listed)
+            else:
+                print("\n".join(_table(listed)))
             return 0
-        results = letters.replay([] if "all" in options.ids else options.ids)
-    print("\n".join(_told(result) for result in results) or "there is nothing to replay")
+        results = letters.replay([] if "all" in ids else ids)
+    if as_json:
+        print_json(results)
+    else:
+        print("\n".join(_told(result) for result in results) or "there is nothing to replay")
     return 1 if any(result["result"] != "replayed" for result in results) else 0
 
 

@@ -1,59 +1,74 @@
 """`spanledger reprice`: prices history again, as new ledger entries; the old figures stay beside them."""
 
-import argparse
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from spanledger.cli.common import add_place, existing, opened, place, running_api
+import typer
+
+from spanledger.cli.common import existing, opened, running_api
+from spanledger.cli.options import Json, Place, PriceBook, Since, Until, application, examples, with_place
+from spanledger.cli.output import print_json
 from spanledger.errors import BadRequest
 from spanledger.stats import times
 from spanledger.stats.usage import decimal_text
 
-DESCRIPTION = "Prices the calls of a window again, as new ledger entries. The old figures stay; --undo takes it back."
 EXAMPLES = """\
-examples:
   spanledger reprice --from 2026-10-01 --to 2026-11-01 --dry-run
   spanledger reprice --from 2026-10-01 --to 2026-11-01 --price-book negotiated.yaml
   spanledger reprice --from 2026-10-01 --to 2026-11-01 --dry-run --by user
   spanledger reprice --undo 6f1c…
 """
 _COLUMNS = {"model": ("provider", "model"), "user": ("tenant", "user"), "tenant": ("tenant",), "day": ("day",)}
+By = Literal["model", "user", "tenant", "day"]
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    parser.add_argument("--from", dest="start", metavar="T", help="calls that started at or after it")
-    parser.add_argument("--to", dest="end", metavar="T", help="calls that started before it")
-    parser.add_argument(
-        "--price-book", type=Path, metavar="FILE", help="YAML of prices that go before the bundled list"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would change")
-    parser.add_argument("--by", choices=list(_COLUMNS), default="model", help="groups that are listed (default: model)")
-    parser.add_argument("--undo", metavar="ID", help="take a re-pricing back")
-    parser.add_argument("--list", action="store_true", help="which price book holds for which window")
-    parser.add_argument("--json", action="store_true")
-    add_place(parser)
+@dataclass(frozen=True)
+class _Repricing:
+    """What the command line asks for."""
+
+    start: str | None
+    end: str | None
+    price_book: Path | None
+    dry_run: bool
+    by: By
+    undo: str | None
 
 
-def run(options: argparse.Namespace) -> int:
-    asked = [bool(options.undo), bool(options.start and options.end), options.list]
-    if sum(asked) != 1:
+app = application()
+
+
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def reprice(
+    place: Place,
+    start: Since = None,
+    end: Until = None,
+    price_book: PriceBook = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    by: Annotated[By, typer.Option("--by", help="Groups that are listed.")] = "model",
+    undo: Annotated[str | None, typer.Option("--undo", metavar="ID", help="Take a re-pricing back.")] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="Which price book holds for which window.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Prices the calls of a window again, as new ledger entries. The old figures stay; --undo takes it back."""
+    if sum([bool(undo), bool(start and end), only_list]) != 1:
         raise BadRequest("give --from and --to, or --undo ID, or --list")
-    result = _list(options) if options.list else _result(options)
-    if options.json:
-        print(json.dumps(result))
-    elif options.list:
+    wanted = _Repricing(start, end, price_book, dry_run, by, undo)
+    result = _list(place) if only_list else _result(place, wanted)
+    if as_json:
+        print_json(result)
+    elif only_list:
         print("\n".join(f"{a['from']} to {a['to']}  {a['price_book']}  {a['reprice_id']}" for a in result["items"]))
     else:
-        print(render(result, options))
+        print(render(result, wanted))
     return 0
 
 
-def _list(options: argparse.Namespace) -> dict[str, Any]:
-    chosen = place(options)
+def _list(place: Place) -> dict[str, Any]:
+    chosen = place.settings()
     api = running_api(chosen)
     if api is not None:
         answer: dict[str, Any] = api.get("/v1/reprice")
@@ -65,14 +80,14 @@ def _list(options: argparse.Namespace) -> dict[str, Any]:
         return activations.listed(store)
 
 
-def _result(options: argparse.Namespace) -> dict[str, Any]:
-    chosen = place(options)
-    book: Path | None = options.price_book
+def _result(place: Place, wanted: _Repricing) -> dict[str, Any]:
+    chosen = place.settings()
+    book = wanted.price_book
     if book is not None and not book.is_file():
         raise BadRequest(f"{book}: there is no such file")
     api = running_api(chosen)
     if api is not None:
-        wish = {"start": options.start, "end": options.end, "dry_run": options.dry_run, "undo": options.undo}
+        wish = {"start": wanted.start, "end": wanted.end, "dry_run": wanted.dry_run, "undo": wanted.undo}
         if book is not None:
             wish |= {"price_book": book.read_text(), "price_book_name": book.name}
         answer: dict[str, Any] = api.post("/v1/reprice", wish)
@@ -82,16 +97,16 @@ def _result(options: argparse.Namespace) -> dict[str, Any]:
     existing(chosen)
     with opened(chosen) as store:
         ledger = Ledger(store, chosen)
-        if options.undo:
-            return ledger.undo_reprice(options.undo).as_dict()
-        start, end = times.bounded(times.window(options.start, options.end))
-        return ledger.reprice(start, end, book, options.dry_run).as_dict()
+        if wanted.undo:
+            return ledger.undo_reprice(wanted.undo).as_dict()
+        start, end = times.bounded(times.window(wanted.start, wanted.end))
+        return ledger.reprice(start, end, book, wanted.dry_run).as_dict()
 
 
-def render(result: dict[str, Any], options: argparse.Namespace) -> str:
+def render(result: dict[str, Any], wanted: _Repricing) -> str:
     """What changed per group, and the sums."""
-    names = _COLUMNS[options.by]
-    groups = result["groups"][options.by]
+    names = _COLUMNS[wanted.by]
+    groups = result["groups"][wanted.by]
     lines = [_line([*names], "calls", "old USD", "new USD")]
     changed = [one for one in groups["items"] if Decimal(one["difference_usd"])]
     lines += [
@@ -107,9 +122,9 @@ def render(result: dict[str, Any], options: argparse.Namespace) -> str:
         lines.append(f"{len(groups['items']) - len(changed)} cost the same")
     sums = f"{result['calls']} calls in {result['traces']} traces: "
     sums += f"{_plain(result['old_usd'])} → {_plain(result['new_usd'])} USD"
-    if options.dry_run:
+    if wanted.dry_run:
         return "\n".join([*lines, f"would price {sums}; nothing was posted"])
-    if options.undo:
+    if wanted.undo:
         return "\n".join([*lines, f"took it back, {sums}"])
     return "\n".join([*lines, f"priced {sums}; `spanledger reprice --undo {result['reprice_id']}` takes it back"])
 

@@ -1,35 +1,58 @@
 """`spanledger sql`: read-only SQL on the same data that the API reads."""
 
-import argparse
 import sys
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from spanledger.cli.common import TENANT, add_place, existing, opened, place, running_api
+import typer
+
+from spanledger.cli.common import TENANT, existing, opened, running_api
+from spanledger.cli.options import Place, application, examples, with_place
 from spanledger.errors import BadRequest
 from spanledger.foreign.texts import printable
 
-DESCRIPTION = "Runs one reading statement, limited in time, rows and memory. `-` reads it from standard input."
 EXAMPLES = """\
-examples:
   spanledger sql "SHOW TABLES"
   spanledger sql "SELECT model, sum(llm_calls), sum(cost_usd) FROM usage_1m GROUP BY model"
   spanledger sql --format csv - < question.sql > answer.csv
 """
+Format = Literal["pretty", "json", "csv"]
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    parser.add_argument("query", help="the statement, or - for standard input")
-    parser.add_argument("--format", choices=("pretty", "json", "csv"), default="pretty")
-    parser.add_argument("--all-tenants", action="store_true", help=f"rows of all tenants, not only {TENANT!r}")
-    parser.add_argument("--from", dest="start", metavar="T", help="rows at or after it alone, in tables with a time")
-    parser.add_argument("--to", dest="end", metavar="T", help="rows before it alone")
-    add_place(parser)
+@dataclass(frozen=True)
+class _Question:
+    """What the command line asks for."""
+
+    query: str
+    format: str
+    all_tenants: bool
+    start: str | None
+    end: str | None
 
 
-def run(options: argparse.Namespace) -> int:
-    query = sys.stdin.read() if options.query == "-" else options.query
-    answer = _answer(options, query)
-    if options.format == "pretty" or sys.stdout.isatty():
+app = application()
+
+
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def sql(
+    place: Place,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="The statement, or - for standard input.")],
+    format: Annotated[Format, typer.Option("--format", help="Form of the answer.")] = "pretty",
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    all_tenants: Annotated[
+        bool, typer.Option("--all-tenants", help=f"Rows of all tenants, not only {TENANT!r}.")
+    ] = False,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="T", help="Rows at or after it alone, in tables with a time.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="T", help="Rows before it alone.")] = None,
+) -> int:
+    """Runs one reading statement, limited in time, rows and memory. `-` reads it from standard input."""
+    text = sys.stdin.read() if query == "-" else query
+    question = _Question(text, "json" if as_json else format, all_tenants, start, end)
+    answer = _answer(place, question)
+    if question.format == "pretty" or sys.stdout.isatty():
         answer = printable(answer.decode("utf-8", "replace")).encode()
     rest = memoryview(answer)
     sys.stdout.flush()
@@ -39,23 +62,23 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _answer(options: argparse.Namespace, query: str) -> bytes:
+def _answer(place: Place, question: _Question) -> bytes:
     import json
 
-    chosen = place(options)
+    chosen = place.settings()
     api = running_api(chosen)
     if api is not None:
-        wish = {"query": query, "format": options.format, "all_tenants": options.all_tenants}
-        wish |= {"from": options.start, "to": options.end}
+        wish = {"query": question.query, "format": question.format, "all_tenants": question.all_tenants}
+        wish |= {"from": question.start, "to": question.end}
         return api.send("POST", "/v1/sql", json.dumps(wish).encode())
     from spanledger.stats.sandbox.direct import Direct
 
-    if options.start or options.end:
+    if question.start or question.end:
         raise BadRequest("--from and --to bound what a running `up` reads; here the query can say it itself")
     existing(chosen)
     with opened(chosen) as store:
-        direct = Direct(store, None if options.all_tenants else TENANT)
+        direct = Direct(store, None if question.all_tenants else TENANT)
         try:
-            return direct.run(query, options.format)
+            return direct.run(question.query, question.format)
         finally:
             direct.close()

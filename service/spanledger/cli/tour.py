@@ -1,6 +1,6 @@
 """`spanledger tour`: everything the platform does, shown on a running system."""
 
-import argparse
+import os
 import socket
 import subprocess
 import sys
@@ -9,21 +9,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from spanledger import settings
-from spanledger.cli.common import add_place, place, running_api
+from spanledger.cli.common import running_api
 from spanledger.cli.import_ import submit
+from spanledger.cli.options import Place, application, examples, with_place
 from spanledger.client import Api
 from spanledger.errors import BadRequest, SpanledgerError, StoreError
 from spanledger.settings import Settings
 from spanledger.tour import deciding, keeping, running
 from spanledger.tour.tourist import Proof, Tourist
 
-DESCRIPTION = """\
-Goes through everything that the platform does on the `spanledger up` that runs on the data folder: each stop asks the
-API, and shows the answers and the names of the spans that prove it. Exit 1 if a stop did not do what it should."""
 EXAMPLES = """\
-examples:
   spanledger up &  spanledger tour
   spanledger tour --only 3,9          tools, and limits
   make demo                           starts a system of its own for it
@@ -46,16 +46,23 @@ STOPS: tuple[Callable[[Tourist], None], ...] = (
 )
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    add_place(parser)
-    parser.add_argument("--fresh", action="store_true", help="on a system of its own that is started for it")
-    parser.add_argument("--only", metavar="N,…", default="", help="these stops, by number")
+app = application()
 
 
-def run(options: argparse.Namespace) -> int:
-    wanted = _chosen(options.only)
-    with _fresh_system() if options.fresh else nullcontext(place(options)) as chosen:
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def tour(
+    place: Place,
+    fresh: Annotated[bool, typer.Option("--fresh", help="On a system of its own that is started for it.")] = False,
+    only: Annotated[str, typer.Option("--only", metavar="N,…", help="These stops, by number.")] = "",
+) -> int:
+    """Goes through everything that the platform does on the `spanledger up` that runs on the data folder.
+
+    Each stop asks the API, and shows the answers and the names of the spans that prove it. Exit code 1 if a stop did
+    not do what it should.
+    """
+    wanted = _chosen(only)
+    with _fresh_system() if fresh else nullcontext(place.settings()) as chosen:
         api = running_api(chosen)
         if api is None:
             raise StoreError(f"nothing runs on {chosen.data_dir}; start `spanledger up`, or use --fresh")
@@ -78,7 +85,9 @@ def _fresh_system() -> Iterator[Settings]:
         data_dir = Path(folder) / "data"
         ports = [f"--port={_free_port()}", f"--otlp-http-port={_free_port()}", "--otlp-grpc-port=0"]
         command = [sys.executable, "-m", "spanledger.cli", "up", f"--data-dir={data_dir}", *ports]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=os.environ | settings.NO_SETTINGS_FILE
+        ) as process:
             assert process.stdout is not None
             print("starting a system for the tour …", flush=True)
             try:
@@ -106,15 +115,15 @@ def _go_round(api: Api, wanted: set[int]) -> int:
 
 def _made(api: Api, number: int, stop: Callable[[Tourist], None]) -> bool:
     title = (stop.__doc__ or "").strip()
-    tour = Tourist(api, stop.__name__.replace("_", "-"), submit)
+    tourist = Tourist(api, stop.__name__.replace("_", "-"), submit)
     started = time.monotonic()
     try:
-        stop(tour)
-        tour.gather_spans()
+        stop(tourist)
+        tourist.gather_spans()
     except (SpanledgerError, LookupError, TypeError, ValueError) as exc:
-        tour.proof.failures.append(f"{type(exc).__name__}: {exc}")
-    _show(number, title, tour.proof, time.monotonic() - started)
-    return not tour.proof.failures
+        tourist.proof.failures.append(f"{type(exc).__name__}: {exc}")
+    _show(number, title, tourist.proof, time.monotonic() - started)
+    return not tourist.proof.failures
 
 
 def _show(number: int, title: str, proof: Proof, took_s: float) -> None:

@@ -1,15 +1,16 @@
 """`spanledger trace`: the tree of a trace with times, tokens, cost and errors."""
 
-import argparse
-import json
 from collections import defaultdict
-from typing import Any
+from typing import Annotated, Any
 
-from spanledger.cli.common import TENANT, add_place, existing, opened, place, running_api
+import typer
 
-DESCRIPTION = "Shows the tree of a trace. ID: a trace id, correlation id, message id or conversation id."
+from spanledger.cli.common import TENANT, existing, opened, running_api
+from spanledger.cli.options import Json, Place, application, examples, with_place
+from spanledger.cli.output import print_json
+from spanledger.settings import Settings
+
 EXAMPLES = """\
-examples:
   spanledger trace 4bf92f3577b34da6a3ce929d0e0e4736
   spanledger trace my-conversation --json
 """
@@ -17,24 +18,29 @@ examples:
 Span = dict[str, Any]
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
-    parser.add_argument("id", metavar="ID")
-    parser.add_argument("--json", action="store_true", help="everything that is known, as JSON")
-    add_place(parser)
+app = application()
 
 
-def run(options: argparse.Namespace) -> int:
-    found = _find(options)
-    print(json.dumps(found) if options.json else render(found))
+@app.command(epilog=examples(EXAMPLES))
+@with_place
+def trace(
+    place: Place,
+    id: Annotated[str, typer.Argument(metavar="ID", help="A trace, correlation, message or conversation id.")],
+    as_json: Json = False,
+) -> int:
+    """Shows the tree of a trace, with times, tokens, cost and errors."""
+    found = _find(place.settings(), id)
+    if as_json:
+        print_json(found)
+    else:
+        print(render(found))
     return 0
 
 
-def _find(options: argparse.Namespace) -> dict[str, Any]:
-    chosen = place(options)
+def _find(chosen: Settings, name: str) -> dict[str, Any]:
     api = running_api(chosen)
     if api is not None:
-        answer: dict[str, Any] = api.get("/v1/traces", options.id, any=1)
+        answer: dict[str, Any] = api.get("/v1/traces", name, any=1)
         return answer
     from dataclasses import asdict
 
@@ -42,7 +48,7 @@ def _find(options: argparse.Namespace) -> dict[str, Any]:
 
     existing(chosen)
     with opened(chosen) as store:
-        return asdict(traces.find(store, TENANT, options.id))
+        return asdict(traces.find(store, TENANT, name))
 
 
 def render(found: dict[str, Any]) -> str:

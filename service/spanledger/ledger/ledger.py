@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spanledger.ledger import activations, audit, copy_lookup, journal, reprice
+from spanledger.ledger import activations, audit, audit_record, copy_lookup, journal, reprice
 from spanledger.ledger.activations import LedgerPrices
 from spanledger.ledger.audit import Report
 from spanledger.ledger.reprice import Repricing, Running
@@ -24,6 +24,7 @@ class Ledger:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
+        self._data_dir = settings.data_dir
         journal.resume(store)
         self._book = load_book([Path(settings.price_book)] if settings.price_book else [])
         self._prices = activations.open_prices(store, self._book)
@@ -57,7 +58,9 @@ class Ledger:
         """Compares all levels, of all tenants or one; see audit.audit."""
         scope = Scope(start, end, tenant)
         with self._one_operation:
-            return audit.audit(self._store, self._prices, scope, repair, say, still=self.settler.busy)
+            report = audit.audit(self._store, self._prices, scope, repair, say, still=self.settler.busy)
+        audit_record.write(self._data_dir, report)
+        return report
 
     def audit_thing(self, tenant: str, kind: str, value: str, say: Say = lambda _: None) -> Report:
         """Compares what the levels say of one conversation, message, trace or user. Nothing waits for it."""

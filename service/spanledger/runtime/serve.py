@@ -153,6 +153,9 @@ def _ready(node: Node, api_url: str, say: Say, started: float, after_ready: Afte
         "version": spanledger.__version__,
         "api_url": api_url,
         "otlp_http_url": otlp_http,
+        "otlp_grpc": f"{settings.host}:{settings.otlp_grpc_port}" if otlp_http and settings.otlp_grpc_port else "",
+        "roles": settings.roles,
+        "store": "a ClickHouse server" if settings.clickhouse_url else "embedded ClickHouse",
     }
     running.announce(settings.data_dir, info)
     say(f"ready in {time.monotonic() - started:.1f} s: {' · '.join(s for s in shown if s)} · data {settings.data_dir}")

@@ -1,0 +1,93 @@
+"""What commands write: JSON, notes on standard error, tables in colour on a terminal and aligned text elsewhere."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spanledger.foreign.texts import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLES = {"ok": "green", "applied": "green", "good": "green", "FAILED": "bold red", "MISSING": "bold red"}
+_level = 0  # -1: errors alone, 0: notes and progress, 1 and more: details
+
+
+def set_level(level: int) -> None:
+    """How much standard error shows: -1 errors alone, 0 notes and progress, 1 details."""
+    global _level
+    _level = level
+
+
+def say(text: str) -> None:
+    """A note on standard error, unless --quiet."""
+    if _level >= 0:
+        print(text, file=sys.stderr, flush=True)
+
+
+def detail(text: str) -> None:
+    """A note that only --verbose shows."""
+    if _level >= 1:
+        print(text, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, default=str))
+
+
+def on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def console() -> "Console":
+    """Standard output for Rich, which honours NO_COLOR and the width of the terminal."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+
+
+def plain(value: object) -> str:
+    """Foreign text as one cell: no control codes, colours neither, no line breaks."""
+    return printable(str(value).replace("\x1b", "\\x1b").replace("\n", " ").replace("\t", " "))
+
+
+@dataclass(frozen=True)
+class Column:
+    """`width`: at least, in plain text."""
+
+    title: str = ""
+    right: bool = False
+    width: int = 0
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
+    """A table with a header unless all titles are empty."""
+    cells = [[plain(value) for value in row] for row in rows]
+    if on_terminal():
+        _print_rich(columns, cells)
+        return
+    if any(column.title for column in columns):
+        cells.insert(0, [column.title for column in columns])
+    widths = [max([column.width, *(len(row[n]) for row in cells)]) for n, column in enumerate(columns)]
+    for row in cells:
+        aligned = [
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, column, width in zip(row, columns, widths, strict=True)
+        ]
+        print("  ".join(aligned).rstrip())
+
+
+def _print_rich(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    titled = any(column.title for column in columns)
+    table = Table(box=SIMPLE_HEAD if titled else None, show_header=titled, pad_edge=False)
+    for column in columns:
+        table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    console().print(table)

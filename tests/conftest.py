@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+import preloaded
 from ledger_rows import NOON, SECOND, Post, ledger_row, write_rows
 from spanledger.store import migrate
 from spanledger.store.client import Store, open_embedded
@@ -29,6 +30,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def store(data_dir: Path) -> Iterator[Store]:
     """The embedded engine, migrated, shared by the whole session."""
+    preloaded.migrate(data_dir)
     opened = open_embedded(data_dir)
     migrate.migrate(opened)
     yield opened

@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import preloaded
 from system import System
 
 PROTOBUF = "application/x-protobuf"
@@ -15,9 +15,7 @@ PROTOBUF = "application/x-protobuf"
 
 def spanledger(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     """A command as a person runs it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "spanledger.cli", *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
+    done = preloaded.run(["-m", "spanledger.cli", *map(str, arguments)], timeout=120)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

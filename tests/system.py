@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import preloaded
+
 WITHOUT_CHAT = "ingest,settle,api"  # roles of a system that starts in half of the time: no models are loaded
 
 
@@ -32,9 +34,10 @@ class System:
         self.flags = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         self.prefix: list[str] = []  # a command that runs ours
         self.program = ["-m", "spanledger.cli", "up"]  # as Python's arguments
+        self.preloaded = True  # False: a process that imports its modules itself, for tests of start-up
         self.timeout_s = 60.0  # of a request
         self.start_s = 60.0  # until it is ready
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | preloaded.Process | None = None
         self.printed: list[str] = []  # by the latest process
 
     def start(self, **environ: str) -> "System":
@@ -47,14 +50,20 @@ class System:
 
     def launch(self, **environ: str) -> None:
         """Starts the process and does not wait for it."""
+        if self.preloaded and not self.data_dir.exists() and not any("clickhouse-url" in flag for flag in self.flags):
+            preloaded.migrate(self.data_dir)
         with self._stderr.open("a") as errors:
-            self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, *self.program, f"--data-dir={self.data_dir}", *self.flags],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env={**os.environ, **environ},
-            )
+            arguments, env = [*self.program, f"--data-dir={self.data_dir}", *self.flags], {**os.environ, **environ}
+            if self.preloaded and not self.prefix and "LD_PRELOAD" not in environ:
+                self.process = preloaded.start(arguments, env, errors.fileno())
+            else:
+                self.process = subprocess.Popen(
+                    [*self.prefix, sys.executable, *arguments],
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    env=env,
+                )
         self._told, self.printed = threading.Event(), []
         self._reader = threading.Thread(target=_read, args=(self.process, self.printed, self._told), daemon=True)
         self._reader.start()
@@ -124,7 +133,7 @@ class System:
         self.post("/v1/flush", {})
 
 
-def _read(process: "subprocess.Popen[str]", lines: list[str], told: threading.Event) -> None:
+def _read(process: "subprocess.Popen[str] | preloaded.Process", lines: list[str], told: threading.Event) -> None:
     """Collects what one process prints, to its end."""
     assert process.stdout is not None
     with process.stdout:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import MessageToDict
 
+import preloaded
 from otlp_make import log_request, trace_request
 from system import System
 
@@ -18,9 +19,7 @@ TRACE_ID = bytes(range(16))
 
 
 def spanledger(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [sys.executable, "-m", "spanledger.cli", *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
+    done = preloaded.run(["-m", "spanledger.cli", *map(str, arguments)], timeout=120)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

@@ -64,7 +64,9 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path) -> None:
 
 
 def test_it_announces_itself_while_it_runs_and_stops_clean(tmp_path: Path) -> None:
-    system = System(tmp_path / "data").start()
+    system = System(tmp_path / "data")
+    system.preloaded = False
+    system.start()
     assert system.printed[-1].startswith("ready in ")
     assert f"http://127.0.0.1:{system.port}" in system.printed[-1]
     assert f"http://127.0.0.1:{system.otlp_port}" in system.printed[-1]
@@ -91,7 +93,9 @@ def _spans(system: System, trace_id: bytes) -> list[Any]:
 
 
 def test_what_was_acknowledged_survives_a_kill_and_is_there_once(tmp_path: Path) -> None:
-    system = System(tmp_path / "data").start()
+    system = System(tmp_path / "data")
+    system.preloaded = False
+    system.start()
     trace_id = os.urandom(16)
     for number in range(20):
         body = trace_request({"name": f"span-{number:02}"}, trace_id=trace_id).SerializeToString()

@@ -2,11 +2,12 @@
 
 import contextlib
 import json
+import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+import preloaded
 
 NODE = Path(__file__).with_name("ingest_node.py")
 
@@ -15,8 +16,10 @@ class Node:
     """One life of the process."""
 
     def __init__(self, data_dir: Path, **settings: Any) -> None:
-        command = [sys.executable, str(NODE), str(data_dir), json.dumps(settings)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if "clickhouse_url" not in settings and not (data_dir / "clickhouse").exists():
+            preloaded.migrate(data_dir)
+        command = [str(NODE), str(data_dir), json.dumps(settings)]
+        self.process = preloaded.start(command, os.environ, stderr=2, asked=True)
         self.endpoint = ""
         self.workers: list[int] = []
 

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
+import preloaded
 from system import System
 
 Json = dict[str, Any]
@@ -34,13 +35,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def bring(data_dir: Path, *arguments: str | Path, code: int = 0, **environ: str) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [sys.executable, "-m", "spanledger.cli", "import", *map(str, arguments), "--data-dir", str(data_dir)],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        env={**os.environ, **environ},
-    )
+    program = ["-m", "spanledger.cli", "import", *map(str, arguments), "--data-dir", str(data_dir)]
+    done = preloaded.run(program, 180, {**os.environ, **environ})
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == code, done.stderr
     return done

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import preloaded
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -18,14 +20,8 @@ def spanledger() -> Run:
     """Runs `spanledger …` and never sees a traceback."""
 
     def _run(*arguments: str | Path, stdin: str = "", **environ: str) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [sys.executable, "-m", "spanledger.cli", *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={**os.environ, **environ},
-        )
+        program = ["-m", "spanledger.cli", *map(str, arguments)]
+        done = preloaded.run(program, 60, {**os.environ, **environ}, stdin)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 

@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COLLECTOR_VERSION := v0.161.0
 
-.PHONY: openapi demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean lock sbom vulnerabilities references
+# Tools of their own environment: they are no dependency of what they look at.
+TOOLS := build/tools
+
+.PHONY: quickstarts openapi demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean lock sbom vulnerabilities references
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -40,6 +43,23 @@ soak: $(VENV)/.dev ## the slow lane: long property tests, crash and memory soaks
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python tests/pipeline/soak.py --cycles 200
 	$(BIN)/spanledger bench soak --json
+
+# One environment for each page of docs/quickstart whose packages the development environment does not have.
+QUICKSTARTS := $(filter-out anthropic openai-base-url,$(basename $(notdir $(wildcard tests/quickstarts/requirements/*))))
+QUICKSTARTS_BUILT := $(QUICKSTARTS:%=build/quickstarts/%/.installed)
+
+quickstarts: $(VENV)/.dev $(QUICKSTARTS_BUILT) ## run each page of docs/quickstart with its framework
+	$(BIN)/python -m pytest tests/quickstarts
+
+build/quickstarts/%/.installed: tests/quickstarts/requirements/%.txt $(TOOLS)/.installed
+	$(TOOLS)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(@D)
+	$(TOOLS)/bin/uv pip install --quiet --python $(@D)/bin/python -r $<
+	@touch $@
+
+build/quickstarts/%/.installed: tests/quickstarts/requirements/%.json
+	@mkdir -p $(@D) && cp $< $(@D)/package.json
+	@if command -v npm >/dev/null; then cd $(@D) && npm install --no-audit --no-fund --loglevel=error && touch .installed; \
+	else echo "no npm: $(@D) is not built, its page is skipped"; fi
 
 fmt: $(VENV)/.dev  ## format
 	$(BIN)/ruff format service tests dashboards tools
@@ -84,8 +104,6 @@ pictures: $(VENV)/.dev ## draw docs/dashboards and docs/console from demo data
 	$(BIN)/python tests/dashboards/overview.py build/dashboards.json docs/dashboards
 	$(BIN)/python tests/web/pictures.py docs/console
 
-# Tools of their own environment: they are no dependency of what they look at.
-TOOLS := build/tools
 $(TOOLS)/.installed: Makefile
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 cyclonedx-bom==7.5.0 pip-audit

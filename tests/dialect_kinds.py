@@ -368,6 +368,26 @@ CLASSES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 NAMES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "an instrumentation that never names the provider": (
+        {
+            "@scope": "openinference.instrumentation.openai_agents",
+            "openinference.span.kind": "LLM",
+            "llm.system": "openai",
+            "llm.model_name": "gpt-4o-mini",
+            "llm.token_count.prompt": 21,
+        },
+        {"provider": "openai"},
+    ),
+    "an instrumentation that names the provider of every host it knows": (
+        {
+            "@scope": "openinference.instrumentation.openai",
+            "openinference.span.kind": "LLM",
+            "llm.system": "openai",
+            "llm.model_name": "gpt-4o-mini",
+            "llm.token_count.prompt": 21,
+        },
+        {"provider": "openai_compatible"},
+    ),
     "a path of a gateway": (
         {
             "gen_ai.operation.name": "chat",

@@ -1,4 +1,8 @@
-"""A model provider that speaks OpenAI's API over real HTTP, for LiteLLM's real client; behaves as its models say.
+"""A model provider that speaks OpenAI's API over real HTTP, for real clients; behaves as its models say.
+
+Anthropic's, Gemini's and OpenAI's Responses API are served too, with whole answers (provider_formats.py). Models with
+other names than these answer under their own name:
+
 
 plain       answers; streams with usage if asked      no-usage    never reports usage
 dear        says what it charges (usage.cost)          details     reports cached, reasoning and audio tokens
@@ -16,6 +20,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+import provider_formats
+
 WORDS = ("one ", "two ", "three ", "four ", "five.")
 USAGE = {"prompt_tokens": 21, "completion_tokens": 5, "total_tokens": 26}
 DETAILS = {
@@ -26,6 +32,9 @@ DETAILS = {
     "completion_tokens_details": {"reasoning_tokens": 128, "audio_tokens": 8},
 }
 COST = 0.0123
+BEHAVIOURS = frozenset(
+    "plain no-usage dear details flaky broken refusing strict cut hangs late-error silent limited".split()
+)
 
 
 @dataclass
@@ -34,6 +43,7 @@ class Seen:
 
     headers: dict[str, str]
     body: dict[str, Any]
+    model: str
 
 
 @dataclass
@@ -66,7 +76,7 @@ class Emulator:
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def asked(self, model: str) -> list[Seen]:
-        return [seen for seen in self.seen if seen.body["model"] == model]
+        return [seen for seen in self.seen if seen.model == model]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -75,9 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        model = body["model"]
+        model = provider_formats.requested_model(self.path, body)
         repeated = bool(self.owner.asked(model))
-        self.owner.seen.append(Seen({k.lower(): v for k, v in self.headers.items()}, body))
+        self.owner.seen.append(Seen({k.lower(): v for k, v in self.headers.items()}, body, model))
         if model == "flaky" and not repeated:
             self._json(429, {"error": {"message": "slow down", "type": "rate_limit"}}, {"Retry-After": "0"})
         elif model == "limited":
@@ -85,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif model in {"broken", "refusing", "strict"}:
             status = {"broken": 500, "refusing": 401, "strict": 400}[model]
             self._json(status, {"error": {"message": f"{model} as asked, key sk-1234", "type": "server_error"}})
+        elif other := provider_formats.answer(self.path, model, "".join(WORDS), *_counts(model)):
+            self._json(200, other)
         elif body.get("stream"):
             self._stream(model, bool((body.get("stream_options") or {}).get("include_usage")))
         else:
@@ -150,12 +162,17 @@ def _usage(model: str) -> dict[str, Any]:
     return {"dear": USAGE | {"cost": COST}, "details": DETAILS}.get(model, USAGE)
 
 
+def _counts(model: str) -> tuple[int, int]:
+    usage = _usage(model)
+    return usage["prompt_tokens"], usage["completion_tokens"]
+
+
 def _chunk(model: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": "chatcmpl-emulated",
         "object": "chat.completion.chunk",
         "created": int(time.time()),
-        "model": f"{model}-2026-01-01",
+        "model": f"{model}-2026-01-01" if model in BEHAVIOURS else model,
         "choices": choices,
     }
 

@@ -268,6 +268,7 @@ class Reading:
             ("dialect" not in case or self.dialect in case["dialect"])
             and ("provider" not in case or provider in case["provider"])
             and ("scope" not in case or self.scope.startswith(tuple(case["scope"])))
+            and ("exact_scope" not in case or self.scope in case["exact_scope"])
             and ("with" not in case or self.x(case["with"]) != "")
             and ("without" not in case or self.x(case["without"]) == "")
         )

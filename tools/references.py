@@ -1,4 +1,4 @@
-"""Writes docs/reference: settings, command line, HTTP API and SQL schema, each from what defines it.
+"""Writes docs/reference: settings, command line, HTTP API, SQL schema and metrics, each from what defines it.
 
 python tools/references.py            # writes
 python tools/references.py --check    # exit 1 where a page is not what it would be written as
@@ -7,12 +7,25 @@ python tools/references.py --check    # exit 1 where a page is not what it would
 import json
 import re
 import sys
+import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+from opentelemetry.metrics import NoOpMeter
+from opentelemetry.trace import NoOpTracer
+
 from spanledger.cli.main import COMMANDS, load
+from spanledger.ingest import meters as ingest_meters
+from spanledger.runtime.stalls import Stalls
 from spanledger.settings import described
+from spanledger.store import migrate
+from spanledger.store.client import open_embedded
+from spanledger.telemetry.genai import GenAI
+from spanledger.telemetry.setup import report_dropped
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -89,20 +102,68 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[st
 
 
 def schema() -> str:
-    """The tables and views, from the headers and columns of their SQL files."""
+    """The tables and views: the headers of their SQL files, the columns that a migrated engine has."""
     lines = [
         "# SQL schema",
         _NOTE,
         "Tables in the order of their migrations, then the views that fill and read them.\n",
     ]
-    for folder in ("migrations", "views"):
-        for file in sorted((ROOT / "clickhouse" / folder).glob("*.sql")):
-            lines += _sql_object(file)
+    columns = _columns()
+    files = [file for folder in ("migrations", "views") for file in sorted((ROOT / "clickhouse" / folder).glob("*.sql"))]
+    for file in files:
+        lines += _sql_object(file.read_text(), columns)
     return "\n".join(lines) + "\n"
 
 
-def _sql_object(file: Path) -> Iterator[str]:
-    text = file.read_text()
+def _columns() -> dict[str, list[tuple[str, str]]]:
+    """Table → name and type of its columns, after all migrations."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_embedded(Path(folder))
+        try:
+            migrate.migrate(store)
+            rows = store.query(
+                "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() ORDER BY table, position"
+            )
+        finally:
+            store.close()
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for table, name, kind in rows:
+        found[table].append((name, kind))
+    return found
+
+
+@cache
+def _meanings() -> dict[str, str]:
+    """`table.column` or `column` → what it means: clickhouse/columns.yaml, and the comments of migrations before it."""
+    meanings: dict[str, str] = yaml.safe_load((ROOT / "clickhouse" / "columns.yaml").read_text())
+    for file in sorted((ROOT / "clickhouse" / "migrations").glob("*.sql")):
+        text = file.read_text()
+        table = re.search(r"(?:CREATE TABLE IF NOT EXISTS|ALTER TABLE) (\w+)", text)
+        for name, comment in re.findall(r"^ +(?:ADD COLUMN IF NOT EXISTS )?(\w+) [A-Z][^\n]*? -- (.*)$", text, re.M):
+            if table:
+                meanings[f"{table[1]}.{name}"] = comment
+    return meanings
+
+
+def columns_without_meaning() -> list[str]:
+    meanings = _meanings()
+    return [
+        f"{table}.{name}"
+        for table, columns in _columns().items()
+        if not table.endswith("_mv") and _created(table)
+        for name, _ in columns
+        if f"{table}.{name}" not in meanings and name not in meanings
+    ]
+
+
+@cache
+def _created(table: str) -> bool:
+    """Whether a migration makes it: a table, not a view."""
+    made = re.compile(rf"CREATE TABLE IF NOT EXISTS {table}\b")
+    return any(made.search(file.read_text()) for file in (ROOT / "clickhouse" / "migrations").glob("*.sql"))
+
+
+def _sql_object(text: str, columns: dict[str, list[tuple[str, str]]]) -> Iterator[str]:
     found = re.search(r"CREATE (?:TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS (?:[^\s.]+\.)?(\w+)", text)
     if not found:
         return
@@ -112,18 +173,73 @@ def _sql_object(file: Path) -> Iterator[str]:
     yield from (line[2:].strip() for line in text.splitlines() if line.startswith("--"))
     yield "```"
     yield ""
-    columns = (
-        list(re.finditer(r"^    (\w+) ([A-Z]\w*[^\n]*?),?(?: -- (.*))?$", text, re.M)) if "CREATE TABLE" in text else []
-    )
-    if columns:
+    if "CREATE TABLE" in text:
+        meanings = _meanings()
         yield from ["| column | type | meaning |", "|---|---|---|"]
-        for column in columns:
-            kind = re.split(r" (?:CODEC|DEFAULT|MATERIALIZED|ALIAS|EPHEMERAL)\b", column[2])[0].rstrip(",")
-            yield f"| `{column[1]}` | `{kind}` | {column[3] or ''} |"
+        for name, kind in columns[found[1]]:
+            meaning = meanings.get(f"{found[1]}.{name}") or meanings.get(name, "")
+            yield f"| `{name}` | `{kind}` | {meaning.replace('|', chr(92) + '|')} |"
         yield ""
 
 
-_PAGES = {"settings.md": settings, "cli.md": command_line, "api.md": api, "schema.md": schema}
+class _Recorder(NoOpMeter):
+    """A meter that notes which instruments are made with it."""
+
+    def __init__(self, rows: list[tuple[str, str, str, str]]) -> None:
+        super().__init__("reference")
+        self._rows = rows
+
+    def _note(self, name: str, kind: str, unit: str, meaning: str) -> None:
+        self._rows.append((name, kind, unit, meaning))
+
+    def create_histogram(self, name: str, unit: str = "", description: str = "", **more: Any) -> Any:
+        self._note(name, "histogram", unit, description)
+        return super().create_histogram(name, unit, description, **more)
+
+    def create_observable_counter(self, name: str, callbacks: Any = None, unit: str = "", description: str = "") -> Any:
+        self._note(name, "counter", unit, description)
+
+    def create_observable_gauge(self, name: str, callbacks: Any = None, unit: str = "", description: str = "") -> Any:
+        self._note(name, "gauge", unit, description)
+
+
+class _Instruments:
+    """Stands in for telemetry where only the instruments matter."""
+
+    capture_content = False
+
+    def __init__(self, meter: _Recorder) -> None:
+        self._meter = meter
+
+    def meter(self, _: str) -> _Recorder:
+        return self._meter
+
+    def tracer(self, _: str) -> NoOpTracer:
+        return NoOpTracer()
+
+
+def metrics() -> str:
+    """The instruments, from the code that registers them."""
+    rows: list[tuple[str, str, str, str]] = []
+    recorder = _Recorder(rows)
+    ingest_meters.report(recorder, dict)
+    Stalls().report(recorder)
+    report_dropped(recorder, lambda _: [])
+    GenAI(_Instruments(recorder))  # type: ignore[arg-type]
+    lines = [
+        "# Metrics",
+        _NOTE,
+        "The service reports these about itself every minute over OTLP, through the same endpoint as everyone: they stand in",
+        "`otel_metrics_gauge`, `otel_metrics_sum` and `otel_metrics_histogram`, under the service name `spanledger`. Series",
+        "that did not change are left out. Beside them come `http.server.*` of OpenTelemetry's instrumentation of FastAPI.\n",
+        "| metric | kind | unit | meaning |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| `{name}` | {kind} | `{unit}` | {meaning} |" for name, kind, unit, meaning in sorted(rows)]
+    return "\n".join(lines) + "\n"
+
+
+_PAGES = {"settings.md": settings, "cli.md": command_line, "api.md": api, "schema.md": schema, "metrics.md": metrics}
 
 
 def main() -> int:

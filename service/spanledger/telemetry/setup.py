@@ -239,9 +239,7 @@ class _Providers:
             counted, export_interval_millis=METRIC_INTERVAL_MS, cardinality_limits={Histogram: MAX_SERIES}
         )
         self.metrics = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
-        self.metrics.get_meter("spanledger.telemetry", spanledger.__version__).create_observable_counter(
-            "spanledger.telemetry.dropped", [self._dropped], "{item}", "Lost on the way to the endpoint"
-        )
+        report_dropped(self.metrics.get_meter("spanledger.telemetry", spanledger.__version__), self._dropped)
 
     def listen(self, listener: Listener) -> None:
         spans = ListeningToSpans(listener)
@@ -270,6 +268,13 @@ class _Providers:
         self.traces.shutdown()
         self.logs.shutdown()
         self.metrics.shutdown()
+
+
+def report_dropped(meter: Meter, dropped: Callable[[CallbackOptions], list[Observation]]) -> None:
+    """Registers the counter of spans, log records and metrics that did not reach the endpoint."""
+    meter.create_observable_counter(
+        "spanledger.telemetry.dropped", [dropped], "{item}", "Lost on the way to the endpoint"
+    )
 
 
 def _counts_exports(name: str, attributes: Mapping[str, Any]) -> bool:

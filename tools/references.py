@@ -109,7 +109,9 @@ def schema() -> str:
         "Tables in the order of their migrations, then the views that fill and read them.\n",
     ]
     columns = _columns()
-    files = [file for folder in ("migrations", "views") for file in sorted((ROOT / "clickhouse" / folder).glob("*.sql"))]
+    files = [
+        file for folder in ("migrations", "views") for file in sorted((ROOT / "clickhouse" / folder).glob("*.sql"))
+    ]
     for file in files:
         lines += _sql_object(file.read_text(), columns)
     return "\n".join(lines) + "\n"
@@ -229,9 +231,9 @@ def metrics() -> str:
     lines = [
         "# Metrics",
         _NOTE,
-        "The service reports these about itself every minute over OTLP, through the same endpoint as everyone: they stand in",
-        "`otel_metrics_gauge`, `otel_metrics_sum` and `otel_metrics_histogram`, under the service name `spanledger`. Series",
-        "that did not change are left out. Beside them come `http.server.*` of OpenTelemetry's instrumentation of FastAPI.\n",
+        "The service exports these about itself every minute over OTLP, to the endpoint that serves everyone. They stand",
+        "in `otel_metrics_gauge`, `otel_metrics_sum` and `otel_metrics_histogram` under the service name `spanledger`.",
+        "Series that did not change are left out. OpenTelemetry's instrumentation of FastAPI adds `http.server.*`.\n",
         "| metric | kind | unit | meaning |",
         "|---|---|---|---|",
     ]

@@ -124,7 +124,8 @@ def _columns() -> dict[str, list[tuple[str, str]]]:
         try:
             migrate.migrate(store)
             rows = store.query(
-                "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() ORDER BY table, position"
+                "SELECT table, name, type FROM system.columns"
+                " WHERE database = currentDatabase() ORDER BY table, position"
             )
         finally:
             store.close()
@@ -231,8 +232,8 @@ def metrics() -> str:
     lines = [
         "# Metrics",
         _NOTE,
-        "The service exports these about itself every minute over OTLP, to the endpoint that serves everyone. They stand",
-        "in `otel_metrics_gauge`, `otel_metrics_sum` and `otel_metrics_histogram` under the service name `spanledger`.",
+        "The service exports these about itself every minute over OTLP, to the endpoint that serves everyone. They",
+        "stand in `otel_metrics_gauge`, `otel_metrics_sum` and `otel_metrics_histogram` under the service name `spanledger`.",
         "Series that did not change are left out. OpenTelemetry's instrumentation of FastAPI adds `http.server.*`.\n",
         "| metric | kind | unit | meaning |",
         "|---|---|---|---|",

@@ -57,7 +57,7 @@ def test_the_commands_of_a_block_exist(block: Block) -> None:
         if words[:1] == ["spanledger"] and len(words) > 1:
             expect_known_flags(words[1:])
         elif words[:1] == ["make"]:
-            assert set(w for w in words[1:] if re.fullmatch(r"[a-z]+", w)) <= make_targets(), command
+            assert {word for word in words[1:] if re.fullmatch(r"[a-z]+", word)} <= make_targets(), command
 
 
 @pytest.mark.parametrize("block", of("bash", "console", "http"), ids=str)

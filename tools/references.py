@@ -233,7 +233,7 @@ def metrics() -> str:
         "# Metrics",
         _NOTE,
         "The service exports these about itself every minute over OTLP, to the endpoint that serves everyone. They",
-        "stand in `otel_metrics_gauge`, `otel_metrics_sum` and `otel_metrics_histogram`, with service name `spanledger`.",
+        "stand in `otel_metrics_gauge`, `otel_metrics_sum` and `otel_metrics_histogram`, as service `spanledger`.",
         "Series that did not change are left out. OpenTelemetry's instrumentation of FastAPI adds `http.server.*`.\n",
         "| metric | kind | unit | meaning |",
         "|---|---|---|---|",

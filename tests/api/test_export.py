@@ -14,7 +14,7 @@ from api_find_shop import Shop
 from system import System
 from tenants import own_tenant
 
-KINDS = ("messages", "calls", "spans", "ledger", "usage", "conversations")
+KINDS = ("messages", "calls", "spans", "ledger", "usage", "conversations", "users")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def lines(body: bytes) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def params_of(kind: str, shop: Shop) -> dict[str, Any]:
-    return {"user": shop.users} if kind == "conversations" else {"service": shop.service}
+    return {"users": {}, "conversations": {"user": shop.users}}.get(kind, {"service": shop.service})
 
 
 @pytest.mark.parametrize("kind", KINDS)

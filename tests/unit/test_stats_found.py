@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger_rows import NOON, SECOND, ledger_row, write_rows
 from spanledger.errors import BadRequest, NotFound
-from spanledger.stats import conversations, finding, owners
+from spanledger.stats import conversations, finding, found_conversations, owners
 from spanledger.stats.conversations import Message
 from spanledger.stats.filters import Filter, Range
 from spanledger.stats.found_messages import FACETS, SORTS, facets, found
@@ -247,6 +247,28 @@ def test_filters_find_what_a_plain_filter_finds(store: Store, data: Data, asked:
     order = sorted(wanted, key=lambda m: (by(m), m.conversation_id, m.message_id), reverse=sort.startswith("-"))
     assert [m.message_id for m in listed] == [m.message_id for m in order]
     assert listed == order
+
+
+@settings(max_examples=25)
+@given(asked=filters(), limit=st.integers(1, 3))
+def test_conversations_are_those_of_messages_that_fit(store: Store, data: Data, asked: Filter, limit: int) -> None:
+    at = starts(store)
+    wanted = [m for m in data.all if m.conversation_id and fits(asked, m, data.said[m.message_id], at[m.message_id])]
+    count, usage = found_conversations.total(store, TENANT, asked)
+    last: dict[str, int] = {}
+    for message in wanted:
+        last[message.conversation_id] = max(last.get(message.conversation_id, 0), at[message.message_id])
+    assert usage is not None
+    assert count == len(last)
+    assert (usage.llm_calls, usage.total_tokens, Decimal(usage.cost_usd)) == summed(wanted)
+    listed: list[str] = []
+    cursor = None
+    while True:
+        page = found_conversations.found(store, TENANT, asked, limit, cursor)
+        listed += [one.conversation_id for one in page.items]
+        if (cursor := page.next_cursor) is None:
+            break
+    assert listed == sorted(last, key=lambda name: (last[name], name), reverse=True)
 
 
 @settings(max_examples=15)

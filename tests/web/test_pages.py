@@ -27,11 +27,14 @@ def pages(shop: Caller) -> dict[str, str]:
         "trace": f"/traces/{trace}?span={span['span_id']}",
         "conversation": "/conversations/demo-trip",
         "explain": f"/explain?message={message['message_id']}",
+        "compare": f"/explain/compare?message={message['message_id']}",
         "users": "/users",
         "user": "/users/ada",
         "costs": "/costs?by=user&and=model",
         "live": "/live",
         "books": "/books?audit=1",
+        "prices": "/books/prices",
+        "reconcile": "/books/reconcile",
         "budgets": "/budgets",
         "catalogue": "/catalogue",
         "sql": f"/sql?query={quote('SELECT model, sum(cost_usd) AS usd FROM ledger GROUP BY model')}",
@@ -41,8 +44,8 @@ def pages(shop: Caller) -> dict[str, str]:
 
 
 NAMES = (
-    *("home", "messages", "trace", "conversation", "explain", "users", "user", "costs", "live", "books"),
-    *("budgets", "catalogue", "sql", "settings", "keys"),
+    *("home", "messages", "trace", "conversation", "explain", "compare", "users", "user", "costs", "live", "books"),
+    *("prices", "reconcile", "budgets", "catalogue", "sql", "settings", "keys"),
 )
 
 

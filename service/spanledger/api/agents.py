@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from spanledger.api.inputs import Parameters, given
+from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Parts
 from spanledger.api.parameters import AgentName, OfTrace, Window, limit
 from spanledger.api.reader import Reads
@@ -17,7 +18,7 @@ from spanledger.errors import BadRequest, NotFound
 from spanledger.runtime.services import Caller
 from spanledger.stats import agents as stats
 
-router = APIRouter(tags=["agents"])
+router = APIRouter(tags=["agents"], route_class=ListingRoute)
 
 
 class AgentBody(NewAgent):

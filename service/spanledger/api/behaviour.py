@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from spanledger.api.listing import ListingRoute
 from spanledger.api.parameters import OfUser, Window, limit
 from spanledger.api.reader import Reads
 from spanledger.api.schemas.common import Items
 from spanledger.stats import behaviour
 
-router = APIRouter(tags=["behaviour"])
+router = APIRouter(tags=["behaviour"], route_class=ListingRoute)
 OfWorkflow = Annotated[str, Query(max_length=256, description="Only this workflow.", examples=["chat"])]
 
 

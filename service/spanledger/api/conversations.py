@@ -1,20 +1,26 @@
 """Messages and conversations: `/v1/messages/…`, `/v1/conversations…` (reading)."""
 
+from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
 
+from spanledger.api.filters import MessageFilter
 from spanledger.api.freshness import ConversationAnswer, FreshReads, MessageAnswer
-from spanledger.api.parameters import ConversationId, Cursor, MessageId, OfUser, Window, limit
+from spanledger.api.listing import ListingRoute
+from spanledger.api.parameters import ConversationId, Cursor, MessageId, limit
 from spanledger.api.reader import Reads
 from spanledger.api.replies import usage_of_calls
 from spanledger.errors import NotFound
 from spanledger.evaluations.recent import Answered
 from spanledger.stats import conversations as stats
+from spanledger.stats import found_conversations
 from spanledger.stats.contents import Contents, contents
+from spanledger.stats.filters import Filter
 from spanledger.stats.times import format_time
 
-router = APIRouter(tags=["conversations"])
+router = APIRouter(tags=["conversations"], route_class=ListingRoute)
 
 
 @router.get("/v1/messages/{message_id}")
@@ -30,16 +36,39 @@ def get_message(message_id: MessageId, reads: FreshReads) -> MessageAnswer:
     return reads.dated(MessageAnswer, found, state="settled")
 
 
+class ConversationsQuery(MessageFilter):
+    """Conversations with a message that fits. `user_id`: the same as `user`."""
+
+    user_id: str = Field("", max_length=256, description="only what belongs to this user")
+    limit: int = Field(50, ge=1, le=1000, description="how many items at most")
+    cursor: str = Field("", max_length=4096, description="next_cursor of the page before")
+    totals: bool = Field(False, description="whether to add up all messages that fit, as `usage` and `count`")
+
+    def conversations(self, request: Request) -> Filter:
+        """Raises BadRequest."""
+        found = self.filter(request)
+        users = {"user": [*self.user, self.user_id]} if self.user_id else {}
+        return replace(found, equal={**found.equal, **users})
+
+
 @router.get("/v1/conversations")
 def list_conversations(
-    reads: FreshReads,
-    window: Window,
-    user_id: OfUser = "",
-    limit: Annotated[int, limit(1000)] = 50,
-    cursor: Cursor = "",
+    request: Request, reads: FreshReads, asked: Annotated[ConversationsQuery, Query()]
 ) -> stats.ConversationPage:
-    """Conversations with a message in `[from, to)`, latest activity first; `next_cursor` leads to the next page."""
-    return stats.conversations(reads.store, reads.tenant, window, user_id, limit, cursor)
+    """Conversations with a message that fits, the one with the latest such message first; figures are of the whole."""
+    wanted = asked.conversations(request)
+    users = wanted.equal.get("user", [])
+    others = {name: values for name, values in wanted.equal.items() if name != "user"}
+    if len(users) <= 1 and replace(wanted, equal=others).is_open:
+        page = stats.conversations(
+            reads.store, reads.tenant, asked.window, "".join(users), asked.limit, asked.cursor or None
+        )
+    else:
+        page = found_conversations.found(reads.store, reads.tenant, wanted, asked.limit, asked.cursor or None)
+    if not asked.totals:
+        return page
+    count, usage = found_conversations.total(reads.store, reads.tenant, wanted)
+    return replace(page, usage=usage, count=count)
 
 
 @router.get("/v1/conversations/{conversation_id}/messages")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
 from spanledger.api.inputs import Id, Text
+from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Parts
 from spanledger.api.parameters import Cursor, DocumentId, Window, limit
 from spanledger.api.reader import AppServices, Reads, checked_id
@@ -25,7 +26,7 @@ from spanledger.stats import retrieval as stats
 from spanledger.stats.times import format_time
 from spanledger.workflows import Order
 
-router = APIRouter(tags=["documents"])
+router = APIRouter(tags=["documents"], route_class=ListingRoute)
 
 _Metadata = Annotated[dict[Id, Annotated[Text, Field(max_length=4096)]], Field(max_length=64)]
 

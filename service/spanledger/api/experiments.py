@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from spanledger.api.inputs import Fallbacks, Model, Parameters, Text, given
+from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Name, NamePath, Parts
 from spanledger.api.parameters import Window
 from spanledger.api.reader import Reads
@@ -16,7 +17,7 @@ from spanledger.configuration import Experiment, assigned
 from spanledger.runtime.services import Caller
 from spanledger.stats import experiments as stats
 
-router = APIRouter(tags=["experiments"])
+router = APIRouter(tags=["experiments"], route_class=ListingRoute)
 OfUnit = Annotated[
     str, Query(max_length=256, description="A user, or a conversation for runs without a user.", examples=["ann"])
 ]

@@ -17,11 +17,11 @@ from spanledger.stats import exports, otlp_out, tables
 router = APIRouter(tags=["export"])
 
 T = TypeVar("T")
-What = Literal["messages", "calls", "spans", "ledger", "usage", "conversations"]
+What = Literal["messages", "calls", "spans", "ledger", "usage", "conversations", "users"]
 
 
 class ExportQuery(MessageFilter):
-    """Filters as of /v1/messages; calls, spans, ledger, usage and conversations take those of their own columns.
+    """Filters as of /v1/messages; the other kinds take those of their own columns.
     `limit`: rows at most (whole pages); the end of the file then names the `cursor` to go on with."""
 
     format: tables.Format = Field("jsonl", description="jsonl, csv or parquet")
@@ -106,6 +106,8 @@ def _wanted(what: What, asked: ExportQuery, request: Request) -> exports.Wanted:
         raise BadRequest(f"{what} cannot be filtered by attributes, content or ranges; messages can")
     if what == "conversations" and (others := found.equal.keys() - {"user"}):
         raise BadRequest(f"conversations cannot be filtered by {sorted(others)[0]!r}; they can by user")
+    if what == "users" and found.equal:
+        raise BadRequest("users cannot be filtered; the window says whose calls are counted")
     return exports.Wanted(what, asked.window, equal=found.equal)
 
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spanledger.api.inputs import Fallbacks, Id, Model, Text
+from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Parts
 from spanledger.api.parameters import Cursor, JobId, limit
 from spanledger.api.reader import Reads
@@ -24,7 +25,7 @@ from spanledger.store.client import Store
 from spanledger.telemetry import ids
 
 MAX_CONTENT = 512 * 1024
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=ListingRoute)
 
 
 class NewJobBody(BaseModel):

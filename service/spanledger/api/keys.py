@@ -8,6 +8,7 @@ from pydantic import Field
 from spanledger.access import Principal
 from spanledger.access.keys import FIRST_KEY, KeyRing
 from spanledger.api.inputs import Text
+from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Parts
 from spanledger.api.parameters import KeyId
 from spanledger.api.schemas.access import CreatedKey, Key
@@ -17,7 +18,7 @@ from spanledger.principal import Role
 from spanledger.runtime.services import Caller
 from spanledger.stats.times import moment, parse_time
 
-router = APIRouter(tags=["keys"])
+router = APIRouter(tags=["keys"], route_class=ListingRoute)
 
 
 class NewKey(Body):

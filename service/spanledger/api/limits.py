@@ -13,6 +13,7 @@ from spanledger.access.access import Access
 from spanledger.access.accounts import MINUTE, Period, period
 from spanledger.access.limits import KIND, Action, Limit, Measure, Scope, body_of, limit_of
 from spanledger.api.inputs import Text
+from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Parts
 from spanledger.api.parameters import LimitName
 from spanledger.api.reader import Reads
@@ -27,7 +28,7 @@ from spanledger.stats.fields import rfc3339
 from spanledger.stats.times import SECOND, Window
 from spanledger.stats.usage import decimal_text
 
-router = APIRouter(tags=["limits"])
+router = APIRouter(tags=["limits"], route_class=ListingRoute)
 
 MAX_SUBJECTS = 20  # of a pattern: those that used most this month
 

@@ -7,25 +7,28 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field, RootModel
 
 from spanledger.api.filters import Attributed, MessageFilter, attributes_of
+from spanledger.api.listing import ListingRoute
 from spanledger.api.reader import Reads, checked_id
 from spanledger.api.windows import Windowed, many
 from spanledger.errors import Refused
 from spanledger.runtime.services import Caller
 from spanledger.stats import finding, found_messages, found_spans, owners
 
-router = APIRouter(tags=["find"])
+router = APIRouter(tags=["find"], route_class=ListingRoute)
 
 Limit = Annotated[int, Field(ge=1, le=1000, description="how many items at most")]
 CursorText = Annotated[str | None, Field(max_length=4096, description="next_cursor of the page before")]
 
 
 class MessagesQuery(MessageFilter):
-    """A page of messages. `totals`: whether to add up all that fit (`usage`, `count`)."""
+    """A page of messages. `totals`: whether to add up all that fit (`usage`, `count`); `preview`: characters shown of
+    what the user asked, where content was kept."""
 
     sort: Annotated[found_messages.Sort, Field(description="order; `-` is descending")] = "-time"
     limit: Limit = 50
     cursor: CursorText = None
     totals: Annotated[bool, Field(description="whether to add up all that fit")] = True
+    preview: Annotated[int, Field(ge=0, le=1000, description="characters of what was asked, as `previews`")] = 0
 
 
 class FacetsQuery(MessageFilter):
@@ -89,7 +92,14 @@ class Facets(RootModel[dict[str, list[FacetValue]]]):
 def messages(request: Request, reads: Reads, asked: Annotated[MessagesQuery, Query()]) -> found_messages.MessageList:
     """Messages that fit, in any order, with what all of them used."""
     return found_messages.found(
-        reads.store, reads.tenant, asked.filter(request), asked.sort, asked.limit, asked.cursor, asked.totals
+        reads.store,
+        reads.tenant,
+        asked.filter(request),
+        asked.sort,
+        asked.limit,
+        asked.cursor,
+        asked.totals,
+        asked.preview,
     )
 
 

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from spanledger.api.inputs import Text
+from spanledger.api.listing import ListingRoute
 from spanledger.api.reader import Reads
 from spanledger.api.windows import Windowed
 from spanledger.stats import price_list, reconciling, times
 
-router = APIRouter(tags=["prices"])
+router = APIRouter(tags=["prices"], route_class=ListingRoute)
 
 
 class PricesQuery(Windowed):

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from spanledger.api.inputs import Fallbacks, Memory, Model, ModelOrNone, Parameters, Text, given
+from spanledger.api.listing import ListingRoute
 from spanledger.api.names import PATTERN, Name, NamePath, Parts
 from spanledger.api.parameters import UserId, Window
 from spanledger.api.reader import AppServices, Reads
@@ -23,7 +24,7 @@ from spanledger.stats import effectiveness as stats
 from spanledger.stats.usage import decimal_text
 from spanledger.store.registry import Entry
 
-router = APIRouter(tags=["prompts"])
+router = APIRouter(tags=["prompts"], route_class=ListingRoute)
 
 MAX_TEXT = 256 * 1024
 Variable = Annotated[str, Field(pattern=f"^{NAME}$")]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 
 from spanledger.access import Principal
+from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Parts
 from spanledger.api.parameters import Bucket, OfUser, ToolName, Window
 from spanledger.api.reader import AppServices, Reads
@@ -31,7 +32,7 @@ from spanledger.workflows import Order
 from spanledger.workflows.tools import Grant, Tool, ToolError, grants, mcp_config
 from spanledger.workflows.tools.mcp_config import McpServer
 
-router = APIRouter(tags=["tools"])
+router = APIRouter(tags=["tools"], route_class=ListingRoute)
 ServerName = Annotated[
     str, Path(min_length=1, max_length=256, description="The name of an MCP server.", examples=["files"])
 ]

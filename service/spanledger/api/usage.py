@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query
 
 from spanledger.api.freshness import BreakdownAnswer, FreshReads, UserUsageAnswer
+from spanledger.api.listing import ListingRoute
 from spanledger.api.parameters import FILTER_ALIASES, Filters, LongBucket, TimeZone, UserId, Window
 from spanledger.runtime.services import Services, services_of
 from spanledger.stats import breakdown as stats
 from spanledger.stats import realtime as live
 
-router = APIRouter(tags=["usage"])
+router = APIRouter(tags=["usage"], route_class=ListingRoute)
 
 GroupBy = Annotated[
     list[str],

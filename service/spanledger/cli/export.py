@@ -22,7 +22,7 @@ EXAMPLES = """\
   spanledger export --otlp copy.jsonl              `spanledger ingest copy.jsonl` elsewhere gives equal books
   spanledger export --otlp http://127.0.0.1:4318
 """
-Kind = Literal["messages", "calls", "spans", "ledger", "usage", "conversations"]
+Kind = Literal["messages", "calls", "spans", "ledger", "usage", "conversations", "users"]
 Format = Literal["jsonl", "csv", "parquet"]
 _EVERY_S = 1.0
 

@@ -6,6 +6,7 @@ from typing import Any, TextIO
 # Everything that moves a cursor, names a window, hides or reverses text; colours stay, they are our own.
 _CODES = re.compile(r"\x1b\[[0-9;]{0,20}m|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _CSV_CELL = re.compile(rb'(?m)(^|,)"(?= *[=+\-@\t\r\n])')
 
 
@@ -22,8 +23,10 @@ def _spelled(found: "re.Match[str]") -> str:
 
 
 def harmless(value: Any) -> Any:
-    """Texts that a spreadsheet would calculate get an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULAS) else value
+    """Texts that a spreadsheet would calculate get an apostrophe in front; a number is nothing to calculate."""
+    if not isinstance(value, str) or not value.lstrip(" ").startswith(_FORMULAS) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
 
 
 def harmless_csv(answer: bytes) -> bytes:

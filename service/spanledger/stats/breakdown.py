@@ -11,7 +11,7 @@ from spanledger.errors import BadRequest
 from spanledger.stats import zones
 from spanledger.stats.fields import Time
 from spanledger.stats.times import ALL_TIME, SECOND, Window, bucket_seconds, format_time
-from spanledger.stats.usage import NONE, Usage, usage_of
+from spanledger.stats.usage import NONE, UNCOVERED, Coverage, Usage, coverage_of, usage_of
 from spanledger.stats.usage import total as sum_of
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -78,6 +78,7 @@ class Breakdown:
 
     `truncated`: there are more groups than `limit`; `usage` is the total of all of them, `other` that of the groups
     behind the `top` ones. `previous`: the same of the window of equal length before this one, where asked for.
+    `coverage`: how the cost of all calls is known.
     """
 
     usage: Usage
@@ -86,6 +87,7 @@ class Breakdown:
     truncated: bool
     other: Usage | None = None
     previous: "PreviousUsage | None" = None
+    coverage: Coverage = UNCOVERED
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ def breakdown(
         buckets=_folded(buckets, zones.start_of(str(bucket), place)) if folds else _buckets(buckets),
         truncated=len(groups) > limit,
         other=sum_of(groups[shown:]) if top is not None else None,
+        coverage=coverage_of(total[0]) if total else UNCOVERED,
     )
 
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from spanledger.stats.conversations import messages
-from spanledger.stats.times import format_time
+from spanledger.stats.times import Window, format_time
 from spanledger.store import queries
 from spanledger.store.client import Store
 
@@ -59,6 +59,18 @@ def contents(
     }
     found = [Said(one.message_id, one.trace_id, said[one.trace_id]) for one in page.items if said.get(one.trace_id)]
     return Contents(found, page.next_cursor)
+
+
+def asked_of(store: Store, tenant: str, trace_ids: Sequence[str], around: Window, cut: int) -> dict[str, str]:
+    """By trace the beginning of its last user turn, where spans carry content. `around`: when the spans started."""
+    wanted = {"tenant": tenant, "trace_ids": list(trace_ids), **around.bounds()}
+    rows = store.dicts(queries.sql("message_inputs"), wanted)
+    found: dict[str, str] = {}
+    for row in rows:
+        users = [piece for piece in _parts(row | {"answered": ""}, "asked") if piece.role == "user"]
+        if users:
+            found[row["trace_id"]] = users[-1].text[:cut]
+    return found
 
 
 def _pieces(spans: Sequence[Mapping[str, Any]], cut: int) -> Iterator[Piece]:

@@ -68,8 +68,13 @@ class MessagePage:
 
 @dataclass(frozen=True)
 class ConversationPage:
+    """`usage`, `count`: what the messages that fit used, and in how many conversations they are; None where it was not
+    asked for."""
+
     items: list[Conversation]
     next_cursor: str | None
+    usage: Usage | None = None
+    count: int | None = None
 
 
 def message(store: Store, tenant: str, message_id: str) -> Message:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from spanledger.errors import BadRequest
-from spanledger.stats import conversations, found_messages
+from spanledger.stats import conversations, found_messages, owners
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.filters import Filter
 from spanledger.stats.found_spans import CANONICAL
@@ -120,6 +120,17 @@ def _conversations(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, 
             return
         last = ids[-1]
         yield [_flat(one) for one in conversations.by_ids(store, tenant, ids)], [last]
+
+
+def _users(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | None) -> Iterator[Page]:
+    cursor = write_place([0, after[0]]) if after else None
+    while True:
+        page = owners.users(store, tenant, wanted.window, sort="name", limit=PAGE, cursor=cursor)
+        if page.items:
+            yield [_flat(one) for one in page.items], [page.items[-1].user_id]
+        cursor = page.next_cursor
+        if cursor is None:
+            return
 
 
 _CALL_TEXTS = (
@@ -335,6 +346,7 @@ KINDS: dict[str, Kind] = {
         (str,),
         _conversations,
     ),
+    "users": Kind({**_texts("user_id"), "message_count": "int", **_texts("last_at"), **_USAGE}, (str,), _users),
     "calls": Kind(
         {**_texts("started_at"), "duration_ms": "float", **_texts(*_CALL_TEXTS), **_MEASURES}, (int, str, str), _calls
     ),

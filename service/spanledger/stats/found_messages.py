@@ -1,16 +1,17 @@
 """Messages that fit a filter: a page of them in any order, what all of them used, and the values of each field."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from spanledger.errors import BadRequest
 from spanledger.ledger.copy_lookup import ALONE
 from spanledger.stats.breakdown import breakdown
+from spanledger.stats.contents import asked_of
 from spanledger.stats.conversations import Message, shown
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.filters import Filter, calls_in_reach, conditions, usage_conditions
-from spanledger.stats.times import SECOND, Window
+from spanledger.stats.times import SECOND, Window, parse_time
 from spanledger.stats.usage import NONE, Usage, usage_of
 from spanledger.store.client import Store
 
@@ -35,8 +36,8 @@ _USAGE = (
     *("output_tokens", "reasoning_output_tokens", "cost_usd"),
     *("billed_calls", "computed_calls", "estimated_calls", "unpriced_calls"),
 )
-_SUMS = ", ".join(f"sum(u.{name}) AS {name}" for name in _USAGE)
-_IN_WINDOW = """
+SUMS = ", ".join(f"sum(u.{name}) AS {name}" for name in _USAGE)
+IN_WINDOW = """
     tenant = {tenant:String}
     AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
     AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
@@ -51,12 +52,14 @@ _ORDER = {
 
 @dataclass(frozen=True)
 class MessageList:
-    """`usage`: what all messages that fit used, on this page and on others; None where it was not asked for."""
+    """`usage`: what all messages that fit used, on this page and on others; None where it was not asked for.
+    `previews`: by message the beginning of what the user asked, where content was kept."""
 
     items: list[Message]
     next_cursor: str | None
     usage: Usage | None
     count: int | None
+    previews: dict[str, str] | None = None
 
 
 def found(
@@ -67,14 +70,28 @@ def found(
     limit: int = 50,
     cursor: str | None = None,
     totals: bool = True,
+    preview: int = 0,
 ) -> MessageList:
     """Raises BadRequest for a sort or cursor that is none."""
     if sort not in SORTS:
         raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
-    whole = _bounded(asked)
+    whole = bounded(asked)
     items, place, more = page(store, tenant, whole, sort, limit, cursor)
     count, usage = total(store, tenant, whole) if totals else (None, None)
-    return MessageList(items, write_place(place) if more else None, usage, count)
+    previews = _previews(store, tenant, items, preview) if preview else None
+    return MessageList(items, write_place(place) if more else None, usage, count, previews)
+
+
+def _previews(store: Store, tenant: str, items: Sequence[Message], cut: int) -> dict[str, str]:
+    """What was asked in these messages; their first spans start when they do."""
+    traces = [one.trace_id for one in items if one.trace_id]
+    if not traces:
+        return {}
+    starts = [parse_time(one.started_at) for one in items]
+    longest = max(one.duration_ms for one in items)
+    around = Window(min(starts) - SECOND, max(starts) + int(longest * 1_000_000) + SECOND)
+    asked = asked_of(store, tenant, traces, around, cut)
+    return {one.message_id: asked[one.trace_id] for one in items if one.trace_id in asked}
 
 
 def page(
@@ -97,7 +114,7 @@ def total(store: Store, tenant: str, asked: Filter) -> tuple[int | None, Usage |
     bounds = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": min(asked.window.last_ns, _END_NS)}
     if asked.is_open:
         usage = breakdown(store, tenant, asked.window).usage
-        count = store.query(f"SELECT count() FROM message_times WHERE {_IN_WINDOW}", bounds)[0][0]
+        count = store.query(f"SELECT count() FROM message_times WHERE {IN_WINDOW}", bounds)[0][0]
         return (_count(store, bounds) if count <= _COUNTED else None), usage
     where, bound = conditions(asked)
     if asked.is_narrow:
@@ -108,15 +125,15 @@ def total(store: Store, tenant: str, asked: Filter) -> tuple[int | None, Usage |
         )
         if few is not None:
             return few
-    elif store.query(f"SELECT count() FROM message_times WHERE {_IN_WINDOW}", bounds)[0][0] > MOST:
+    elif store.query(f"SELECT count() FROM message_times WHERE {IN_WINDOW}", bounds)[0][0] > MOST:
         return None, None
-    bound |= _window(store, tenant, asked)
-    matched = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {_IN_WINDOW} AND {' AND '.join(where)}"
+    bound |= window_of(store, tenant, asked)
+    matched = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"
     if having := usage_conditions(asked, bound):
-        matched = f"SELECT m.conversation_id, m.message_id FROM ({_joined(where)}) AS m WHERE {' AND '.join(having)}"
+        matched = f"SELECT m.conversation_id, m.message_id FROM ({joined(where)}) AS m WHERE {' AND '.join(having)}"
     sql = f"""
         WITH matched AS ({matched})
-        SELECT (SELECT count() FROM matched) AS count, {_SUMS}
+        SELECT (SELECT count() FROM matched) AS count, {SUMS}
         FROM calls_by_time AS u
         WHERE {calls_in_reach()} AND (conversation_id, message_id) IN matched
     """
@@ -128,7 +145,7 @@ def _count(store: Store, bounds: Mapping[str, Any]) -> int:
     sql = f"""
         SELECT count() FROM
         (
-            SELECT 1 FROM message_times WHERE {_IN_WINDOW}
+            SELECT 1 FROM message_times WHERE {IN_WINDOW}
             GROUP BY started_at, conversation_id, message_id HAVING sum(messages) > 0
         )
     """
@@ -137,12 +154,12 @@ def _count(store: Store, bounds: Mapping[str, Any]) -> int:
 
 def _narrow_total(store: Store, bound: Mapping[str, Any], where: list[str]) -> tuple[int, Usage] | None:
     """By the keys of the messages themselves, where they are few."""
-    sql = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {_IN_WINDOW} AND {' AND '.join(where)}"
+    sql = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"
     keys = store.query(f"{sql} LIMIT {{few:UInt32}}", {**bound, "few": _FEW + 1})
     if len(keys) > _FEW:
         return None
     sums = f"""
-        SELECT {_SUMS} FROM message_usage AS u
+        SELECT {SUMS} FROM message_usage AS u
         WHERE tenant = {{tenant:String}} AND message_id IN {{ids:Array(String)}}
             AND (conversation_id, message_id) IN {{keys:Array(Tuple(String, String))}}
     """
@@ -155,12 +172,12 @@ def facets(store: Store, tenant: str, asked: Filter, fields: tuple[str, ...], li
     for name in fields:
         if name not in FACETS:
             raise BadRequest(f"{name!r} has no facets; these have: {', '.join(FACETS)}")
-    asked = _bounded(asked)
+    asked = bounded(asked)
     where, bound = conditions(asked)
-    bound |= _window(store, tenant, asked)
-    source = f"SELECT {_COLUMNS} FROM message_list FINAL WHERE {_IN_WINDOW} AND {' AND '.join(where)}"
+    bound |= window_of(store, tenant, asked)
+    source = f"SELECT {_COLUMNS} FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"
     if having := usage_conditions(asked, bound):
-        source = f"SELECT * FROM ({_joined(where)}) WHERE {' AND '.join(having)}"
+        source = f"SELECT * FROM ({joined(where)}) WHERE {' AND '.join(having)}"
     tops = [f"sumMap({_facet_map(name)}) AS {name}_top" for name in fields]
     row = store.dicts(f"SELECT {', '.join(tops)} FROM ({source})", bound)[0]
     result: dict[str, list[Any]] = {}
@@ -184,20 +201,20 @@ def _facet_map(name: str) -> str:
     return f"mapFromArrays(arrayDistinct({values}), arrayMap(v -> toUInt64(1), arrayDistinct({values})))"
 
 
-def _bounded(asked: Filter) -> Filter:
+def bounded(asked: Filter) -> Filter:
     """The filter with the ends of its window where the data ends, so that looks backwards know when to stop."""
     window = asked.window
     end = min(window.last_ns + 1, _END_NS)
     return replace(asked, window=Window(max(window.first_ns, _BEGINNING_NS), end))
 
 
-def _window(store: Store, tenant: str, asked: Filter) -> dict[str, Any]:
+def window_of(store: Store, tenant: str, asked: Filter) -> dict[str, Any]:
     bounds: dict[str, Any] = {
         "tenant": tenant,
         "first_ns": asked.window.first_ns,
         "last_ns": min(asked.window.last_ns, _END_NS),
     }
-    longest = store.query(f"SELECT max(duration_ns) FROM message_list WHERE {_IN_WINDOW}", bounds)
+    longest = store.query(f"SELECT max(duration_ns) FROM message_list WHERE {IN_WINDOW}", bounds)
     return bounds | {"longest_ns": max(0, min(longest[0][0] or 0, 10**18)) + SECOND}
 
 
@@ -212,7 +229,7 @@ def _latest(store: Store, tenant: str, asked: Filter, limit: int, cursor: str | 
     bound = {"tenant": tenant, "first_ns": first, "last_ns": end, "user": list(asked.equal.get("user", ()))}
     ends = [
         store.query(
-            f"SELECT toUnixTimestamp64Nano(started_at) FROM {table} WHERE {who}{_IN_WINDOW} "
+            f"SELECT toUnixTimestamp64Nano(started_at) FROM {table} WHERE {who}{IN_WINDOW} "
             f"ORDER BY started_at{direction} LIMIT 1",
             bound,
             settings=ALONE,
@@ -247,11 +264,11 @@ def _page(store: Store, tenant: str, asked: Filter, sort: Sort, limit: int, curs
         )
     with_usage = asked.needs_usage or by in ("cost", "tokens")
     source = (
-        _joined(where)
+        joined(where)
         if with_usage
         else (
             f"SELECT *, toUnixTimestamp64Nano(started_at) AS started_ns FROM message_list FINAL "
-            f"WHERE {_IN_WINDOW} AND {' AND '.join(where)}"
+            f"WHERE {IN_WINDOW} AND {' AND '.join(where)}"
         )
     )
     sql = f"""
@@ -263,7 +280,7 @@ def _page(store: Store, tenant: str, asked: Filter, sort: Sort, limit: int, curs
     """
     needs_reach = with_usage or "longest_ns" in "".join(where)
     bounds = (
-        _window(store, tenant, asked)
+        window_of(store, tenant, asked)
         if needs_reach
         else {
             "tenant": tenant,
@@ -274,13 +291,13 @@ def _page(store: Store, tenant: str, asked: Filter, sort: Sort, limit: int, curs
     return store.dicts(sql, {**bound, **bounds, "limit": limit})
 
 
-def _joined(where: list[str]) -> str:
+def joined(where: list[str]) -> str:
     """Messages with what each used."""
     usage = ", ".join(f"sum(l.{name}) AS {name}" for name in _USAGE)
     names = ", ".join(f"u.{name} AS {name}" for name in _USAGE)
     return f"""
         SELECT m.*, {names}
-        FROM (SELECT * FROM message_list FINAL WHERE {_IN_WINDOW} AND {" AND ".join(where)}) AS m
+        FROM (SELECT * FROM message_list FINAL WHERE {IN_WINDOW} AND {" AND ".join(where)}) AS m
         LEFT JOIN
         (
             SELECT conversation_id, message_id, {usage}

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spanledger.foreign.texts import harmless
 from spanledger.stats.usage import decimal_text
 
 Format = Literal["jsonl", "csv", "parquet"]
@@ -19,7 +20,6 @@ MEDIA_TYPES: Mapping[str, str] = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ARROW = {
     "text": pa.string(),
     "int": pa.int64(),
@@ -87,8 +87,7 @@ def _cell(value: Any, kind: str) -> Any:
         return ""
     if kind == "money":
         return decimal_text(value)
-    text = "; ".join(value) if kind == "list" else value
-    return f"'{text}" if isinstance(text, str) and text.startswith(_FORMULA) else text
+    return harmless("; ".join(value) if kind == "list" else value)
 
 
 def _parquet(columns: Columns, pages: Iterable[Rows], end: Ending) -> Iterator[bytes]:

@@ -51,6 +51,21 @@ def usage_of(sums: Mapping[str, Any]) -> Usage:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How the cost of the calls is known: how many of them each way. They add up to `llm_calls`."""
+
+    billed_calls: int
+    computed_calls: int
+    estimated_calls: int
+    unpriced_calls: int
+
+
+def coverage_of(sums: Mapping[str, Any]) -> Coverage:
+    """The same from a row of sums with the ledger's column names."""
+    return Coverage(**{f"{state}_calls": sums[f"{state}_calls"] for state in _STATES})
+
+
 _ZERO: dict[str, Any] = {
     "llm_calls": 0,
     "failed_calls": 0,
@@ -85,3 +100,4 @@ def decimal_text(value: Decimal) -> str:
 
 
 NONE = usage_of(_ZERO)
+UNCOVERED = coverage_of(_ZERO)

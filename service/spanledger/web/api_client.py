@@ -65,7 +65,9 @@ class Api:
             raise Answered(response.status_code, answer if isinstance(answer, dict) else {"detail": str(answer)})
         return answer
 
-    async def raw(self, method: str, path: str, params: Params | None = None, body: Any = None) -> httpx.Response:
+    async def raw(
+        self, method: str, path: str, params: Params | None = None, body: Any = None, accept: str = "application/json"
+    ) -> httpx.Response:
         """Any path of this process."""
         named: list[tuple[str, str | int | float | bool | None]] = [
             (name.rstrip("_"), str(one))
@@ -73,7 +75,7 @@ class Api:
             for one in (value if isinstance(value, list) else [value])
             if one not in (None, "")
         ]
-        headers = {"Host": self._host, "X-Correlation-ID": ids.current().correlation_id or ""}
+        headers = {"Host": self._host, "Accept": accept, "X-Correlation-ID": ids.current().correlation_id or ""}
         transport = httpx.ASGITransport(app=self._as_caller, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://console") as client:
             return await client.request(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
+import httpx
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 from fastapi.routing import APIRoute
@@ -135,6 +136,14 @@ def page_router() -> APIRouter:
     return APIRouter(route_class=PageRoute)
 
 
+def handed_on(answer: httpx.Response, name: str) -> Response:
+    """A file of the API as a download of the console."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(
+        answer.content, answer.status_code, headers if answer.is_success else None, answer.headers["content-type"]
+    )
+
+
 def link(path: str, params: Mapping[str, Any] | None = None, **more: Any) -> str:
     """An address of the console; empty parameters are left out."""
     return path + _query(list(_pairs({**(params or {}), **more})))
@@ -148,9 +157,17 @@ def explain(params: Mapping[str, Any] | None = None, **more: Any) -> str:
     return link("/explain", asked)
 
 
-def path_of(kind: str, identity: str) -> str:
-    """`/traces/…` with the id escaped."""
-    return f"/{kind}/{quote(identity, safe='')}"
+def path_of(kind: str, identity: str | None) -> str:
+    """`/traces/…` with the id escaped; empty where there is no id."""
+    return f"/{kind}/{quote(identity, safe='')}" if identity else ""
+
+
+def shown_at(message: Mapping[str, Any]) -> str:
+    """The page of a message: its trace, where it has one, else its conversation or its row in the list."""
+    for kind in ("trace", "conversation"):
+        if message.get(f"{kind}_id"):
+            return path_of(f"{kind}s", message[f"{kind}_id"])
+    return link("/messages", message=message["message_id"], range="all")
 
 
 def _pairs(params: Mapping[str, Any]) -> "list[tuple[str, str]]":
@@ -188,6 +205,7 @@ def environment() -> Environment:
         link=link,
         explain=explain,
         path_of=path_of,
+        shown_at=shown_at,
         charts=charts,
         change=shown.change,
         navigation=NAVIGATION,

@@ -7,16 +7,21 @@ from spanledger.web.pages import (
     conversation,
     costs,
     explain,
+    feedback,
     find,
     home,
     live,
     login,
     messages,
+    prices,
+    prompts,
+    reconciliation,
     settings,
     sql,
     trace,
     users,
 )
 
-_MODULES = (home, messages, find, trace, conversation, explain, users, costs, live)
-ROUTERS = [module.router for module in (*_MODULES, books, budgets, catalogue, sql, settings, login)]
+_MODULES = (home, messages, feedback, find, trace, conversation, explain, users, costs, live)
+_MORE = (books, prices, reconciliation, budgets, catalogue, prompts, sql, settings, login)
+ROUTERS = [module.router for module in (*_MODULES, *_MORE)]

@@ -32,6 +32,8 @@ async def books(page: PageOf) -> Response:
         usage=usage,
         unpriced=[group for group in usage["groups"] if group["usage"]["priced_share"] < 1],
         replayed=page.query.get("replayed", ""),
+        repriced=page.query.get("repriced", ""),
+        undone=page.query.get("undone", ""),
     )
 
 

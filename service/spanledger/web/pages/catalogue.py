@@ -1,6 +1,9 @@
 """`/catalogue`: workflows, agents, tools, prompts, experiments and jobs, as the API knows them."""
 
-from fastapi.responses import Response
+from typing import Annotated
+
+from fastapi import Form
+from fastapi.responses import RedirectResponse, Response
 
 from spanledger.web.page import PageOf, page_router
 from spanledger.web.ranges import range_of
@@ -27,4 +30,19 @@ async def catalogue(page: PageOf) -> Response:
         **{name: (found or {}).get("items", []) for name, found in named.items()},
         experiments=(experiments or {}).get("items", []),
         jobs=(jobs or {}).get("items", []),
+        may_write=page.principal.role == "admin",
     )
+
+
+@router.post("/catalogue/jobs/retry")
+async def retry(page: PageOf, job_id: Annotated[str, Form()], csrf: Annotated[str, Form()] = "") -> Response:
+    page.check_form(csrf)
+    await page.api.call("POST", "jobs", job_id, "retry")
+    return RedirectResponse("/catalogue#jobs", status_code=303)
+
+
+@router.post("/catalogue/jobs/cancel")
+async def cancel(page: PageOf, job_id: Annotated[str, Form()], csrf: Annotated[str, Form()] = "") -> Response:
+    page.check_form(csrf)
+    await page.api.call("DELETE", "jobs", job_id)
+    return RedirectResponse("/catalogue#jobs", status_code=303)

@@ -30,5 +30,6 @@ async def conversation(page: PageOf, conversation_id: str) -> Response:
         most=most,
         analysis=analysis,
         statement=statement,
+        may_rate=page.principal.role in {"admin", "chat"},
         moods={one["message_id"]: one for one in (analysis or {}).get("messages", [])},
     )

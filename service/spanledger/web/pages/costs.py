@@ -5,13 +5,14 @@ from typing import Any
 from fastapi.responses import Response
 
 from spanledger.stats.breakdown import DIMENSIONS
-from spanledger.web.page import Page, PageOf, page_router
+from spanledger.web.page import Page, PageOf, handed_on, page_router
 from spanledger.web.ranges import Range, range_of
 from spanledger.web.series import series
 
 router = page_router()
 
 ROWS = 100
+MOST_ROWS = 100_000  # of the table as a file
 OFFERED = tuple(name for name in DIMENSIONS if name != "tenant")
 
 
@@ -25,6 +26,9 @@ async def costs(page: PageOf) -> Response:
     only = {name: values for name in OFFERED if (values := [v for v in page.query.getlist(name) if v])}
     by = ",".join(dict.fromkeys(name for name in (first, second) if name))
     asked = {**range_.window, **only}
+    if page.query.get("format") == "csv":
+        params = {**asked, "group_by": by, "limit": MOST_ROWS}
+        return handed_on(await page.api.raw("GET", "/v1/usage", params, accept="text/csv"), "costs.csv")
     whole, table, before, dearest = await page.api.all(
         page.api.get("usage", params={**asked, "group_by": first, "bucket": bucket, "limit": ROWS}),
         page.api.get("usage", params={**asked, "group_by": by, "limit": ROWS}),

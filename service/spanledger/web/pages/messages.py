@@ -10,6 +10,7 @@ from spanledger.web.ranges import range_of
 router = page_router()
 
 ROWS = 50
+PREVIEW = 90  # characters of what was asked
 FACETS = ("user", "model", "provider", "workflow", "agent", "tool", "status", "error_type", "service", "prompt")
 _LISTS = (
     *("user", "conversation", "message", "trace", "correlation", "model", "provider", "workflow", "agent", "tool"),
@@ -26,7 +27,10 @@ async def messages(page: PageOf) -> Response:
     sort = page.query.get("sort") or "-time"
     asked = {**range_.window, **only}
     found, facets = await page.api.all(
-        page.api.get("messages", params={**asked, "sort": sort, "limit": ROWS, "cursor": page.query.get("cursor")}),
+        page.api.get(
+            "messages",
+            params={**asked, "sort": sort, "limit": ROWS, "cursor": page.query.get("cursor"), "preview": PREVIEW},
+        ),
         page.api.maybe("facets", params={**asked, "field": ",".join(FACETS), "limit": 12}),
     )
     return page.render(

@@ -31,12 +31,15 @@ async def trace(page: PageOf, trace_id: str) -> Response:
         _span(page, trace_id, asked.get("span")),
     )
     head = await _head(page, trace_id, rows)
+    given = await page.api.maybe("messages", head["message_id"], "feedback") if head.get("message_id") else None
     return page.render(
         "trace_rows.html" if page.is_fragment and asked.get("cursor") else "trace.html",
         title=f"Trace {trace_id[:12]}",
         trace=rows,
         span=span,
         head=head,
+        feedback=[one for one in (given or {}).get("items", []) if not one["superseded"] and one["score"] is not None],
+        may_rate=page.principal.role in {"admin", "chat"},
         kinds=_KINDS,
         cut=_CUT,
     )

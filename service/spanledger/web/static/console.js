@@ -2,7 +2,9 @@
 import { openDrawer, closeDrawer, startDrawer } from "./drawer.js";
 import { startKeys } from "./keys.js";
 import { startCopy } from "./copy.js";
+import { startTimes } from "./times.js";
 
 startDrawer();
 startKeys({ openDrawer, closeDrawer });
 startCopy();
+startTimes();

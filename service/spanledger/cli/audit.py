@@ -1,13 +1,14 @@
 """`spanledger audit`: recomputes the books from the raw spans and compares them level by level."""
 
-import sys
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
 
 from spanledger.cli.common import existing, opened, running_api
 from spanledger.cli.options import Json, Place, Since, Until, application, examples, with_place
-from spanledger.cli.output import print_json, say
+from spanledger.cli.output import Column, print_json, print_table
+from spanledger.cli.progress import Bar, progress
 
 EXAMPLES = """\
   spanledger audit
@@ -35,25 +36,26 @@ def audit(
 
     Exit code 0: balanced (with --repair: in the end), 1: not; every difference is listed.
     """
-    report = _report(place, start, end, repair)
-    balanced = report["balanced"]
-    if report["repaired"]:
-        balanced = report["balanced_after_repair"] = _report(place, start, end, False)["balanced"]
+    with progress("audit") as bar:
+        report = _report(place, start, end, repair, bar)
+        balanced = report["balanced"]
+        if report["repaired"]:
+            balanced = report["balanced_after_repair"] = _report(place, start, end, False, bar)["balanced"]
     if as_json:
         print_json(report)
     else:
-        print(render(report))
+        _show(report)
     return 0 if balanced else 1
 
 
-def _report(place: Place, start: str | None, end: str | None, repair: bool) -> dict[str, Any]:
+def _report(place: Place, start: str | None, end: str | None, repair: bool, bar: Bar) -> dict[str, Any]:
     chosen = place.settings()
     api = running_api(chosen)
     if api is not None:
         wish = {"start": start, "end": end, "repair": repair}
         report: dict[str, Any] = api.post("/v1/audit", {**wish, "wait": _WAIT_S})
         while "balanced" not in report:
-            _progress(f"{report['state']}: {report['progress']}")
+            bar.tell(report["progress"] or report["state"])
             report = api.get("/v1/operations", report["operation_id"], wait=_WAIT_S)
         return report
     from spanledger.ledger.ledger import Ledger
@@ -62,25 +64,24 @@ def _report(place: Place, start: str | None, end: str | None, repair: bool) -> d
     existing(chosen)
     window = times.window(start, end)
     with opened(chosen) as store:
-        found = Ledger(store, chosen).audit(times.moment(window.start), times.moment(window.end), repair, say=_progress)
+        found = Ledger(store, chosen).audit(times.moment(window.start), times.moment(window.end), repair, say=bar.tell)
         return found.as_dict()
 
 
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        say(text)
-
-
-def render(report: dict[str, Any]) -> str:
+def _show(report: dict[str, Any]) -> None:
     """A table of the levels, then every difference."""
-    window = f"{report['from'] or 'the beginning'} to {report['to'] or 'now'}"
-    per_level: dict[str, int] = {}
-    for difference in report["differences"]:
-        per_level[difference["level"]] = per_level.get(difference["level"], 0) + 1
-    lines = [f"audit of {window}", f"  {'level':22} {'compared':>12} {'differences':>12}"]
-    for level in {**report["checked"], **per_level}:
-        compared = report["checked"].get(level, "")
-        lines.append(f"  {level:22} {compared:>12} {per_level.get(level, 0):>12}")
+    print(f"audit of {report['from'] or 'the beginning'} to {report['to'] or 'now'}")
+    per_level = Counter(difference["level"] for difference in report["differences"])
+    levels = {**report["checked"], **per_level}
+    print_table(
+        [Column("level"), Column("compared", right=True), Column("differences", right=True)],
+        [(level, report["checked"].get(level, ""), per_level[level]) for level in levels],
+    )
+    print("\n".join(_details(report)))
+
+
+def _details(report: dict[str, Any]) -> list[str]:
+    lines = []
     if report["joined_calls"]:
         lines.append(f"{report['joined_calls']} calls were told of more than once and counted once")
     if report["anomaly_count"]:
@@ -92,8 +93,7 @@ def render(report: dict[str, Any]) -> str:
         lines.append(f"{report['skipped_traces']} traces were not compared further down: their spans differ")
     for level, count in report["repaired"].items():
         lines.append(f"repaired {level}: {count} entries posted")
-    lines.append(_verdict(report))
-    return "\n".join(lines)
+    return [*lines, _verdict(report)]
 
 
 def _anomalies(report: dict[str, Any]) -> list[str]:

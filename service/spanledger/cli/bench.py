@@ -8,6 +8,7 @@ import typer
 
 from spanledger.cli.options import Json, Place, application, examples, with_config
 from spanledger.cli.output import print_json
+from spanledger.cli.progress import progress
 from spanledger.errors import SettingsError
 
 EXAMPLES = """\
@@ -79,7 +80,8 @@ def bench(
     given = {name: value for name, value in flags.items() if value is not None}
     if unfit := [name for name in given if name not in _TAKES.get(benchmark, ())]:
         raise SettingsError(f"bench {benchmark} takes no --{unfit[0].replace('_', '-')}")
-    figures: dict[str, Any] = importlib.import_module(f"spanledger.bench.{benchmark}").run(**given)
+    with progress(f"bench {benchmark}"):
+        figures: dict[str, Any] = importlib.import_module(f"spanledger.bench.{benchmark}").run(**given)
     if as_json:
         print_json(figures)
     else:

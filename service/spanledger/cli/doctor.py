@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spanledger.cli.common import existing, opened, running_api
 from spanledger.cli.options import Json, Place, application, examples, with_place
-from spanledger.cli.output import print_json, say
+from spanledger.cli.output import Column, print_json, print_table, say
 from spanledger.client import Api
 from spanledger.errors import SpanledgerError, StoreError
 from spanledger.settings import Settings
@@ -46,8 +46,10 @@ def doctor(place: Place, as_json: Json = False) -> int:
     if as_json:
         print_json({"ok": all(c.ok for c in checks), "checks": [asdict(c) for c in checks]})
     else:
-        for check in checks:
-            print(f"{'ok' if check.ok else 'FAILED':7} {check.name:11} {check.detail}")
+        print_table(
+            [Column(width=len("FAILED")), Column(), Column()],
+            [("ok" if check.ok else "FAILED", check.name, check.detail) for check in checks],
+        )
     return 0 if all(check.ok for check in checks) else 1
 
 

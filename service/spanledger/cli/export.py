@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import typer
 
 from spanledger.cli.common import TENANT, existing, opened, running_api
 from spanledger.cli.options import Place, Since, Until, application, examples, with_place
-from spanledger.cli.output import say
+from spanledger.cli.output import say, size
+from spanledger.cli.progress import BYTES, progress
 from spanledger.errors import BadRequest, StoreError
 
 EXAMPLES = """\
@@ -24,7 +24,6 @@ EXAMPLES = """\
 """
 Kind = Literal["messages", "calls", "spans", "ledger", "usage", "conversations", "users"]
 Format = Literal["jsonl", "csv", "parquet"]
-_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,20 +83,15 @@ def export(
 
 
 def _copy(pieces: Iterator[bytes], out: BinaryIO) -> None:
-    size, shown = 0, time.monotonic()
-    for piece in pieces:
-        out.write(piece)
-        size += len(piece)
-        if time.monotonic() - shown > _EVERY_S:
-            shown = time.monotonic()
-            _say(f"{size / 1e6:,.1f} MB")
-    out.flush()
-    _say(f"{size / 1e6:,.1f} MB, done")
-
-
-def _say(text: str) -> None:
-    if sys.stderr.isatty():
-        say(f"export: {text}")
+    written = 0
+    with progress("export", unit=BYTES) as bar:
+        for piece in pieces:
+            out.write(piece)
+            written += len(piece)
+            bar.advance(len(piece))
+        out.flush()
+    if bar.shown:
+        say(f"{size(written)} exported")
 
 
 def _pieces(wanted: _Export) -> Iterator[bytes]:
@@ -146,14 +140,16 @@ def _otlp(wanted: _Export, target: str) -> int:
     count = 0
     file = None if is_url else Path(target).open("wb")  # noqa: SIM115
     try:
-        for body, spans in _bodies(wanted):
-            count += spans
-            if file is not None:
-                file.write(body + b"\n")
-                continue
-            status, answer = exchange(target, "POST", "/v1/traces", body, "application/json")
-            if status >= 300:
-                raise StoreError(f"{target} answered {status}: {answer[:200].decode(errors='replace')}")
+        with progress("export", unit="spans") as bar:
+            for body, spans in _bodies(wanted):
+                count += spans
+                bar.advance(spans)
+                if file is not None:
+                    file.write(body + b"\n")
+                    continue
+                status, answer = exchange(target, "POST", "/v1/traces", body, "application/json")
+                if status >= 300:
+                    raise StoreError(f"{target} answered {status}: {answer[:200].decode(errors='replace')}")
     finally:
         if file is not None:
             file.close()

@@ -4,7 +4,6 @@ import contextlib
 import re
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,6 +16,7 @@ from spanledger.cli.common import running_api
 from spanledger.cli.doors import Door, door_of, the_door
 from spanledger.cli.options import Json, Place, application, examples, with_place
 from spanledger.cli.output import print_json, say
+from spanledger.cli.progress import Bar, progress
 from spanledger.client import Api
 from spanledger.errors import BadRequest, StoreError
 from spanledger.imports.history import Exchange, Item, Problem
@@ -53,7 +53,6 @@ class Tally:
     answers: int = 0
     problems: int = 0
     conversations: set[str] = field(default_factory=set)
-    told_at: float = 0.0
 
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="What to import.")]
@@ -108,8 +107,9 @@ def _import_file(place: Place, kind: str, file: Path, content: bool, as_json: bo
     if not file.is_file():
         raise BadRequest(f"{file}: there is no such file")
     tally = Tally()
-    with the_door(chosen) as door:
-        _load(_items(kind, file, user), door, chosen.capture_content, tally)
+    with progress("import", unit="messages") as bar, the_door(chosen) as door:
+        _load(_items(kind, file, user), door, chosen.capture_content, tally, bar)
+        bar.tell("settling")
     return _finished(file, tally, as_json)
 
 
@@ -128,7 +128,7 @@ def submit(kind: str, file: Path, api: Api, content: bool = False) -> Tally:
     """Imports a file of `jsonl` or `chatgpt` into the running system behind `api`."""
     tally = Tally()
     with door_of(api) as door:
-        _load(_items(kind, file), door, content, tally)
+        _load(_items(kind, file), door, content, tally, Bar())
     return tally
 
 
@@ -142,12 +142,12 @@ def _messages(file: Path, gap_s: float, me: str, follow: bool, chosen: Settings,
     from spanledger.imports.imessage import ChatDb
 
     db = ChatDb(file, gap_s, me)
-    with contextlib.closing(db), the_door(chosen) as door:
-        _load(db.messages(), door, chosen.capture_content, tally)
+    with contextlib.closing(db), progress("import", unit="messages") as bar, the_door(chosen) as door:
+        _load(db.messages(), door, chosen.capture_content, tally, bar)
         if follow:
             say("following; Ctrl-C ends it")
             for _ in _changes(db.changes):
-                _load(db.messages(), door, chosen.capture_content, tally)
+                _load(db.messages(), door, chosen.capture_content, tally, bar)
 
 
 def _changes(version: Callable[[], int]) -> Iterator[None]:
@@ -163,7 +163,7 @@ def _changes(version: Callable[[], int]) -> Iterator[None]:
             yield
 
 
-def _load(items: Iterable[Item], door: Door, content: bool, tally: Tally) -> None:
+def _load(items: Iterable[Item], door: Door, content: bool, tally: Tally, bar: Bar) -> None:
     from spanledger.imports.spans import request
 
     usable = _usable(items, tally)
@@ -172,7 +172,7 @@ def _load(items: Iterable[Item], door: Door, content: bool, tally: Tally) -> Non
         tally.exchanges += len(batch)
         tally.answers += sum(len(exchange.answers) for exchange in batch)
         tally.conversations.update(exchange.conversation_id for exchange in batch)
-        _progress(tally)
+        bar.advance(len(batch))
 
 
 def _usable(items: Iterable[Item], tally: Tally) -> Iterator[Exchange]:
@@ -207,14 +207,6 @@ def _seconds(text: str) -> float:
     if not found or float(found[1]) <= 0:
         raise BadRequest(f"--gap {text!r} is not a time; write it like 90m, 2h or 1.5d")
     return float(found[1]) * _SECONDS[found[2]]
-
-
-def _progress(tally: Tally) -> None:
-    """A word every second."""
-    now = time.monotonic()
-    if now - tally.told_at >= 1:
-        tally.told_at = now
-        say(f"{tally.exchanges:,} messages and exchanges in {len(tally.conversations):,} conversations …")
 
 
 def _summary(tally: Tally) -> str:

@@ -1,9 +1,9 @@
 """`spanledger ingest`: loads OTLP files through the same door as the network."""
 
+import contextlib
 import json
-import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 from spanledger.cli.doors import Door, the_door
-from spanledger.cli.options import Place, application, examples, with_place
+from spanledger.cli.options import Json, Place, application, examples, with_place
+from spanledger.cli.output import complain, print_json
+from spanledger.cli.progress import BYTES, Bar, progress
 from spanledger.errors import BadRequest
 
 EXAMPLES = """\
@@ -40,6 +42,7 @@ app = application()
 def ingest(
     place: Place,
     paths: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="What to load.")],
+    as_json: Json = False,
 ) -> int:
     """Loads OTLP files through the same door as the network.
 
@@ -49,11 +52,15 @@ def ingest(
     """
     files = list(_files(paths))
     tally = Tally()
-    with the_door(place.settings()) as door:
-        for number, (path, explicit) in enumerate(files, 1):
-            _load(path, explicit, door, tally)
-            _progress(number, len(files))
-    print(_summary(tally))
+    with progress("ingest", _size(files), BYTES) as bar, the_door(place.settings()) as door:
+        for path, explicit in files:
+            _load(path, explicit, door, tally, bar)
+        bar.tell("settling")
+    if as_json:
+        counts = {"accepted": dict(tally.accepted), "rejected": dict(tally.rejected), "refused": tally.refused}
+        print_json({"files": tally.files, "skipped": tally.skipped, **counts})
+    else:
+        print(_summary(tally))
     return 1 if tally.refused else 0
 
 
@@ -73,7 +80,15 @@ def _files(paths: list[Path]) -> Iterator[tuple[Path, bool]]:
             raise BadRequest(f"{path}: there is no such file or folder")
 
 
-def _load(path: Path, explicit: bool, door: Door, tally: Tally) -> None:
+def _size(files: Iterable[tuple[Path, bool]]) -> int:
+    total = 0
+    for path, _ in files:
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def _load(path: Path, explicit: bool, door: Door, tally: Tally, bar: Bar) -> None:
     signal = "logs" if ".logs." in path.name else "metrics" if ".metrics." in path.name else "traces"
     try:
         body = path.read_bytes()
@@ -82,6 +97,7 @@ def _load(path: Path, explicit: bool, door: Door, tally: Tally) -> None:
         return
     if not explicit and path.suffix == ".json" and not _looks_like_otlp(body):
         tally.skipped += 1
+        bar.advance(len(body))
         return
     tally.files += 1
     bodies = [line for line in body.splitlines() if line.strip()] if path.suffix == ".jsonl" else [body]
@@ -92,6 +108,7 @@ def _load(path: Path, explicit: bool, door: Door, tally: Tally) -> None:
         if not reply.ok or reply.rejected:
             where = f"line {number}: " if len(bodies) > 1 else ""
             _refused(path, f"{where}{reply.message}", tally)
+        bar.advance(len(one) + (path.suffix == ".jsonl"))
 
 
 def _looks_like_otlp(body: bytes) -> bool:
@@ -104,12 +121,7 @@ def _looks_like_otlp(body: bytes) -> bool:
 
 def _refused(path: Path, message: str, tally: Tally) -> None:
     tally.refused += 1
-    print(f"{path}: {message}", file=sys.stderr)
-
-
-def _progress(number: int, of: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{number}/{of} files", end="\n" if number == of else "", file=sys.stderr, flush=True)
+    complain(f"{path}: {message}")
 
 
 def _summary(tally: Tally) -> str:

@@ -10,7 +10,7 @@ import typer
 from spanledger.access.keys import FIRST_KEY, KeyRing
 from spanledger.cli.common import TENANT, running_api
 from spanledger.cli.options import Json, Place, application, examples, with_place
-from spanledger.cli.output import print_json, say
+from spanledger.cli.output import Column, print_json, print_table, say
 from spanledger.client import Api
 from spanledger.errors import NotFound, StoreBusy
 from spanledger.settings import Settings
@@ -25,7 +25,6 @@ EXAMPLES = """\
   spanledger keys list
   spanledger keys revoke gntcns4rzubf
 """
-_ROW = "{:12}  {:20}  {:6}  {:24}  {:19}  {}"
 
 
 Role = Literal["ingest", "chat", "read", "admin"]
@@ -61,7 +60,10 @@ def create(
 def list_keys(place: Place, as_json: Json = False) -> int:
     """Shows the keys, without their secrets."""
     keys = _list(place.settings())
-    print(json.dumps(keys, indent=2) if as_json else "\n".join(_table(keys)))
+    if as_json:
+        print(json.dumps(keys, indent=2))
+    else:
+        _show(keys)
     return 0
 
 
@@ -125,11 +127,13 @@ def _ring(chosen: Settings) -> Iterator[KeyRing]:
         yield KeyRing(registry)
 
 
-def _table(keys: list[dict[str, Any]]) -> list[str]:
-    lines = [_ROW.format("id", "tenant", "role", "name", "created", "state").rstrip()]
-    for key in keys:
-        state = "revoked" if key["revoked_at"] else f"until {key['expires_at']}" if key["expires_at"] else "good"
-        lines.append(
-            _ROW.format(key["key_id"], key["tenant"], key["role"], key["name"][:24], key["created_at"][:19], state)
-        )
-    return lines
+def _show(keys: list[dict[str, Any]]) -> None:
+    if not keys:
+        print("there are no keys; `spanledger keys create --role read` makes one")
+        return
+    print_table([Column(title) for title in ("id", "tenant", "role", "name", "created", "state")], map(_row, keys))
+
+
+def _row(key: dict[str, Any]) -> tuple[str, ...]:
+    state = "revoked" if key["revoked_at"] else f"until {key['expires_at']}" if key["expires_at"] else "good"
+    return key["key_id"], key["tenant"], key["role"], key["name"], key["created_at"][:19], state

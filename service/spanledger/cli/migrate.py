@@ -1,12 +1,14 @@
 """`spanledger migrate`: applies the numbered SQL files once, in order."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spanledger.cli.common import opened
 from spanledger.cli.options import Json, Place, application, examples, with_place
-from spanledger.cli.output import print_json, say
+from spanledger.cli.output import Column, detail, print_json, print_table, say
+from spanledger.cli.progress import Bar, progress
 from spanledger.errors import StoreBusy
 from spanledger.store.running import running_instance
 
@@ -47,7 +49,8 @@ def migrate(
     with opened(chosen, schema="any") as store:
         if status:
             return _show(migrations.status(store), as_json)
-        applied = migrations.migrate(store, say=say if as_json else print)
+        with progress("migrate", migrations.pending(store), "files") as bar:
+            applied = migrations.migrate(store, say=_teller(bar, as_json))
         where = "" if store.embedded else f" in database {store.database}"
         if as_json:
             print_json({"applied": applied})
@@ -56,10 +59,24 @@ def migrate(
         return 0
 
 
+def _teller(bar: Bar, as_json: bool) -> Callable[[str], None]:
+    """Says each file as it is applied: on the bar, or where there is none in lines."""
+
+    def tell(text: str) -> None:
+        if bar.shown:
+            detail(text)
+            bar.advance()
+        elif as_json:
+            say(text)
+        else:
+            print(text)
+
+    return tell
+
+
 def _show(files: "list[SqlFile]", as_json: bool) -> int:
     if as_json:
         print_json([{"name": file.name, "applied": file.applied} for file in files])
     else:
-        for file in files:
-            print(f"{'applied' if file.applied else 'MISSING':8} {file.name}")
+        print_table([Column(), Column()], [("applied" if file.applied else "MISSING", file.name) for file in files])
     return 0 if all(file.applied for file in files) else 1

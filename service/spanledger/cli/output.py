@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES = {"ok": "green", "applied": "green", "good": "green", "FAILED": "bold red", "MISSING": "bold red"}
+_above: Callable[[str], None] | None = None
 _level = 0  # -1: errors alone, 0: notes and progress, 1 and more: details
 
 
@@ -21,16 +23,49 @@ def set_level(level: int) -> None:
     _level = level
 
 
+def is_quiet() -> bool:
+    return _level < 0
+
+
 def say(text: str) -> None:
     """A note on standard error, unless --quiet."""
     if _level >= 0:
-        print(text, file=sys.stderr, flush=True)
+        complain(text)
 
 
 def detail(text: str) -> None:
     """A note that only --verbose shows."""
     if _level >= 1:
+        complain(text)
+
+
+def complain(text: str) -> None:
+    """An error on standard error, also with --quiet."""
+    if _above is not None:
+        _above(text)
+    else:
         print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def notes_above(write: Callable[[str], None]) -> Iterator[None]:
+    """Meanwhile notes are written by `write`, above the progress bar."""
+    global _above
+    _above = write
+    try:
+        yield
+    finally:
+        _above = None
+
+
+def size(count: int) -> str:
+    """1.5 GiB, 20.0 MiB or 512 B."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
 
 
 def print_json(value: Any) -> None:

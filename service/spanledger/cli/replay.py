@@ -9,7 +9,8 @@ import typer
 
 from spanledger.cli.common import existing, opened
 from spanledger.cli.options import Json, Place, application, examples, with_place
-from spanledger.cli.output import print_json
+from spanledger.cli.output import Column, print_json, print_table
+from spanledger.cli.progress import Bar, progress
 from spanledger.client import running_api_of
 from spanledger.settings import Settings
 
@@ -19,6 +20,7 @@ EXAMPLES = """\
   spanledger replay traces-01a1fe03-9c1d2e3f     try one
 """
 _SHOWN_REASON = 100  # characters
+_GROUP = 100  # letters
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,27 @@ def replay(
             if as_json:
                 print_json(listed)
             else:
-                print("\n".join(_table(listed)))
+                _show(listed)
             return 0
-        results = letters.replay([] if "all" in ids else ids)
+        with progress("replay", unit="letters") as bar:
+            results = _one_by_one(letters, ids, bar)
     if as_json:
         print_json(results)
     else:
         print("\n".join(_told(result) for result in results) or "there is nothing to replay")
     return 1 if any(result["result"] != "replayed" for result in results) else 0
+
+
+def _one_by_one(letters: _Letters, ids: list[str], bar: Bar) -> list[dict[str, Any]]:
+    """Sends them in groups, so that the bar moves; each group is loaded before the next."""
+    wanted = [item["id"] for item in letters.listed()] if "all" in ids else ids
+    bar.update(0, len(wanted))
+    results = []
+    for first in range(0, len(wanted), _GROUP):
+        group = wanted[first : first + _GROUP]
+        results += letters.replay(group)
+        bar.advance(len(group))
+    return results
 
 
 @contextmanager
@@ -98,17 +113,20 @@ def _at_rest(chosen: Settings, ids: list[str]) -> list[dict[str, Any]]:
     return [asdict(outcome) for outcome in outcomes]
 
 
-def _table(items: list[dict[str, Any]]) -> list[str]:
+def _show(items: list[dict[str, Any]]) -> None:
     if not items:
-        return ["no dead letters: everything that was acknowledged is loaded or waits to be"]
-    lines = [f"{'ID':44} {'SET ASIDE AT':24} {'BYTES':>9} {'RECORDS':>7}  REASON"]
-    for item in items:
-        reason = item["reason"].splitlines()[0] if item["reason"] else ""
-        shown = reason if len(reason) <= _SHOWN_REASON else reason[: _SHOWN_REASON - 1] + "…"
-        lines.append(f"{item['id']:44} {item['set_aside_at']:24} {item['size_bytes']:>9} {item['records']:>7}  {shown}")
+        print("no dead letters: everything that was acknowledged is loaded or waits to be")
+        return
+    columns = [Column("ID"), Column("SET ASIDE AT"), Column("BYTES", right=True), Column("RECORDS", right=True)]
+    print_table([*columns, Column("REASON")], map(_row, items))
     if any(not item["records"] for item in items):
-        lines.append("Those without records are damaged: nothing in them can be sent again.")
-    return lines
+        print("Those without records are damaged: nothing in them can be sent again.")
+
+
+def _row(item: dict[str, Any]) -> tuple[Any, ...]:
+    reason = item["reason"].splitlines()[0] if item["reason"] else ""
+    shown = reason if len(reason) <= _SHOWN_REASON else reason[: _SHOWN_REASON - 1] + "…"
+    return item["id"], item["set_aside_at"], item["size_bytes"], item["records"], shown
 
 
 def _told(result: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """`spanledger reprice`: prices history again, as new ledger entries; the old figures stay beside them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +9,8 @@ import typer
 
 from spanledger.cli.common import existing, opened, running_api
 from spanledger.cli.options import Json, Place, PriceBook, Since, Until, application, examples, with_place
-from spanledger.cli.output import print_json
+from spanledger.cli.output import Column, print_json, print_table
+from spanledger.cli.progress import Bar, progress
 from spanledger.errors import BadRequest
 from spanledger.stats import times
 from spanledger.stats.usage import decimal_text
@@ -57,13 +57,14 @@ def reprice(
     if sum([bool(undo), bool(start and end), only_list]) != 1:
         raise BadRequest("give --from and --to, or --undo ID, or --list")
     wanted = _Repricing(start, end, price_book, dry_run, by, undo)
-    result = _list(place) if only_list else _result(place, wanted)
+    with progress("reprice") as bar:
+        result = _list(place) if only_list else _result(place, wanted, bar)
     if as_json:
         print_json(result)
     elif only_list:
-        print("\n".join(f"{a['from']} to {a['to']}  {a['price_book']}  {a['reprice_id']}" for a in result["items"]))
+        _show_list(result["items"])
     else:
-        print(render(result, wanted))
+        _show(result, wanted)
     return 0
 
 
@@ -80,7 +81,7 @@ def _list(place: Place) -> dict[str, Any]:
         return activations.listed(store)
 
 
-def _result(place: Place, wanted: _Repricing) -> dict[str, Any]:
+def _result(place: Place, wanted: _Repricing, bar: Bar) -> dict[str, Any]:
     chosen = place.settings()
     book = wanted.price_book
     if book is not None and not book.is_file():
@@ -88,6 +89,7 @@ def _result(place: Place, wanted: _Repricing) -> dict[str, Any]:
     api = running_api(chosen)
     if api is not None:
         wish = {"start": wanted.start, "end": wanted.end, "dry_run": wanted.dry_run, "undo": wanted.undo}
+        bar.tell("the running spanledger re-prices")
         if book is not None:
             wish |= {"price_book": book.read_text(), "price_book_name": book.name}
         answer: dict[str, Any] = api.post("/v1/reprice", wish)
@@ -98,39 +100,45 @@ def _result(place: Place, wanted: _Repricing) -> dict[str, Any]:
     with opened(chosen) as store:
         ledger = Ledger(store, chosen)
         if wanted.undo:
-            return ledger.undo_reprice(wanted.undo).as_dict()
+            return ledger.undo_reprice(wanted.undo, bar.tell).as_dict()
         start, end = times.bounded(times.window(wanted.start, wanted.end))
-        return ledger.reprice(start, end, book, wanted.dry_run).as_dict()
+        return ledger.reprice(start, end, book, wanted.dry_run, bar.tell).as_dict()
 
 
-def render(result: dict[str, Any], wanted: _Repricing) -> str:
+def _show_list(items: list[dict[str, Any]]) -> None:
+    if not items:
+        print("no re-pricing is in force: every call has the price of its time in the bundled list and your price book")
+        return
+    print_table(
+        [Column("from"), Column("to"), Column("price book"), Column("id")],
+        [(one["from"], one["to"], one["price_book"], one["reprice_id"]) for one in items],
+    )
+
+
+def _show(result: dict[str, Any], wanted: _Repricing) -> None:
     """What changed per group, and the sums."""
-    names = _COLUMNS[wanted.by]
-    groups = result["groups"][wanted.by]
-    lines = [_line([*names], "calls", "old USD", "new USD")]
+    names, groups = _COLUMNS[wanted.by], result["groups"][wanted.by]
     changed = [one for one in groups["items"] if Decimal(one["difference_usd"])]
-    lines += [
-        _line([one[name] for name in names], one["calls"], _plain(one["old_usd"]), _plain(one["new_usd"]))
-        for one in changed
-    ]
+    rows = [([one[name] for name in names], one) for one in changed]
     if other := groups["other"]:
-        others = f"{groups['count'] - len(groups['items'])} others"
-        lines.append(
-            _line(["", others][-len(names) :], other["calls"], _plain(other["old_usd"]), _plain(other["new_usd"]))
+        rows.append((["", f"{groups['count'] - len(groups['items'])} others"][-len(names) :], other))
+    if rows:
+        print_table(
+            [*map(Column, names), *(Column(title, right=True) for title in ("calls", "old USD", "new USD"))],
+            [[*group, one["calls"], _plain(one["old_usd"]), _plain(one["new_usd"])] for group, one in rows],
         )
     if len(changed) < len(groups["items"]):
-        lines.append(f"{len(groups['items']) - len(changed)} cost the same")
+        print(f"{len(groups['items']) - len(changed)} cost the same")
     sums = f"{result['calls']} calls in {result['traces']} traces: "
     sums += f"{_plain(result['old_usd'])} → {_plain(result['new_usd'])} USD"
     if wanted.dry_run:
-        return "\n".join([*lines, f"would price {sums}; nothing was posted"])
-    if wanted.undo:
-        return "\n".join([*lines, f"took it back, {sums}"])
-    return "\n".join([*lines, f"priced {sums}; `spanledger reprice --undo {result['reprice_id']}` takes it back"])
-
-
-def _line(names: Sequence[str], calls: int | str, old: str, new: str) -> str:
-    return f"{' '.join(f'{name:32}' for name in names)} {calls:>8} {old:>22} {new:>22}"
+        print(f"would price {sums}; nothing was posted")
+    elif wanted.undo:
+        print(f"took it back, {sums}")
+    else:
+        print(f"priced {sums}; `spanledger reprice --undo {result['reprice_id']}` takes it back")
+    if not result["traces"]:
+        print('no trace is in this window; `spanledger sql "SELECT min(started_at), max(started_at) FROM genai_spans"`')
 
 
 def _plain(amount: str) -> str:

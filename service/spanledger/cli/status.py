@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spanledger.cli.options import Json, Place, application, examples, with_place
-from spanledger.cli.output import Column, print_json, print_table
+from spanledger.cli.output import Column, print_json, print_table, size
 from spanledger.client import exchange
 from spanledger.errors import StoreError
 from spanledger.settings import Settings
@@ -151,13 +151,3 @@ def _bytes(entry: Path) -> int:
         except OSError:
             continue
     return total
-
-
-def size(count: int) -> str:
-    """1.5 GiB, 20.0 MiB or 512 B."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"

@@ -38,10 +38,10 @@ class Terminal:
     """A text stream that writes `printable` text. All else is that of the stream below."""
 
     def __init__(self, below: TextIO) -> None:
-        self._below = below
+        self.below = below
 
     def write(self, text: str) -> int:
-        self._below.write(printable(text))
+        self.below.write(printable(text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:
@@ -49,4 +49,4 @@ class Terminal:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._below, name)
+        return getattr(self.below, name)

@@ -98,10 +98,8 @@ def audit(
 
 
 def _audit(store: Store, prices: Prices, report: Report, repair: bool, say: Say) -> Report:
-    say("comparing raw spans with genai_spans")
-    wrong_traces = _check_spans(store, prices, report, repair)
-    say("comparing genai_spans with the ledger")
-    _check_ledger(store, prices, report, set() if repair else wrong_traces, repair)
+    wrong_traces = _check_spans(store, prices, report, repair, say)
+    _check_ledger(store, prices, report, set() if repair else wrong_traces, repair, say)
     for rollup in (one for one in rollups.all_rollups() if one.covers(report.scope)):
         say(f"comparing the ledger with {rollup.name}")
         _check_rollup(store, rollup, report, repair)
@@ -110,8 +108,8 @@ def _audit(store: Store, prices: Prices, report: Report, repair: bool, say: Say)
     return report
 
 
-def _check_spans(store: Store, prices: Prices, report: Report, repair: bool) -> set[tuple[str, str]]:
-    level = RawLevel(store, report.scope)
+def _check_spans(store: Store, prices: Prices, report: Report, repair: bool, say: Say) -> set[tuple[str, str]]:
+    level = RawLevel(store, report.scope, lambda done, of: say(f"comparing raw spans: {done} of {of} spans"))
     wrong: set[tuple[str, str]] = set()
     differing = list(level.differences())
     for _ in range(3):
@@ -131,8 +129,11 @@ def _check_spans(store: Store, prices: Prices, report: Report, repair: bool) -> 
     return wrong
 
 
-def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[str, str]], repair: bool) -> None:
+def _check_ledger(
+    store: Store, prices: Prices, report: Report, skip: set[tuple[str, str]], repair: bool, say: Say
+) -> None:
     report.checked.update(traces=0, ledger_lines=0, messages=0)
+    traces = count_traces(store, report.scope)
     seen: dict[tuple[str, ...], None] = {}
     for run_id in chunks(store, report.scope):
         try:
@@ -176,6 +177,7 @@ def _check_ledger(store: Store, prices: Prices, report: Report, skip: set[tuple[
             report.joined += [j for j in books.joined if (j.tenant, j.trace_id, j.span_id) not in known]
         finally:
             batches.forget(store, run_id)
+        say(f"comparing genai_spans with the ledger: {report.checked['traces']} of {traces} traces")
     report.skipped_traces = len(skip)
 
 
@@ -267,6 +269,11 @@ SELECT DISTINCT {run:String}, 0, tenant, trace_id FROM
 )
 """
 _LAST = ("\U0010ffff", "\U0010ffff")
+
+
+def count_traces(store: Store, scope: Scope) -> int:
+    """About how many traces `chunks` goes through; exact below some ten thousand."""
+    return int(store.scalar(f"SELECT uniq(tenant, trace_id) FROM genai_spans WHERE {scope.spans()}", scope.params) or 0)
 
 
 def chunks(store: Store, scope: Scope) -> Iterator[str]:

@@ -4,7 +4,7 @@ A span that is here twice counts once (the highest version). Raw spans that rete
 genai_spans older than the oldest raw span are left alone. Works slice by slice of trace ids, so memory stays bounded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +51,13 @@ class SpanDifference:
 
 
 class RawLevel:
-    """Compares the spans of a scope."""
+    """Compares the spans of a scope. `compared`: called with how many are, of how many."""
 
-    def __init__(self, store: Store, scope: Scope) -> None:
+    def __init__(
+        self, store: Store, scope: Scope, compared: Callable[[int, int], None] = lambda done, of: None
+    ) -> None:
         self._store = store
+        self._compared = compared
         self._params = scope.params
         self._raw_condition = scope.spans("Timestamp", "Tenant", "TraceId")
         self._condition = scope.spans()
@@ -79,6 +82,7 @@ class RawLevel:
         slices = max(1, -(-raw // SLICE_SPANS))
         for number in range(slices):
             yield from self._slice({**self._params, "slices": slices, "slice": number})
+            self._compared(min(self.checked, raw), raw)
 
     def _slice(self, params: dict[str, Any]) -> Iterator[SpanDifference]:
         expected, found = _rows(self._expected(params)), _rows(self._found(params))

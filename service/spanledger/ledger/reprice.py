@@ -108,11 +108,12 @@ def _post_window(
     say: Callable[[str], None],
     running: Running,
 ) -> None:
+    traces = audit.count_traces(store, Scope(start, end))
     for run_id in audit.chunks(store, Scope(start, end)):
         try:
             with running.still:
                 _post_piece(store, by, run_id, result, reason)
-            say(f"{result.traces} traces, {result.calls} calls re-priced")
+            say(f"re-pricing: {result.traces} of {traces} traces")
         finally:
             batches.forget(store, run_id)
 

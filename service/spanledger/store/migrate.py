@@ -113,6 +113,12 @@ def _apply(store: Store, statement: str, wanted: Layout) -> None:
         ) from exc
 
 
+def pending(store: Store, base: Path | None = None) -> int:
+    """How many files `migrate` would apply."""
+    missing = sum(not migration.applied for migration in status(store, base))
+    return missing + (0 if layout.is_over_all(store) else len(_stale_views(store, base)))
+
+
 def migrate(store: Store, say: Callable[[str], None] = lambda _: None, base: Path | None = None) -> int:
     """Brings the schema up to date; returns how many files were applied.
 

@@ -7,7 +7,7 @@ import typer
 
 from spanledger.cli.common import TENANT, existing, opened, running_api
 from spanledger.cli.options import Json, Place, Since, Until, application, examples, with_place
-from spanledger.cli.output import print_json
+from spanledger.cli.output import Branch, Column, print_json, print_table, print_tree
 from spanledger.errors import BadRequest, NotFound
 
 EXAMPLES = """\
@@ -64,8 +64,10 @@ def explain(
             continue
         if as_json:
             print_json(found)
+        elif compare:
+            _show_comparison(found)
         else:
-            print(render_comparison(found) if compare else render(one, id, found))
+            _show(one, id, found)
         return 0
     raise NotFound(f"there is no {', '.join(kinds)} {id!r} in the books")
 
@@ -109,45 +111,45 @@ def _compare(place: Place, question: _Question, kind: str) -> dict[str, Any]:
         return asdict(comparison.compare(store, TENANT, prices, cast("comparison.Kind", kind), question.id, window))
 
 
-def render_comparison(found: dict[str, Any]) -> str:
+def _show_comparison(found: dict[str, Any]) -> None:
     """The difference, then a line per factor."""
     peers = found["peers"]
     least = "" if found["priced_share"] == 1 else "at least "
-    lines = [f"{found['kind']} {found['id']}: {least}${found['cost_usd']}"]
+    print(f"{found['kind']} {found['id']}: {least}${found['cost_usd']}")
     if found["median_usd"] is None:
-        return "\n".join([*lines, f"there are no {peers['what']} to compare it with"])
-    lines += [
-        f"median of {peers['count']} {peers['what']}: ${found['median_usd']}; {peers['cheaper']} cost less",
-        f"difference: ${found['difference_usd']}, of which",
-    ]
-    for one in found["factors"]:
-        values = "" if one["own"] is None else f"{_number(one['own'])} against {_number(one['typical'])} {one['unit']}"
-        lines.append(f"  {one['factor']:8} {one['amount_usd']:>22}  {values}".rstrip())
-    return "\n".join(lines)
+        print(f"there are no {peers['what']} to compare it with")
+        return
+    print(f"median of {peers['count']} {peers['what']}: ${found['median_usd']}; {peers['cheaper']} cost less")
+    print(f"difference: ${found['difference_usd']}, of which")
+    columns = [Column("factor"), Column("USD", right=True), Column("this against typical")]
+    print_table(columns, [(one["factor"], one["amount_usd"], _values(one)) for one in found["factors"]])
+
+
+def _values(factor: dict[str, Any]) -> str:
+    if factor["own"] is None:
+        return ""
+    return f"{_number(factor['own'])} against {_number(factor['typical'])} {factor['unit']}"
 
 
 def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.6g}"
 
 
-def render(kind: str, name: str, found: dict[str, Any]) -> str:
+def _show(kind: str, name: str, found: dict[str, Any]) -> None:
     """The figure, then a branch per call, then the entries."""
     books = found["books"]
     state = "balanced" if books["balanced"] else "NOT BALANCED"
     waiting = f", spans wait for {books['lag_ms']} ms" if books["lag_ms"] else ""
-    lines = [
-        f"{kind} {name}: {_usage(found['usage'])}",
-        f"books: {state}, settled {books['settled_at'] or 'never'}{waiting}",
-    ]
-    branches = [_call(call) for call in found["calls"]]
-    branches.append([f"entries ({len(found['entries'])})", *(f"  {_entry(one)}" for one in found["entries"])])
+    print(f"books: {state}, settled {books['settled_at'] or 'never'}{waiting}")
+    branches = [_branch(_call(call)) for call in found["calls"]]
+    branches.append(Branch(f"entries ({len(found['entries'])})", "", [Branch(_entry(one)) for one in found["entries"]]))
     if found["rest"]:
-        branches.append([f"not shown: {found['rest']['entries']} entries, {_usage(found['rest']['usage'])}"])
-    for number, branch in enumerate(branches):
-        last = number == len(branches) - 1
-        lines.append(f"{'└─' if last else '├─'} {branch[0]}")
-        lines += [f"{'   ' if last else '│  '}{line}" for line in branch[1:]]
-    return "\n".join(lines)
+        branches.append(Branch(f"not shown: {found['rest']['entries']} entries, {_usage(found['rest']['usage'])}"))
+    print_tree(Branch(f"{kind} {name}: {_usage(found['usage'])}", "bold", branches))
+
+
+def _branch(lines: list[str]) -> Branch:
+    return Branch(lines[0], "", [Branch(line.strip()) for line in lines[1:]])
 
 
 def _call(call: dict[str, Any]) -> list[str]:

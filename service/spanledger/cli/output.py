@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spanledger.foreign.texts import printable
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _STYLES = {"ok": "green", "applied": "green", "good": "green", "FAILED": "bold red", "MISSING": "bold red"}
 _above: Callable[[str], None] | None = None
+DEEPEST = 60  # of a tree: a line of its guides grows with the depth
+_ANY_WIDTH = 10_000
+_LONGEST_MESSAGE = 200
 _level = 0  # -1: errors alone, 0: notes and progress, 1 and more: details
 
 
@@ -76,11 +79,11 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def console() -> "Console":
+def console(width: int | None = None) -> "Console":
     """Standard output for Rich, which honours NO_COLOR and the width of the terminal."""
     from rich.console import Console
 
-    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=width)
 
 
 def plain(value: object) -> str:
@@ -112,6 +115,42 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> 
             for cell, column, width in zip(row, columns, widths, strict=True)
         ]
         print("  ".join(aligned).rstrip())
+
+
+@dataclass
+class Branch:
+    """A line of a tree and what hangs below it."""
+
+    text: str
+    style: str = ""
+    below: "list[Branch]" = field(default_factory=list)
+
+
+def print_tree(root: Branch) -> None:
+    """The root, then every branch with its guides; what lies deeper than DEEPEST hangs at that depth."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    tree = Tree(Text(plain(root.text), style=root.style), guide_style="dim" if on_terminal() else "")
+    waiting = [(branch, tree, 1) for branch in reversed(root.below)]
+    while waiting:
+        branch, parent, depth = waiting.pop()
+        node = parent.add(Text(plain(branch.text), style=branch.style))
+        deeper = node if depth < DEEPEST else parent
+        waiting += [(one, deeper, depth + 1) for one in reversed(branch.below)]
+    if on_terminal():
+        console().print(tree)
+    else:
+        console(_ANY_WIDTH).print(tree, soft_wrap=True, crop=False)
+
+
+def first_line(text: str) -> str:
+    """One line of a message: of a stack trace the last one, which names the error."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    chosen = lines[-1] if lines[0].startswith("Traceback ") else lines[0]
+    return chosen if len(chosen) <= _LONGEST_MESSAGE else chosen[: _LONGEST_MESSAGE - 1] + "…"
 
 
 def _print_rich(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:

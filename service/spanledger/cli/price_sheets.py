@@ -3,11 +3,11 @@
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import TextIO
+from typing import Any, TextIO
 
 from spanledger.pricing.book import PriceBook
 from spanledger.pricing.check import compare
-from spanledger.pricing.price import RATE_NAMES, Price, usd
+from spanledger.pricing.price import RATE_NAMES, Price, Step, usd
 from spanledger.pricing.providers import canonical
 
 
@@ -31,19 +31,46 @@ def prices_check(book: PriceBook, at: datetime, out: TextIO, over: Decimal = Dec
 
 def prices_show(book: PriceBook, model: str, at: datetime, out: TextIO, provider: str = "") -> int:
     """Prints what `model` costs, at `provider` or everywhere. 0 if it has a price at `at`, 1 if not."""
-    sellers = [provider] if provider else sorted({price.provider for price in book.prices()})
-    shown = 0
-    for seller in sellers:
-        price = book.lookup(seller, model, at)
-        if price is not None and (provider or price.provider == seller):
-            out.write(_sheet(price))
-            shown += 1
-    if not shown:
+    found = _found(book, model, at, provider)
+    for price in found:
+        out.write(_sheet(price))
+    if not found:
         where = f" at provider {provider}" if provider else ""
         out.write(f"no price for {model!r}{where} in price book {book.version}: its calls are unpriced\n")
         if similar := _similar(book, model, provider):
             out.write(f"similar names: {', '.join(similar)}\n")
-    return 0 if shown else 1
+    return 0 if found else 1
+
+
+def prices_json(book: PriceBook, model: str, at: datetime, provider: str = "") -> list[dict[str, Any]]:
+    """What `prices_show` prints, as data: rates in USD per million tokens."""
+    return [
+        {
+            "provider": price.provider,
+            "model": price.model,
+            "valid_from": price.valid_from,
+            "valid_to": price.valid_to,
+            "source": price.source,
+            "price_book": book.version,
+            "steps": [
+                {"tier": tier or "standard", "above": step.above, "per_call": step.rates.call, "rates": _rates(step)}
+                for tier, steps in price.tiers.items()
+                for step in steps
+            ],
+        }
+        for price in _found(book, model, at, provider)
+    ]
+
+
+def _found(book: PriceBook, model: str, at: datetime, provider: str) -> list[Price]:
+    sellers = [provider] if provider else sorted({price.provider for price in book.prices()})
+    prices = [book.lookup(seller, model, at) for seller in sellers]
+    return [one for seller, one in zip(sellers, prices, strict=True) if one and (provider or one.provider == seller)]
+
+
+def _rates(step: Step) -> dict[str, str]:
+    rates = [(name, getattr(step.rates, name)) for name in RATE_NAMES]
+    return {name: _short(usd(rate * 10**6)) for name, rate in rates if rate is not None}
 
 
 def _similar(book: PriceBook, model: str, provider: str) -> list[str]:
@@ -61,8 +88,7 @@ def _sheet(price: Price) -> str:
     for tier, steps in price.tiers.items():
         for step in steps:
             length = f" above {step.above} input tokens" if step.above else ""
-            rates = [(name, getattr(step.rates, name)) for name in RATE_NAMES]
-            told = ", ".join(f"{name} {_short(usd(rate * 10**6))}" for name, rate in rates if rate is not None)
+            told = ", ".join(f"{name} {rate}" for name, rate in _rates(step).items())
             call = f", per call {_short(usd(step.rates.call))}" if step.rates.call else ""
             lines.append(f"  {tier or 'standard'}{length}: {told}{call}")
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ import typer
 from spanledger.cli import options
 from spanledger.cli.common import share
 from spanledger.cli.options import Place, application, examples, with_config
+from spanledger.cli.output import print_json
 
 if TYPE_CHECKING:
     from spanledger.pricing.book import PriceBook
@@ -32,10 +33,15 @@ def show(
     provider: Annotated[str, typer.Option("--provider", help="Only this seller.")] = "",
     at: At = None,
     price_book: options.PriceBook = None,
+    as_json: options.Json = False,
 ) -> int:
-    """Shows what a model costs."""
+    """Shows what a model costs. Exit code 1: it has no price."""
     from spanledger.cli import price_sheets
 
+    if as_json:
+        found = price_sheets.prices_json(_book(place, price_book), model, _moment(at), provider)
+        print_json(found)
+        return 0 if found else 1
     return price_sheets.prices_show(_book(place, price_book), model, _moment(at), sys.stdout, provider)
 
 
@@ -48,10 +54,16 @@ def check(
     ] = "1%",
     at: At = None,
     price_book: options.PriceBook = None,
+    as_json: options.Json = False,
 ) -> int:
-    """Compares the price book with genai-prices."""
+    """Compares the price book with genai-prices. Exit code 1: rates differ."""
     from spanledger.cli import price_sheets
+    from spanledger.pricing.check import compare
 
+    if as_json:
+        found = compare(_book(place, price_book), _moment(at), share(over, "--over"))
+        print_json(found._asdict() | {"disagreements": [one._asdict() for one in found.disagreements]})
+        return 1 if found.disagreements else 0
     return price_sheets.prices_check(_book(place, price_book), _moment(at), sys.stdout, share(over, "--over"))
 
 

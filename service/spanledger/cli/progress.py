@@ -51,7 +51,8 @@ class _TerminalBar(Bar):
         step = found[1] if found else output.plain(text)
         if step != self._step:
             self._step = step
-            self._progress.reset(self._task, total=None, description=step, unit=found[4] if found else "")
+            self._progress.remove_task(self._task)
+            self._task = self._progress.add_task(step, total=None, unit=found[4] if found else "")
         if found:
             done, total = (int(text.replace(",", "")) for text in (found[2], found[3]))
             self._progress.update(self._task, completed=done, total=total)

@@ -1,13 +1,12 @@
 """`spanledger trace`: the tree of a trace with times, tokens, cost and errors."""
 
-from collections import defaultdict
 from typing import Annotated, Any
 
 import typer
 
 from spanledger.cli.common import TENANT, existing, opened, running_api
 from spanledger.cli.options import Json, Place, application, examples, with_place
-from spanledger.cli.output import print_json
+from spanledger.cli.output import Branch, Column, first_line, print_json, print_table, print_tree
 from spanledger.settings import Settings
 
 EXAMPLES = """\
@@ -33,7 +32,7 @@ def trace(
     if as_json:
         print_json(found)
     else:
-        print(render(found))
+        _show(found)
     return 0
 
 
@@ -51,52 +50,45 @@ def _find(chosen: Settings, name: str) -> dict[str, Any]:
         return asdict(traces.find(store, TENANT, name))
 
 
-def render(found: dict[str, Any]) -> str:
+def _show(found: dict[str, Any]) -> None:
     """One tree per trace, then the logs, then the total."""
     known = ["conversation_id", "user_id", "workflow"]
     if len(found["trace_ids"]) == 1:
         known += ["message_id", "correlation_id"]
-    lines = [" · ".join(f"{name} {found[name]}" for name in known if found[name])]
+    if named := " · ".join(f"{name} {found[name]}" for name in known if found[name]):
+        print(named)
     for trace_id in found["trace_ids"]:
         spans = [span for span in found["spans"] if span["trace_id"] == trace_id]
-        lines += [f"trace {trace_id}", *_tree(spans)]
+        print_tree(Branch(f"trace {trace_id}", "bold", _roots(spans)))
     if found["logs"]:
-        lines.append("logs")
-        lines += [
-            f"  {log['at'][11:23]} {log['severity'] or '-':5} {log['body'] or log['event_name']}"
-            for log in found["logs"]
-        ]
+        print("logs")
+        columns = [Column(width=1), Column(width=12), Column(width=5), Column()]
+        print_table(columns, [("", log["at"][11:23], log["severity"] or "-", _log(log)) for log in found["logs"]])
     if found["truncated"]:
-        lines.append("… there is more than is shown here")
-    lines.append(f"total: {_usage(found['usage'], calls=True)}")
-    return "\n".join(line for line in lines if line)
+        print("… there is more than is shown here")
+    print(f"total: {_usage(found['usage'], calls=True)}")
 
 
-def _tree(spans: list[Span]) -> list[str]:
-    ids = {span["span_id"] for span in spans}
-    below: dict[str | None, list[Span]] = defaultdict(list)
+def _log(log: dict[str, Any]) -> str:
+    return first_line(log["body"] or log["event_name"])
+
+
+def _roots(spans: list[Span]) -> list[Branch]:
+    """The spans without a parent here, everything else below them."""
+    branches = {span["span_id"]: Branch(_line(span), "red" if span["status"] == "error" else "") for span in spans}
+    roots: list[Branch] = []
     for span in spans:
-        parent = span["parent_span_id"]
-        below[parent if parent in ids and parent != span["span_id"] else None].append(span)
-    lines: list[str] = []
-    shown: set[str] = set()
-    _walk(below, None, "", lines, shown)
+        branch, parent = branches[span["span_id"]], branches.get(span["parent_span_id"])
+        (roots if parent is None or parent is branch else parent.below).append(branch)
+    reached = set()
+    waiting = list(roots)
+    while waiting:
+        branch = waiting.pop()
+        reached.add(id(branch))
+        waiting += branch.below
     # What hangs on a cycle of parents has no root; it is shown all the same.
-    lines += [f"  (cycle) {_line(span)}" for span in spans if span["span_id"] not in shown]
-    return lines
-
-
-def _walk(
-    below: dict[str | None, list[Span]], root: str | None, indent: str, lines: list[str], shown: set[str]
-) -> None:
-    stack = [(span, indent, i == len(below[root]) - 1) for i, span in enumerate(below[root])][::-1]
-    while stack:
-        span, indent, last = stack.pop()
-        shown.add(span["span_id"])
-        lines.append(f"  {indent}{'└─ ' if last else '├─ '}{_line(span)}")
-        children = below.get(span["span_id"], [])
-        deeper = indent + ("   " if last else "│  ")
-        stack += [(child, deeper, i == len(children) - 1) for i, child in enumerate(children)][::-1]
+    cycles = [branch for branch in branches.values() if id(branch) not in reached]
+    return roots + [Branch(f"(cycle) {branch.text}", branch.style) for branch in cycles]
 
 
 def _line(span: Span) -> str:
@@ -106,7 +98,7 @@ def _line(span: Span) -> str:
     if span["usage"]:
         parts.append(_usage(span["usage"]))
     if span["status"] == "error":
-        parts.append("ERROR " + ": ".join(t for t in (span["error_type"], span["status_message"]) if t))
+        parts.append("ERROR " + ": ".join(t for t in (span["error_type"], first_line(span["status_message"])) if t))
     if span["anomalies"]:
         parts.append("anomalies: " + ", ".join(span["anomalies"]))
     return "  ".join(part for part in parts if part)

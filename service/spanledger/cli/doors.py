@@ -11,6 +11,7 @@ from spanledger.errors import StoreError
 from spanledger.settings import Settings
 
 SETTLE_TIMEOUT_S = 600.0
+ITEMS = {"traces": "spans", "logs": "log records", "metrics": "data points"}  # what a signal consists of
 _BUSY = frozenset({429, 503})
 
 

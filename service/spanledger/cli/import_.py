@@ -16,7 +16,7 @@ from spanledger.cli.common import running_api
 from spanledger.cli.doors import Door, door_of, the_door
 from spanledger.cli.options import Json, Place, application, examples, with_place
 from spanledger.cli.output import print_json, say
-from spanledger.cli.progress import Bar, progress
+from spanledger.cli.progress import BYTES, Bar, progress
 from spanledger.client import Api
 from spanledger.errors import BadRequest, StoreError
 from spanledger.imports.history import Exchange, Item, Problem
@@ -107,8 +107,8 @@ def _import_file(place: Place, kind: str, file: Path, content: bool, as_json: bo
     if not file.is_file():
         raise BadRequest(f"{file}: there is no such file")
     tally = Tally()
-    with progress("import", unit="messages") as bar, the_door(chosen) as door:
-        _load(_items(kind, file, user), door, chosen.capture_content, tally, bar)
+    with progress("import", _size(kind, file), BYTES) as bar, the_door(chosen) as door:
+        _load(_items(kind, file, user, bar.advance), door, chosen.capture_content, tally)
         bar.tell("settling")
     return _finished(file, tally, as_json)
 
@@ -128,26 +128,39 @@ def submit(kind: str, file: Path, api: Api, content: bool = False) -> Tally:
     """Imports a file of `jsonl` or `chatgpt` into the running system behind `api`."""
     tally = Tally()
     with door_of(api) as door:
-        _load(_items(kind, file), door, content, tally, Bar())
+        _load(_items(kind, file), door, content, tally)
     return tally
 
 
-def _items(kind: str, file: Path, user_id: str = "") -> Iterator[Item]:
+def _items(kind: str, file: Path, user_id: str = "", told: Callable[[int], None] = lambda _: None) -> Iterator[Item]:
     from spanledger.imports import chatgpt, jsonl
 
-    return jsonl.read(file) if kind == "jsonl" else chatgpt.read(file, user_id)
+    return jsonl.read(file, told) if kind == "jsonl" else chatgpt.read(file, user_id, told)
+
+
+def _size(kind: str, file: Path) -> int:
+    from spanledger.imports import chatgpt
+
+    return file.stat().st_size if kind == "jsonl" else chatgpt.size(file)
 
 
 def _messages(file: Path, gap_s: float, me: str, follow: bool, chosen: Settings, tally: Tally) -> None:
     from spanledger.imports.imessage import ChatDb
 
     db = ChatDb(file, gap_s, me)
-    with contextlib.closing(db), progress("import", unit="messages") as bar, the_door(chosen) as door:
-        _load(db.messages(), door, chosen.capture_content, tally, bar)
+    with contextlib.closing(db), the_door(chosen) as door:
+        with progress("import", db.count(), "messages") as bar:
+            _load(_counted(db.messages(), bar), door, chosen.capture_content, tally)
         if follow:
             say("following; Ctrl-C ends it")
             for _ in _changes(db.changes):
-                _load(db.messages(), door, chosen.capture_content, tally, bar)
+                _load(db.messages(), door, chosen.capture_content, tally)
+
+
+def _counted(items: Iterable[Item], bar: Bar) -> Iterator[Item]:
+    for item in items:
+        bar.advance()
+        yield item
 
 
 def _changes(version: Callable[[], int]) -> Iterator[None]:
@@ -163,7 +176,7 @@ def _changes(version: Callable[[], int]) -> Iterator[None]:
             yield
 
 
-def _load(items: Iterable[Item], door: Door, content: bool, tally: Tally, bar: Bar) -> None:
+def _load(items: Iterable[Item], door: Door, content: bool, tally: Tally) -> None:
     from spanledger.imports.spans import request
 
     usable = _usable(items, tally)
@@ -172,7 +185,6 @@ def _load(items: Iterable[Item], door: Door, content: bool, tally: Tally, bar: B
         tally.exchanges += len(batch)
         tally.answers += sum(len(exchange.answers) for exchange in batch)
         tally.conversations.update(exchange.conversation_id for exchange in batch)
-        bar.advance(len(batch))
 
 
 def _usable(items: Iterable[Item], tally: Tally) -> Iterator[Exchange]:

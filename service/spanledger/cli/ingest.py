@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from spanledger.cli.doors import Door, the_door
+from spanledger.cli.doors import ITEMS, Door, the_door
 from spanledger.cli.options import Json, Place, application, examples, with_place
 from spanledger.cli.output import complain, print_json
 from spanledger.cli.progress import BYTES, Bar, progress
@@ -22,7 +22,6 @@ EXAMPLES = """\
 """
 _SUFFIXES = {".pb": "application/x-protobuf", ".json": "application/json", ".jsonl": "application/json"}
 _TOP_LEVEL_KEYS = ("resourceSpans", "resourceLogs", "resourceMetrics", "resource_spans", "resource_logs")
-_ITEMS = {"traces": "spans", "logs": "log records", "metrics": "data points"}
 
 
 @dataclass
@@ -125,9 +124,9 @@ def _refused(path: Path, message: str, tally: Tally) -> None:
 
 
 def _summary(tally: Tally) -> str:
-    taken = ", ".join(f"{tally.accepted[signal]} {_ITEMS[signal]}" for signal in _ITEMS if tally.accepted[signal])
+    taken = ", ".join(f"{tally.accepted[signal]} {ITEMS[signal]}" for signal in ITEMS if tally.accepted[signal])
     lines = [f"{tally.files} files: {taken or 'nothing'} loaded and settled"]
-    lost = ", ".join(f"{tally.rejected[signal]} {_ITEMS[signal]}" for signal in _ITEMS if tally.rejected[signal])
+    lost = ", ".join(f"{tally.rejected[signal]} {ITEMS[signal]}" for signal in ITEMS if tally.rejected[signal])
     if lost:
         lines.append(f"rejected: {lost}")
     if tally.skipped:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from spanledger.cli.doors import ITEMS
 from spanledger.cli.options import Json, Place, application, examples, with_place
 from spanledger.cli.output import Column, print_json, print_table, size
 from spanledger.client import exchange
@@ -97,7 +98,10 @@ def _state(ready: dict[str, Any] | None) -> list[Line]:
 
 def _door(ingest: dict[str, Any]) -> str:
     """What was accepted and what was not, since the start."""
-    accepted, rejected = (_counts(ingest[name]) or "nothing" for name in ("accepted", "rejected"))
+    accepted, rejected = (
+        _counts({ITEMS.get(signal, signal): count for signal, count in ingest[name].items()}) or "nothing"
+        for name in ("accepted", "rejected")
+    )
     refused = _counts({code: n for code, n in ingest["answers"].items() if not str(code).startswith("2")}, "answers")
     return f"accepted {accepted}; rejected {rejected}" + (f"; refused {refused}" if refused else "")
 

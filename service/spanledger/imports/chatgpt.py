@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from spanledger.errors import BadRequest
+from spanledger.imports.counted import Counted, Told, nobody
 from spanledger.imports.history import Answer, Exchange, Items, Problem, ToolUse, Unusable, moment_ns, text_of
 from spanledger.imports.json_array import NotAnArray, elements
 
@@ -20,11 +21,22 @@ MAX_NODES = 1_000_000
 Node = Mapping[str, Any]
 
 
-def read(path: Path, user_id: str = "") -> Items:
+def size(path: Path) -> int:
+    """Bytes that `read` goes through; of a zip, unpacked."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return sum(one.file_size for one in archive.infolist() if _holds_conversations(one.filename))
+        return path.stat().st_size
+    except (OSError, zipfile.BadZipFile):
+        return 0  # `read` says what is wrong
+
+
+def read(path: Path, user_id: str = "", told: Told = nobody) -> Items:
     """Raises BadRequest for a file that is no export."""
     for name, file, user in _files(path):
         try:
-            for number, conversation in enumerate(elements(file), 1):
+            for number, conversation in enumerate(elements(Counted(file, told)), 1):
                 yield from _conversation(f"{name}, conversation {number}", conversation, user_id or user)
         except NotAnArray as exc:
             yield Problem(name, f"is not a list of conversations: {exc}")

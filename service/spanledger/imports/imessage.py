@@ -60,6 +60,16 @@ class ChatDb:
         version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
         return version
 
+    def count(self) -> int:
+        """How many messages `messages` will go through; 0 where that cannot be read."""
+        try:
+            found: int = self._db.execute("SELECT count(*) FROM message WHERE ROWID > ?", (self._last_row,)).fetchone()[
+                0
+            ]
+        except sqlite3.Error:
+            return 0
+        return found
+
     def messages(self) -> Items:
         """Those that were not read before, by chat and time; a damaged database ends with a Problem."""
         newest = self._last_row

@@ -3,18 +3,22 @@
 import codecs
 import json
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 CHUNK = 1 << 20
 MAX_ELEMENT = 256 << 20  # characters
 _SPACE = " \t\r\n"
 
 
+class Readable(Protocol):
+    def read(self, size: int = -1) -> bytes: ...
+
+
 class NotAnArray(ValueError):
     """Says what is wrong, and where."""
 
 
-def elements(file: BinaryIO) -> Iterator[Any]:
+def elements(file: Readable) -> Iterator[Any]:
     """Each element as soon as it is there. Raises NotAnArray where the text is none, or ends too early."""
     text = _Text(file)
     if text.next_character() != "[":
@@ -37,7 +41,7 @@ def _cut(number: int) -> str:
 
 
 class _Text:
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Readable) -> None:
         self._file = file
         self._decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
         self._decoder = json.JSONDecoder()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spanledger.errors import BadRequest
+from spanledger.imports.counted import Counted, Told, nobody
 from spanledger.imports.history import Answer, Exchange, Items, Problem, ToolUse, Unusable, moment_ns, text_of
 
 SOURCE = "jsonl"
@@ -26,16 +27,16 @@ _ASIDE = frozenset({"system", "developer"})
 _INPUT, _OUTPUT = ("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")
 
 
-def read(path: Path) -> Items:
+def read(path: Path, told: Told = nobody) -> Items:
     """Raises BadRequest for a file that cannot be read at all."""
     try:
         with path.open("rb") as file:
-            yield from _exchanges(_messages(_lines(file)))
+            yield from _exchanges(_messages(_lines(Counted(file, told))))
     except OSError as exc:
         raise BadRequest(f"{path} cannot be read: {exc.strerror}") from exc
 
 
-def _lines(file: Any) -> Iterator[tuple[str, Any]]:
+def _lines(file: Counted) -> Iterator[tuple[str, Any]]:
     """Where it stands, and the object of each line; a Problem in its place where there is none."""
     number = 0
     while line := file.readline(MAX_LINE + 1):

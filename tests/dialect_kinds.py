@@ -43,6 +43,24 @@ GOOGLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {"input_tokens": 1009, "output_tokens": 57, "reasoning_output_tokens": 7, "cache_read_input_tokens": 4},
     ),
+    "Google's own usage in the provider's metadata": (
+        GEMINI
+        | counts(26, 63)
+        | {
+            "ai.response.providerMetadata": {
+                "google": {
+                    "usageMetadata": {
+                        "promptTokenCount": 26,
+                        "toolUsePromptTokenCount": 12504,
+                        "candidatesTokenCount": 63,
+                        "thoughtsTokenCount": 40,
+                        "totalTokenCount": 12633,
+                    }
+                }
+            }
+        },
+        {"input_tokens": 12530, "output_tokens": 103, "reasoning_output_tokens": 40},
+    ),
     "experimental keys": (
         GEMINI | counts(10, 5) | {"gen_ai.usage.experimental.reasoning_tokens": "3", "gen_ai.usage.total_tokens": "18"},
         {"output_tokens": 8, "reasoning_output_tokens": 3},
@@ -120,6 +138,26 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a component's output with the repr of its message": (
         OPENAI | {"gen_ai.operation.name": "", "shape:haystack.component.output": {"replies": [PYDANTIC]}},
         FOUND | {"role": "inference"},
+    ),
+    "Ollama's words": (
+        OPENAI | {"shape:response": {"model": "llama3.2", "prompt_eval_count": 33, "eval_count": 44, "done": True}},
+        {"input_tokens": 33, "output_tokens": 44},
+    ),
+    "Llama's words on Bedrock": (
+        OPENAI | {"shape:body": {"generation": "x", "prompt_token_count": 12, "generation_token_count": 5}},
+        {"input_tokens": 12, "output_tokens": 5},
+    ),
+    "Cohere's bill goes before its count": (
+        OPENAI
+        | {
+            "shape:response": {
+                "meta": {
+                    "billed_units": {"input_tokens": 14, "output_tokens": 9},
+                    "tokens": {"input_tokens": 80, "output_tokens": 9},
+                }
+            }
+        },
+        {"input_tokens": 14, "output_tokens": 9},
     ),
     "the repr of a dict within JSON": (
         OPENAI | {"shape:x.output": {"meta": [REPR]}},
@@ -287,6 +325,33 @@ NO_CALLS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 CLASSES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "flat counts of a coding agent": (
+        OPENAI
+        | {
+            "input_token_count": "1000",
+            "cached_token_count": "600",
+            "output_token_count": "50",
+            "reasoning_token_count": "30",
+        },
+        {
+            "input_tokens": 1000,
+            "cache_read_input_tokens": 600,
+            "output_tokens": 50,
+            "reasoning_output_tokens": 30,
+        },
+    ),
+    "Cohere's bill in an answer": (
+        OPENAI
+        | {
+            "output.value": {
+                "usage": {
+                    "billed_units": {"input_tokens": 14, "output_tokens": 9},
+                    "tokens": {"input_tokens": 80, "output_tokens": 9},
+                }
+            }
+        },
+        {"input_tokens": 14, "output_tokens": 9},
+    ),
     "cache writes of Responses": (
         {
             "openinference.span.kind": "LLM",

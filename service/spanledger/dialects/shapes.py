@@ -1,7 +1,7 @@
 """Finds token usage where no table names it: usage-shaped objects in JSON, Python's or Pydantic's repr(), flat keys.
 
 Conservative on purpose. An object counts as usage only when its members are whole numbers under the words of one
-provider (OpenAI, Anthropic, Google, Bedrock, Cohere, Mistral) for input and for output or total. When several different
+provider (OpenAI, Anthropic, Google, Bedrock, Cohere, Mistral, Ollama) for input and for output or total. When several different
 usages stand in one span, only a sum of the others counts; otherwise nothing does, and the call stays unpriced.
 """
 
@@ -18,11 +18,11 @@ SHAPE = "shape:"  # facts that the view keeps because of their shape, by their a
 # Words for input tokens, for output tokens and for both, as providers and libraries write them.
 INPUT_WORDS = (
     *("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count", "promptTokenCount"),
-    *("input_token_count", "inputTokenCount"),
+    *("input_token_count", "inputTokenCount", "prompt_eval_count"),
 )
 OUTPUT_WORDS = (
     *("completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidates_token_count"),
-    *("candidatesTokenCount", "output_token_count", "outputTokenCount"),
+    *("candidatesTokenCount", "output_token_count", "outputTokenCount", "eval_count", "generation_token_count"),
 )
 TOTAL_WORDS = ("total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
 # Parts of keys under which a request stands: the usage within it belongs to the calls before.
@@ -125,8 +125,10 @@ def _in_value(root: Any) -> Iterator[Found]:
                 yield Found(value, owner if _is_owner(owner) else {})
                 continue
             around = value if _is_owner(value) or not owner else owner
+            billed = value.get("billed_units")  # Cohere's bill goes before its raw count beside it
+            inner_values = [billed] if is_usage(billed) else list(value.values())
             if depth < _MAX_DEPTH:
-                stack += [(inner, around, depth + 1) for inner in value.values()]
+                stack += [(inner, around, depth + 1) for inner in inner_values]
         elif isinstance(value, list):
             if depth < _MAX_DEPTH:
                 stack += [(inner, owner, depth + 1) for inner in value]

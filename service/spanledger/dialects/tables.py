@@ -113,7 +113,7 @@ def facts_sql(source: str) -> str:
     usage = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in USAGE_FIELDS and "*" not in key)
     words = ", ".join(map(_quote, (*INPUT_WORDS, *OUTPUT_WORDS)))
     # A count by its key's ending, or a text in which usage may stand. Only spans without a known count are searched,
-    # and of those only what holds a part of every word for tokens: most values cost one comparison.
+    # and of those only what holds a part that each word for tokens has: most values cost one comparison.
     looks = " OR ".join(f"endsWith(k, {_quote(ending)})" for ending in _COUNT_ENDINGS)
     asked = ", ".join(map(_quote, REQUEST_WORDS))
     looks += (
@@ -178,8 +178,8 @@ FROM
                     OR (({beginnings}) AND match(k, {patterns}))), SpanAttributes) AS of_span,
                 mapFilter((k, v) -> v != '' AND k IN [{of_resource}], ResourceAttributes) AS of_resource,
                 NOT arrayExists(k -> k IN [{usage}], mapKeys(of_span)) AS is_silent,
-                mapFilter((k, v) -> is_silent AND (position(k, 'oken') > 0 OR position(v, 'oken') > 0),
-                    SpanAttributes) AS of_tokens,
+                mapFilter((k, v) -> is_silent AND (position(k, 'oken') > 0 OR position(v, 'oken') > 0
+                    OR position(v, 'eval_count') > 0), SpanAttributes) AS of_tokens,
                 mapFilter((k, v) -> k NOT IN [{exact}] AND ({looks}), of_tokens) AS of_shape,
                 if(is_silent AND notEmpty(Events.Name), arrayMap(
                     e -> (concat(if(e.1 IN [{in_events}], '{EVENT}', '{SHAPE}'), e.1), e.2),

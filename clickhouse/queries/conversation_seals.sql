@@ -5,4 +5,6 @@
 SELECT conversation_id, argMax(message_count, version) AS messages, toUnixTimestamp64Nano(argMax(last_at, version)) AS last_ns
 FROM statements
 WHERE tenant = {tenant:String} AND conversation_id IN {conversation_ids:Array(String)}
+    AND
+    -- include parts/is_sealed
 GROUP BY conversation_id

@@ -1,5 +1,5 @@
 -- conversation_statements: all versions of a conversation's statement, newest first
--- grain:  version; of two that were sealed at once the first counts
+-- grain:  version that is ours; of two that were sealed at once the first counts
 -- source: statements
 -- units:  times in ns since 1970 UTC; counts, tokens, USD
 SELECT
@@ -26,6 +26,8 @@ SELECT
     trace_id
 FROM statements
 WHERE tenant = {tenant:String} AND conversation_id = {conversation_id:String}
+    AND
+    -- include parts/is_sealed
 ORDER BY version DESC, sealed_at
 LIMIT 1 BY version
 LIMIT {limit:UInt64}

@@ -1,6 +1,7 @@
 -- evaluations: everything that was said of a message, or of a trace, newest first
 -- grain:  evaluation result; superseded: the same evaluator (and person) said something newer
 -- source: evaluations
+-- sealed: 1 if it was taken here; what a sender claims supersedes none of ours
 -- units:  at_ns since 1970 UTC; an empty message finds by trace
 SELECT
     message_id,
@@ -15,8 +16,16 @@ SELECT
     error_type,
     evaluation_trace_id,
     toUnixTimestamp64Nano(evaluated_at) AS at_ns,
-    row_number() OVER (PARTITION BY message_id, name, evaluator, user_id ORDER BY evaluated_at DESC, digest DESC) > 1 AS superseded
-FROM evaluations FINAL
+    sealed,
+    row_number() OVER (PARTITION BY message_id, name, evaluator, user_id, sealed ORDER BY evaluated_at DESC, digest DESC) > 1 AS superseded
+FROM
+(
+    SELECT
+        *,
+        -- include parts/is_sealed
+        AS sealed
+    FROM evaluations FINAL
+)
 WHERE
     tenant = {tenant:String}
     AND message_id = {message_id:String}

@@ -47,6 +47,8 @@ WITH
                 AND message_id IN (SELECT message_id FROM runs)
                 AND name = 'feedback'
                 AND evaluator = 'human'
+                AND
+                -- include parts/is_sealed
             GROUP BY message_id, user_id
         )
         WHERE latest IS NOT NULL

@@ -24,6 +24,8 @@ FROM
         SELECT *
         FROM evaluations
         WHERE tenant = {tenant:String} AND message_id != '' AND NOT (name = 'feedback' AND evaluator = 'human')
+            AND
+            -- include parts/is_sealed
     ) AS e
     INNER JOIN
     (

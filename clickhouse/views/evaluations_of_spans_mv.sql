@@ -17,7 +17,10 @@ SELECT
     attributes['spanledger.evaluation.trace_id'] AS evaluation_trace_id,
     ServiceName AS service,
     event_at AS evaluated_at,
-    cityHash64(SpanId, attributes) AS digest
+    cityHash64(SpanId, attributes) AS digest,
+    '' AS facts_digest,
+    '' AS seal,
+    1 AS is_checked
 FROM
 (
     SELECT Tenant, TraceId, SpanId, ServiceName, mapConcat(mapFilter((k, v) -> k IN ('spanledger.message.id', 'gen_ai.conversation.id', 'session.id'), SpanAttributes), event.3) AS attributes,

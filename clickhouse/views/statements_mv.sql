@@ -23,6 +23,14 @@ SELECT
     toFloat64OrZero(LogAttributes['spanledger.statement.priced_share']) AS priced_share,
     LogAttributes['spanledger.statement.difference'] AS difference,
     LogAttributes['spanledger.statement.analysis'] AS analysis,
-    TraceId AS trace_id
+    TraceId AS trace_id,
+    lower(hex(SHA256(arrayStringConcat(arrayConcat([Tenant, TraceId], arrayMap(
+        name -> LogAttributes[concat('spanledger.statement.', name)],
+        ['conversation_id', 'version', 'cause', 'sealed_ns', 'first_ns', 'last_ns', 'user_id',
+        'message_count', 'models', 'llm_calls', 'failed_calls', 'input_tokens',
+        'cache_read_input_tokens', 'cache_write_input_tokens', 'output_tokens', 'reasoning_output_tokens',
+        'cost_usd', 'cost_state', 'priced_share', 'difference', 'analysis'])), char(31))))) AS facts_digest,
+    LogAttributes['spanledger.entry.seal'] AS seal,
+    1 AS is_checked
 FROM otel_logs
 WHERE EventName = 'spanledger.statement' AND LogAttributes['spanledger.statement.conversation_id'] != ''

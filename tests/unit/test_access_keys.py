@@ -10,6 +10,7 @@ from spanledger.access import LOCAL, Principal
 from spanledger.access.authentication import Authentication
 from spanledger.access.keys import KeyRing, RefusedKey
 from spanledger.errors import BadRequest, Unauthenticated
+from spanledger.principal import OURS
 from spanledger.store.registry import Registry
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -72,7 +73,7 @@ def test_another_process_sees_a_change_at_once(ring: KeyRing, tmp_path: Path) ->
 def test_foreign_credentials_are_passed_over_only_while_there_are_no_keys(ring: KeyRing) -> None:
     door = Authentication(ring, required=False, operator_token="op_secret")
     assert door.principal("Bearer sk-something", None) == LOCAL
-    assert door.principal("Bearer op_secret", None) == LOCAL
+    assert door.principal("Bearer op_secret", None) == OURS
     with pytest.raises(RefusedKey):
         door.principal("Bearer sl_something", None)
     ring.create("acme", "read")

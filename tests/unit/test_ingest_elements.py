@@ -18,6 +18,7 @@ from spanledger.ingest.answers import Answer
 from spanledger.ingest.door import Door
 from spanledger.ingest.records import varint
 from spanledger.ingest.room import Room
+from spanledger.ingest.senders import Sender
 from spanledger.ingest.signals import SIGNALS
 from spanledger.ingest.turns import Turns
 
@@ -133,11 +134,11 @@ def test_the_loop_goes_on_while_a_costly_body_is_read(door: Door) -> None:
 
     async def run() -> tuple[list[int], int, float]:
         loop = asyncio.get_running_loop()
-        heavy = [loop.create_task(door.accept_in_turn("a", TRACES, costly, "json")) for _ in range(2)]
+        heavy = [loop.create_task(door.accept_in_turn(Sender("a"), TRACES, costly, "json")) for _ in range(2)]
         served, worst = 0, 0.0
         while not all(task.done() for task in heavy):
             started = loop.time()
-            answer, _ = await door.accept_in_turn("b", TRACES, small, "protobuf")
+            answer, _ = await door.accept_in_turn(Sender("b"), TRACES, small, "protobuf")
             assert answer.status == 200
             await asyncio.sleep(0.005)
             served, worst = served + 1, max(worst, loop.time() - started)

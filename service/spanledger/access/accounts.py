@@ -160,18 +160,24 @@ class Account:
         for message_id in apart:
             said = found.get(message_id, Used())
             holds = [hold for hold in self.holds if hold.message_id == message_id]
-            if _over(holds, said.calls):
+            if _over(holds, said, now):
                 self.holds = [hold for hold in self.holds if hold.message_id != message_id]
                 booked += said
+            else:
+                booked += said.beyond(sum((hold.used(now) for hold in holds), Used()))
         self._booked, self.period = booked, now
         self._read_s = time.monotonic()
         self._took_s = self._read_s - started
 
 
-def _over(holds: Sequence[Hold], booked_calls: int) -> bool:
-    """Whether the books have all of a message's runs, or will never have it."""
+def _over(holds: Sequence[Hold], booked: Used, now: Period) -> bool:
+    """Whether the books have all of a message's runs, or will never have it. Books that say less than the runs came to
+    here do not have it yet, whatever a sender of telemetry says of the same message."""
     ends = [hold.ended_s for hold in holds]
     last = max((end for end in ends if end is not None), default=0.0)
     if None in ends:
         return False
-    return booked_calls >= sum(hold.calls for hold in holds) or time.monotonic() - last > _GIVE_UP_S
+    if time.monotonic() - last > _GIVE_UP_S:
+        return True
+    ours = sum((hold.used(now) for hold in holds), Used())
+    return booked.calls >= sum(hold.calls for hold in holds) and ours.beyond(booked) == Used()

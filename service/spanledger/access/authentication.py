@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from spanledger.access.keys import KeyRing, RefusedKey
 from spanledger.errors import Unauthenticated
-from spanledger.principal import LOCAL, Principal
+from spanledger.principal import LOCAL, OURS, Principal
 
 
 class Authentication:
@@ -31,7 +31,7 @@ class Authentication:
             return self._without()
         text = given.pop()
         if self._token and hmac.compare_digest(text.encode("utf-8", "surrogatepass"), self._token):
-            return LOCAL
+            return OURS
         if not self._required and not text.startswith("sl_") and not self.ring.any():
             return LOCAL
         return self.ring.owner(text)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _FRESH_BEFORE_REFUSAL_S = 0.2
 _MANY_ACCOUNTS = 5_000  # beyond it the idle ones are forgotten
+_TOLD: tuple[tuple[str, Measure], ...] = (("requests", "requests_per_minute"), ("tokens", "tokens_per_day"))
 _UNITS: dict[Measure, str] = {
     "requests_per_minute": "requests a minute",
     "tokens_per_day": "tokens a day",
@@ -42,6 +43,15 @@ class Bound:
 
     limit: Limit
     account: Account
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a limit leaves of a measure, until when."""
+
+    allowed: int
+    remaining: int
+    resets_at: datetime
 
 
 class LimitGate:
@@ -103,6 +113,23 @@ class LimitGate:
         """What an account has used, its requests of the last minute, and in which period."""
         now = await account.look(self._store, self.now)
         return account.used(now), account.rate(self.now()), now
+
+    def left(self, order: "Order") -> dict[str, Left]:
+        """By `requests` (a minute) and `tokens` (a day): what the limits of an order leave, the least of each. By what
+        is known of the accounts; looks nothing up."""
+        now = self.now()
+        found: dict[str, Left] = {}
+        for limit, subject in self._book.concerning(order):
+            account = self.account(order.principal.tenant, limit.scope, subject)
+            for kind, measure in _TOLD:
+                allowed = limit.amounts.get(measure)
+                if allowed is not None and (known := account.period) is not None:
+                    used, reset = account.rate(now), (account.requests[0] if account.requests else now) + MINUTE
+                    if kind == "tokens":
+                        used, reset = account.used(known).tokens_day, known.next_day
+                    left = Left(int(allowed), max(0, int(allowed) - used), reset)
+                    found[kind] = min(left, found.get(kind, left), key=lambda one: one.remaining)
+        return found
 
     def _count_request(self, bounds: Sequence[Bound]) -> None:
         now = self.now()

@@ -7,10 +7,19 @@ from typing import Any, Final
 from spanledger.stats.conversations import Conversation
 from spanledger.stats.statements import Statement
 from spanledger.stats.times import format_time, parse_time
+from spanledger.telemetry import semconv
+from spanledger.telemetry.seal import digest, seal
+from spanledger.telemetry.setup import MAX_ATTRIBUTE_CHARS
 
 EVENT: Final = "spanledger.statement"
 _COMPARED = ("message_count", "first_at", "last_at", "user_id", "models")
 _NOT_COMPARED = frozenset({"total_tokens"})
+# What a seal covers, in the order of view statements_mv.
+_SEALED = (
+    *("conversation_id", "version", "cause", "sealed_ns", "first_ns", "last_ns", "user_id", "message_count", "models"),
+    *("llm_calls", "failed_calls", "input_tokens", "cache_read_input_tokens", "cache_write_input_tokens"),
+    *("output_tokens", "reasoning_output_tokens", "cost_usd", "cost_state", "priced_share", "difference", "analysis"),
+)
 _MONEY = frozenset({"usage.cost_usd", "usage.cost_state", "usage.priced_share"})
 
 
@@ -38,24 +47,28 @@ def drawn_up(found: Conversation, before: Statement | None, now_ns: int) -> Stat
     )
 
 
-def attributes(statement: Statement) -> dict[str, str | int | float]:
-    """As attributes of the event; view statements_mv reads them."""
+def attributes(statement: Statement, tenant: str, secret: str) -> dict[str, str | int]:
+    """As attributes of the event, sealed; view statements_mv reads them, and their digest in this order."""
     usage = {name: value for name, value in asdict(statement.usage).items() if name not in _NOT_COMPARED}
-    facts: dict[str, str | int | float] = {
+    usage["priced_share"] = repr(usage["priced_share"])
+    facts: dict[str, str | int] = {
         "conversation_id": statement.conversation_id,
         "version": statement.version,
         "cause": statement.cause,
         "sealed_ns": parse_time(statement.sealed_at),
         "first_ns": statement.first_ns,
         "last_ns": statement.last_ns,
-        "user_id": statement.user_id,
+        "user_id": statement.user_id or "",
         "message_count": statement.message_count,
         "models": json.dumps(statement.models),
         **usage,
         "difference": json.dumps(statement.difference) if statement.difference else "",
         "analysis": statement.analysis,
     }
-    return {f"{EVENT}.{name}": value for name, value in facts.items()}
+    texts = [tenant, statement.trace_id or "", *(str(facts[name])[:MAX_ATTRIBUTE_CHARS] for name in _SEALED)]
+    sealed = seal(secret, digest(texts))
+    named = {f"{EVENT}.{name}": value for name, value in facts.items()}
+    return named | {semconv.SEAL: sealed} if sealed else named
 
 
 def _difference(before: Statement, now: Conversation) -> dict[str, list[Any]]:

@@ -7,12 +7,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, field_validator
-from starlette.responses import JSONResponse
 
-from spanledger.api import problems
+from spanledger.api import problems, rates
 from spanledger.api.inputs import Fallbacks, Id, Memory, Model, Parameters, Text, given
 from spanledger.api.parameters import ConversationId
 from spanledger.api.reader import AppServices
+from spanledger.api.repeats import Once
 from spanledger.api.replies import finished, usage_of_calls
 from spanledger.api.schemas.chat import Reply
 from spanledger.api.schemas.common import EVENT_STREAM, Problem
@@ -66,9 +66,11 @@ async def send_message(
     message: NewMessage,
     services: AppServices,
     principal: Caller,
+    repeats: Once,
 ) -> Response:
     """Runs the workflow and answers with what it said, used and cost. With `stream`: server-sent events, `delta` for
     each piece of text, then one `message` with the same object, or one `error` with a problem."""
+    repeats.refuse_stream(message.stream)
     size = len(message.content.encode())
     if size > MAX_CONTENT_BYTES:
         raise TooLarge(f"content has {size:,} bytes, and a message may have {MAX_CONTENT_BYTES:,}")
@@ -89,10 +91,15 @@ async def send_message(
     )
     turn = Turn(order, message.content, stream=message.stream)
     if not message.stream:
-        return JSONResponse(reply(await services.runner.answer(turn)))
+
+        async def answer() -> tuple[Any, dict[str, str]]:
+            outcome = await services.runner.answer(turn)
+            return reply(outcome), rates.headers(services, outcome.order)
+
+        return await repeats.answer(answer)
     running = Running(lambda emit: services.runner.answer(turn, emit))
     await running.begin(request)
-    return EventStream(running, _events(running))
+    return EventStream(running, _events(running), rates.headers(services, order))
 
 
 def reply(outcome: Outcome) -> dict[str, Any]:

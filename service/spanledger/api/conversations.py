@@ -1,5 +1,6 @@
 """Messages and conversations: `/v1/messages/…`, `/v1/conversations…` (reading)."""
 
+import asyncio
 from dataclasses import replace
 from typing import Annotated
 
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from spanledger.api.filters import MessageFilter
-from spanledger.api.freshness import ConversationAnswer, FreshReads, MessageAnswer
+from spanledger.api.freshness import ConversationAnswer, FreshReader, FreshReads, MessageAnswer
 from spanledger.api.listing import ListingRoute
 from spanledger.api.parameters import ConversationId, Cursor, MessageId, limit
 from spanledger.api.reader import Reads
@@ -17,23 +18,38 @@ from spanledger.evaluations.recent import Answered
 from spanledger.stats import conversations as stats
 from spanledger.stats import found_conversations
 from spanledger.stats.contents import Contents, contents
+from spanledger.stats.contents import exchange as exchange_of_spans
 from spanledger.stats.filters import Filter
 from spanledger.stats.times import format_time
+from spanledger.workflows.memory import is_answered, of_message, text_of
 
 router = APIRouter(tags=["conversations"], route_class=ListingRoute)
 
 
 @router.get("/v1/messages/{message_id}")
-def get_message(message_id: MessageId, reads: FreshReads) -> MessageAnswer:
-    """One message with its tokens and cost."""
+async def get_message(message_id: MessageId, reads: FreshReads) -> MessageAnswer:
+    """One message with its tokens and cost, and with its words where they are kept."""
     try:
-        found = reads.soon(lambda: stats.message(reads.store, reads.tenant, message_id))
+        found = await asyncio.to_thread(reads.soon, lambda: stats.message(reads.store, reads.tenant, message_id))
+        state = "settled"
     except NotFound:
         answered = reads.services.platform.recent.answered(reads.tenant, message_id)
         if answered is None:
             raise
-        return reads.dated(MessageAnswer, _as_replied(answered), state="pending")
-    return reads.dated(MessageAnswer, found, state="settled")
+        found, state = _as_replied(answered), "pending"
+    question, content = await _words(reads, found)
+    return reads.dated(MessageAnswer, found, state=state, question=question, content=content)
+
+
+async def _words(reads: FreshReader, message: stats.Message) -> tuple[str | None, str | None]:
+    """Question and answer: from the history that we keep of our own conversations, else from the spans."""
+    if message.conversation_id:
+        remembered = await reads.services.runner.remembered(reads.tenant, message.conversation_id)
+        if exchange := of_message(remembered, message.message_id):
+            return text_of(exchange[0]), text_of(exchange[-1]) if is_answered(exchange) else None
+    if not message.trace_id:
+        return None, None
+    return await asyncio.to_thread(exchange_of_spans, reads.store, reads.tenant, message.trace_id)
 
 
 class ConversationsQuery(MessageFilter):

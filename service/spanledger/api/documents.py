@@ -20,7 +20,7 @@ from spanledger.api.schemas.common import NO_CONTENT, Items, Page, Problem
 from spanledger.errors import BadRequest, Refused
 from spanledger.retrieval.library import MAX_TOP_K, MIN_SCORE
 from spanledger.retrieval.shelf import Document
-from spanledger.retrieval.text import NewDocument, new_document
+from spanledger.retrieval.text import FILE_TYPES, NewDocument, document_of, kind_of_name, new_document
 from spanledger.runtime.services import Caller
 from spanledger.stats import retrieval as stats
 from spanledger.stats.times import format_time
@@ -42,7 +42,7 @@ class DocumentBody(BaseModel):
 
 
 class DocumentForm(BaseModel):
-    """`file` is the text; its own name is the document's unless `name` gives another."""
+    """`file` is a text, PDF or DOCX file; its own name is the document's unless `name` gives another."""
 
     file: bytes
     name: Text = ""
@@ -75,7 +75,7 @@ class _Shelves:
 
 
 Shelves = Annotated[_Shelves, Depends()]
-# A document is sent in one of four forms, so the body is read by hand and declared here.
+# A document is sent in one of several forms, so the body is read by hand and declared here.
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -83,6 +83,7 @@ _BODY: dict[str, Any] = {
             "application/json": {"schema": {"$ref": "#/components/schemas/DocumentBody"}},
             "text/plain": {"schema": {"type": "string"}},
             "text/markdown": {"schema": {"type": "string"}},
+            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in FILE_TYPES},
             "multipart/form-data": {"schema": {"$ref": "#/components/schemas/DocumentForm"}},
         },
     }
@@ -100,8 +101,8 @@ ForUser = Annotated[str, Query(max_length=256, description="The user who brings 
 async def add_document(
     request: Request, response: Response, parts: Shelves, name: OfName = "", user_id: ForUser = ""
 ) -> schemas.AddedDocument:
-    """Takes a text as JSON (`{text, name, content_type, metadata}`), as the body itself (`text/plain`, `text/markdown`;
-    its name in `?name=`) or as a form with `file`. 201 for a new one, 200 for content that is here already."""
+    """Takes a text as JSON (`{text, name, content_type, metadata}`), a text, PDF or DOCX file as the body itself (its
+    name in `?name=`) or as a form with `file`. 201 for a new one, 200 for content that is here already."""
     new, owner = await _read(request, name, user_id)
     async with parts.runner.admitted(parts.order(owner)) as run:
         added = await parts.library.add(run, new)
@@ -154,7 +155,7 @@ async def _read(request: Request, name: str, user_id: str) -> tuple[NewDocument,
     _refuse_foreign_page(request)
     if kind == "multipart/form-data":
         return await _of_form(request)
-    return new_document(await request.body(), name, kind), user_id or None
+    return await document_of(await request.body(), name, kind), user_id or None
 
 
 def _of_json(raw: bytes) -> tuple[NewDocument, str | None]:
@@ -173,9 +174,9 @@ async def _of_form(request: Request) -> tuple[NewDocument, str | None]:
         kind = file.content_type or ""
         name = str(form.get("name") or file.filename or "")
         if kind in ("", "application/octet-stream"):  # what clients say of what they do not know
-            kind = "text/markdown" if name.lower().endswith((".md", ".markdown")) else "text/plain"
+            kind = kind_of_name(file.filename or name)
         user_id = form.get("user_id")
-        return new_document(await file.read(), name, kind), _user(user_id if isinstance(user_id, str) else None)
+        return await document_of(await file.read(), name, kind), _user(user_id if isinstance(user_id, str) else None)
 
 
 def _user(user_id: str | None) -> str | None:

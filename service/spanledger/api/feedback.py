@@ -12,7 +12,7 @@ from spanledger.access import DEFAULT_TENANT, Principal
 from spanledger.api.inputs import Id, Model, Text
 from spanledger.api.names import Name, NamePath, Parts
 from spanledger.api.parameters import MessageId
-from spanledger.api.reader import AppServices, Reads
+from spanledger.api.reader import AppServices, Reader, Reads
 from spanledger.api.schemas import feedback as schemas
 from spanledger.api.schemas.common import NO_CONTENT, Items
 from spanledger.errors import BadRequest, NotFound
@@ -20,7 +20,7 @@ from spanledger.evaluations import Evaluator
 from spanledger.evaluations.automatic import question_of
 from spanledger.evaluations.verdict import Exchange
 from spanledger.runtime.services import Caller, Services
-from spanledger.stats import conversations
+from spanledger.stats import conversations, finding
 from spanledger.stats import evaluations as stats
 from spanledger.telemetry.evaluation import About, Evaluation, record
 from spanledger.workflows.memory import is_answered, of_message
@@ -111,12 +111,22 @@ class Evaluate(Body):
 
 
 async def _about(message_id: MessageId, parts: Parts, reads: Reads) -> About:
-    """The message, if it is one of this tenant's. Raises NotFound."""
+    """The message, if it is one of this tenant's, by its id or by that of the response. Raises NotFound."""
     if (recent := parts.recent.find(reads.tenant, message_id)) is not None:
         return recent
-    found = await asyncio.to_thread(conversations.message, reads.store, reads.tenant, message_id)
+    found = await asyncio.to_thread(_stored, reads, message_id)
     tenant = "" if reads.tenant == DEFAULT_TENANT else reads.tenant
-    return About(tenant, message_id, found.trace_id, found.conversation_id or "", found.user_id or "")
+    return About(tenant, found.message_id, found.trace_id, found.conversation_id or "", found.user_id or "")
+
+
+def _stored(reads: Reader, name: str) -> conversations.Message:
+    try:
+        return conversations.message(reads.store, reads.tenant, name)
+    except NotFound:
+        message_id = finding.message_of_response(reads.store, reads.tenant, name)
+        if message_id is None:
+            raise
+        return conversations.message(reads.store, reads.tenant, message_id)
 
 
 Subject = Annotated[About, Depends(_about)]
@@ -143,7 +153,7 @@ async def give_feedback(subject: Subject, body: Feedback, services: AppServices)
 async def get_feedback(subject: Subject, reads: Reads) -> schemas.MessageFeedback:
     """What people said of a message, newest first; what somebody took back by saying it anew is `superseded`."""
     found = await asyncio.to_thread(stats.evaluations, reads.store, reads.tenant, subject.message_id)
-    items = [item for item in found if item.name == FEEDBACK and item.evaluator == HUMAN]
+    items = [item for item in found if item.name == FEEDBACK and item.evaluator == HUMAN and item.sealed]
     scores = [item.score for item in items if not item.superseded and item.score is not None]
     return schemas.MessageFeedback(
         message_id=subject.message_id, score=sum(scores) / len(scores) if scores else None, items=items

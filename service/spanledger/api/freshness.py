@@ -29,8 +29,11 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, kw_only=True)
 class MessageAnswer(Message):
-    """`state` is `pending` while the books lack the message; its figures are then those of the reply."""
+    """`state` is `pending` while the books lack the message; its figures are then those of the reply. `question` and
+    `content` (the answer) are null where nobody kept them."""
 
+    question: str | None
+    content: str | None
     state: Literal["settled", "pending"]
     as_of: Time
 

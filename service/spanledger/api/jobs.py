@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from spanledger.api.inputs import Fallbacks, Id, Model, Text
+from spanledger.api.inputs import Fallbacks, Id, Memory, Model, Text
+from spanledger.api.inputs import given as named
 from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Parts
 from spanledger.api.parameters import Cursor, JobId, limit
@@ -19,6 +20,7 @@ from spanledger.api.schemas import jobs as schemas
 from spanledger.api.schemas.common import NO_CONTENT, Page
 from spanledger.errors import BadRequest
 from spanledger.jobs import Attempt, Jobs, JobView, NewJob, Spec
+from spanledger.jobs.book import SUCCEEDED
 from spanledger.runtime.services import Caller
 from spanledger.stats.jobs import usage_of_attempts
 from spanledger.store.client import Store
@@ -46,6 +48,7 @@ class NewJobBody(BaseModel):
     profile: Id | None = None
     prompt: Id | None = None
     variables: dict[str, Text] = {}
+    memory: Memory | None = None
     schedule: Annotated[str, Field(max_length=200)] = ""
     retries: Annotated[int, Field(ge=0, le=20)] = 0
     retry_delay_s: Annotated[float, Field(ge=0, le=3600)] = 5.0
@@ -74,7 +77,7 @@ Queue = Annotated[Jobs, Depends(_jobs)]
 @router.post("/v1/jobs", status_code=202)
 async def create_job(order: NewJobBody, jobs: Queue, principal: Caller, response: Response) -> schemas.Job:
     """Takes the job and answers at once; `GET /v1/jobs/{job_id}` tells how it goes."""
-    given = order.model_dump()
+    given = order.model_dump(exclude={"memory"}) | {"memory": named(order.memory)}
     spec = Spec(
         **{name: value for name, value in given.items() if value is not None and name not in {"messages", "fallbacks"}},
         messages=tuple(order.messages),
@@ -101,7 +104,8 @@ def list_jobs(
 def get_job(job_id: JobId, jobs: Queue, reads: Reads) -> schemas.Job:
     """A job with its last attempts, what they used by the books, and live progress while one runs."""
     view = jobs.get(reads.tenant, job_id)
-    return _told(view, _used(reads.store, reads.tenant, view.attempts))
+    answer = next((one.answer for one in view.attempts if one.state == SUCCEEDED), None)
+    return _told(view, _used(reads.store, reads.tenant, view.attempts), answer)
 
 
 @router.delete("/v1/jobs/{job_id}", **NO_CONTENT)
@@ -122,7 +126,7 @@ def _used(store: Store, tenant: str, attempts: list[Attempt]) -> dict[str, Any]:
     return {message_id: asdict(usage) for message_id, usage in found.items()}
 
 
-def _told(view: JobView, used: dict[str, Any]) -> schemas.Job:
+def _told(view: JobView, used: dict[str, Any], answer: str | None = None) -> schemas.Job:
     job, spec = view.job, view.job.spec
     last = view.attempts[0] if view.attempts else None
     return schemas.Job.model_validate(
@@ -138,6 +142,7 @@ def _told(view: JobView, used: dict[str, Any]) -> schemas.Job:
             "next_run_at": job.next_at,
             "runs": last.run if last else 0,
             "error": last.error or None if last else None,
+            "answer": answer,
             "progress": asdict(view.progress) if view.progress else None,
             "attempts": [_attempt(one, used.get(one.message_id)) for one in view.attempts],
         }

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 
 from spanledger.access import Principal
-from spanledger.api import problems
+from spanledger.api import problems, rates
 from spanledger.api.inputs import MAX_ID_CHARS, Fallbacks, Model, Text
 from spanledger.api.reader import AppServices
+from spanledger.api.repeats import Once
 from spanledger.api.replies import finished
 from spanledger.api.schemas.chat import ChatCompletion, OpenAIModels
 from spanledger.api.schemas.common import EVENT_STREAM, Problem
@@ -135,8 +135,10 @@ async def create_chat_completion(
     asked: CompletionRequest,
     services: AppServices,
     principal: Caller,
+    repeats: Once,
 ) -> Response:
     """Answers as the model does, in OpenAI's format; with `stream` as server-sent chunks up to `[DONE]`."""
+    repeats.refuse_stream(asked.stream)
     _refuse_broken_text(asked)
     user = asked.user or asked.safety_identifier
     order = order_of(request.headers, asked.model, user, asked.metadata, principal).completed(
@@ -145,11 +147,16 @@ async def create_chat_completion(
     messages = [message.model_dump(exclude_unset=True) for message in asked.messages]
     completion = Completion(order, messages, stream=asked.stream)
     if not asked.stream:
-        return JSONResponse(completion_body(await services.runner.complete(completion)))
+
+        async def answer() -> tuple[Any, dict[str, str]]:
+            outcome = await services.runner.complete(completion)
+            return completion_body(outcome), rates.headers(services, outcome.order)
+
+        return await repeats.answer(answer)
     running = Running(lambda emit: services.runner.complete(completion, emit))
     await running.begin(request)
     wants_usage = asked.stream_options is not None and asked.stream_options.include_usage
-    return EventStream(running, _events(running, wants_usage))
+    return EventStream(running, _events(running, wants_usage), rates.headers(services, order))
 
 
 @router.get("/v1/models")

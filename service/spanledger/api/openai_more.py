@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
-from spanledger.api import problems
+from spanledger.api import problems, rates
 from spanledger.api.inputs import Model, Text
 from spanledger.api.openai_compat import completion_body, model_list, order_of, usage_body
 from spanledger.api.reader import AppServices
@@ -96,10 +96,11 @@ async def create_response(
     completion = Completion(order.completed(parameters=parameters), messages, stream=asked.stream)
     if not asked.stream:
         outcome = await services.runner.complete(completion)
-        return JSONResponse(openai_formats.response_of(body, completion_body(outcome)))
+        told = openai_formats.response_of(body, completion_body(outcome))
+        return JSONResponse(told, headers=rates.headers(services, outcome.order))
     running = Running(lambda emit: services.runner.complete(completion, emit))
     await running.begin(request)
-    return EventStream(running, _response_events(body, running))
+    return EventStream(running, _response_events(body, running), rates.headers(services, order))
 
 
 async def _response_events(body: dict[str, Any], running: Running) -> AsyncIterator[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
@@ -95,8 +95,8 @@ class Running:
 class EventStream(StreamingResponse):
     """A `text/event-stream` over running work. When the client goes away, the work is cancelled before we return."""
 
-    def __init__(self, running: Running, body: AsyncIterator[str]) -> None:
-        super().__init__(body, media_type="text/event-stream", headers=_HEADERS)
+    def __init__(self, running: Running, body: AsyncIterator[str], headers: Mapping[str, str] = _HEADERS) -> None:
+        super().__init__(body, media_type="text/event-stream", headers={**_HEADERS, **headers})
         self._running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

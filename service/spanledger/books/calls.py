@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from spanledger.dialects.lexicon import lexicon
+from spanledger.dialects.tables import OWN_SCOPE
 
 CALL_ROLES = frozenset({"inference", "embedding", "rerank"})
 USAGE = (
@@ -24,7 +25,6 @@ USAGE = (
     "image_output_tokens",
 )
 
-OWN_SCOPE = "spanledger"  # our own service's instrumentation
 
 Span = dict[str, Any]
 

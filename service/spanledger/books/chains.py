@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.books.calls import CALL_ROLES, OWN_SCOPE, USAGE
+from spanledger.books.calls import CALL_ROLES, USAGE
 from spanledger.books.copies import TOLERANCE_NS, WITHOUT_ID
 from spanledger.books.forest import Bools, Ints, codes, objects, one_chunk
 from spanledger.books.inheritance import Context, as_mask
+from spanledger.dialects.tables import OWN_SCOPE
 
 _NONE = np.iinfo(np.int64).min  # of a count that nobody said
 _TEXTS = ("provider", "request_model", "response_model", "response_id", "service_tier")

@@ -1,8 +1,9 @@
 """Finds token usage where no table names it: usage-shaped objects in JSON, Python's or Pydantic's repr(), flat keys.
 
 Conservative on purpose. An object counts as usage only when its members are whole numbers under the words of one
-provider (OpenAI, Anthropic, Google, Bedrock, Cohere, Mistral, Ollama) for input and for output or total. When several different
-usages stand in one span, only a sum of the others counts; otherwise nothing does, and the call stays unpriced.
+provider (OpenAI, Anthropic, Google, Bedrock, Cohere, Mistral, Ollama) for input and for output or total. When several
+different usages stand in one span, only a sum of the others counts; otherwise nothing does, and the call stays
+unpriced.
 """
 
 import ast

@@ -43,6 +43,7 @@ class Recent:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], Answered] = OrderedDict()
+        self._responses: OrderedDict[tuple[str, str], str] = OrderedDict()  # tenant and response id → message id
 
     @asynccontextmanager
     async def admit(self, order: Order, run: Run) -> AsyncIterator[None]:
@@ -54,11 +55,16 @@ class Recent:
                 times = (started_ns, time.time_ns())
                 answered = Answered(about(order, run), order, tuple(run.records), *times, failed=run.reply is None)
                 self._known[order.principal.tenant, order.message_id] = answered
+                if run.reply is not None and (response_id := str(run.reply.response.get("id") or "")):
+                    self._responses[order.principal.tenant, response_id] = order.message_id
                 while len(self._known) > KEPT:
                     self._known.popitem(last=False)
+                while len(self._responses) > KEPT:
+                    self._responses.popitem(last=False)
 
-    def find(self, tenant: str, message_id: str) -> About | None:
-        answered = self._known.get((tenant, message_id))
+    def find(self, tenant: str, name: str) -> About | None:
+        """By the id of a message, or of the response that answered it (`chatcmpl-…`, `resp_…`)."""
+        answered = self._known.get((tenant, name)) or self._known.get((tenant, self._responses.get((tenant, name), "")))
         return answered.about if answered is not None else None
 
     def answered(self, tenant: str, message_id: str) -> Answered | None:

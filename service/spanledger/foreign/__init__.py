@@ -1,6 +1,7 @@
-"""What others supply and we run or expand: patterns, schemas, decimal numbers. Each kind is bounded in one place here.
+"""What others supply and we run or expand: patterns, schemas, files, decimal numbers. Each kind is bounded in one place.
 
-- `process`: patterns and schemas are compiled and tried in a process with little memory and time, which is killed.
+- `process`: patterns, schemas and files are tried in a process with little memory and time, which is killed.
+- `files`: text of PDF and DOCX files, read in such a process.
 - `checks`: what that process does; no reference leads out of a schema.
 - `amounts`: decimal numbers whose digits can be written down.
 """

@@ -1,5 +1,6 @@
-"""What the worker process does with foreign patterns and schemas. Runs there alone; each function answers one job."""
+"""What the worker process does with foreign patterns, schemas and files. Runs there alone; each answers one job."""
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +9,8 @@ import jsonschema
 import referencing
 import referencing.exceptions
 import regex
+
+from spanledger.foreign import files
 
 MOST_PATTERN_CHARS = 2_000
 MOST_REPEATS = 1_000
@@ -30,8 +33,12 @@ def answer(job: Mapping[str, Any]) -> dict[str, Any]:
                 jsonschema.Draft202012Validator.check_schema(job["schema"])
                 _unlinked(job["schema"])
                 return {"ok": True}
+            case "file":
+                return {"ok": True, "text": files.text_of(job["type"], base64.b64decode(job["content"]))}
             case _:
                 return {"ok": True, "error": _first_error(job)}
+    except files.Unreadable as exc:
+        return {"refused": str(exc)}
     except regex.error as exc:
         return {"refused": str(exc)[:MOST_SAID]}
     except jsonschema.SchemaError as exc:

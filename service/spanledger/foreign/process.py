@@ -1,7 +1,7 @@
-"""Foreign patterns and schemas, tried in a process that is killed when it takes too long or too much.
+"""Foreign patterns, schemas and files, tried in a process that is killed when it takes too long or too much.
 
-A thread could not be stopped, and a stuck one would hold the interpreter's lock. Two processes at most are kept; each
-ends by itself after a minute without a job.
+A thread could not be stopped, and a stuck one would hold the interpreter's lock. Two processes at most are kept for
+patterns and schemas, and one for files; each ends by itself after a minute without a job.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ _JOB_S = 2.0  # of one job; then the process is killed
 _START_S = 20.0  # until a new process has answered for the first time, on a busy machine
 _WAIT_S = 10.0  # for a process that is free
 _PROCESSES = 2
+FILE_S = 20.0  # of one file
 _PASSED_ON = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ")  # of the environment: no keys
 
 
@@ -33,15 +34,16 @@ class Hopeless(Exception):
 class Pool:
     """Thread-safe."""
 
-    def __init__(self) -> None:
-        self._free = threading.Semaphore(_PROCESSES)
+    def __init__(self, processes: int = _PROCESSES, wait_s: float = _WAIT_S) -> None:
+        self._free = threading.Semaphore(processes)
+        self._wait_s = wait_s
         self._guard = threading.Lock()
         self._idle: list[subprocess.Popen[bytes]] = []
-        self._threads = ThreadPoolExecutor(_PROCESSES * 2, thread_name_prefix="foreign")
+        self._threads = ThreadPoolExecutor(processes * 2, thread_name_prefix="foreign")
 
     def run(self, job: Mapping[str, Any], limit_s: float = _JOB_S) -> dict[str, Any]:
         """The answer of `checks.answer`. Raises Hopeless. Blocks; see `arun`."""
-        if not self._free.acquire(timeout=_WAIT_S):
+        if not self._free.acquire(timeout=self._wait_s):
             raise Hopeless("too many checks wait")
         try:
             return self._run(json.dumps(job).encode() + b"\n", limit_s)
@@ -136,4 +138,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 pool = Pool()
+file_pool = Pool(1, wait_s=30.0)
 atexit.register(pool.close)
+atexit.register(file_pool.close)

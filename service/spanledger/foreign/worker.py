@@ -1,4 +1,4 @@
-"""The process that tries foreign patterns and schemas: one JSON job a line in, one JSON answer a line out."""
+"""The process that tries foreign patterns, schemas and files: one JSON job a line in, one JSON answer a line out."""
 
 import json
 import os

@@ -2,14 +2,15 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from spanledger.ingest import elements, inflate, otlp_json
+from spanledger.ingest import claims, elements, inflate, otlp_json
 from spanledger.ingest.answers import Answer, Encoding
 from spanledger.ingest.canonical import canonical
 from spanledger.ingest.probe import probe
 from spanledger.ingest.room import Room
+from spanledger.ingest.senders import Sender
 from spanledger.ingest.signals import Signal
 from spanledger.ingest.spool import SpoolFull, Writer
 from spanledger.ingest.turns import TooManyWaiting, Turns
@@ -62,13 +63,23 @@ class Door:
         self._turns: Turns | None = None
 
     def accept(
-        self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str = "", tenant: str = ""
+        self,
+        signal: Signal,
+        body: bytes,
+        encoding: Encoding,
+        content_encoding: str = "",
+        tenant: str = "",
+        *,
+        is_ours: bool = False,
     ) -> Answer:
-        """Stores a request body and says what to answer. With fsync durability the caller syncs before it answers."""
-        return self.store(signal, self.read(signal, body, encoding, content_encoding), tenant)
+        """Stores a request body and says what to answer. With fsync durability the caller syncs before it answers.
+
+        `is_ours`: the sender may use the names of our own scopes (`claims`).
+        """
+        return self.store(signal, self.read(signal, body, encoding, content_encoding, is_ours), tenant)
 
     async def accept_in_turn(
-        self, sender: str, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str = "", tenant: str = ""
+        self, sender: Sender, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str = ""
     ) -> tuple[Answer, int]:
         """The same without holding up the event loop, and how many bytes the body had when it was decompressed.
 
@@ -79,13 +90,15 @@ class Door:
         finding: Ready | Answer
         light = self._light(signal, body, encoding, content_encoding.strip().lower())
         if light is not None:
-            finding = self.read(signal, light, encoding, "")
+            finding = self.read(signal, light, encoding, "", sender.is_ours)
         else:
             try:
-                finding = await self._turns.take(sender, lambda: self.read(signal, body, encoding, content_encoding))
+                finding = await self._turns.take(
+                    sender.key_id, lambda: self.read(signal, body, encoding, content_encoding, sender.is_ours)
+                )
             except TooManyWaiting as exc:
                 finding = Answer(429, str(exc), retry_after=1)
-        answer = self.store(signal, finding, tenant)
+        answer = self.store(signal, finding, sender.tenant)
         return answer, finding.plain_bytes if isinstance(finding, Ready) else len(body)
 
     def _light(self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str) -> bytes | None:
@@ -97,10 +110,15 @@ class Door:
         fits = len(plain) <= _LIGHT_BYTES and elements.at_most(signal, plain, encoding == "json") <= elements.LIGHT
         return plain if fits else None
 
-    def read(self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str) -> "Ready | Answer":
+    def read(
+        self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str, is_ours: bool = False
+    ) -> "Ready | Answer":
         """Decompresses and checks a body; touches nothing else, so any thread may. An Answer refuses it."""
         try:
-            return self._read(signal, body, encoding, content_encoding.strip().lower())
+            finding = self._read(signal, body, encoding, content_encoding.strip().lower())
+            if is_ours or isinstance(finding, Answer):
+                return finding
+            return replace(finding, body=claims.marked(signal, finding.body))
         except elements.TooMany as exc:
             return Answer(413, str(exc))
         except Exception:  # one body's fault must stay its sender's

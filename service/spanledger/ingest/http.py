@@ -162,9 +162,7 @@ class HttpDoor:
         else:
             content_encoding = request.headers.get("Content-Encoding", "")
             body = b"".join(chunks)
-            answer, size = await self._door.accept_in_turn(
-                sender.key_id, signal, body, encoding, content_encoding, sender.tenant
-            )
+            answer, size = await self._door.accept_in_turn(sender, signal, body, encoding, content_encoding)
             allowance.received(max(0, size - len(body)))
             return self._respond(await synced(answer, signal, self._sync), signal, encoding)
         finally:

@@ -50,7 +50,7 @@ def _handler(door: Door, sync: Sync | None, limits: Limits, senders: Senders, si
             sender = senders.of(given.get("authorization"), given.get("x-api-key"))
             key_id = sender.key_id
             with limits.request(key_id, len(body)):
-                answer, _ = await door.accept_in_turn(key_id, signal, body, "protobuf", "", sender.tenant)
+                answer, _ = await door.accept_in_turn(sender, signal, body, "protobuf")
                 answer = await synced(answer, signal, sync)
         except TurnedAway as exc:
             answer, key_id = exc.answer, exc.key_id

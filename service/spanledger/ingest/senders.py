@@ -13,10 +13,12 @@ NOBODY_KNOWN = "?"  # a key that is none of ours
 
 @dataclass(frozen=True)
 class Sender:
-    """`key_id` empty: no key was needed. `tenant` empty: the body's resource may say."""
+    """`key_id` empty: no key was needed. `tenant` empty: the body's resource may say. `is_ours`: may tell of spans as
+    our own service's."""
 
     key_id: str = ""
     tenant: str = ""
+    is_ours: bool = False
 
 
 class TurnedAway(Exception):
@@ -46,4 +48,6 @@ class Senders:
         if not may_ingest(principal):
             answer = Answer(403, f"key {principal.key_id} has the role {principal.role}, which may not send telemetry")
             raise TurnedAway(answer, principal.key_id)
-        return Sender(principal.key_id, "" if principal.operator else principal.tenant)
+        is_admin = principal.key_id != "" and principal.role == "admin"
+        is_ours = principal.has_token or is_admin
+        return Sender(principal.key_id, "" if principal.operator else principal.tenant, is_ours)

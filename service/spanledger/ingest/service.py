@@ -104,7 +104,7 @@ class Ingest:
         self._started = True
 
     def submit(self, signal: str, body: bytes, content_type: str, tenant: str = "") -> Answer:
-        """One request body through the same checks and the same spool, without a network."""
+        """One request body of our own through the same checks and the same spool, without a network."""
         encoding = encoding_of(content_type)
         if encoding is None:
             return Answer(415, "Content-Type must be application/x-protobuf or application/json")
@@ -114,7 +114,7 @@ class Ingest:
                 self._local_writer = spool.Writer(data_dir, self._durable, self._loader.offer)
                 room = Room(data_dir, self._settings.spool_max_bytes, self._settings.min_free_bytes)
                 self._local = Door(self._local_writer, room, self._settings.max_body_bytes)
-            answer = self._local.accept(SIGNALS[signal], body, encoding, tenant=tenant)
+            answer = self._local.accept(SIGNALS[signal], body, encoding, tenant=tenant, is_ours=True)
             if answer.accepted and self._local_writer is not None:
                 self._local_writer.finish(signal)
             return answer

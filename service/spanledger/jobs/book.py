@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS attempts (
     ended_at TEXT,
     error_type TEXT NOT NULL,
     error TEXT NOT NULL,
+    answer TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (job_id, run, attempt)
 ) STRICT, WITHOUT ROWID
 """,
@@ -56,7 +57,8 @@ CREATE TABLE IF NOT EXISTS attempts (
 )
 _JOB = "job_id, tenant, key_id, role, spec, created_at, next_at, cancelled"
 _ATTEMPT = (
-    "job_id, run, attempt, state, message_id, correlation_id, trace_id, due_at, started_at, ended_at, error_type, error"
+    "job_id, run, attempt, state, message_id, correlation_id, trace_id, due_at, started_at, ended_at, "
+    "error_type, error, answer"
 )
 
 
@@ -75,6 +77,7 @@ class Spec:
     profile: str = ""
     prompt: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    memory: Mapping[str, Any] = field(default_factory=dict)  # how much of the conversation the model sees
     schedule: str = ""  # five cron fields, UTC; empty: once
     retries: int = 0  # attempts after the first
     retry_delay_s: float = 5.0  # before the first retry; doubles with each further one
@@ -112,6 +115,7 @@ class Attempt:
     ended_at: datetime | None = None
     error_type: str = ""
     error: str = ""
+    answer: str = ""  # what the run said, whatever becomes of its spans
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -129,6 +133,10 @@ class JobBook:
         self._db.execute("PRAGMA synchronous=NORMAL")
         for statement in _SCHEMA:
             self._db.execute(statement)
+        if "answer" not in {
+            row[1] for row in self._db.execute("PRAGMA table_info(attempts)")
+        }:  # made before there was one
+            self._db.execute("ALTER TABLE attempts ADD COLUMN answer TEXT NOT NULL DEFAULT ''")
 
     def close(self) -> None:
         with self._guard:
@@ -220,7 +228,7 @@ class JobBook:
 def _fields(one: Attempt) -> tuple[Any, ...]:
     return (
         *(one.job_id, one.run, one.attempt, one.state, one.message_id, one.correlation_id, one.trace_id),
-        *(one.due_at, one.started_at, one.ended_at, one.error_type, one.error),
+        *(one.due_at, one.started_at, one.ended_at, one.error_type, one.error, one.answer),
     )
 
 
@@ -247,6 +255,8 @@ def _job(row: tuple[Any, ...]) -> Job:
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
-    job_id, run, attempt, state, message_id, correlation_id, trace_id, due, started, ended, error_type, error = row
+    job_id, run, attempt, state, message_id, correlation_id, trace_id, due, started, ended, *told = row
+    error_type, error, answer = told
     found = Attempt(job_id, run, attempt, state, message_id, correlation_id, datetime.fromisoformat(due), trace_id)
-    return replace(found, started_at=_time(started), ended_at=_time(ended), error_type=error_type, error=error)
+    found = replace(found, started_at=_time(started), ended_at=_time(ended))
+    return replace(found, error_type=error_type, error=error, answer=answer)

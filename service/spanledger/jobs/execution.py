@@ -167,6 +167,7 @@ def order_of(job: Job, message_id: str = "") -> Order:
         variables=spec.variables,
         model=spec.model,
         fallbacks=spec.fallbacks,
+        memory=spec.memory,
     )
 
 

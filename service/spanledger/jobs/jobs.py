@@ -25,6 +25,7 @@ from spanledger.jobs.execution import Progress, Runs, Watch, execute, is_final, 
 from spanledger.lanes import Lane, Width
 from spanledger.telemetry import Telemetry, audit
 from spanledger.telemetry.errors import error_type
+from spanledger.workflows.memory import text_of
 
 _TENANTS_AT_ONCE = 4  # that may each have all the workers of their share
 MAX_DELAY_S = 3600.0  # between two attempts
@@ -256,7 +257,7 @@ class Jobs:
             self._book.write(current)
 
         try:
-            await execute(self._runs, self._telemetry, job, current, began)
+            outcome = await execute(self._runs, self._telemetry, job, current, began)
         except asyncio.CancelledError:
             if key in self._cancelled:
                 self._end(job, current, book.CANCELLED, "cancelled", "cancelled while it ran")
@@ -269,6 +270,7 @@ class Jobs:
             told = str(exc) if isinstance(exc, SpanledgerError) else "an error inside; the log holds it"
             self._end(job, current, book.FAILED, error_type(exc), told, retry=not is_final(exc))
         else:
+            current = replace(current, answer=text_of(outcome.reply.message))
             self._end(job, current, book.SUCCEEDED, "", "")
 
     def _end(self, job: Job, attempt: Attempt, state: str, kind: str, error: str, *, retry: bool = False) -> None:

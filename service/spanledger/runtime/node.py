@@ -68,6 +68,7 @@ def owned_store(settings: Settings) -> Iterator[Store]:
     with lock:
         store = open_server(settings.clickhouse_url) if settings.clickhouse_url else open_embedded(settings.data_dir)
         try:
+            store.seal_secret = operator.seal_secret(settings.data_dir)
             running.withdraw(settings.data_dir)
             yield store
         finally:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from spanledger.access import DEFAULT_TENANT, access
 from spanledger.access.access import Access
+from spanledger.access.kept_answers import KeptAnswers
 from spanledger.analysis import LivePass, Sealer
 from spanledger.configuration import Agents, Experiments, ModelRegistry, Profiles, Prompts
 from spanledger.evaluations import Automatic, Evaluators, Recent
@@ -29,6 +30,7 @@ class Platform:
 
     registry: Registry
     access: Access
+    kept_answers: KeptAnswers
     jobs: Jobs
     sealer: Sealer
     live_pass: LivePass
@@ -65,6 +67,7 @@ class Platform:
         self.live_pass.close()
         self.jobs.close()
         self.access.close()
+        self.kept_answers.close()
         self.registry.close()
 
 
@@ -88,6 +91,7 @@ def build(
     return Platform(
         registry,
         admitted,
+        KeptAnswers(settings.data_dir),
         jobs,
         sealer,
         live_pass,

@@ -30,6 +30,14 @@ class Used:
             self.calls + other.calls,
         )
 
+    def beyond(self, other: "Used") -> "Used":
+        """The amounts by which this exceeds the other."""
+        return Used(
+            max(0, self.tokens_day - other.tokens_day),
+            max(Decimal(0), self.usd_day - other.usd_day),
+            max(Decimal(0), self.usd_month - other.usd_month),
+        )
+
 
 def consumption(
     store: Store, tenant: str, scope: str, subject: str, day: datetime, month: datetime, apart: Sequence[str] = ()

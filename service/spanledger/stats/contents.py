@@ -73,6 +73,17 @@ def asked_of(store: Store, tenant: str, trace_ids: Sequence[str], around: Window
     return found
 
 
+def exchange(store: Store, tenant: str, trace_id: str) -> tuple[str | None, str | None]:
+    """The question and the last answer of a message's trace, as far as its spans carry them."""
+    rows = store.dicts(
+        queries.sql("conversation_content"), {"tenant": tenant, "trace_ids": [trace_id], "limit": MAX_SPANS}
+    )
+    rows.sort(key=lambda row: (row["at_ns"], row["span_id"]))
+    texts = [piece for piece in _pieces(rows, 0) if piece.kind == "text"]
+    question = next((piece.text for piece in texts if piece.role == "user"), None)
+    return question, next((piece.text for piece in reversed(texts) if piece.role == "assistant"), None)
+
+
 def _pieces(spans: Sequence[Mapping[str, Any]], cut: int) -> Iterator[Piece]:
     """The question, then what each call answered and what its tools gave back, each once."""
     seen: set[tuple[str, str, str]] = set()

@@ -12,7 +12,8 @@ MAX_LISTED = 1000
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`superseded`: the same person or evaluator said something newer, which counts instead."""
+    """`superseded`: the same person or evaluator said something newer, which counts instead. `sealed`: it was taken or
+    made here; what a sender of telemetry claims is not, and counts in no score."""
 
     name: str
     evaluator: str
@@ -25,6 +26,7 @@ class Evaluation:
     evaluation_trace_id: str | None
     at: Time
     superseded: bool
+    sealed: bool
 
 
 def evaluations(store: Store, tenant: str, message_id: str) -> list[Evaluation]:
@@ -43,6 +45,7 @@ def evaluations(store: Store, tenant: str, message_id: str) -> list[Evaluation]:
             row["evaluation_trace_id"] or None,
             format_time(row["at_ns"]),
             bool(row["superseded"]),
+            bool(row["sealed"]),
         )
         for row in store.dicts(queries.sql("evaluations"), params)
     ]

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from spanledger.stats.times import ALL_TIME, Window
+from spanledger.store import queries
 
 EXISTS = "*"
 
@@ -114,11 +115,11 @@ _LIVE = {
         GROUP BY started_at, conversation_id, message_id
         HAVING sum(messages) > 0)""",
 }
-_FEEDBACK = """(
+_FEEDBACK = f"""(
         SELECT message_id FROM evaluations FINAL
-        WHERE tenant = {tenant:String} AND name = 'feedback'
+        WHERE tenant = {{tenant:String}} AND name = 'feedback' AND {queries.sql("parts/is_sealed")}
         GROUP BY message_id, user_id
-        HAVING argMax(label, evaluated_at) IN {feedback:Array(String)})"""
+        HAVING argMax(label, evaluated_at) IN {{feedback:Array(String)}})"""
 _RAW_IN_REACH = """
     Tenant = {tenant:String}
     AND Timestamp >= fromUnixTimestamp64Nano(greatest({first_ns:Int64}, -9000000000000000000) - 900000000000, 'UTC')

@@ -46,6 +46,11 @@ _RESPONSE_OF = """
 SELECT trace_id FROM genai_spans
 WHERE tenant = {tenant:String} AND trace_id IN {traces:Array(String)} AND response_id = {id:String} LIMIT 1
 """
+_MESSAGE_OF = """
+SELECT if(message_id = '', trace_id, message_id) FROM genai_spans
+WHERE tenant = {tenant:String} AND trace_id IN {traces:Array(String)} AND response_id = {id:String}
+ORDER BY message_id DESC LIMIT 1
+"""
 _CORRELATION = """
 SELECT trace_id FROM messages WHERE tenant = {tenant:String} AND correlation_id = {id:String}
 UNION ALL
@@ -84,6 +89,14 @@ def find(store: Store, tenant: str, name: str) -> Found:
     if told := rows(_SPAN, id=trace_id):
         return _in_trace("span", name, told[0][0])
     raise NotFound(f"nothing here has the id {name!r}")
+
+
+def message_of_response(store: Store, tenant: str, response_id: str) -> str | None:
+    """The message of the call that a provider answered under this id."""
+    asked = {"tenant": tenant, "id": response_id}
+    traces = [row[0] for row in store.query(_RESPONSE, asked, settings=ALONE)]
+    rows = store.query(_MESSAGE_OF, {**asked, "traces": traces}, settings=ALONE) if traces else []
+    return rows[0][0] if rows else None
 
 
 def _in_trace(kind: str, name: str, trace: str) -> Found:

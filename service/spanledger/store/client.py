@@ -43,6 +43,7 @@ class Store:
         self._clients_guard = threading.Lock()
         self.database = database
         self.embedded = embedded
+        self.seal_secret = ""  # bound to queries that ask whether a row is ours (queries/parts/is_sealed.sql)
         self.versions = Versions()
         self._all_shards: str | None = None
 
@@ -92,18 +93,26 @@ class Store:
 
     def limited(self, settings: Params) -> "Store":
         """The same data through handles of their own that keep `settings`, applied in the given order."""
-        return Store({**self._connect, "settings": {**_SETTINGS, **settings}}, self.database, None, self.embedded)
+        store = Store({**self._connect, "settings": {**_SETTINGS, **settings}}, self.database, None, self.embedded)
+        store.seal_secret = self.seal_secret
+        return store
+
+    def _bound(self, sql: str, params: Params | None) -> dict[str, Any]:
+        bound = dict(params or {})
+        if "{seal_secret:" in sql:
+            bound["seal_secret"] = self.seal_secret
+        return bound
 
     def query(self, sql: str, params: Params | None = None, settings: Params | None = None) -> Rows:
         """Rows in the order of the query. Raises StoreError."""
         with self._mapped() as client:
-            result = client.query(sql, parameters=dict(params or {}), settings=dict(settings or {}))
+            result = client.query(sql, parameters=self._bound(sql, params), settings=dict(settings or {}))
             return [tuple(row) for row in result.result_rows]
 
     def dicts(self, sql: str, params: Params | None = None, settings: Params | None = None) -> list[dict[str, Any]]:
         """Rows as dictionaries by column name."""
         with self._mapped() as client:
-            result = client.query(sql, parameters=dict(params or {}), settings=dict(settings or {}))
+            result = client.query(sql, parameters=self._bound(sql, params), settings=dict(settings or {}))
             names = result.column_names
             return [dict(zip(names, row, strict=True)) for row in result.result_rows]
 
@@ -116,7 +125,7 @@ class Store:
         """The result as one Arrow table, strings as strings."""
         with self._mapped() as client:
             return client.query_arrow(
-                sql, parameters=dict(params or {}), settings=dict(settings or {}), use_strings=True
+                sql, parameters=self._bound(sql, params), settings=dict(settings or {}), use_strings=True
             )
 
     def raw(self, sql: str, fmt: str, params: Params | None = None, settings: Params | None = None) -> bytes:

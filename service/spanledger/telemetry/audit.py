@@ -32,7 +32,7 @@ def record(telemetry: Telemetry, event: str, action: str, outcome: str, **facts:
         f"{prefix}.action": action,
         f"{prefix}.outcome": outcome,
         semconv.AUDIT_ID: entry_id,
-        **({semconv.AUDIT_SEAL: sealed} if sealed else {}),
+        **({semconv.SEAL: sealed} if sealed else {}),
         **{f"{prefix}.{name}": value for name, value in facts.items()},
     }
     telemetry.event(event, f"{action}: {outcome}", attributes, warning=outcome != "allowed", at_ns=at_ns)

@@ -1,15 +1,32 @@
 """`gen_ai.evaluation.result`: what somebody thought of an answer, as a log record in the answer's trace."""
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry import context as otel
 from opentelemetry import trace
 
+from spanledger.principal import DEFAULT_TENANT
 from spanledger.telemetry import ids, semconv
+from spanledger.telemetry.seal import digest, seal
 from spanledger.telemetry.setup import Telemetry
+
+# What a seal covers, beside tenant, trace and time; view evaluations_of_logs_mv has the same list.
+_SEALED = (
+    semconv.MESSAGE_ID,
+    semconv.EVALUATION_NAME,
+    semconv.EVALUATION_EVALUATOR,
+    semconv.EVALUATION_SEALED_SCORE,
+    semconv.EVALUATION_LABEL,
+    semconv.EVALUATION_EXPLANATION,
+    semconv.EVALUATION_USER_ID,
+    semconv.EVALUATION_TAGS,
+    semconv.EVALUATION_TRACE_ID,
+    semconv.ERROR_TYPE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +70,21 @@ def record(telemetry: Telemetry, evaluation: Evaluation, about: About) -> None:
     told = {key: value for key, value in attributes.items() if value}
     if evaluation.score is not None:
         told[semconv.EVALUATION_SCORE] = evaluation.score
+        told[semconv.EVALUATION_SEALED_SCORE] = repr(float(evaluation.score))
+    at_ns = time.time_ns()
+    told |= {semconv.SEAL: sealed} if (sealed := _sealed(telemetry, about, at_ns, told)) else {}
     token = otel.attach(_within(about))
     try:
-        telemetry.event(semconv.EVALUATION_RESULT, f"{evaluation.name}: {_said(evaluation)}", told)
+        telemetry.event(semconv.EVALUATION_RESULT, f"{evaluation.name}: {_said(evaluation)}", told, at_ns=at_ns)
     finally:
         otel.detach(token)
+
+
+def _sealed(telemetry: Telemetry, about: About, at_ns: int, told: Mapping[str, Any]) -> str:
+    trace_id = _trace_id(about)
+    facts = {**told, semconv.MESSAGE_ID: about.message_id}
+    where = (about.tenant or DEFAULT_TENANT, trace.format_trace_id(trace_id) if trace_id else "", str(at_ns))
+    return seal(telemetry.seal_secret, digest((*where, *(str(facts.get(name, "")) for name in _SEALED))))
 
 
 def _may_explain(telemetry: Telemetry, evaluation: Evaluation) -> bool:
@@ -75,12 +102,16 @@ def _within(about: About) -> otel.Context:
         correlation_id=ids.current().correlation_id,
     ):
         context = otel.get_current()
-    try:
-        trace_id = int(about.trace_id, 16)
-    except ValueError:
-        trace_id = 0
-    span = trace.NonRecordingSpan(trace.SpanContext(trace_id, 0, is_remote=True))
+    span = trace.NonRecordingSpan(trace.SpanContext(_trace_id(about), 0, is_remote=True))
     return trace.set_span_in_context(span, context)
+
+
+def _trace_id(about: About) -> int:
+    """0 where it is no trace id."""
+    try:
+        return int(about.trace_id, 16)
+    except ValueError:
+        return 0
 
 
 def _said(evaluation: Evaluation) -> str:

@@ -35,7 +35,7 @@ VARIANT: Final = "spanledger.variant"
 TENANT: Final = "spanledger.tenant"
 KEY_ID: Final = "spanledger.key.id"
 AUDIT_ID: Final = "spanledger.entry.id"  # of an entry of the audit trail
-AUDIT_SEAL: Final = "spanledger.entry.seal"
+SEAL: Final = "spanledger.entry.seal"
 SOURCE: Final = "spanledger.source"  # job | evaluation | analysis | import; absent: chat
 USER_ID: Final = "user.id"
 SERVICE_INSTANCE_ID: Final = "service.instance.id"
@@ -124,6 +124,7 @@ EVALUATION_EXPLANATION: Final = "gen_ai.evaluation.explanation"
 EVALUATION_EVALUATOR: Final = "spanledger.evaluation.evaluator"  # human | rule | judge
 EVALUATION_USER_ID: Final = "spanledger.evaluation.user.id"  # who gave it
 EVALUATION_TAGS: Final = "spanledger.evaluation.tags"  # a JSON list
+EVALUATION_SEALED_SCORE: Final = "spanledger.evaluation.score"  # the score as the text that its seal covers
 EVALUATION_TRACE_ID: Final = "spanledger.evaluation.trace_id"  # the evaluator's own run
 
 # content, only with the switch on

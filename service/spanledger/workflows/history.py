@@ -6,12 +6,12 @@ from typing import Any
 import aiosqlite
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-_FILE = "conversations.db"
+from spanledger.workflows.history_file import FILE
 
 
 async def open_history(folder: Path) -> AsyncSqliteSaver:
     """The checkpointer in `folder`, which exists. Close it with `close_history`; use it on this event loop only."""
-    connection = await aiosqlite.connect(folder / _FILE)
+    connection = await aiosqlite.connect(folder / FILE)
     try:
         saver = AsyncSqliteSaver(connection)
         await saver.setup()

@@ -105,7 +105,7 @@ def request(summary: Summary | None, older: Sequence[Exchange]) -> list[Message]
     """What the model is asked in order to summarise."""
     said = [f"Summary so far: {summary['text']}"] if summary else []
     for message in (message for exchange in older for message in exchange.messages):
-        if text := _text(message):
+        if text := text_of(message):
             said.append(f"{message['role']}: {text}")
     return [{"role": "system", "content": _ASKED}, {"role": "user", "content": "\n\n".join(said)}]
 
@@ -133,7 +133,8 @@ def _tokens(found: Sequence[Exchange]) -> int:
     return sum(tokens.count_message(message) for exchange in found for message in exchange.messages)
 
 
-def _text(message: Message) -> str:
+def text_of(message: Message) -> str:
+    """The text of a message, its parts joined."""
     content = message.get("content")
     if isinstance(content, list):
         return " ".join(str(part.get("text") or "") for part in content if isinstance(part, dict))

@@ -20,6 +20,7 @@ from spanledger.telemetry import GenAI, Telemetry, errors, ids, semconv
 from spanledger.telemetry.operations import Operations
 from spanledger.workflows.calls import Caller
 from spanledger.workflows.engine import WORKFLOWS, Engine, open_engine
+from spanledger.workflows.history_file import holds
 from spanledger.workflows.litellm_model import LiteLLM
 from spanledger.workflows.model import LanguageModel, Message, ModelReply
 from spanledger.workflows.parts import Parts
@@ -183,8 +184,10 @@ class Runner:
     async def remembered(self, tenant: str, conversation_id: str) -> list[Message]:
         """What is remembered of a conversation, oldest first, questions with their MESSAGE_ID; nothing for one that is
         not ours."""
-        engine = await self._ready()
-        return await engine.remembered(f"{tenant}/{conversation_id}")
+        thread = f"{tenant}/{conversation_id}"
+        if self._engine is None and not await asyncio.to_thread(holds, self._settings.data_dir, thread):
+            return []
+        return await (await self._ready()).remembered(thread)
 
     async def _run(self, asked: Order, messages: list[Message], stream: bool, emit: Emit, thread: str) -> Outcome:
         """`thread` empty: nothing is remembered."""

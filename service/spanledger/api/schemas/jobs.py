@@ -34,7 +34,8 @@ class JobAttempt(Answer):
 
 
 class Job(Answer):
-    """`state` is that of the last attempt, or `scheduled`, or `cancelled`. `attempts`: the last ones, newest first."""
+    """`state` is that of the last attempt, or `scheduled`, or `cancelled`. `attempts`: the last ones, newest first.
+    `answer`: the text of the last run that succeeded; lists leave it out."""
 
     job_id: str
     state: str
@@ -47,5 +48,6 @@ class Job(Answer):
     next_run_at: Moment | None
     runs: int
     error: str | None
+    answer: str | None
     progress: JobProgress | None
     attempts: list[JobAttempt]

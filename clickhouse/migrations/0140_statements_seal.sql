@@ -1,0 +1,12 @@
+-- statements, three more columns: whether a version is one that this installation wrote.
+-- grain:  as statements; a row with another seal or other figures never replaces a true one
+-- key:    (tenant, conversation_id, version, facts_digest, seal)
+-- source: view statements_mv
+-- units:  digests as lower-case hexadecimal text
+-- TTL:    as statements
+-- is_checked 0: from before there were seals, counts as true. Else queries/parts/is_sealed.sql decides.
+ALTER TABLE statements
+    ADD COLUMN IF NOT EXISTS facts_digest String,
+    ADD COLUMN IF NOT EXISTS seal String,
+    ADD COLUMN IF NOT EXISTS is_checked UInt8,
+    MODIFY ORDER BY (tenant, conversation_id, version, facts_digest, seal)

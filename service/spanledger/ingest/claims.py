@@ -1,0 +1,26 @@
+"""What senders may not claim: that spans or log records are our own service's.
+
+The books believe scopes `spanledger…` more than others (docs/dialects.md, "Who is believed"). Only our own exporter,
+which sends the operator's token, and admins of a tenant may use such a name. In any other body it is marked.
+"""
+
+from spanledger.dialects.tables import OWN_SCOPE
+from spanledger.ingest.signals import Signal
+
+MARK = "claimed:"
+_OWN = OWN_SCOPE.encode()
+_PARTS = {"traces": ("resource_spans", "scope_spans"), "logs": ("resource_logs", "scope_logs")}
+
+
+def marked(signal: Signal, body: bytes) -> bytes:
+    """A valid protobuf body in which no scope has a name of ours."""
+    if _OWN not in body or signal.name not in _PARTS:
+        return body
+    of_resource, of_scope = _PARTS[signal.name]
+    message = signal.request.FromString(body)
+    for resource in getattr(message, of_resource):
+        for part in getattr(resource, of_scope):
+            if part.scope.name.startswith(OWN_SCOPE):
+                part.scope.name = MARK + part.scope.name
+    # Written anew in any case: a body may tell a scope twice, and another reader may take the other one.
+    return bytes(message.SerializeToString())

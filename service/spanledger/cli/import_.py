@@ -179,9 +179,9 @@ def _changes(version: Callable[[], int]) -> Iterator[None]:
 def _load(items: Iterable[Item], door: Door, content: bool, tally: Tally) -> None:
     from spanledger.imports.spans import request
 
-    usable = _usable(items, tally)
+    usable, at_ms = _usable(items, tally), time.time_ns() // 1_000_000
     while batch := list(islice(usable, BATCH)):
-        _send(request(batch, content), door)
+        _send(request(batch, content, at_ms), door)
         tally.exchanges += len(batch)
         tally.answers += sum(len(exchange.answers) for exchange in batch)
         tally.conversations.update(exchange.conversation_id for exchange in batch)

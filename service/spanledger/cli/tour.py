@@ -122,6 +122,10 @@ def _made(api: Api, number: int, stop: Callable[[Tourist], None]) -> bool:
         tourist.gather_spans()
     except (SpanledgerError, LookupError, TypeError, ValueError) as exc:
         tourist.proof.failures.append(f"{type(exc).__name__}: {exc}")
+    try:
+        tourist.tidy()
+    except SpanledgerError as exc:
+        tourist.proof.failures.append(f"it could not take back what it had set up: {exc}")
     _show(number, title, tourist.proof, time.monotonic() - started)
     return not tourist.proof.failures
 

@@ -25,6 +25,9 @@ _PLAIN = (
     *("Tenant", "Batch", "ReceivedAt"),
 )
 OWN_SCOPE = "spanledger"  # our own service's instrumentation; the door lets nobody else say so (ingest/claims.py)
+IMPORT_SCOPE = f"{OWN_SCOPE}.imports"  # history, as old as it may be
+IMPORT_MS = "spanledger.import.at_ms"  # when it was imported: a later import of the same message stands, as a whole
+_LATEST_MS = 2**43  # in the year 2248
 _OURS = 2**62  # of two spans with the same ids that of our own service stands, however long the other is
 USAGE_FIELDS = ("input_tokens", "output_tokens", "usage_object")  # fields of usage in places that tables name
 _COUNT_ENDINGS = ("tokens", "Tokens", "token_count", "TokenCount")  # of keys that hold one count
@@ -133,7 +136,7 @@ def facts_sql(source: str) -> str:
     return f"""\
 SELECT
     Tenant AS tenant, TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id,
-    bitOr(bitShiftLeft(toUInt64(intDiv(duration_ns, 1000000)), 16),
+    bitOr(bitShiftLeft(if(import_ms > 0, import_ms, toUInt64(intDiv(duration_ns, 1000000))), 16),
         bitAnd(cityHash64(ParentSpanId, Timestamp, Duration, ServiceName, ScopeName, SpanName, status, facts),
             65534)) + if(startsWith(ScopeName, '{OWN_SCOPE}'), {_OURS}, 0) AS version,
     Timestamp AS started_at, duration_ns,
@@ -141,20 +144,20 @@ SELECT
     facts, 1 AS arrived, empty(facts) AS normalised,
     arrayFilter(a -> a != '', [
         multiIf(Timestamp > ReceivedAt + INTERVAL 1 DAY, 'clock:future',
-            Timestamp < ReceivedAt - INTERVAL 1 YEAR, 'clock:past', ''),
+            Timestamp < ReceivedAt - INTERVAL 1 YEAR AND ScopeName != '{IMPORT_SCOPE}', 'clock:past', ''),
         if(is_endless, 'huge:duration', ''),
         if(TraceId = '', 'empty:trace_id', ''),
         if(SpanId = '', 'empty:span_id', '')]) AS anomalies,
     Batch AS batch, ReceivedAt AS received_at
 FROM
 (
-    SELECT {plain}, status, is_endless, if(is_endless, 0, toInt64(Duration)) AS duration_ns,
+    SELECT {plain}, import_ms, status, is_endless, if(is_endless, 0, toInt64(Duration)) AS duration_ns,
         if(status != 'error' AND NOT startsWith(ScopeName, 'openlit')
             AND arrayAll(k -> k IN [{idle}], mapKeys(said)),
             CAST(map(), 'Map(LowCardinality(String), String)'), said) AS facts
     FROM
     (
-        SELECT {plain}, status, Duration > 31622400000000000 AS is_endless,
+        SELECT {plain}, import_ms, status, Duration > 31622400000000000 AS is_endless,
             CAST(arrayConcat(
                 arrayZip(mapKeys(of_span)::Array(String), mapValues(of_span)),
                 arrayMap((k, v) -> (concat('{RESOURCE}', k), v),
@@ -175,7 +178,9 @@ FROM
                 'Map(LowCardinality(String), String)') AS said
         FROM
         (
-            SELECT {plain}, StatusMessage, Events.Name, Events.Timestamp, Events.Attributes,
+            SELECT {plain}, if(ScopeName = '{IMPORT_SCOPE}',
+                    least(toUInt64OrZero(SpanAttributes['{IMPORT_MS}']), {_LATEST_MS}), 0) AS import_ms,
+                StatusMessage, Events.Name, Events.Timestamp, Events.Attributes,
                 mapFilter((k, v) -> v NOT IN ('', 'None', 'null') AND (k IN [{exact}]
                     OR (({beginnings}) AND match(k, {patterns}))), SpanAttributes) AS of_span,
                 mapFilter((k, v) -> v != '' AND k IN [{of_resource}], ResourceAttributes) AS of_resource,

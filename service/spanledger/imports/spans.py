@@ -8,16 +8,17 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from spanledger.dialects.tables import IMPORT_MS, IMPORT_SCOPE
 from spanledger.imports.history import Answer, Exchange, ToolUse
 from spanledger.telemetry import semconv
 
-SCOPE = "spanledger.imports"
 MAX_TEXT = 65_536
 _KIND_INTERNAL, _KIND_CLIENT = 1, 3
 
 
-def request(exchanges: Iterable[Exchange], content: bool) -> bytes:
-    """One OTLP request. `content`: texts go with it."""
+def request(exchanges: Iterable[Exchange], content: bool, at_ms: int) -> bytes:
+    """One OTLP request. `content`: texts go with it. `at_ms`: when the import began; of two imports of a message the
+    later one stands, with all of its spans."""
     body = ExportTraceServiceRequest()
     groups: dict[str, Any] = {}
     for exchange in exchanges:
@@ -26,8 +27,8 @@ def request(exchanges: Iterable[Exchange], content: bool) -> bytes:
             resource_spans = body.resource_spans.add()
             _fill(resource_spans.resource, {"service.name": exchange.source})
             group = groups[exchange.source] = resource_spans.scope_spans.add()
-            group.scope.name = SCOPE
-        _exchange(group, exchange, content)
+            group.scope.name = IMPORT_SCOPE
+        _exchange(group, exchange, content, at_ms)
     serialized: bytes = body.SerializeToString()
     return serialized
 
@@ -36,8 +37,8 @@ def trace_id(exchange: Exchange) -> bytes:
     return _digest(exchange.source, exchange.conversation_id, exchange.message_id)[:16]
 
 
-def _exchange(group: Any, exchange: Exchange, content: bool) -> None:
-    trace = trace_id(exchange)
+def _exchange(group: Any, exchange: Exchange, content: bool, at_ms: int) -> None:
+    trace, first = trace_id(exchange), len(group.spans)
     root = group.spans.add(
         trace_id=trace,
         span_id=_span_id(trace, "message"),
@@ -59,6 +60,8 @@ def _exchange(group: Any, exchange: Exchange, content: bool) -> None:
         _answer(group, exchange, root, answer, content)
     for tool in exchange.tools:
         _tool(group, exchange, root, tool, content)
+    for span in group.spans[first:]:
+        span.attributes.add(key=IMPORT_MS).value.string_value = str(at_ms)
 
 
 def _answer(group: Any, exchange: Exchange, root: Span, answer: Answer, content: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spanledger.stats.cursors import read_place, write_place
+from spanledger.stats.fields import OrNull, Time
 from spanledger.stats.filters import attribute_matches
 from spanledger.stats.times import ALL_TIME, SECOND, Window, format_time, milliseconds
 from spanledger.stats.usage import Usage, usage_of
@@ -59,22 +60,22 @@ class ListedSpan:
     span_id: str
     parent_span_id: str | None
     name: str
-    started_at: str
+    started_at: Time
     duration_ms: float
-    service: str
-    scope: str
-    role: str
-    operation: str
-    provider: str
-    model: str
+    service: OrNull
+    scope: OrNull
+    role: OrNull
+    operation: OrNull
+    provider: OrNull
+    model: OrNull
     status: str
-    error_type: str
-    conversation_id: str
-    message_id: str
-    user_id: str
-    workflow: str
-    agent: str
-    tool: str
+    error_type: OrNull
+    conversation_id: OrNull
+    message_id: OrNull
+    user_id: OrNull
+    workflow: OrNull
+    agent: OrNull
+    tool: OrNull
     usage: Usage | None
 
 

@@ -10,11 +10,11 @@ def prompts(tour: Tourist) -> None:
     name, alias = f"greet-{tour.name}", f"fast-{tour.name}"
     registry = tour.get("/v1/model-registry")
     known = {a: {k: v for k, v in entry.items() if k != "prices"} for a, entry in registry["models"].items()}
-    models = {"default": registry["default"], "only_registered": registry["only_registered"]}
-    tour.put("/v1/model-registry", {**models, "models": {**known, alias: {"model": "offline/small"}}})
+    before = {"default": registry["default"], "only_registered": registry["only_registered"], "models": known}
+    tour.put("/v1/model-registry", {**before, "models": {**known, alias: {"model": "offline/small"}}}, before)
     tour.put(f"/v1/prompts/{name}", {"text": "Greet {{ who }} briefly."})
     tour.put(f"/v1/prompts/{name}", {"text": "Greet {{ who }} warmly."})
-    tour.put(f"/v1/users/user-{tour.name}/preferences", {"tone": "formal", "language": "en"})
+    tour.put(f"/v1/users/user-{tour.name}/preferences", {"tone": "formal", "language": "en"}, {})
     for version in (1, 2):
         reply = tour.say("hello", prompt=f"{name}@{version}", variables={"who": "Ada"}, model=alias)
         tour.post(f"/v1/messages/{reply['message_id']}/feedback", {"rating": 1 if version == 2 else -1})

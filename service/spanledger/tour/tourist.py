@@ -43,18 +43,31 @@ class Tourist:
         self.api = Api(api.url, api.otlp_url, api.token, self.correlation_id)
         self.proof = Proof()
         self.import_history = import_history
+        self._put: dict[str, bytes | None] = {}  # path → what to put back; None: to delete
 
     def get(self, path: str, **params: Any) -> Any:
         return self.api.get(path, **params)
 
     def post(self, path: str, body: Any) -> Any:
-        return self.api.post(path, body)
+        answer = self.api.post(path, body)
+        if path == "/v1/documents":
+            self._put[f"{path}/{answer['document_id']}"] = None
+        return answer
 
-    def put(self, path: str, body: Any) -> Any:
+    def put(self, path: str, body: Any, before: Any = None) -> Any:
+        """`before`: what to put back at the end; without it, what was put is deleted."""
+        self._put.setdefault(path, None if before is None else json.dumps(before).encode())
         return json.loads(self.api.send("PUT", path, json.dumps(body).encode()))
 
     def delete(self, path: str) -> None:
+        self._put.pop(path, None)
         self.api.send("DELETE", path)
+
+    def tidy(self) -> None:
+        """Takes back what was set up; what was said stays in the books."""
+        while self._put:
+            path, before = self._put.popitem()
+            self.api.send("DELETE" if before is None else "PUT", path, before)
 
     def status(self, path: str, body: Any) -> tuple[int, Any]:
         """Status and body of a POST that may be refused."""

@@ -8,7 +8,7 @@ COLLECTOR_VERSION := v0.161.0
 # Tools of their own environment: they are no dependency of what they look at.
 TOOLS := build/tools
 
-.PHONY: quickstarts openapi demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean lock sbom vulnerabilities references
+.PHONY: docs quickstarts openapi demo dashboards pictures help install run test soak fmt lint types bench clickhouse collector clean lock sbom vulnerabilities references
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -108,6 +108,18 @@ $(TOOLS)/.installed: Makefile
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 cyclonedx-bom==7.5.0 pip-audit
 	@touch $@
+
+# The site's own environment: nothing of it is fetched at build time, fonts and scripts are the theme's files.
+SITE := build/docs
+$(SITE)/.installed: Makefile
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check \
+		mkdocs==1.6.1 mkdocs-material==9.8.2 pymdown-extensions==13.1.2
+	@touch $@
+
+docs: $(SITE)/.installed ## build the site of the docs in build/site; a broken link or page stops it
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
+	@! grep -rlE '<(script|link|img)[^>]+(src|href)="https?:' build/site --include='*.html'
 
 lock: $(TOOLS)/.installed ## write requirements.lock: every dependency with the hashes of its files
 	$(TOOLS)/bin/uv pip compile pyproject.toml --all-extras -c constraints.txt --universal --python-version 3.11 \

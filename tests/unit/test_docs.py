@@ -84,6 +84,16 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links(page.read_text()) if not leads_somewhere(page, link)] == []
 
 
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    """`make docs` builds it; docs/decisions/README.md lists the decisions."""
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    decisions = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    named = {str(page.relative_to(ROOT / "docs")): page for page in ROOT.glob("docs/**/*.md")}
+    listed = {name for name in named if re.search(rf"[ :]{re.escape(name)}$", navigation, re.MULTILINE)}
+    listed |= {name for name in named if f"({Path(name).name})" in decisions and name.startswith("decisions/")}
+    assert set(named) - listed == set()
+
+
 def test_the_reference_is_current() -> None:
     """`make references` writes it."""
     checked = subprocess.run(

@@ -1,6 +1,7 @@
 """Shared fixtures. The engine is the real one, one per process: tests keep apart by their own ids."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from hypothesis import HealthCheck, settings
 
 import preloaded
 from ledger_rows import NOON, SECOND, Post, ledger_row, write_rows
+from spanledger.settings import NO_SETTINGS_FILE
 from spanledger.store import migrate
 from spanledger.store.client import Store, open_embedded
 from system import System
 
 _numbers = itertools.count(1)
+os.environ.update(NO_SETTINGS_FILE)  # whoever runs the tests may have one in the checkout
 
 # How long it takes to make up an example says how busy the machine is, not what is wrong.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

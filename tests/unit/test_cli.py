@@ -185,3 +185,29 @@ def test_the_time_zone_of_the_process_changes_no_column(spanledger: Run, tmp_pat
     }
     assert told["UTC"] == told["Asia/Tokyo"]
     assert "1970-01-01 00:00:00" in told["UTC"]
+
+
+def test_what_is_empty_says_where_to_look(spanledger: Run, migrated: Path) -> None:
+    place = ("--data-dir", migrated)
+    nothing = spanledger("sql", "SELECT 1 WHERE 0", *place)
+    assert (nothing.returncode, nothing.stdout, "no rows" in nothing.stderr) == (0, "", True)
+    trace = spanledger("trace", "nobody", *place)
+    query = trace.stderr.partition('spanledger sql "')[2].partition('"')[0]
+    assert (trace.returncode, spanledger("sql", query, *place).returncode) == (2, 0)
+    assert "`spanledger status`" in spanledger("explain", "nobody", *place).stderr
+    assert "no re-pricing is in force" in spanledger("reprice", "--list", *place).stdout
+
+
+def test_verbose_and_quiet(spanledger: Run, migrated: Path) -> None:
+    place = ("--data-dir", migrated)
+    assert f"opening {migrated}" in spanledger("sql", "SELECT 1", "-v", *place).stderr
+    assert spanledger("sql", "SELECT 1 WHERE 0", "--quiet", *place).stderr == ""
+    assert "syntax" in spanledger("sql", "SELEC", "-q", *place).stderr.lower()  # errors are still told
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["migrate", "--status"], ["audit"], ["reprice", "--list"], ["replay"], ["sql", "SELECT 1"], ["doctor"]],
+)
+def test_json_is_json_and_nothing_else(spanledger: Run, migrated: Path, command: list[str]) -> None:
+    json.loads(spanledger(*command, "--json", "--data-dir", migrated).stdout)

@@ -14,13 +14,14 @@ from spanledger.settings import Settings, described, find_file, load
 
 
 def spanledger(folder: Path, *arguments: str | Path, **environ: str) -> "subprocess.CompletedProcess[str]":
+    without_file = {name: value for name, value in os.environ.items() if name != "SPANLEDGER_CONFIG"}
     done = subprocess.run(
         [sys.executable, "-m", "spanledger.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
         cwd=folder,
-        env={**os.environ, **environ},
+        env={**without_file, **environ},
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -101,6 +102,10 @@ def test_commands_read_the_file_of_the_working_folder_and_of_config(tmp_path: Pa
         assert (done.returncode, f"no data in {place}" in done.stderr.replace(f"{tmp_path}/", "")) == (2, True)
     gone = spanledger(tmp_path, "audit", "--config", "gone.toml")
     assert (gone.returncode, "gone.toml cannot be read" in gone.stderr) == (2, True)
+
+
+def test_tests_of_other_files_read_no_settings_file() -> None:
+    assert find_file() is None
 
 
 def test_verbose_names_the_settings_file(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Literal
 
-from spanledger.cli.output import say
+from spanledger.cli.output import detail, say
 from spanledger.client import Api, running_api_of
 from spanledger.errors import BadRequest, SchemaError
 from spanledger.settings import Settings
@@ -23,7 +23,9 @@ def running_api(chosen: Settings) -> Api | None:
 
     Raises StoreBusy when one runs that cannot be talked to.
     """
-    return None if chosen.clickhouse_url else running_api_of(chosen.data_dir)
+    api = None if chosen.clickhouse_url else running_api_of(chosen.data_dir)
+    detail(f"asking the spanledger at {api.url}" if api is not None else "no spanledger runs on this data folder")
+    return api
 
 
 @contextmanager
@@ -37,6 +39,7 @@ def opened(chosen: Settings, schema: Schema = "required") -> Iterator["Store"]:
     from spanledger.store.client import open_embedded, open_server
 
     embedded = not chosen.clickhouse_url
+    detail(f"opening {chosen.data_dir if embedded else 'the ClickHouse server'}")
     store = open_embedded(chosen.data_dir) if embedded else open_server(chosen.clickhouse_url)
     try:
         if schema == "migrate":

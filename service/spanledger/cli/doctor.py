@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spanledger.cli.common import existing, opened, running_api
 from spanledger.cli.options import Json, Place, application, examples, with_place
-from spanledger.cli.output import Column, print_json, print_table, say
+from spanledger.cli.output import Column, print_json, print_table
 from spanledger.client import Api
 from spanledger.errors import SpanledgerError, StoreError
 from spanledger.settings import Settings
@@ -55,7 +55,6 @@ def doctor(place: Place, as_json: Json = False) -> int:
 
 def _running(api: Api) -> list[Check]:
     """What can be told of a running `up` through its API."""
-    say(f"asking the spanledger at {api.url}")
     state = _try("running", lambda: api.get("/readyz"))
     if isinstance(state, Check):
         return [state]

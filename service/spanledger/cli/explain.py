@@ -69,7 +69,10 @@ def explain(
         else:
             _show(one, id, found)
         return 0
-    raise NotFound(f"there is no {', '.join(kinds)} {id!r} in the books")
+    raise NotFound(
+        f"there is no {', '.join(kinds)} {id!r} in the books; `spanledger trace {id}` shows spans that are in no book, "
+        "`spanledger status` whether spans wait"
+    )
 
 
 def _ask(place: Place, question: _Question, kind: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What commands write: JSON, notes on standard error, tables in colour on a terminal and aligned text elsewhere."""
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,11 @@ def set_level(level: int) -> None:
 
 def is_quiet() -> bool:
     return _level < 0
+
+
+def log_level() -> int:
+    """Of the log on standard error: errors with --quiet, warnings, and more with -v and -vv."""
+    return {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(_level, logging.DEBUG)
 
 
 def say(text: str) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from spanledger.cli.common import TENANT, existing, opened, running_api
 from spanledger.cli.options import Place, application, examples, with_place
+from spanledger.cli.output import say
 from spanledger.errors import BadRequest
 from spanledger.foreign.texts import printable
 
@@ -54,6 +55,8 @@ def sql(
     answer = _answer(place, question)
     if question.format == "pretty" or sys.stdout.isatty():
         answer = printable(answer.decode("utf-8", "replace")).encode()
+    if not answer.strip():
+        say("no rows")
     rest = memoryview(answer)
     sys.stdout.flush()
     while rest:  # an unbuffered stdout may take less than it is given

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,8 @@ import typer
 from spanledger import settings
 from spanledger.cli.common import running_api
 from spanledger.cli.import_ import submit
-from spanledger.cli.options import Place, application, examples, with_place
+from spanledger.cli.options import Json, Place, application, examples, with_place
+from spanledger.cli.output import print_json, say
 from spanledger.client import Api
 from spanledger.errors import BadRequest, SpanledgerError, StoreError
 from spanledger.settings import Settings
@@ -55,6 +57,7 @@ def tour(
     place: Place,
     fresh: Annotated[bool, typer.Option("--fresh", help="On a system of its own that is started for it.")] = False,
     only: Annotated[str, typer.Option("--only", metavar="N,…", help="These stops, by number.")] = "",
+    as_json: Json = False,
 ) -> int:
     """Goes through everything that the platform does on the `spanledger up` that runs on the data folder.
 
@@ -66,7 +69,7 @@ def tour(
         api = running_api(chosen)
         if api is None:
             raise StoreError(f"nothing runs on {chosen.data_dir}; start `spanledger up`, or use --fresh")
-        return _go_round(api, wanted)
+        return _go_round(api, wanted, as_json)
 
 
 def _chosen(only: str) -> set[int]:
@@ -89,12 +92,12 @@ def _fresh_system() -> Iterator[Settings]:
             command, stdout=subprocess.PIPE, text=True, env=os.environ | settings.NO_SETTINGS_FILE
         ) as process:
             assert process.stdout is not None
-            print("starting a system for the tour …", flush=True)
+            say("starting a system for the tour …")
             try:
                 ready = next((line for line in process.stdout if line.startswith("ready")), "")
                 if not ready:
                     raise StoreError("the system for the tour did not start; what it said stands above")
-                print(ready.rstrip(), flush=True)
+                say(ready.rstrip())
                 yield settings.load(data_dir=data_dir)
             finally:
                 process.terminate()
@@ -107,14 +110,32 @@ def _free_port() -> int:
         return port
 
 
-def _go_round(api: Api, wanted: set[int]) -> int:
-    failed = [number for number, stop in enumerate(STOPS, 1) if number in wanted if not _made(api, number, stop)]
-    print(f"\n{'every stop did what it should' if not failed else f'stops that did not: {failed}'}")
+@dataclass(frozen=True)
+class _Stop:
+    """A stop that was made, and what proves it."""
+
+    number: int
+    title: str
+    took_s: float
+    proof: Proof
+
+
+def _go_round(api: Api, wanted: set[int], as_json: bool) -> int:
+    made = []
+    for number in sorted(wanted):
+        stop = _made(api, number, STOPS[number - 1])
+        made.append(stop)
+        if not as_json:
+            _show(stop)
+    failed = [stop.number for stop in made if stop.proof.failures]
+    if as_json:
+        print_json({"failed": failed, "stops": [asdict(stop) for stop in made]})
+    else:
+        print(f"\n{'every stop did what it should' if not failed else f'stops that did not: {failed}'}")
     return 1 if failed else 0
 
 
-def _made(api: Api, number: int, stop: Callable[[Tourist], None]) -> bool:
-    title = (stop.__doc__ or "").strip()
+def _made(api: Api, number: int, stop: Callable[[Tourist], None]) -> _Stop:
     tourist = Tourist(api, stop.__name__.replace("_", "-"), submit)
     started = time.monotonic()
     try:
@@ -126,15 +147,14 @@ def _made(api: Api, number: int, stop: Callable[[Tourist], None]) -> bool:
         tourist.tidy()
     except SpanledgerError as exc:
         tourist.proof.failures.append(f"it could not take back what it had set up: {exc}")
-    _show(number, title, tourist.proof, time.monotonic() - started)
-    return not tourist.proof.failures
+    return _Stop(number, (stop.__doc__ or "").strip(), round(time.monotonic() - started, 3), tourist.proof)
 
 
-def _show(number: int, title: str, proof: Proof, took_s: float) -> None:
-    print(f"\n{number:2}. {title}  ({took_s:.1f} s)")
-    print(f"    spans   {', '.join(proof.spans) or '—'}")
-    for request, told in proof.said:
+def _show(stop: _Stop) -> None:
+    print(f"\n{stop.number:2}. {stop.title}  ({stop.took_s:.1f} s)")
+    print(f"    spans   {', '.join(stop.proof.spans) or '—'}")
+    for request, told in stop.proof.said:
         print(f"    {request}\n        {told}")
-    for failure in proof.failures:
+    for failure in stop.proof.failures:
         print(f"    FAILED  {failure}")
     sys.stdout.flush()

@@ -7,6 +7,7 @@ import typer
 from spanledger.cli.common import TENANT, existing, opened, running_api
 from spanledger.cli.options import Json, Place, application, examples, with_place
 from spanledger.cli.output import Branch, Column, first_line, print_json, print_table, print_tree
+from spanledger.errors import NotFound
 from spanledger.settings import Settings
 
 EXAMPLES = """\
@@ -17,6 +18,9 @@ EXAMPLES = """\
 Span = dict[str, Any]
 
 
+_NEWEST = (
+    '`spanledger sql "SELECT conversation_id, message_id, trace_id FROM messages ORDER BY started_at DESC LIMIT 9"`'
+)
 app = application()
 
 
@@ -28,7 +32,10 @@ def trace(
     as_json: Json = False,
 ) -> int:
     """Shows the tree of a trace, with times, tokens, cost and errors."""
-    found = _find(place.settings(), id)
+    try:
+        found = _find(place.settings(), id)
+    except NotFound as exc:
+        raise NotFound(f"{exc}; {_NEWEST} lists the newest messages") from exc
     if as_json:
         print_json(found)
     else:

@@ -9,6 +9,7 @@ import typer
 from spanledger.access import operator
 from spanledger.cli import demo as demonstration
 from spanledger.cli.options import Place, application, examples, with_place
+from spanledger.cli.output import log_level
 from spanledger.errors import SettingsError
 from spanledger.settings import unknown_variables
 
@@ -60,7 +61,7 @@ def up(
     from spanledger.web.app import create_app
 
     shown = logging.StreamHandler(sys.stderr)
-    shown.setLevel(logging.WARNING)  # what is less goes out as OTLP only
+    shown.setLevel(log_level())  # what is less goes out as OTLP only
     logging.basicConfig(handlers=[shown], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = place.settings(
         host=host,

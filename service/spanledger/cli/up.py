@@ -9,9 +9,9 @@ import typer
 from spanledger.access import operator
 from spanledger.cli import demo as demonstration
 from spanledger.cli.options import Place, application, examples, with_place
-from spanledger.cli.output import log_level
+from spanledger.cli.output import log_level, say
 from spanledger.errors import SettingsError
-from spanledger.settings import unknown_variables
+from spanledger.settings import find_file, unknown_variables
 
 EXAMPLES = """\
   spanledger up --demo                       with a small workload through the real workflows
@@ -73,6 +73,8 @@ def up(
         otlp_grpc_port=otlp_grpc_port,
         capture_content=capture_content or None,
     )
+    if file := find_file(place.config):
+        say(f"settings file {file}")
     for unknown in unknown_variables():
         print(f"spanledger up: {unknown}", file=sys.stderr)
     if demo and not settings.port:

@@ -1,5 +1,6 @@
 """The command line without a running system: real processes on data folders of their own."""
 
+import io
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import preloaded
+from spanledger.cli.main import main
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -211,3 +213,23 @@ def test_verbose_and_quiet(spanledger: Run, migrated: Path) -> None:
 )
 def test_json_is_json_and_nothing_else(spanledger: Run, migrated: Path, command: list[str]) -> None:
     json.loads(spanledger(*command, "--json", "--data-dir", migrated).stdout)
+
+
+def test_a_reader_that_has_gone_is_exit_code_141(migrated: Path) -> None:
+    query = "SELECT repeat('x', 100000) FROM numbers(50)"
+    command = [sys.executable, "-m", "spanledger.cli", "sql", query, "--data-dir", str(migrated)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 141
+
+
+def test_ctrl_c_is_exit_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Interrupted(io.StringIO):
+        def read(self, size: int | None = -1) -> str:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+    with pytest.raises(SystemExit) as ended:
+        main(["sql", "-"])
+    assert (ended.value.code, "spanledger sql: interrupted" in capsys.readouterr().err) == (130, True)

@@ -65,7 +65,7 @@ _LISTS = frozenset({"providers", "models", "tools"})
 def upsert_messages(store: Store, books: Books, before: pa.Table) -> None:
     """Writes the messages, and a tombstone for each that stood elsewhere (`before`) and no longer does."""
     rows = books.message_rows
-    gone = sorted(_keys(before) - books.messages.keys()) if len(before) else []
+    gone = sorted(_keys(before.filter(pc.equal(before["kind"], "message"))) - _keys(rows)) if len(before) else []
     count = len(rows) + len(gone)
     if not count:
         return
@@ -108,10 +108,8 @@ def stored_messages(store: Store, run_id: str) -> dict[tuple[str, str, str], Mes
     return result
 
 
-def _keys(lines: pa.Table) -> set[tuple[str, str, str]]:
-    messages = lines.filter(pc.equal(lines["kind"], "message"))
-    names = ("tenant", "conversation_id", "message_id")
-    return set(zip(*(messages[name].to_pylist() for name in names), strict=True))
+def _keys(rows: pa.Table) -> set[tuple[str, str, str]]:
+    return set(zip(*(rows[name].to_pylist() for name in ("tenant", "conversation_id", "message_id")), strict=True))
 
 
 def _tombstone(tenant: str, conversation_id: str, message_id: str) -> Message:

@@ -17,6 +17,7 @@ from spanledger.books.forest import objects, one_chunk, values_of
 from spanledger.dialects.alike import Facts
 from spanledger.dialects.columns import column_reader
 from spanledger.dialects.interpreter import CANONICAL, Said, interpreter
+from spanledger.dialects.usage import COLUMNS as COUNTS
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
@@ -39,14 +40,28 @@ TIMES = (
 )
 COLUMNS = ", ".join((*_PLAIN, *CANONICAL, *TIMES, "facts", "normalised"))
 ORDER = [("tenant", "ascending"), ("trace_id", "ascending"), ("span_id", "ascending")]
+_KEY = [name for name, _ in ORDER]
+_TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
+_MONEY = pa.decimal128(38, 15)
+_KINDS: dict[str, pa.DataType] = {
+    **dict.fromkeys(CANONICAL, pa.string()),
+    **dict.fromkeys((*COUNTS, "told_calls", "time_to_first_chunk_ns"), pa.int64()),
+    **dict.fromkeys(("stream", "usage_estimated"), pa.uint8()),
+    **dict.fromkeys(("cost_claim_usd", "saved_usd"), _MONEY),
+    **dict.fromkeys(("tools_requested", "anomalies"), _TEXTS),
+}
 
-_READ = f"""
-WITH work AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {{run:String}} AND round >= {{round:UInt8}})
-SELECT {COLUMNS}
-FROM {{shards:Identifier}}.genai_spans
-WHERE (tenant, trace_id) IN work AND trace_id IN (SELECT trace_id FROM work)
-ORDER BY tenant, trace_id, span_id, version DESC
-LIMIT 1 BY tenant, trace_id, span_id
+_WORK = """
+WITH work AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round >= {round:UInt8})"""
+_OF_WORK = """FROM {shards:Identifier}.genai_spans
+WHERE (tenant, trace_id) IN work AND trace_id IN (SELECT trace_id FROM work)"""
+_ONCE = f"ORDER BY {', '.join(_KEY)}, version DESC\nLIMIT 1 BY {', '.join(_KEY)}"
+_READ = f"{_WORK}\nSELECT {COLUMNS}\n{_OF_WORK}\n{_ONCE}"
+_READ_INTERPRETED = f"{_WORK}\nSELECT {COLUMNS}\n{_OF_WORK} AND arrived = 0\n{_ONCE}"
+# What the view writes; all other columns of such a row are empty.
+_READ_NARROW = f"""{_WORK}
+SELECT {", ".join((*_PLAIN, "status", "anomalies", *TIMES, "facts", "normalised", "arrived"))}
+{_OF_WORK}
 """
 
 
@@ -58,12 +73,73 @@ def read(store: Store, run_id: str, from_round: int = 0) -> tuple[pa.Table, int 
     interpreted are, and are written back. Raises StoreError.
     """
     shards = store.all_shards if from_round else store.database
-    table = store.arrow(_READ, {"run": run_id, "round": from_round, "shards": shards})
-    plain, told = interpreted(table)
+    parameters = {"run": run_id, "round": from_round, "shards": shards}
+    table = None if from_round else _fresh(store, parameters)
+    if table is None:
+        table = store.arrow(_READ, parameters)
+    plain, told = interpreted(table.append_column("place", pa.array(np.arange(table.num_rows))))
     if told.num_rows == 0:
-        return plain, None
+        return table, None
     write_back(store, told, shards)
-    return pa.concat_tables([plain, told]).sort_by(ORDER), pc.min(told["received_at_ms"]).as_py()
+    whole = pa.concat_tables([plain, told])
+    whole = whole.take(pa.array(np.argsort(whole["place"].to_numpy()))).drop_columns("place")
+    return whole, pc.min(told["received_at_ms"]).as_py()
+
+
+def _fresh(store: Store, parameters: dict[str, Any]) -> pa.Table | None:
+    """The spans as the view wrote them, and those that were interpreted before; None when some of these moved between
+    the two queries."""
+    found = _each_once(store.arrow(_READ_NARROW, parameters))
+    is_new = pc.equal(found["arrived"], 1)
+    new, old = _with_empty(found.filter(is_new)), found.filter(pc.invert(is_new))
+    if not old.num_rows:
+        return new
+    table = store.arrow(_READ_INTERPRETED, parameters)
+    table = table.filter(pc.is_in(_joined(table), value_set=_joined(old)))
+    if table.num_rows != old.num_rows:
+        return None
+    return pa.concat_tables([new, table]).sort_by(ORDER)
+
+
+def _joined(table: pa.Table) -> pa.Array:
+    """Tenant, trace and span id as one text, which sorts as the three do."""
+    return one_chunk(pc.binary_join_element_wise(*(table[name] for name in _KEY), "\0"))
+
+
+def _each_once(table: pa.Table) -> pa.Table:
+    """Of rows of one span the one with the highest version, in the order of keys."""
+    table = table.combine_chunks()
+    keys = _joined(table)
+    order = pc.array_sort_indices(keys)
+    keys = keys.take(order)
+    if len(keys) > 1 and pc.any(pc.equal(keys.slice(1), keys.slice(0, len(keys) - 1))).as_py():
+        order = pc.sort_indices(table.select([*_KEY, "version"]), [*ORDER, ("version", "descending")])
+        keys = _joined(table.select(_KEY).take(order))
+        differs = pc.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1))
+        order = order.filter(pa.concat_arrays([pa.array([True]), differs]))
+    return table.take(order)
+
+
+def _with_empty(table: pa.Table) -> pa.Table:
+    """The same with the canonical columns that it lacks, which say nothing; in the order of COLUMNS."""
+    count = table.num_rows
+    names = (*_PLAIN, *CANONICAL, "started_at_ns", "received_at_ms", "facts", "normalised")
+    return pa.table(
+        [table[name] if name in table.column_names else _nothing(_KINDS[name], count) for name in names],
+        pa.schema([table.field(name) if name in table.column_names else _field(name) for name in names]),
+    )
+
+
+def _field(name: str) -> pa.Field:
+    return pa.field(name, _KINDS[name], nullable=_KINDS[name] in (pa.int64(), _MONEY))
+
+
+def _nothing(kind: pa.DataType, count: int) -> pa.Array:
+    if kind == pa.string():
+        return pa.repeat(pa.scalar("", kind), count)
+    if kind == pa.uint8():
+        return pa.repeat(pa.scalar(0, kind), count)
+    return pa.array([[]] * count, kind) if kind == _TEXTS else pa.nulls(count, kind)
 
 
 def interpreted(table: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -6,6 +6,7 @@ provider call: it belongs to its message and to nobody's bill.
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from spanledger.dialects.lexicon import lexicon
@@ -80,7 +81,7 @@ class Call:
     @property
     def is_own(self) -> bool:
         """Whether a span of our own service tells of it."""
-        return any(scope.startswith(OWN_SCOPE) for scope in self.scopes)
+        return has_own(self.scopes)
 
     @property
     def by_host(self) -> bool:
@@ -95,6 +96,12 @@ class Call:
     @property
     def model(self) -> str:
         return self.response_model or self.request_model
+
+
+@lru_cache(maxsize=10_000)
+def has_own(scopes: frozenset[str]) -> bool:
+    """Whether one of the instrumentations is our own service's."""
+    return any(scope.startswith(OWN_SCOPE) for scope in scopes)
 
 
 def call_of(row: int, span: Span) -> Call:

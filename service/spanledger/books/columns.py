@@ -235,9 +235,16 @@ class Columns:
     def _listed(self, number: Ints, traces: Ints, texts: Texts) -> list[list[str]]:
         """Per message the distinct texts of its traces, in order."""
         found: list[list[str]] = [[] for _ in range(int(number.max()) + 1 if len(number) else 0)]
-        for message, text in sorted({*zip(number[traces].tolist(), texts.tolist(), strict=True)}):
-            if message >= 0 and text:
-                found[message].append(text)
+        of_text, words = codes(pa.array(texts, pa.string()))
+        ordered = sorted(words)
+        rank = {word: position for position, word in enumerate(ordered)}
+        ranks = np.array([rank[word] for word in words], np.int64)[of_text] if words else of_text
+        messages = number[traces]
+        pairs = np.unique((messages * (len(words) + 1) + ranks)[messages >= 0])
+        for pair in pairs.tolist():
+            message, place = divmod(pair, len(words) + 1)
+            if ordered[place]:
+                found[message].append(ordered[place])
         return found
 
     def _message_lines(self) -> pa.Table:

@@ -8,7 +8,7 @@ in which anything is unusual is left to the interpreter, which reads it alone.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,6 @@ from spanledger.dialects.interpreter import (
     interpreter,
     told_calls,
 )
-from spanledger.dialects.lexicon import Shape
 from spanledger.dialects.recent import Recent
 from spanledger.dialects.tables import EVENT
 from spanledger.dialects.usage import COLUMNS, Case, is_plain_count
@@ -105,6 +104,15 @@ class ColumnReader:
         return group
 
 
+class _Told(NamedTuple):
+    """What spans have in common whose texts tell the same."""
+
+    group: int
+    places: tuple[tuple[str, str, str], ...]  # of ids and figures in the texts: field, object and fact
+    may_be_searched: bool  # usage may still be found by its shape
+    is_answer: bool  # the answer's id may stand in the answer
+
+
 class _Within:
     """What stands within the texts of spans, each of which is parsed by itself.
 
@@ -119,32 +127,41 @@ class _Within:
         self.responses: dict[int, str] = {}
         self.odd: list[int] = []
         self._by = by
-        self._known: dict[tuple[int, int], int] = {}
+        self._known: dict[tuple[Any, ...], _Told] = {}
         has_texts = np.array([bool(shape.texts) for shape in spans.shapes], np.bool_)[spans.shape[rows]]
         some = np.flatnonzero(has_texts)
-        for row, (shape, status, values) in zip(some.tolist(), spans.lists(rows[some]), strict=True):
-            self._take(row, shape, status, values)
+        of_group = group[some].tolist()
+        for row, number, (shape, status, values) in zip(some.tolist(), of_group, spans.lists(rows[some]), strict=True):
+            self._take(row, number, groups[number].read.again(shape, values), status)
 
-    def _take(self, row: int, shape: Shape, status: str, values: list[str]) -> None:
-        base = self.groups[self.group[row]].read
-        read = base.again(shape, values)
-        if read.searched():
+    def _take(self, row: int, group: int, read: Reading, status: str) -> None:
+        told = read.told()
+        known = self._known.get((group, told))
+        if known is None:
+            known = self._known[group, told] = self._new(read, status)
+        if known.may_be_searched and read.searched():
             self.odd.append(row)
             return
+        self.group[row] = known.group
+        for field_name, name, fact in known.places:
+            if read.raw.get(field_name):
+                continue
+            rows, texts = self.fields[field_name]
+            rows.append(row)
+            texts.append(read.fact(name, fact))
+        if known.is_answer:
+            self.responses[row] = response_id(read, self.groups[known.group].kind.words["provider"])
+
+    def _new(self, read: Reading, status: str) -> _Told:
         kind = self._by.kind_of(read, status)
-        key = (base.base, id(kind))
-        number = self._known.get(key)
-        if number is None:
-            number = self._known[key] = len(self.groups)
-            self.groups.append(_Group(read, kind))
-        self.group[row] = number
-        for name, text in read.inside().items():
-            if name in self.fields and not read.raw.get(name):
-                rows, texts = self.fields[name]
-                rows.append(row)
-                texts.append(text)
-        if read.is_call and kind.case is not None:
-            self.responses[row] = response_id(read, kind.words["provider"])
+        self.groups.append(_Group(read, kind))
+        has_figures = read.is_call and kind.case is not None
+        return _Told(
+            group=len(self.groups) - 1,
+            places=tuple((name, *place) for name, place in read.places().items() if name in self.fields),
+            may_be_searched=read.is_call and not read.x("input_tokens") and not read.x("output_tokens"),
+            is_answer=has_figures and not read.raw.get("response_id") and "output" in read.present,
+        )
 
 
 class _Reading:

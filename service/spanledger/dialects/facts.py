@@ -138,10 +138,7 @@ class Reading:
             for name in self.present
             for fact, text in self._facts_of(name).items()
         ]
-        if facts:
-            inside = self.inside()
-            self.counts = tuple([n for n in self.by.tables.counts if n in self.raw or n in inside])
-        return (*facts, *(self.tools_in_texts() if self.is_call else ()))
+        return (*facts, *self.tools_in_texts()) if self.is_call else tuple(facts)
 
     def inside(self) -> dict[str, str]:
         """What stands inside values, by the field that it fills where nothing better is there."""
@@ -222,14 +219,18 @@ class Reading:
         return self.inside().get(field, "") if self.present else ""
 
     def _fill(self) -> dict[str, str]:
-        best: dict[str, tuple[int, str]] = {}
+        return {field: self._facts_of(name)[fact] for field, (name, fact) in self.places().items()}
+
+    def places(self) -> dict[str, tuple[str, str]]:
+        """Object and fact that fill a field where nothing better is there."""
+        best: dict[str, tuple[int, str, str]] = {}
         fields_of = self.by.fields_of
         for name in self.present:
-            for fact, text in self._facts_of(name).items():
+            for fact in self._facts_of(name):
                 for field, rank in fields_of.get((name, fact), ()):
                     if field not in best or rank < best[field][0]:
-                        best[field] = (rank, text)
-        return {field: text for field, (_, text) in best.items()}
+                        best[field] = (rank, name, fact)
+        return {field: (name, fact) for field, (_, name, fact) in best.items()}
 
     def fact(self, name: str, fact: str) -> str:
         """The first member of an object of objects.yaml that says this fact, '' for none."""

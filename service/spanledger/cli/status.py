@@ -1,7 +1,9 @@
 """`spanledger status`: what runs where, and whether it is well, at a glance."""
 
 import json
+import re
 import shutil
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ EXAMPLES = """\
   spanledger status --json --data-dir /var/lib/spanledger
 """
 MOST_LAG_MS = 5_000
+_SHOWN_PARTS = 5
 app = application()
 
 
@@ -119,7 +122,9 @@ def _folder(chosen: Settings, sizes: dict[str, int]) -> list[Line]:
         return [Line("data", False, f"there is no folder {folder}")]
     letters, free = dead.count(folder), shutil.disk_usage(folder).free
     record = audit_record.read(folder)
-    parts = ", ".join(f"{name} {size(count)}" for name, count in sizes.items())
+    largest = [f"{name} {size(count)}" for name, count in list(sizes.items())[:_SHOWN_PARTS]]
+    rest = sum(list(sizes.values())[_SHOWN_PARTS:])
+    parts = ", ".join([*largest, *([f"other {size(rest)}"] if rest else [])])
     return [
         Line("dead", not letters, f"{letters} dead letters" + ("; `spanledger replay` shows them" if letters else "")),
         Line("audit", record is None or record.balanced, _audited(record)),
@@ -140,10 +145,13 @@ def _audited(record: Any) -> str:
 def _sizes(folder: Path) -> dict[str, int]:
     """Bytes on disk by the parts of the data folder, the largest first."""
     try:
-        parts = {entry.name: _bytes(entry) for entry in folder.iterdir()}
+        entries = list(folder.iterdir())
     except OSError:
         return {}
-    return dict(sorted(((name, count) for name, count in parts.items() if count), key=lambda part: -part[1]))
+    parts: Counter[str] = Counter()
+    for entry in entries:
+        parts[re.sub(r"-(wal|shm)$", "", entry.name)] += _bytes(entry)  # SQLite's files count with their database
+    return {name: count for name, count in parts.most_common() if count}
 
 
 def _bytes(entry: Path) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from spanledger.bench import sender, stages
+from spanledger.bench import arrival, sender, stages
 from spanledger.bench.sender import Plan, sending
 from spanledger.bench.system import System, Watch
 from spanledger.bench.traffic import Body
@@ -35,7 +35,11 @@ _TELL_EVERY_S = 5.0
 
 
 def run(
-    seconds: float = 60.0, paced_seconds: float = 25.0, other_seconds: float = 10.0, roles: str = ""
+    seconds: float = 60.0,
+    paced_seconds: float = 25.0,
+    other_seconds: float = 10.0,
+    roles: str = "",
+    book_spans: int = 100_000,
 ) -> dict[str, Any]:
     """All figures as one JSON-ready dictionary; takes about five minutes. `roles` as `up` takes them, empty for all."""
     folder = Path(tempfile.mkdtemp(prefix="spanledger-bench-"))
@@ -48,11 +52,23 @@ def run(
         figures["freshness"], figures["disk"] = _paced_run(folder / "paced", paced_seconds, roles)
         shutil.rmtree(folder / "paced")
         figures |= _flood_run(folder / "flood", seconds, other_seconds, roles)
+        shutil.rmtree(folder / "flood")
+        figures["books"] = _arrivals(folder, book_spans, roles)
         figures["share_of_limit"] = round(figures["http"]["spans_per_s"] / figures["limit"]["spans_per_s"], 2)
         figures["machine"]["load_1m_after"] = round(os.getloadavg()[0], 2)
         return figures
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _arrivals(folder: Path, spans: int, roles: str) -> dict[str, Any]:
+    """Of each kind of traffic, until it stands in the books."""
+    figures = {}
+    for shape in arrival.SHAPES:
+        _say(f"{shape} traffic: {spans} spans until they stand in the books")
+        figures[shape] = arrival.measure(folder / shape, shape, spans, roles)
+        shutil.rmtree(folder / shape)
+    return figures
 
 
 def _say(text: str) -> None:

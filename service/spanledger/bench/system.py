@@ -17,6 +17,10 @@ from spanledger.settings import NO_SETTINGS_FILE
 _UNSETTLED = (
     "SELECT count() FROM (SELECT trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0)"
 )
+_UNSETTLED_OF_SENDERS = """
+SELECT count() FROM (SELECT tenant, trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0)
+WHERE (tenant, trace_id) NOT IN (SELECT tenant, trace_id FROM genai_spans WHERE startsWith(service, 'spanledger'))
+"""
 
 
 class System:
@@ -75,6 +79,11 @@ class System:
         """Traces that wait for settlement; what the loader has not taken yet counts as one."""
         answer = self.client.post("/v1/sql", json={"query": _UNSETTLED}).raise_for_status()
         return int(answer.json()["data"][0][0]) + int(self.health()["ingest"]["lag_ms"] > 0)
+
+    def unsettled_of_senders(self) -> int:
+        """Traces that wait for settlement, without those of the service itself, which tells of every question."""
+        answer = self.client.post("/v1/sql", json={"query": _UNSETTLED_OF_SENDERS}).raise_for_status()
+        return int(answer.json()["data"][0][0])
 
     def processes(self) -> dict[str, int]:
         """Process ids by role."""

@@ -185,12 +185,12 @@ def test_times_are_shown_as_the_reader_s_clock_has_them(shop: Caller, visit: Cal
     page = visitor.see("/messages?range=all")
     time = page.locator("tbody time").first
     utc = time.inner_text()
-    page.get_by_role("button", name="Show local times").click()
+    page.get_by_role("button", name="Local times").click()
     assert time.inner_text() != utc
     assert "Pacific/Auckland" in page.locator("#times-said").inner_text()
     page.reload()
     assert page.locator("tbody time").first.inner_text() != utc
-    page.get_by_role("button", name="Show UTC").click()
+    page.get_by_role("button", name="UTC times").click()
     assert page.locator("tbody time").first.inner_text() == utc
 
 

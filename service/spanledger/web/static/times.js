@@ -23,7 +23,7 @@ const isLocal = () => localStorage.getItem(KEPT) === "local";
 
 function tell() {
   said.textContent = isLocal() ? `Times are those of ${zone}; charts and days are UTC.` : "Times are UTC.";
-  button.textContent = isLocal() ? "Show UTC" : "Show local times";
+  button.textContent = isLocal() ? "UTC times" : "Local times";
 }
 
 function show(root) {

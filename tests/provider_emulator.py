@@ -16,6 +16,7 @@ import json
 import socket
 import threading
 import time
+import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -103,6 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200, _completion(model))
 
     def _stream(self, model: str, wants_usage: bool) -> None:
+        unique = _unique_id()  # one for all chunks
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
@@ -123,10 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._event({"error": {"message": "overloaded", "type": "server_error", "code": 503}})
                 self._chunk(b"")
                 return
-            self._event(_chunk(model, [{"index": 0, "delta": {"role": "assistant", "content": word}}]))
-        self._event(_chunk(model, [{"index": 0, "delta": {}, "finish_reason": "stop"}]))
+            self._event(_chunk(model, unique, [{"index": 0, "delta": {"role": "assistant", "content": word}}]))
+        self._event(_chunk(model, unique, [{"index": 0, "delta": {}, "finish_reason": "stop"}]))
         if wants_usage and model != "no-usage":
-            self._event(_chunk(model, []) | {"usage": _usage(model)})
+            self._event(_chunk(model, unique, []) | {"usage": _usage(model)})
         self._chunk(b"data: [DONE]\n\n")
         self._chunk(b"")
 
@@ -167,9 +169,14 @@ def _counts(model: str) -> tuple[int, int]:
     return usage["prompt_tokens"], usage["completion_tokens"]
 
 
-def _chunk(model: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+def _unique_id() -> str:
+    """As a provider's: two calls of one id within minutes would be one call told twice."""
+    return f"chatcmpl-{uuid.uuid4().hex}"
+
+
+def _chunk(model: str, unique: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "id": "chatcmpl-emulated",
+        "id": unique,
         "object": "chat.completion.chunk",
         "created": int(time.time()),
         "model": f"{model}-2026-01-01" if model in BEHAVIOURS else model,
@@ -178,7 +185,7 @@ def _chunk(model: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _completion(model: str) -> dict[str, Any]:
-    body: dict[str, Any] = _chunk(model, []) | {"object": "chat.completion"}
+    body: dict[str, Any] = _chunk(model, _unique_id(), []) | {"object": "chat.completion"}
     message = {"role": "assistant", "content": "".join(WORDS)}
     body["choices"] = [{"index": 0, "message": message, "finish_reason": "stop"}]
     return body if model == "no-usage" else body | {"usage": _usage(model)}

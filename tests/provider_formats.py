@@ -5,6 +5,7 @@ Anthropic's Messages, OpenAI's Responses and Gemini's generateContent; whole ans
 
 import re
 import time
+import uuid
 from typing import Any
 
 _GEMINI = re.compile(r"/models/(?P<model>[^/:]+):generateContent$")
@@ -30,7 +31,7 @@ def answer(path: str, model: str, text: str, input_tokens: int, output_tokens: i
 
 def _anthropic(model: str, text: str, input_tokens: int, output_tokens: int) -> dict[str, Any]:
     return {
-        "id": f"msg_{time.monotonic_ns()}",
+        "id": f"msg_{uuid.uuid4().hex}",
         "type": "message",
         "role": "assistant",
         "model": model,
@@ -42,7 +43,7 @@ def _anthropic(model: str, text: str, input_tokens: int, output_tokens: int) -> 
 
 
 def _responses(model: str, text: str, input_tokens: int, output_tokens: int) -> dict[str, Any]:
-    unique = time.monotonic_ns()
+    unique = uuid.uuid4().hex
     message = {
         "id": f"msg_{unique}",
         "type": "message",
@@ -75,7 +76,7 @@ def _responses(model: str, text: str, input_tokens: int, output_tokens: int) -> 
 
 def _gemini(model: str, text: str, input_tokens: int, output_tokens: int) -> dict[str, Any]:
     return {
-        "responseId": f"gemini-{time.monotonic_ns()}",
+        "responseId": f"gemini-{uuid.uuid4().hex}",
         "modelVersion": model,
         "candidates": [{"index": 0, "finishReason": "STOP", "content": {"role": "model", "parts": [{"text": text}]}}],
         "usageMetadata": {

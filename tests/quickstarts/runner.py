@@ -29,7 +29,7 @@ REQUIREMENTS = Path(__file__).parent / "requirements"
 ENVIRONMENTS = ROOT / "build" / "quickstarts"
 COLLECTOR = ROOT / "build" / "collector"
 _INSTALLS = re.compile(r"^(pip|npm) install (.*\\\n)*.*$", re.MULTILINE)
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 240.0
 
 
 def pins(page: str) -> dict[str, str]:
@@ -76,15 +76,18 @@ class PageRun:
             **_provider_environment(provider),
         }
         modules = ENVIRONMENTS / page / "node_modules"
-        if modules.exists():
+        if not modules.exists():
+            self.environ["OTEL_EXPORTER_OTLP_TIMEOUT"] = "60"  # seconds in Python, for busy machines
+        else:
             shutil.copy(ENVIRONMENTS / page / "package.json", folder)
             (folder / "node_modules").symlink_to(modules)
+        self.printed = ""
         self._servers: list[subprocess.Popen[bytes]] = []
         self._learn_servers()
 
     def run(self, between: Callable[[], object]) -> str:
         """Everything that the page's commands print; `between` is called before each command."""
-        printed = ""
+        self.printed = ""
         for block in self.blocks:
             if block.title:
                 (self.folder / block.title).write_text(self._own_addresses(block.text))
@@ -92,8 +95,8 @@ class PageRun:
                 self._serve(block)
             elif block.language == "bash":
                 between()
-                printed += self._command(block)
-        return printed
+                self.printed += self._command(block)
+        return self.printed
 
     def close(self) -> None:
         for server in self._servers:
@@ -135,7 +138,7 @@ class PageRun:
             text=True,
             timeout=_TIMEOUT_S,
         )
-        assert ended.returncode == 0, f"{block}: {ended.stdout[-4000:]}"
+        assert ended.returncode == 0, f"{block}: {(self.printed + ended.stdout)[-4000:]}"
         return ended.stdout
 
     def _serve(self, block: Block) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 
-from spanledger.api.names import Parts
+from spanledger.api.reader import AppServices
 from spanledger.errors import BadRequest
 from spanledger.runtime.services import Caller
 
@@ -28,9 +28,9 @@ _Key = Annotated[
 class Repeats:
     """Answers a request once."""
 
-    def __init__(self, request: Request, parts: Parts, principal: Caller, key: _Key = None) -> None:
+    def __init__(self, request: Request, services: AppServices, principal: Caller, key: _Key = None) -> None:
         self._request = request
-        self._answers = parts.kept_answers
+        self._services = services  # a process that only chats keeps no answers
         self._tenant = principal.tenant
         self._key = key
 
@@ -50,7 +50,8 @@ class Repeats:
 
         if self._key is None:
             return Response(await run(), media_type="application/json", headers=headers)
-        kept = await self._answers.once(self._tenant, self._key, await self._asked(), run)
+        answers = self._services.platform.kept_answers
+        kept = await answers.once(self._tenant, self._key, await self._asked(), run)
         if kept.is_replay:
             headers[REPLAYED] = "true"
         return Response(kept.body, media_type="application/json", headers=headers)

@@ -41,7 +41,7 @@ def test_the_command_writes_no_codes_that_it_was_given(capsys: pytest.CaptureFix
     assert "owned" in said.err
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1-1", "@SUM(A1)", "\t=1", "\r=1", "  =1"])
 def test_formulas_become_text(text: str) -> None:
     assert harmless(text) == f"'{text}"
     assert harmless_csv(f'"a","{text}"\n"{text}",3\n'.encode()) == f'"a","\'{text}"\n"\'{text}",3\n'.encode()
@@ -49,6 +49,7 @@ def test_formulas_become_text(text: str) -> None:
 
 def test_numbers_and_usual_texts_stay(tmp_path: object) -> None:
     assert harmless(-1) == -1
+    assert harmless("-0.25") == "-0.25"
     plain = b'"name","n"\n"a, ""=b""",-5\n"x"",""=y",+1\n"line\n""=1"",",2\n'
     assert harmless_csv(plain) == plain
 

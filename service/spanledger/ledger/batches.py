@@ -1,9 +1,11 @@
 """What a settlement works on: touched traces from the queue, and the other traces that may hold copies of their calls.
 
 Table settle_work names the traces of every run in hand, so that two settlers on one server do not work on the same
-ones. If they do after all, because one is slow or both looked at once, it costs time and no figure (settler.py).
+ones: who finds that another has noted one of the same traces gives its own up and looks again. If they do after all,
+because one is slow, it costs time and no figure (settler.py).
 """
 
+import random
 import time
 import uuid
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ from spanledger.store.client import Store
 BATCH_SPANS = 40_000  # that a batch should have: each has a price of its own, however small it is
 BATCH_TRACES = 4_000  # of the first one; then as many as should have that many spans
 _MOST_TRACES = 20_000
+_TRIES, _LONGEST_PAUSE_S = 5, 0.1
 GIVEN_UP_S = 600  # a run that stands in settle_work longer, or is from the future, belongs to a process that died
 
 
@@ -87,22 +90,45 @@ def take(
     Traces come in the order of their ids, as they lie in the tables: a batch of a long queue then reads one stretch of
     them and not a bit of everything. It goes on behind `after`, and at the end begins again: none waits for ever.
     """
-    touched = _touched(store, limit, after)
-    if not touched and after != FIRST:
+    claimed = _claimed(store, limit, after)
+    if claimed is None and after != FIRST:
         after = FIRST
-        touched = _touched(store, limit, after)
-    if not touched:
+        claimed = _claimed(store, limit, after)
+    if claimed is None:
         return None
-    run_id = new_run()
+    run_id, touched = claimed
     try:
-        work = [[run_id, 0, tenant, trace_id] for tenant, trace_id, _ in touched]
-        store.insert("settle_work", WORK_COLUMNS, work)
         chunk = read_chunk(store, run_id, {(tenant, trace_id) for tenant, trace_id, _ in touched}, note)
     except SpanledgerError:
         forget(store, run_id)
         raise
     full = len(touched) >= limit
     return Batch(run_id, touched, chunk, whole=after == FIRST and not full, full=full)
+
+
+def _claimed(store: Store, limit: int, after: Trace) -> tuple[str, list[tuple[str, str, int]]] | None:
+    """Traces that stand in settle_work under a new run and under no other; None when nothing is pending, or others were
+    faster each time."""
+    for _ in range(_TRIES):
+        touched = _touched(store, limit, after)
+        if not touched:
+            return None
+        run_id = new_run()
+        try:
+            store.insert("settle_work", WORK_COLUMNS, [[run_id, 0, tenant, trace] for tenant, trace, _ in touched])
+            if store.embedded or not _is_contested(store, run_id):
+                return run_id, touched
+        except SpanledgerError:
+            forget(store, run_id)
+            raise
+        forget(store, run_id)
+        time.sleep(random.uniform(0.0, _LONGEST_PAUSE_S))  # two that looked at once do not look at once again
+    return None
+
+
+def _is_contested(store: Store, run_id: str) -> bool:
+    """Whether one of the run's traces stands in settle_work under another run too."""
+    return bool(store.query(_CONTESTED, {"run": run_id, "given_up": GIVEN_UP_S}, settings=ALONE))
 
 
 def _touched(store: Store, limit: int, after: Trace) -> list[tuple[str, str, int]]:
@@ -125,6 +151,14 @@ GROUP BY tenant, trace_id
 HAVING open != 0
 ORDER BY tenant, trace_id
 LIMIT {{limit:UInt32}}
+"""
+
+
+_CONTESTED = f"""
+SELECT 1 FROM settle_work
+WHERE run_id != {{run:String}} AND {_BY_THE_LIVING}
+    AND (tenant, trace_id) IN (SELECT tenant, trace_id FROM settle_work WHERE run_id = {{run:String}})
+LIMIT 1
 """
 
 

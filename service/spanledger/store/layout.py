@@ -14,6 +14,7 @@ from spanledger.store.client import Store
 
 _TABLE = re.compile(r"\bCREATE TABLE IF NOT EXISTS ([\w.]+)")
 _ALTER = re.compile(r"\bALTER TABLE (\w+)")
+_ORDER = re.compile(r",((?:\s|--[^\n]*\n)*)MODIFY ORDER BY \([^)]*\)")
 _VIEW = re.compile(r"\bCREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+)")
 _PLAIN_VIEW = re.compile(r"\bCREATE VIEW IF NOT EXISTS (\w+)")
 _INSERT = re.compile(r"^INSERT INTO (\w+)", re.MULTILINE)
@@ -101,7 +102,8 @@ def distributed(statement: str, layout: Layout) -> list[str]:
     view = _PLAIN_VIEW.search(statement)
     found = _TABLE.search(statement) or view
     if layout.cluster and _ALTER.search(statement):
-        return [_ALTER.sub(rf"ALTER TABLE {layout.all_database}.\1{layout.on_cluster}", statement)]
+        columns = _ORDER.sub(r"\1", statement)  # a Distributed table has columns and no order
+        return [_ALTER.sub(rf"ALTER TABLE {layout.all_database}.\1{layout.on_cluster}", columns)]
     if not layout.cluster or found is None:
         return []
     database = f"CREATE DATABASE IF NOT EXISTS {layout.all_database}{layout.on_cluster}"

@@ -10,6 +10,7 @@ from spanledger.api.windows import Windowed, many
 from spanledger.stats.filters import NAMES, Filter, Range
 
 ATTRIBUTE = "attr."
+WAIT = "wait"  # declared by the reader of answers that say how fresh they are (freshness.py)
 
 
 class Attributed(Windowed):
@@ -19,7 +20,8 @@ class Attributed(Windowed):
 
     @model_validator(mode="after")
     def _knows_its_names(self) -> "Attributed":
-        unknown = [name for name in self.model_extra or {} if not name.startswith(ATTRIBUTE) or name == ATTRIBUTE]
+        others = [name for name in self.model_extra or {} if name != WAIT]
+        unknown = [name for name in others if not name.startswith(ATTRIBUTE) or name == ATTRIBUTE]
         if unknown:
             raise ValueError(f"parameter {unknown[0]!r} is unknown here")
         return self

@@ -14,6 +14,11 @@ GRANT SET DEFINER ON spanledger_admin TO spanledger_admin;
 GRANT SELECT ON system.macros TO spanledger_admin;
 GRANT SELECT, INSERT ON spanledger.* TO spanledger_app;
 GRANT ALTER DELETE ON spanledger.settle_work TO spanledger_app;
+-- Erasures. Without these they fail and say so.
+GRANT ALTER UPDATE, ALTER DELETE ON spanledger.* TO spanledger_app;
+GRANT SELECT ON system.mutations TO spanledger_app;
+GRANT SELECT ON system.parts TO spanledger_app;
+GRANT SELECT ON system.merge_tree_settings TO spanledger_app;
 GRANT SELECT ON system.processes TO spanledger_app;
 GRANT SELECT ON system.macros TO spanledger_app;
 GRANT KILL QUERY ON *.* TO spanledger_app;

@@ -1,8 +1,10 @@
 """What only our own user may see: the files of the data folder, and keys, which no log shows."""
 
+import contextlib
 import logging
 import os
 import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,28 @@ def scrub_logs() -> None:
     below = logging.getLogRecordFactory()
     if not isinstance(below, _Scrubbing):
         logging.setLogRecordFactory(_Scrubbing(below))
+
+
+def kept_secret(path: Path) -> bytes:
+    """A random secret that is made once, for our own user only, by whichever process comes first. Raises OSError."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            draft.unlink()
+    return path.read_bytes()
+
+
+def known_values() -> tuple[str, ...]:
+    """The secrets of this process' environment."""
+    return _values()
 
 
 def scrub(text: str) -> str:

@@ -53,6 +53,16 @@ class Settings:
     sender_requests_per_s: float = 0.0  # of one sender at each door process; beyond it 429; 0: no limit
     sender_bytes_per_s: float = 0.0  # decompressed; 0: no limit
     sender_concurrent_requests: int = 1000  # half of the connections: one sender never takes them all; 0: no limit
+    mask_secrets: str = "off"  # keys and tokens in what is received: off, hash or drop; see docs/erasure.md
+    mask_email: str = "off"  # off, hash or drop
+    mask_phone: str = "off"  # off, hash or drop
+    mask_card: str = "off"  # off, hash or drop; numbers of payment cards by their checksum
+    mask_iban: str = "off"  # off, hash or drop; by its checksum
+    mask_ip: str = "off"  # off, hash or drop
+    mask_rules: str = ""  # YAML file of own rules: attribute keys and patterns
+    retain_content_days: float = 0.0  # then texts of spans and logs, and remembered conversations, go; 0: never
+    retain_raw_days: float = 0.0  # then raw spans and logs go; what the books need stays; 0: never
+    retain_metrics_days: float = 0.0  # then metrics go; 0: never
     otlp_cors_origin: str = ""  # a web origin whose pages may send OTLP/HTTP, or *; empty: none
     price_book: str = ""  # YAML file of prices that go before the bundled list
     canary_interval_s: float = 900.0  # between canaries, see /readyz; 0: none
@@ -71,6 +81,12 @@ class Settings:
     def needs_keys(self) -> bool:
         """Whether whoever comes without a key is refused."""
         return self.require_keys or not self.loopback
+
+    @property
+    def masks(self) -> dict[str, str]:
+        """What is done with matches of the built-in rules."""
+        names = ("secrets", "email", "phone", "card", "iban", "ip")
+        return {name: getattr(self, f"mask_{name}") for name in names}
 
     def plays(self, role: str) -> bool:
         """Whether this process runs that part."""
@@ -183,6 +199,9 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **f
         "sender_concurrent_requests",
         "min_free_bytes",
         "telemetry_outbox_bytes",
+        "retain_content_days",
+        "retain_raw_days",
+        "retain_metrics_days",
     ):
         if not 0 <= getattr(settings, name) < float("inf"):
             raise SettingsError(f"{name} must be 0 (no limit) or more, not {getattr(settings, name)}")

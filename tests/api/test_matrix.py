@@ -41,6 +41,7 @@ BODIES: dict[str, Any] = {
     "evaluate_message": {"evaluators": ["nobody"], "answer": "x"},
     "put_limit": {"scope": "user", "match": "nobody", "requests_per_minute": 1000},
     "put_preferences": {},
+    "create_erasure": {"trace_id": "nobodys", "scope": "content"},
 }
 # Differs from answer to answer for reasons that are no leak.
 _VOLATILE = re.compile(
@@ -90,6 +91,8 @@ def _populate(owner: Caller, name: str) -> Ids:
     status, headers, _ = owner.system.request("GET", "/v1/audit?wait=0", **owner.headers)
     assert status == 202
     owner.system.post("/v1/flush", {})
+    status, erasure = owner.call("POST", "/v1/erasures", {"trace_id": f"{name}-elsewhere", "scope": "content"})
+    assert status == 202, erasure
     trace = owner.get("traces", answer["trace_id"])
     said = dict.fromkeys(("name", "label", "conversation_id", "conversation", "user_id", "user", "prefix"), name)
     tenant = owner.get("keys")["items"][0]["tenant"]
@@ -102,6 +105,7 @@ def _populate(owner: Caller, name: str) -> Ids:
             **dict.fromkeys(("span_id", "span"), trace["spans"][0]["span_id"]),
             **dict.fromkeys(("correlation_id", "correlation"), answer["correlation_id"]),
             "job_id": job["job_id"],
+            "erasure_id": erasure["erasure_id"],
             "document_id": document["document_id"],
             "operation_id": headers["location"].rsplit("/", 1)[1],
             "key_id": owner.key_id,
@@ -215,6 +219,7 @@ def _still_there(owner: Caller, ids: Ids) -> None:
     feedback = owner.get("messages", ids.by_name["message_id"], "feedback")
     assert [item["score"] for item in feedback["items"]] == [0.0]
     assert len(owner.get("conversations", name, "messages")["items"]) == 1
+    assert owner.get("erasures", ids.by_name["erasure_id"])["kind"] == "trace"
 
 
 @pytest.mark.parametrize("role", ROLES)

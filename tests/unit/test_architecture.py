@@ -18,6 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"stats", "workflows"}),
     frozenset({"access", "configuration", "retrieval", "live", "imports"}),
     frozenset({"ingest", "jobs", "evaluations", "analysis", "client"}),
+    frozenset({"erasure"}),
     frozenset({"runtime", "tour"}),
     frozenset({"api"}),
     frozenset({"web"}),

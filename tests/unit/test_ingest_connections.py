@@ -17,6 +17,7 @@ from spanledger.ingest import crowd, spool
 from spanledger.ingest.door import Door
 from spanledger.ingest.http import Bounds, HttpDoor
 from spanledger.ingest.limits import Limits, Quota
+from spanledger.ingest.masking import Masking, rules_of
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Senders
 from spanledger.ingest.service import Ingest
@@ -75,7 +76,7 @@ class Place:
 async def place(tmp_path: Path, bounds: Bounds) -> AsyncIterator[Place]:
     spool.prepare(tmp_path)
     writer = spool.Writer(tmp_path, durable=False, on_ready=lambda _: None)
-    door = Door(writer, Room(tmp_path, 10**9, 0), 10**6)
+    door = Door(writer, Room(tmp_path, 10**9, 0), 10**6, Masking(rules_of({}, ""), tmp_path))
     http = HttpDoor(door, None, Limits(Quota()), Senders(), bounds)
     server = await asyncio.get_running_loop().create_server(http.server, "127.0.0.1", 0)
     async with AsyncExitStack() as stack:

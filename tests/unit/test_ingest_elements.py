@@ -16,6 +16,7 @@ from otlp_make import trace_request
 from spanledger.ingest import elements, spool
 from spanledger.ingest.answers import Answer
 from spanledger.ingest.door import Door
+from spanledger.ingest.masking import Masking, rules_of
 from spanledger.ingest.records import varint
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Sender
@@ -61,7 +62,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 def door(tmp_path: Path) -> Door:
     spool.prepare(tmp_path)
     writer = spool.Writer(tmp_path, durable=False, on_ready=lambda _: None)
-    return Door(writer, Room(tmp_path, 10**9, 0), 64 * 1024**2)
+    return Door(writer, Room(tmp_path, 10**9, 0), 64 * 1024**2, Masking(rules_of({}, ""), tmp_path))
 
 
 @pytest.mark.parametrize("name", BOMBS)

@@ -22,7 +22,7 @@ _TALKS = (
 )
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _READS_BY_POST = frozenset({("POST", "/v1/sql"), ("POST", "/v1/reconcile")})
-_ADMINS_ONLY = re.compile(r"/v1/keys(/.*)?|/v1/audit|/v1/operations/.*")
+_ADMINS_ONLY = re.compile(r"/v1/keys(/.*)?|/v1/audit|/v1/operations/.*|/v1/erasures(/.*)?")
 # What shows or rewrites the data of all tenants.
 _OPERATORS_ONLY = (
     ("POST", re.compile(r"/v1/reprice")),

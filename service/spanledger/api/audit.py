@@ -12,6 +12,7 @@ from spanledger.api.inputs import MAX_ID_CHARS, Text
 from spanledger.api.parameters import Window
 from spanledger.api.schemas.books import AuditReport, OperationState
 from spanledger.api.schemas.common import Body
+from spanledger.api.schemas.erasures import Erasure
 from spanledger.errors import BadRequest, Refused
 from spanledger.ledger.ledger import Ledger
 from spanledger.runtime.operations import Operation, Operations, Say
@@ -111,7 +112,7 @@ async def create_audit(wish: NewAudit, books: Books, operations: Running, princi
     return await _answered(operations, operations.start(_owner(principal), key, work), wish.wait)
 
 
-@router.get("/v1/operations/{operation_id}", response_model=AuditReport, responses=_GOES_ON)
+@router.get("/v1/operations/{operation_id}", response_model=AuditReport | Erasure, responses=_GOES_ON)
 async def get_operation(operation_id: OperationId, operations: Running, principal: Caller, wait: Wait = 0) -> Response:
     """202 and how far it is; what the request that began it would have answered when it is done."""
     return await _answered(operations, operations.get(_owner(principal), operation_id), wait)
@@ -125,7 +126,9 @@ async def _answered(operations: Operations, operation: Operation, wait: float) -
 
 
 def _report(operation: Operation) -> str:
-    return AuditReport.model_validate(operation.answer()).model_dump_json(by_alias=True)
+    found = operation.answer()
+    form = Erasure if "erasure_id" in found else AuditReport
+    return form.model_validate(found).model_dump_json(by_alias=True)
 
 
 def _owner(principal: Principal) -> str:

@@ -64,6 +64,7 @@ _TAGS = {
     "traces": "Spans and logs of a trace.",
     "live": "Events as they happen, as server-sent events.",
     "books": "The books: audit, re-pricing, read-only SQL.",
+    "erasures": "Takes out what is known of a user, a conversation or a trace.",
     "analysis": "What conversations were about; sealed statements.",
     "behaviour": "Patterns of users, workflows and errors.",
     "feedback": "What people and evaluators think of answers.",

@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": ("explain", "show where a figure comes from: entries, calls, prices, attributes"),
     "export": ("export", "take data out: messages, calls, spans, ledger, usage, OTLP"),
     "audit": ("audit", "prove that the books balance, level by level"),
+    "erase": ("erase", "take out what is known of a user, a conversation or a trace"),
     "reprice": ("reprice", "price history again, as new ledger entries"),
     "reconcile": ("reconcile", "compare with a provider's usage export"),
     "prices": ("prices", "show and check the price book"),

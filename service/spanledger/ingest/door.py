@@ -8,6 +8,7 @@ from typing import Any
 from spanledger.ingest import claims, elements, inflate, otlp_json
 from spanledger.ingest.answers import Answer, Encoding
 from spanledger.ingest.canonical import canonical
+from spanledger.ingest.masking import Masking
 from spanledger.ingest.probe import probe
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Sender
@@ -40,6 +41,7 @@ class Counts:
     senders: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    masked: Counter[str] = field(default_factory=Counter)  # texts by rule
     bytes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,6 +50,7 @@ class Counts:
             "senders": dict(self.senders),
             "accepted": dict(self.accepted),
             "rejected": dict(self.rejected),
+            "masked": dict(self.masked),
             "bytes": self.bytes,
         }
 
@@ -55,9 +58,10 @@ class Counts:
 class Door:
     """One per process, used by one thread but for `read`."""
 
-    def __init__(self, writer: Writer, room: Room, max_body_bytes: int) -> None:
+    def __init__(self, writer: Writer, room: Room, max_body_bytes: int, masking: Masking) -> None:
         self._writer = writer
         self._room = room
+        self._masking = masking
         self.max_body_bytes = max_body_bytes
         self.counts = Counts()
         self._turns: Turns | None = None
@@ -161,11 +165,17 @@ class Door:
         elements.check(signal, plain)
         finding = probe(signal.name, plain)
         if finding is not None and finding.plain:
-            return Ready(plain, finding.items, 0, "", faults, size)
+            return self._ready(signal, plain, finding.items, 0, "", faults, size)
         clean = canonical(signal, plain)
         if clean is None:
             return Answer(400, f"not an OTLP {signal.name} request: the protobuf message is malformed")
-        return Ready(clean.body, clean.items, clean.rejected, clean.reason, faults, size)
+        return self._ready(signal, clean.body, clean.items, clean.rejected, clean.reason, faults, size)
+
+    def _ready(
+        self, signal: Signal, body: bytes, items: int, rejected: int, reason: str, faults: otlp_json.Faults, size: int
+    ) -> "Ready":
+        masked: Counter[str] = Counter()
+        return Ready(self._masking.mask(signal, body, masked), items, rejected, reason, faults, size, masked)
 
     def too_large(self) -> Answer:
         return Answer(413, f"the body is larger than {self.max_body_bytes} bytes; send smaller batches")
@@ -178,6 +188,7 @@ class Door:
             except SpoolFull as exc:
                 return Answer(503, str(exc), retry_after=exc.retry_after)
         self.counts.bytes += len(ready.body)
+        self.counts.masked += ready.masked
         if not ready.faults:
             return Answer(200, ready.reason, accepted=ready.items, rejected=ready.rejected)
         if not ready.items:
@@ -189,7 +200,7 @@ class Door:
 
 @dataclass(frozen=True)
 class Ready:
-    """A body that can be stored. `plain_bytes`: its size as it was sent, decompressed."""
+    """A body that can be stored. `plain_bytes`: its size as it was sent, decompressed. `masked`: texts by rule."""
 
     body: bytes
     items: int
@@ -197,3 +208,4 @@ class Ready:
     reason: str
     faults: otlp_json.Faults
     plain_bytes: int
+    masked: Counter[str] = field(default_factory=Counter)

@@ -21,6 +21,7 @@ def report(meter: Meter, health: Health) -> None:
     counters: tuple[tuple[str, str, str, Reading], ...] = (
         ("accepted", "{item}", "Spans, log records and data points acknowledged", _by_signal("accepted")),
         ("rejected", "{item}", "Invalid ones in requests that were otherwise accepted", _by_signal("rejected")),
+        ("masked", "{text}", "Texts masked before they were stored, by rule", _masked),
         ("loaded", "{item}", "In ClickHouse", _by_signal("loaded")),
         ("refused", "{request}", "Requests that were not accepted", _refused),
         ("retries", "{batch}", "Loads that had to be tried again", lambda state: [Observation(state["retries"])]),
@@ -53,6 +54,10 @@ class _Look:
 
 def _by_signal(name: str) -> Reading:
     return lambda state: [Observation(count, {"signal": signal}) for signal, count in state[name].items()]
+
+
+def _masked(state: Mapping[str, Any]) -> list[Observation]:
+    return [Observation(count, {"rule": rule}) for rule, count in state["masked"].items()]
 
 
 def _refused(state: Mapping[str, Any]) -> list[Observation]:

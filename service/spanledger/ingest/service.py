@@ -13,6 +13,7 @@ from spanledger.ingest import dead, salvage, spool
 from spanledger.ingest.answers import Answer
 from spanledger.ingest.door import Door, encoding_of
 from spanledger.ingest.loader import Loader
+from spanledger.ingest.masking import Masking, rules_of
 from spanledger.ingest.room import Room
 from spanledger.ingest.signals import SIGNALS
 from spanledger.ingest.supervisor import Supervisor
@@ -36,6 +37,7 @@ class Ingest:
         if _GLOB_CHARACTERS & set(str(settings.data_dir.resolve())):
             raise SettingsError(f"the data folder's path must not contain any of * ? {{ }} [ ]: {settings.data_dir}")
         self._settings = settings
+        self._masking = Masking(rules_of(settings.masks, settings.mask_rules), settings.data_dir.resolve())
         self._callbacks: list[Callable[[str], None]] = []
         self._loader = Loader(store, settings.data_dir.resolve(), self._durable, self._want, self._loaded)
         self._supervisor: Supervisor | None = None
@@ -113,7 +115,7 @@ class Ingest:
                 data_dir = self._settings.data_dir.resolve()
                 self._local_writer = spool.Writer(data_dir, self._durable, self._loader.offer)
                 room = Room(data_dir, self._settings.spool_max_bytes, self._settings.min_free_bytes)
-                self._local = Door(self._local_writer, room, self._settings.max_body_bytes)
+                self._local = Door(self._local_writer, room, self._settings.max_body_bytes, self._masking)
             answer = self._local.accept(SIGNALS[signal], body, encoding, tenant=tenant, is_ours=True)
             if answer.accepted and self._local_writer is not None:
                 self._local_writer.finish(signal)
@@ -177,6 +179,7 @@ class Ingest:
             "answers": door.get("answers", {}),
             "accepted": door.get("accepted", {}),
             "rejected": door.get("rejected", {}),
+            "masked": door.get("masked", {}),
             "loaded": {signal: lane.items for signal, lane in progress.items()},
             "batches": {signal: lane.batches for signal, lane in progress.items()},
             "retries": sum(lane.retries for lane in progress.values()),

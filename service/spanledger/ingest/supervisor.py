@@ -144,12 +144,13 @@ class Supervisor:
             "senders": Counter(),
             "accepted": Counter(),
             "rejected": Counter(),
+            "masked": Counter(),
             "bytes": 0,
         }
         with self._guard:
             reports = [*self._past, *(process.counts for process in self._processes)]
         for report in reports:
-            for name in ("answers", "senders", "accepted", "rejected"):
+            for name in ("answers", "senders", "accepted", "rejected", "masked"):
                 total[name].update(report.get(name, {}))
             total["bytes"] += report.get("bytes", 0)
         return {name: dict(value) if isinstance(value, Counter) else value for name, value in total.items()}
@@ -172,6 +173,8 @@ class Supervisor:
             spool_max_bytes=settings.spool_max_bytes,
             min_free_bytes=settings.min_free_bytes,
             require_keys=settings.needs_keys,
+            masks=settings.masks,
+            mask_rules=settings.mask_rules,
             cors_origin=settings.otlp_cors_origin,
             host=settings.host,
             allowed_hosts=settings.allowed_hosts,

@@ -31,6 +31,7 @@ from spanledger.ingest import rpc, spool
 from spanledger.ingest.door import Door
 from spanledger.ingest.http import Bounds, HttpDoor
 from spanledger.ingest.limits import Limits, Quota
+from spanledger.ingest.masking import Masking, rules_of
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Senders
 from spanledger.ingest.signals import SIGNALS
@@ -62,6 +63,8 @@ class Config:
     min_free_bytes: int
     quota: dict[str, Any]  # fields of limits.Quota
     require_keys: bool
+    masks: dict[str, str]  # actions of the built-in rules
+    mask_rules: str = ""
     cors_origin: str = ""
     host: str = ""  # with allowed_hosts: the names of this service
     allowed_hosts: str = ""
@@ -72,9 +75,9 @@ class Worker:
         self._config = config
         data_dir = Path(config.data_dir)
         self._writer = spool.Writer(data_dir, config.durable, self._announce, self._plan)
-        self._door = Door(
-            self._writer, Room(data_dir, config.spool_max_bytes, config.min_free_bytes), config.max_body_bytes
-        )
+        room = Room(data_dir, config.spool_max_bytes, config.min_free_bytes)
+        masking = Masking(rules_of(config.masks, config.mask_rules), data_dir)
+        self._door = Door(self._writer, room, config.max_body_bytes, masking)
         self._wanted: set[str] = set()
         self._syncing: dict[str, asyncio.Task[None]] = {}
         self._control: asyncio.StreamWriter | None = None

@@ -6,12 +6,14 @@ It is a to-do list, not history: what a run did and cost is in its spans, and ol
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from spanledger.store.sqlite_files import scrub
 
 FILE = "jobs.db"
 KEPT_ATTEMPTS = 100  # of one job
@@ -185,6 +187,27 @@ class JobBook:
                 self._db.execute(f"INSERT OR REPLACE INTO attempts ({_ATTEMPT}) VALUES ({_marks(values)})", values)
             if job is not None:
                 self._put_job(job)
+
+    def erase(self, tenant: str, user_id: str, conversation_ids: Collection[str], pseudonym: str = "") -> int:
+        """Forgets the jobs of a user and of conversations; with `pseudonym` it takes the user's place in them instead.
+        How many. `user_id` may be empty. Nothing of them stays in the files."""
+        changed = 0
+        for job_id, text in self._rows("SELECT job_id, spec FROM jobs WHERE tenant = ?", (tenant,)):
+            spec = json.loads(text)
+            if not ((user_id and spec["user_id"] == user_id) or spec["conversation_id"] in conversation_ids):
+                continue
+            changed += 1
+            with self._transaction():
+                if pseudonym:
+                    spec["user_id"] = pseudonym
+                    self._db.execute("UPDATE jobs SET spec = ? WHERE job_id = ?", (json.dumps(spec), job_id))
+                else:
+                    self._db.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+                    self._db.execute("DELETE FROM attempts WHERE job_id = ?", (job_id,))
+        if changed:
+            with self._guard:
+                scrub(self._db)
+        return changed
 
     def tidy(self, now: datetime) -> None:
         """Forgets what nobody needs for going on."""

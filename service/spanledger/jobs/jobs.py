@@ -98,6 +98,10 @@ class Jobs:
     def close(self) -> None:
         self._book.close()
 
+    @property
+    def records(self) -> JobBook:
+        return self._book
+
     async def create(self, new: NewJob) -> JobView:
         """Raises BadRequest for a schedule that is none, and what its runs would fail with before they began."""
         runs = self._needs_to_run()

@@ -1,7 +1,8 @@
 """The first level of the books: raw spans, read again, against genai_spans.
 
 A span that is here twice counts once (the highest version). Raw spans that retention has removed cannot be compared;
-genai_spans older than the oldest raw span are left alone. Works slice by slice of trace ids, so memory stays bounded.
+genai_spans older than the oldest raw span are left alone, and so are those whose raw span an erasure has changed so
+that it no longer says what they say (batch ERASED). Works slice by slice of trace ids, so memory stays bounded.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spanledger.dialects.interpreter import CANONICAL
 from spanledger.dialects.tables import facts_sql
@@ -17,6 +19,7 @@ from spanledger.ledger.scope import Scope
 from spanledger.store.client import Store
 
 SLICE_SPANS = 100_000
+ERASED = "erased"  # in the place of a batch
 _KEY = ("tenant", "trace_id", "span_id")
 _COMPARED = ("parent_span_id", "started_at_ns", "duration_ns", "service", "scope", "span_name", *CANONICAL)
 
@@ -70,7 +73,11 @@ class RawLevel:
             one = {"tenant": tenant, "trace": trace_id}
             expected = _rows(_reread(self._store, "Tenant = {tenant:String} AND TraceId = {trace:String}", one))
             where = "tenant = {tenant:String} AND trace_id = {trace:String}"
-            actual = _rows(self._store.arrow(f"SELECT {spans.COLUMNS} FROM genai_spans FINAL WHERE {where}", one))
+            there = self._store.arrow(f"SELECT {spans.COLUMNS} FROM genai_spans FINAL WHERE {where}", one)
+            actual = _rows(there)
+            for key in _erased(there):
+                expected.pop(key, None)
+                actual.pop(key, None)
             keys = {(d.tenant, d.trace_id, d.span_id) for d in found if (d.tenant, d.trace_id) == (tenant, trace_id)}
             still += [d for key in sorted(keys) if (d := _difference(key, expected.get(key), actual.get(key)))]
         return still
@@ -85,7 +92,11 @@ class RawLevel:
             self._compared(min(self.checked, raw), raw)
 
     def _slice(self, params: dict[str, Any]) -> Iterator[SpanDifference]:
-        expected, found = _rows(self._expected(params)), _rows(self._found(params))
+        there = self._found(params)
+        expected, found = _rows(self._expected(params)), _rows(there)
+        for key in _erased(there):
+            expected.pop(key, None)
+            found.pop(key, None)
         self.checked += len(expected)
         for key in sorted(expected.keys() | found.keys()):
             if difference := _difference(key, expected.get(key), found.get(key)):
@@ -111,8 +122,11 @@ class RawLevel:
         for tenant, trace_id in traces:
             one = {"tenant": tenant, "trace": trace_id}
             where = "tenant = {tenant:String} AND trace_id = {trace:String}"
-            self._store.command(f"ALTER TABLE genai_spans DELETE WHERE {where}", one, settings={"mutations_sync": 1})
-            rows = _reread(self._store, "Tenant = {tenant:String} AND TraceId = {trace:String}", one)
+            kept = f"SELECT DISTINCT span_id FROM genai_spans WHERE {where} AND batch = '{ERASED}'"
+            raw = f"Tenant = {{tenant:String}} AND TraceId = {{trace:String}} AND SpanId NOT IN ({kept})"
+            delete = f"ALTER TABLE genai_spans DELETE WHERE {where} AND batch != '{ERASED}'"
+            self._store.command(delete, one, settings={"mutations_sync": 1})
+            rows = _reread(self._store, raw, one)
             spans.write_back(self._store, rows)
             written += rows.num_rows
         return written
@@ -140,6 +154,12 @@ def _reread(store: Store, where: str, params: dict[str, Any]) -> pa.Table:
     )
     plain, told = spans.interpreted(table)
     return pa.concat_tables([plain, told])
+
+
+def _erased(table: pa.Table) -> list[Key]:
+    """The spans that cannot be compared."""
+    changed = table.filter(pc.equal(table["batch"], ERASED))
+    return list(zip(*(changed[name].to_pylist() for name in _KEY), strict=True))
 
 
 def _rows(table: pa.Table) -> dict[Key, tuple[Any, ...]]:

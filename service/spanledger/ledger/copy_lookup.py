@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from spanledger.books import copy_keys
 from spanledger.books.copies import REUSED_ID, TOLERANCE_NS
 from spanledger.store import migrate
-from spanledger.store.client import Store
+from spanledger.store.client import Params, Store
 
 log = logging.getLogger(__name__)
 
@@ -101,10 +101,16 @@ def _at_once(tenant: str, tellings: Iterable[Telling], names: Names, known: set[
 
 def complete_keys(store: Store) -> None:
     """Gives call_keys what it lacks of traces that wait for settlement: a kill may fall between a span and its keys."""
-    view = next(view.statement for view in migrate.files("views") if view.name == "call_keys_mv")
     waiting = "SELECT tenant, trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0"
+    add_keys(store, f"(s.tenant, s.trace_id) IN ({waiting})")
+
+
+def add_keys(store: Store, condition: str, params: Params | None = None) -> None:
+    """Writes the keys of the spans `s` that meet a condition; those that are there already make no difference."""
+    view = next(view.statement for view in migrate.files("views") if view.name == "call_keys_mv")
     store.command(
         "INSERT INTO call_keys (tenant, key, trace, trace_id, scope, start_ms, duration_ms)\n"
-        f"{view.split('TO call_keys AS', 1)[1].strip()}\nWHERE (s.tenant, s.trace_id) IN ({waiting})",
+        f"{view.split('TO call_keys AS', 1)[1].strip()}\nWHERE {condition}",
+        params,
         settings={"insert_deduplicate": 0},
     )

@@ -1,7 +1,8 @@
 """The ledger as the rest of the program sees it: settle, audit, re-price."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,14 @@ class Ledger:
         with self._one_operation:
             self.settler.settle_now()
             return reprice.undo(self._store, reprice_id, say, self._beside)
+
+    @contextmanager
+    def held_still(self) -> Iterator[None]:
+        """Nothing else settles, audits or re-prices meanwhile; what was waiting has been settled before."""
+        with self._one_operation:
+            self.settler.settle_now()
+            with self.settler.busy:
+                yield
 
     @property
     def _beside(self) -> Running:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
 from spanledger.books.compute import compute
 from spanledger.books.costs import Prices
 from spanledger.books.entries import corrections
@@ -27,6 +29,13 @@ log = logging.getLogger(__name__)
 _LITTLE_TRACES = 1_000  # of a batch while settlement gives way
 _GIVING_WAY = 8  # times as long as it worked
 _PATIENCE_S, _OTHERS_S = 5.0, 0.02  # with other settlers, which may have died; between two looks at them
+
+
+Observer = Callable[[pa.Table, pa.Table], None]
+
+
+def _ignore(spans: pa.Table, posted: pa.Table) -> None:
+    """Nobody looks."""
 
 
 @dataclass
@@ -62,16 +71,18 @@ def settle_once(store: Store, prices: Prices, limit: int = BATCH_TRACES) -> Outc
     return settle(store, prices, batch) if batch else Outcome()
 
 
-def settle(store: Store, prices: Prices, batch: Batch) -> Outcome:
-    """Posts what the books of a batch should say beyond what is posted, and takes its traces off the queue."""
+def settle(store: Store, prices: Prices, batch: Batch, reason: str = "settle", observe: Observer = _ignore) -> Outcome:
+    """Posts what the books of a batch should say beyond what is posted, and takes its traces off the queue. `observe`
+    sees the spans of the batch and what was posted about them before."""
     shards = "" if batch.alone else store.all_shards
     try:
         books = compute(batch.chunk.spans, prices)
         posted = journal.posted_lines(store, batch.run_id, shards)
+        observe(batch.chunk.spans, posted)
         entries = corrections(books.lines, posted)
         journal.upsert_messages(store, books, posted)
         anomalies.upsert(store, batch.run_id, books.anomalies)
-        journal.post(store, entries, reason="settle", run_id=batch.run_id, shards=shards)
+        journal.post(store, entries, reason=reason, run_id=batch.run_id, shards=shards)
         _mark_settled(store, batch)
         if len(entries) and not batch.alone:
             _look_again(store, batch.run_id)
@@ -120,6 +131,7 @@ class Settler:
         self._stop = threading.Event()
         self._health = Health()
         self._listeners: list[Callable[[], None]] = []
+        self._observe: Observer = _ignore
         self._last = FIRST
         self._limit = BATCH_TRACES
         self._is_flooded: Callable[[], bool] = lambda: False
@@ -139,6 +151,10 @@ class Settler:
     def on_posted(self, listener: Callable[[], None]) -> None:
         """Calls back after entries were posted, on the settling thread: it must take no time."""
         self._listeners.append(listener)
+
+    def observe_with(self, observe: Observer) -> None:
+        """Calls back with the spans of each batch and what was posted about them before, on the settling thread."""
+        self._observe = observe
 
     def give_way_to(self, is_flooded: Callable[[], bool]) -> None:
         """While `is_flooded` says so, only a little is settled now and then: storing what comes in goes first."""
@@ -196,16 +212,16 @@ class Settler:
         with self.busy:
             batch = self._take(_LITTLE_TRACES)
             if batch is not None:
-                self._note(settle(self._store, self._prices(), batch))
+                self._note(settle(self._store, self._prices(), batch, observe=self._observe))
 
     def _settle_and_read_on(self, batch: Batch, look_again: bool) -> tuple[Outcome, Batch | None]:
         """Settles a batch; when more are waiting, reads the next one meanwhile: half of the work is ClickHouse's."""
         if not batch.full:
-            outcome = settle(self._store, self._prices(), batch)
+            outcome = settle(self._store, self._prices(), batch, observe=self._observe)
             return outcome, self._take() if look_again or not batch.whole else None
         following = self._reader.submit(self._take)
         try:
-            outcome = settle(self._store, self._prices(), batch)
+            outcome = settle(self._store, self._prices(), batch, observe=self._observe)
         except BaseException:
             if (unused := following.result()) is not None:
                 forget(self._store, unused.run_id)

@@ -107,6 +107,12 @@ class Operations:
             raise NotFound(f"there is no operation {operation_id!r}; results are kept for {KEPT_S / 60:.0f} minutes")
         return found
 
+    def progress_of(self, key: str) -> str | None:
+        """What the latest operation with this key is at; None when it is not known here."""
+        with self._guard:
+            found = [one for one in self._known.values() if one.key == key]
+        return found[-1].progress if found else None
+
     async def wait(self, operation: Operation, seconds: float) -> bool:
         """Whether it ended within so many seconds; no thread waits."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()

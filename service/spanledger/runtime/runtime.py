@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spanledger import telemetry
 from spanledger.access import operator
+from spanledger.erasure.erasures import Erasures
 from spanledger.ingest import meters
 from spanledger.live.lost import instance_of, node_of
 from spanledger.pricing import load_book
@@ -35,18 +36,23 @@ class Runtime:
     runner: Runner
     watch: Watch
     sandboxes: Sandboxes
+    erasures: Erasures
 
     @property
     def services(self) -> Services:
         """What the API gets."""
         node = self.node
-        books = Books(node.store, node.ledger, node.ingest, self.platform, self.watch.canaries, self.sandboxes)
+        books = Books(
+            node.store, node.ledger, node.ingest, self.platform, self.watch.canaries, self.sandboxes, self.erasures
+        )
         return Services(node.settings, self.telemetry, self.runner, books, self.watch.live, self.watch.stalls)
 
     async def start(self) -> None:
         """Begins what works in the background: jobs and sealing where chat runs, and what watches."""
         if self.node.settings.plays("chat"):
             await self.platform.start(self.runner)
+        if self.node.settings.plays("settle"):
+            self.erasures.start()
         self.watch.start()
         give_memory_back_soon()
 
@@ -58,6 +64,7 @@ class Runtime:
     async def stop(self) -> None:
         """Ends it all; what was emitted goes out."""
         await self.watch.stop()
+        await asyncio.to_thread(self.erasures.stop)
         await self.platform.stop()
         await self.runner.close()
         self.sandboxes.close()
@@ -88,7 +95,10 @@ def build(node: Node, say: Say) -> Runtime:
         loaded=give_memory_back_soon,
     )
     watch = Watch(settings, node.store, node.ledger, node.ingest, emission, runner, instance)
-    return Runtime(node, emission, on_top, runner, watch, Sandboxes(node.store))
+    erasures = Erasures(
+        settings, node.store, node.ledger, node.ingest, on_top.registry, on_top.jobs.records, emission.flush
+    )
+    return Runtime(node, emission, on_top, runner, watch, Sandboxes(node.store), erasures)
 
 
 def give_memory_back_soon() -> None:

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from spanledger.access import LOCAL, Principal
 from spanledger.access.access import Access
+from spanledger.erasure.erasures import Erasures
 from spanledger.errors import Elsewhere
 from spanledger.ingest.service import Ingest
 from spanledger.ledger.ledger import Ledger
@@ -31,6 +32,7 @@ class Books:
     platform: Platform
     canaries: Canaries
     sandboxes: Sandboxes
+    erasures: Erasures
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ class Services:
     @property
     def sandboxes(self) -> Sandboxes:
         return self._books.sandboxes
+
+    @property
+    def erasures(self) -> Erasures:
+        return self._books.erasures
 
     @property
     def access(self) -> Access | None:

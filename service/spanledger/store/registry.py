@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from spanledger.store.sqlite_files import scrub
+
 FILE = "registry.db"
 
 _SCHEMA = """
@@ -131,6 +133,39 @@ class Registry:
                 return False
             self._append(before, tenant, kind, name, before.body, removed=True, by=by)
             return True
+
+    def forget(self, tenant: str, kind: str, name: str, keep_newest: bool = False) -> int:
+        """Takes versions off the disk, all of them or all but the newest; how many. Listeners do not hear of it."""
+        newest = "AND version < (SELECT max(version) FROM entries WHERE tenant = ? AND kind = ? AND name = ?)"
+        values = (tenant, kind, name)
+        with self._guard:
+            found = self._db.execute(
+                f"DELETE FROM entries WHERE tenant = ? AND kind = ? AND name = ? {newest if keep_newest else ''}",
+                values * 2 if keep_newest else values,
+            )
+            return found.rowcount
+
+    def rewrite(self, tenant: str, change: Callable[[str, str, str], tuple[str, str]]) -> int:
+        """Changes name and body (JSON) of all versions of a tenant in place: `change` gets kind, name and body. How
+        many were changed. Listeners do not hear of it."""
+        changed = 0
+        with self._guard:
+            rows = self._rows("SELECT kind, name, version, body FROM entries WHERE tenant = ?", (tenant,))
+            for kind, name, version, body in rows:
+                new = change(kind, name, body)
+                if new != (name, body):
+                    self._db.execute(
+                        "UPDATE OR REPLACE entries SET name = ?, body = ? "
+                        "WHERE tenant = ? AND kind = ? AND name = ? AND version = ?",
+                        (*new, tenant, kind, name, version),
+                    )
+                    changed += 1
+        return changed
+
+    def scrub(self) -> None:
+        """Nothing that was deleted or overwritten stays in the files."""
+        with self._guard:
+            scrub(self._db)
 
     def _append(
         self,

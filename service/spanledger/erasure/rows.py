@@ -1,0 +1,208 @@
+"""What an erasure does to the rows of ClickHouse: raw spans, logs and metrics, canonical spans, messages, documents."""
+
+from collections.abc import Sequence
+
+from spanledger.erasure import attributes
+from spanledger.erasure.mutations import Mutations, pairs, value, values
+from spanledger.erasure.subject import Replacement, Subject
+from spanledger.ingest.decode import TARGETS
+from spanledger.ledger import copy_lookup
+from spanledger.ledger.audit_spans import ERASED
+
+METRICS = tuple(target.table for target in TARGETS["metrics"])
+_WORD, _PSEUDONYM, _PATTERN = value("word"), value("word", "other"), value("pattern")
+_TRACES = values("trace")
+
+
+class Rows:
+    """`mutations` holds the traces of the erasure under kind `trace`."""
+
+    def __init__(self, mutations: Mutations) -> None:
+        self._do = mutations
+
+    def collect(self, subject: Subject, ids: Sequence[str]) -> int:
+        """Finds the traces that the subject takes part in by one of its ids; how many there are."""
+        store, params = self._do.store, {**self._do.params, "ids": list(ids)}
+        if subject.kind == "trace":
+            self._do.note("trace", [(subject.value, "")])
+            return 1
+        own = f"tenant = {{tenant:String}} AND {subject.column} IN {{ids:Array(String)}}"
+        named = " UNION ALL ".join(
+            f"SELECT trace_id FROM {table} WHERE {own}" for table in ("ledger", "genai_spans", "messages")
+        )
+        store.command(
+            "INSERT INTO erasure_work (run_id, kind, value) "
+            f"SELECT DISTINCT {{run:String}}, 'trace', trace_id FROM ({named}) WHERE trace_id != ''",
+            params,
+        )
+        found = store.scalar("SELECT count() FROM erasure_work WHERE run_id = {run:String} AND kind = 'trace'", params)
+        return int(found or 0)
+
+    def traces(self) -> list[str]:
+        rows = self._do.store.query(f"SELECT DISTINCT value FROM {_TRACES} ORDER BY value", self._do.params)
+        return [trace for (trace,) in rows]
+
+    def users(self) -> list[str]:
+        """Who else takes part in the traces."""
+        where = f"tenant = {{tenant:String}} AND user_id != '' AND trace_id IN {_TRACES}"
+        named = " UNION ALL ".join(f"SELECT user_id FROM {table} WHERE {where}" for table in ("ledger", "genai_spans"))
+        return [user for (user,) in self._do.store.query(f"SELECT DISTINCT user_id FROM ({named})", self._do.params)]
+
+    def content(self, subject: Subject) -> None:
+        """Takes out what carries text. Expects the subject's id as the word of the run."""
+        span, event = attributes.kept_of_span(), attributes.kept_of_event()
+        self._do.update(
+            "otel_traces",
+            {
+                "SpanAttributes": attributes.filtered(span, "SpanAttributes"),
+                "ResourceAttributes": attributes.filtered(attributes.kept_of_resource(), "ResourceAttributes"),
+                "Events.Attributes": f"arrayMap(m -> {attributes.filtered(event, 'm')}, `Events.Attributes`)",
+                "Links.Attributes": "arrayMap(m -> mapFilter((k, v) -> 0, m), `Links.Attributes`)",
+                "StatusMessage": "''",
+                "TraceState": "''",
+            },
+            f"TraceId IN {_TRACES}",
+            "Tenant",
+        )
+        self._do.update(
+            "otel_logs",
+            {
+                "Body": "''",
+                "LogAttributes": attributes.filtered(span, "LogAttributes"),
+                "ScopeAttributes": attributes.filtered(span, "ScopeAttributes"),
+                "ResourceAttributes": attributes.filtered(attributes.kept_of_resource(), "ResourceAttributes"),
+            },
+            self._logs(subject, "trace"),
+            "Tenant",
+        )
+        self._drop_facts()
+        own = f" OR {subject.column} IN {values('id')}" if subject.kind != "trace" else ""
+        self._do.update("evaluations", {"explanation": "''", "tags": "[]"}, f"trace_id IN {_TRACES}{own}")
+        self._drop_documents(subject)
+
+    def identity(self, replacement: Replacement) -> None:
+        """Puts the pseudonym in the place of the id. Expects it as the word of the run, with its pattern."""
+        column, within = replacement.column, replacement.within
+        self._raw("otel_traces", ("SpanAttributes", "ResourceAttributes"), ("Events.Attributes", "Links.Attributes"),
+                  ("SpanName", "StatusMessage"), replacement, "TraceId")  # fmt: skip
+        self._raw("otel_logs", ("LogAttributes", "ResourceAttributes", "ScopeAttributes"), (), ("Body",),
+                  replacement, "TraceId")  # fmt: skip
+        if not within:
+            for table in METRICS:
+                self._metrics(table, column)
+        limit = f" AND trace_id IN {_TRACES}" if within else ""
+        this = f"{column} IN {values('word')}{limit}"
+        for table in ("genai_spans", "ledger", "evaluations"):
+            self._do.update(table, {column: _PSEUDONYM}, this)
+        self._do.update("genai_spans", {"span_name": self._text("span_name")}, f"trace_id IN {_TRACES}")
+        self._drop_facts()
+        if column == "user_id":
+            for table in ("messages", "message_list", "statements"):
+                self._do.update(table, {column: _PSEUDONYM}, this)
+            if not within:
+                self._do.update("documents", {column: _PSEUDONYM}, this)
+            return
+        for table in ("messages", "statements"):  # message_list follows messages
+            self._do.copy(table, {column: _PSEUDONYM}, this, final="FINAL")
+        for table in ("messages", "message_list", "statements"):
+            self._do.delete(table, this)
+        self._renew_keys()
+
+    def remove(self, subject: Subject) -> None:
+        """Deletes the spans of kinds `whole` and `span`, and what is known beside them."""
+        for table, tenant, trace, span in (
+            ("otel_traces", "Tenant", "TraceId", "SpanId"),
+            ("genai_spans", "tenant", "trace_id", "span_id"),
+            ("key_calls", "tenant", "trace_id", "span_id"),
+            ("trace_anomalies", "tenant", "trace_id", "span_id"),
+        ):
+            self._do.delete(table, f"{trace} IN {values('whole')} OR ({trace}, {span}) IN {pairs('span')}", tenant)
+        self._do.delete("otel_logs", self._logs(subject, "whole"), "Tenant")
+        own = f" OR {subject.column} IN {values('id')}" if subject.kind != "trace" else ""
+        for table in ("evaluations", "statements"):
+            self._do.delete(table, f"trace_id IN {values('whole')}{own}")
+        self._do.delete("call_keys", f"trace_id IN {values('whole')}")
+        self._drop_documents(subject)
+
+    def remove_messages(self) -> None:
+        """The messages of traces that are deleted as a whole."""
+        self._do.delete("messages", f"trace_id IN {values('whole')}")
+        self._do.delete("message_list", f"trace_id IN {values('whole')}")
+
+    def mark(self, spans: list[tuple[str, str]]) -> None:
+        """Notes that raw spans (trace, span) no longer tell what genai_spans does: audits do not compare them."""
+        self._do.note("marked", spans)
+        self._do.update("genai_spans", {"batch": f"'{ERASED}'"}, f"(trace_id, span_id) IN {pairs('marked')}")
+
+    def _logs(self, subject: Subject, kind: str) -> str:
+        """Log records of the traces, and those that name the subject."""
+        of_traces = f"TraceId IN {values(kind)}"
+        if subject.kind == "trace":
+            return of_traces
+        return f"{of_traces} OR ({_WORD} != '' AND {attributes.names(subject.column, _WORD, 'LogAttributes')})"
+
+    def _raw(
+        self,
+        table: str,
+        maps: tuple[str, ...],
+        lists: tuple[str, ...],
+        texts: tuple[str, ...],
+        replacement: Replacement,
+        trace: str,
+    ) -> None:
+        column = replacement.column
+        changes = {name: attributes.replaced(column, _WORD, _PSEUDONYM, _PATTERN, name) for name in maps}
+        for name in lists:
+            changes[name] = f"arrayMap(m -> {attributes.replaced(column, _WORD, _PSEUDONYM, _PATTERN, 'm')}, `{name}`)"
+        changes |= {name: self._text(name) for name in texts}
+        said = ", ".join(f"toString(`{name}`)" for name in (*maps, *lists, *texts))
+        condition = f"{trace} IN {_TRACES}"
+        if not replacement.within:
+            named = attributes.names(column, _WORD, maps[0])
+            anywhere = f"{_PATTERN} != '' AND position(concat({said}), {_WORD}) > 0"
+            condition = f"{condition} OR ({_WORD} != '' AND ({named} OR ({anywhere})))"
+        self._do.update(table, changes, condition, "Tenant")
+
+    def _metrics(self, table: str, column: str) -> None:
+        """Attributes are part of the key: the points are written again."""
+        columns = ["Attributes", "ResourceAttributes", "ScopeAttributes"]
+        changes = {name: attributes.replaced(column, _WORD, _PSEUDONYM, _PATTERN, name) for name in columns}
+        if table != "otel_metrics_summary":
+            inner = attributes.replaced(column, _WORD, _PSEUDONYM, _PATTERN, "m")
+            changes["Exemplars.FilteredAttributes"] = f"arrayMap(m -> {inner}, `Exemplars.FilteredAttributes`)"
+        differs = " OR ".join(f"toString({new}) != toString(`{name}`)" for name, new in changes.items())
+        said = ", ".join(f"toString(`{name}`)" for name in changes)
+        condition = f"{_WORD} != '' AND position(concat({said}), {_WORD}) > 0 AND ({differs})"
+        if self._do.copy(table, changes, f"({condition})", "Tenant"):
+            self._do.delete(table, condition, "Tenant")
+
+    def _text(self, name: str) -> str:
+        return f"if({_PATTERN} = '', `{name}`, replaceRegexpAll(`{name}`, {_PATTERN}, {_PSEUDONYM}))"
+
+    def _drop_facts(self) -> None:
+        """What the spans said in their own words, where settlement has read it."""
+        read = (
+            "SELECT trace_id, span_id, version FROM genai_spans "
+            f"WHERE tenant = {{tenant:String}} AND normalised = 1 AND trace_id IN {_TRACES}"
+        )
+        self._do.delete(
+            "genai_spans",
+            f"normalised = 0 AND trace_id IN {_TRACES} AND (trace_id, span_id, bitOr(version, 1)) IN ({read})",
+        )
+
+    def _drop_documents(self, subject: Subject) -> None:
+        if subject.kind != "user":
+            return
+        store, params = self._do.store, self._do.params
+        store.command(
+            "INSERT INTO erasure_work (run_id, kind, value) SELECT DISTINCT {run:String}, 'document', document_id "
+            f"FROM documents WHERE tenant = {{tenant:String}} AND user_id IN {values('id')}",
+            params,
+        )
+        self._do.delete("documents", f"document_id IN {values('document')}")
+        self._do.delete("document_chunks", f"document_id IN {values('document')}")
+
+    def _renew_keys(self) -> None:
+        """call_keys holds hashes of conversations: spans under another one have other keys."""
+        ours = f"(s.tenant, s.trace_id) IN (SELECT {{tenant:String}}, value FROM {_TRACES})"
+        copy_lookup.add_keys(self._do.store, ours, self._do.params)

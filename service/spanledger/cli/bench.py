@@ -24,6 +24,7 @@ _BENCHMARKS = {
     "overhead": "what emission costs an LLM call",
     "live": "freshness: from an answer to its figures, and from an event to 200 readers",
     "ledger": "settlement, its lag, history and re-pricing",
+    "masking": "what masking at the door costs a span, by rule",
     "idle": "what an `up` costs that receives nothing, and what its first message takes",
     "soak": "memory of every process under an even load; exit code 1 when it is not flat",
 }

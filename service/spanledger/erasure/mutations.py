@@ -87,14 +87,16 @@ class Mutations:
             return 0
         where = f"{tenant} = {{tenant:String}} AND {_THERE} AND ({condition})"
         self.store.command(f"ALTER TABLE {table} {what} WHERE {where}", self.params, settings={"mutations_sync": 0})
-        self._wait(table)
+        finished(self.store, table)
         self.changed[table] = self.changed.get(table, 0) + count
         return count
 
-    def _wait(self, table: str) -> None:
-        pause = _FIRST_PAUSE_S
-        while open_ones := self.store.query(_UNDER_WAY, {"table": table}):
-            if failed := [reason for (reason,) in open_ones if reason]:
-                raise StoreError(f"rows of {table} could not be changed: {failed[0][:300]}")
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+def finished(store: Store, table: str) -> None:
+    """Waits until no mutation of a table is under way. Raises StoreError for one that fails."""
+    pause = _FIRST_PAUSE_S
+    while open_ones := store.query(_UNDER_WAY, {"table": table}):
+        if failed := [reason for (reason,) in open_ones if reason]:
+            raise StoreError(f"rows of {table} could not be changed: {failed[0][:300]}")
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_S)

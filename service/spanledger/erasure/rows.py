@@ -14,6 +14,30 @@ _WORD, _PSEUDONYM, _PATTERN = value("word"), value("word", "other"), value("patt
 _TRACES = values("trace")
 
 
+def spans_without_content() -> dict[str, str]:
+    """The columns of otel_traces that carry text, without it."""
+    event = attributes.kept_of_event()
+    return {
+        "SpanAttributes": attributes.filtered(attributes.kept_of_span(), "SpanAttributes"),
+        "ResourceAttributes": attributes.filtered(attributes.kept_of_resource(), "ResourceAttributes"),
+        "Events.Attributes": f"arrayMap(m -> {attributes.filtered(event, 'm')}, `Events.Attributes`)",
+        "Links.Attributes": "arrayMap(m -> mapFilter((k, v) -> 0, m), `Links.Attributes`)",
+        "StatusMessage": "''",
+        "TraceState": "''",
+    }
+
+
+def logs_without_content() -> dict[str, str]:
+    """The columns of otel_logs that carry text, without it."""
+    kept = attributes.kept_of_span()
+    return {
+        "Body": "''",
+        "LogAttributes": attributes.filtered(kept, "LogAttributes"),
+        "ScopeAttributes": attributes.filtered(kept, "ScopeAttributes"),
+        "ResourceAttributes": attributes.filtered(attributes.kept_of_resource(), "ResourceAttributes"),
+    }
+
+
 class Rows:
     """`mutations` holds the traces of the erasure under kind `trace`."""
 
@@ -50,31 +74,8 @@ class Rows:
 
     def content(self, subject: Subject) -> None:
         """Takes out what carries text. Expects the subject's id as the word of the run."""
-        span, event = attributes.kept_of_span(), attributes.kept_of_event()
-        self._do.update(
-            "otel_traces",
-            {
-                "SpanAttributes": attributes.filtered(span, "SpanAttributes"),
-                "ResourceAttributes": attributes.filtered(attributes.kept_of_resource(), "ResourceAttributes"),
-                "Events.Attributes": f"arrayMap(m -> {attributes.filtered(event, 'm')}, `Events.Attributes`)",
-                "Links.Attributes": "arrayMap(m -> mapFilter((k, v) -> 0, m), `Links.Attributes`)",
-                "StatusMessage": "''",
-                "TraceState": "''",
-            },
-            f"TraceId IN {_TRACES}",
-            "Tenant",
-        )
-        self._do.update(
-            "otel_logs",
-            {
-                "Body": "''",
-                "LogAttributes": attributes.filtered(span, "LogAttributes"),
-                "ScopeAttributes": attributes.filtered(span, "ScopeAttributes"),
-                "ResourceAttributes": attributes.filtered(attributes.kept_of_resource(), "ResourceAttributes"),
-            },
-            self._logs(subject, "trace"),
-            "Tenant",
-        )
+        self._do.update("otel_traces", spans_without_content(), f"TraceId IN {_TRACES}", "Tenant")
+        self._do.update("otel_logs", logs_without_content(), self._logs(subject, "trace"), "Tenant")
         self._drop_facts()
         own = f" OR {subject.column} IN {values('id')}" if subject.kind != "trace" else ""
         self._do.update("evaluations", {"explanation": "''", "tags": "[]"}, f"trace_id IN {_TRACES}{own}")

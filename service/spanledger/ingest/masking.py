@@ -36,14 +36,31 @@ _ANY_VALUE, _KEY_VALUE = "opentelemetry.proto.common.v1.AnyValue", "opentelemetr
 _MESSAGE_OF_STATUS = "opentelemetry.proto.trace.v1.Status"
 
 
-@dataclass(frozen=True)
 class Rule:
-    """`hint` finds in the bytes of a body whether `pattern` could match in it; `is_one` decides about a match."""
+    """`pattern` matches only in texts that hold one of `words` or, without words, fit `shape`: a cheap look, at the bytes
+    of a body and at each text. `is_one` decides about a match."""
 
-    name: str
-    pattern: "re.Pattern[str]"
-    hint: "re.Pattern[bytes]"
-    is_one: Callable[[str], bool] = lambda _: True
+    def __init__(
+        self,
+        name: str,
+        pattern: str,
+        words: tuple[str, ...] = (),
+        shape: str = "",
+        is_one: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self.name, self.pattern, self.is_one = name, re.compile(pattern), is_one
+        self._words, self._bytes = words, tuple(word.encode() for word in words)
+        self._shape, self._shape_of_bytes = re.compile(shape), re.compile(shape.encode(), re.ASCII)
+
+    def may_match(self, text: str) -> bool:
+        if self._words:
+            return any(word in text for word in self._words)
+        return self._shape.search(text) is not None
+
+    def may_match_in(self, body: bytes) -> bool:
+        if self._bytes:
+            return any(word in body for word in self._bytes)
+        return self._shape_of_bytes.search(body) is not None
 
 
 @dataclass(frozen=True)
@@ -75,55 +92,51 @@ def _is_address(text: str) -> bool:
     return True
 
 
-BUILT_IN = {
-    "secrets": Rule(
+_SECRET_WORDS = (
+    *("sk-", "k_live_", "k_test_", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
+    *("xox", "AIza", "hf_", "npm_", "SG.", "eyJ", "Bearer ", "Basic ", "PRIVATE KEY"),
+)
+_RULES = (
+    Rule(
         "secrets",
-        re.compile(
-            r"\bsk-[A-Za-z0-9_-]{16,}|\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}|\bA(?:KIA|SIA)[A-Z0-9]{16}\b"
-            r"|\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_\w{22,}|\bglpat-[\w-]{20,}|\bxox[abprs]-[\w-]{10,}"
-            r"|\bAIza[\w-]{35}|\bhf_[A-Za-z0-9]{30,}|\bnpm_[A-Za-z0-9]{36}|\bSG\.[\w-]{16,}\.[\w-]{16,}"
-            r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|\b(?:Bearer|Basic) [A-Za-z0-9+/_=.-]{12,}"
-            r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-        ),
-        re.compile(
-            rb"sk-|[srp]k_|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox|AIza|hf_|npm_|SG\.|eyJ|Bearer |Basic "
-            rb"|PRIVATE KEY"
-        ),
+        r"\bsk-[A-Za-z0-9_-]{16,}|\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}|\bA(?:KIA|SIA)[A-Z0-9]{16}\b"
+        r"|\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_\w{22,}|\bglpat-[\w-]{20,}|\bxox[abprs]-[\w-]{10,}"
+        r"|\bAIza[\w-]{35}|\bhf_[A-Za-z0-9]{30,}|\bnpm_[A-Za-z0-9]{36}|\bSG\.[\w-]{16,}\.[\w-]{16,}"
+        r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|\b(?:Bearer|Basic) [A-Za-z0-9+/_=.-]{12,}"
+        r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+        words=_SECRET_WORDS,
     ),
-    "email": Rule(
+    Rule(
         "email",
-        re.compile(r"(?<![\w.+-])[A-Za-z0-9_][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"),
-        re.compile(rb"\w@\w"),
+        r"(?<![\w.+-])[A-Za-z0-9_][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b",
+        words=("@",),
     ),
-    "phone": Rule(
+    Rule(
         "phone",
-        re.compile(
-            r"(?<![\w.+-])(?:\+\d{1,3}[ ./-]?(?:\(\d{1,4}\)[ ./-]?)?\d(?:[ ./-]?\d){5,12}"
-            r"|\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}[.-]\d{3}[.-]\d{4})(?!\w)"
-        ),
-        re.compile(rb"\+\d|\d{3}\) ?\d|\d{3}[.-]\d{3}[.-]\d{4}"),
+        r"(?<![\w.+-])(?:\+\d{1,3}[ ./-]?(?:\(\d{1,4}\)[ ./-]?)?\d(?:[ ./-]?\d){5,12}"
+        r"|\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}[.-]\d{3}[.-]\d{4})(?!\w)",
+        shape=r"\+\d|\d{3}\) ?\d{3}|\d{3}[.-]\d{3}[.-]\d{4}",
     ),
-    "card": Rule(
+    Rule(
         "card",
-        re.compile(
-            r"(?<![\w.-])[3-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{1,7}(?![\w-])|(?<![\w.-])3\d{3}[ -]?\d{6}[ -]?\d{5}(?!\w)"
-        ),
-        re.compile(rb"[3-6]\d{3}[ -]?\d{4}"),
-        _is_card,
+        r"(?<![\w.-])(?:[3-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{1,7}(?![\w-])|3\d{3}[ -]?\d{6}[ -]?\d{5}(?!\w))",
+        shape=r"[3-6]\d{3}[ -]?\d{4}",
+        is_one=_is_card,
     ),
-    "iban": Rule(
+    Rule(
         "iban",
-        re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"),
-        re.compile(rb"[A-Z]{2}\d{2} ?[A-Z0-9]{4}"),
-        _is_iban,
+        r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)",
+        shape=r"[A-Z]{2}\d{2} ?[A-Z0-9]{4}",
+        is_one=_is_iban,
     ),
-    "ip": Rule(
+    Rule(
         "ip",
-        re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4})(?![\w:]|\.\d)"),
-        re.compile(rb"\d\.\d{1,3}\.\d{1,3}\.\d|[0-9A-Fa-f]?:[0-9A-Fa-f]{0,4}:"),
-        _is_address,
+        r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4})(?![\w:]|\.\d)",
+        shape=r"\d\.\d{1,3}\.\d{1,3}\.\d|:[0-9A-Fa-f]{0,4}:",
+        is_one=_is_address,
     ),
-}
+)
+BUILT_IN = {rule.name: rule for rule in _RULES}
 
 
 @dataclass(frozen=True)
@@ -193,7 +206,7 @@ class Masking:
             return True
         if self._rules.own or any(key in body for key in self._key_bytes):
             return True
-        return any(rule.hint.search(body) for rule, _ in self._built_in)
+        return any(rule.may_match_in(body) for rule, _ in self._built_in)
 
     def _walk(self, message: Any, counts: Counter[str]) -> None:
         for field, held in message.ListFields():
@@ -249,13 +262,15 @@ class Masking:
         """A text without what matches."""
         if "sl_" in text:
             text, found = _OWN_KEY.subn("[key]", text)
-            counts[_ALWAYS] += found
+            if found:
+                counts[_ALWAYS] += found
         for value in self._values:
             if value in text:
                 counts[_ALWAYS] += text.count(value)
                 text = text.replace(value, "[key]")
         for rule, action in self._built_in:
-            text = rule.pattern.sub(lambda match, r=rule, a=action: self._instead(r, a, match, counts), text)  # type: ignore[misc]
+            if rule.may_match(text):
+                text = rule.pattern.sub(lambda match, r=rule, a=action: self._instead(r, a, match, counts), text)  # type: ignore[misc]
         for own in self._rules.own:
             text = self._own(own, text, counts)
         return text
@@ -274,7 +289,8 @@ class Masking:
         except TimeoutError:
             counts[f"{rule.name}:timeout"] += 1
             return f"[{rule.name}]"
-        counts[rule.name] += found
+        if found:
+            counts[rule.name] += found
         return str(masked)
 
     def _mask(self, name: str, action: Action, text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from spanledger import telemetry
 from spanledger.access import operator
 from spanledger.erasure.erasures import Erasures
+from spanledger.erasure.retention import Retention
 from spanledger.ingest import meters
 from spanledger.live.lost import instance_of, node_of
 from spanledger.pricing import load_book
@@ -37,6 +38,7 @@ class Runtime:
     watch: Watch
     sandboxes: Sandboxes
     erasures: Erasures
+    retention: Retention
 
     @property
     def services(self) -> Services:
@@ -53,6 +55,7 @@ class Runtime:
             await self.platform.start(self.runner)
         if self.node.settings.plays("settle"):
             self.erasures.start()
+            self.retention.start()
         self.watch.start()
         give_memory_back_soon()
 
@@ -65,6 +68,7 @@ class Runtime:
         """Ends it all; what was emitted goes out."""
         await self.watch.stop()
         await asyncio.to_thread(self.erasures.stop)
+        await asyncio.to_thread(self.retention.stop)
         await self.platform.stop()
         await self.runner.close()
         self.sandboxes.close()
@@ -98,7 +102,8 @@ def build(node: Node, say: Say) -> Runtime:
     erasures = Erasures(
         settings, node.store, node.ledger, node.ingest, on_top.registry, on_top.jobs.records, emission.flush
     )
-    return Runtime(node, emission, on_top, runner, watch, Sandboxes(node.store), erasures)
+    retention = Retention(settings, node.store, node.ledger, on_top.registry)
+    return Runtime(node, emission, on_top, runner, watch, Sandboxes(node.store), erasures, retention)
 
 
 def give_memory_back_soon() -> None:

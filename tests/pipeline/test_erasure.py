@@ -46,10 +46,6 @@ class Person:
     conversation: str
     trace: bytes
 
-    @property
-    def usage(self) -> str:
-        return f"/v1/users/{self.user}/usage"
-
 
 def person(owner: Caller, name: str) -> Person:
     """Sends spans, a log record and a metric of a user."""
@@ -154,6 +150,11 @@ def total(owner: Caller) -> dict[str, Any]:
     return usage
 
 
+def usage_of(owner: Caller, who: Person) -> dict[str, Any]:
+    usage: dict[str, Any] = owner.get("users", who.user, "usage")["usage"]
+    return usage
+
+
 def expect_balance(owner: Caller) -> None:
     report = owner.get("audit", wait=300)
     assert report["balanced"], report["differences"][:3]
@@ -167,12 +168,12 @@ def test_content_goes_from_every_file_and_figures_stay(running: System) -> None:
     with own_tenant(running) as owner:
         who, other = person(owner, "anton"), person(owner, "berta")
         assert len(files(owner, who.words)[who.words]) > 2, "the search finds what is there"
-        before, users = total(owner), owner.call("GET", who.usage)
+        before, users = total(owner), usage_of(owner, who)
         told = erase(owner, "content", user_id=who.user)
         assert told["report"]["traces"] == 1
         assert told["report"]["balanced"]
         assert total(owner) == before
-        assert owner.call("GET", who.usage) == users
+        assert usage_of(owner, who) == users
         left = files(owner, who.words, other.words)
         assert left[who.words] == set()
         assert len(left[other.words]) > 2
@@ -182,11 +183,11 @@ def test_content_goes_from_every_file_and_figures_stay(running: System) -> None:
 def test_a_pseudonym_takes_the_users_place_and_figures_stay(running: System) -> None:
     with own_tenant(running) as owner:
         who, other = person(owner, "carla"), person(owner, "dora")
-        before, usage = total(owner), owner.get("users", who.user, "usage")["usage"]
+        before, usage = total(owner), usage_of(owner, who)
         told = erase(owner, "identity", user_id=who.user)
         assert total(owner) == before
         assert owner.get("users", told["pseudonym"], "usage")["usage"] == usage
-        assert owner.get("users", who.user, "usage")["usage"]["llm_calls"] == 0
+        assert usage_of(owner, who)["llm_calls"] == 0
         left = files(owner, who.user, other.user)
         assert left[who.user] == set()
         assert left[other.user]
@@ -196,7 +197,7 @@ def test_a_pseudonym_takes_the_users_place_and_figures_stay(running: System) -> 
 def test_everything_takes_the_figures_out_by_counter_entries(running: System) -> None:
     with own_tenant(running) as owner:
         who, other = person(owner, "emil"), person(owner, "frieda")
-        before, usage = total(owner), owner.get("users", who.user, "usage")["usage"]
+        before, usage = total(owner), usage_of(owner, who)
         entries = owner.sql("SELECT count() FROM ledger")
         told = erase(owner, "everything", user_id=who.user)
         after = total(owner)
@@ -219,9 +220,9 @@ def test_another_tenants_user_of_the_same_name_is_not_touched(running: System) -
         theirs_words = f"{theirs.words}-of-the-other"
         send_spans(stranger, Person(theirs.user, theirs_words, theirs.conversation, os.urandom(16)))
         stranger.flush()
-        seen = [stranger.call("GET", path) for path in (ours.usage, "/v1/usage")]
+        seen = usage_of(stranger, theirs), total(stranger)
         erase(owner, "everything", user_id=ours.user)
-        assert [stranger.call("GET", path) for path in (ours.usage, "/v1/usage")] == seen
+        assert (usage_of(stranger, theirs), total(stranger)) == seen
         assert files(stranger, theirs_words)[theirs_words]
         trace = stranger.get("traces", theirs.trace.hex())
         assert any(theirs.words in json.dumps(span["attributes"]) for span in trace["spans"])

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from spanledger.erasure.local import LocalFiles
-from spanledger.erasure.run import Outcome, Run, clear, old_parts
+from spanledger.erasure.run import Outcome, Run, old_parts
 from spanledger.erasure.subject import COLUMNS, Extent, Pseudonyms, Subject, is_pseudonym
 from spanledger.errors import BadRequest, NotFound, SpanledgerError
 from spanledger.ingest.service import Ingest
@@ -145,8 +145,6 @@ class Erasures:
         }
         if told["report"] is not None:
             finished = datetime.fromisoformat(body["finished_at"])
-            if tables:
-                clear(self._store, tables)
             left = old_parts(self._store, tables, finished)
             until = (finished + timedelta(seconds=left["kept_s"])).isoformat() if left["parts"] else None
             told["report"] = {**told["report"], "old_parts": left["parts"], "old_parts_until": until}

@@ -51,9 +51,20 @@ class Figures:
                 self._do.changed[rollup.name] = self._do.changed.get(rollup.name, 0) + len(rows)
 
     def drop_lines(self, replacement: Replacement) -> None:
-        """Deletes what `follow` has brought to zero."""
+        """Deletes what `follow` has brought to zero: no sum changes by it."""
         for rollup in (one for one in rollups.all_rollups() if replacement.column in one.keys):
-            self._do.delete(rollup.name, f"{replacement.column} IN {values('word')}")
+            keys = ", ".join(rollup.keys)
+            ours = f"tenant = {{tenant:String}} AND {replacement.column} IN {values('word')}"
+            is_nothing = " AND ".join(f"sum(l.{measure}) = 0" for measure in rollup.measures)
+            # Noted down first: a mutation would ask anew for each part, while others of its parts are gone already.
+            self._do.forget("line")
+            self._do.store.command(
+                f"INSERT INTO erasure_work (run_id, kind, value) SELECT {{run:String}}, 'line', hex(sipHash128({keys}))"
+                f" FROM {rollup.name} AS l WHERE {ours} GROUP BY {keys} HAVING {is_nothing}",
+                self._do.params,
+            )
+            line = f"hex(sipHash128({keys})) IN {values('line')}"
+            self._do.delete(rollup.name, f"{replacement.column} IN {values('word')} AND {line}")
 
     def choose(self, subject: Subject, traces: Sequence[str]) -> None:
         """Notes the traces to delete as a whole, and of those that others take part in the spans that are the

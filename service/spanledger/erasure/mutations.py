@@ -4,6 +4,7 @@ A statement names the rows of table erasure_work, never an id: its text stays in
 server's logs. Where erasure_work is empty, after a restart in between, a statement changes nothing.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,10 @@ _UNDER_WAY = """
 SELECT latest_fail_reason FROM system.mutations
 WHERE database = currentDatabase() AND table = {table:String} AND NOT is_done
 """
+_STOP = """
+KILL MUTATION WHERE database = currentDatabase() AND table = {table:String} AND NOT is_done AND latest_fail_reason != ''
+"""
+_BEGINS_ANEW = "(ABORTED)"  # something else broke it off; the engine does it again
 
 
 def values(kind: str) -> str:
@@ -39,7 +44,7 @@ class Mutations:
 
     def __init__(self, store: Store, tenant: str, run_id: str) -> None:
         self.store = store
-        self.params: dict[str, Any] = {"tenant": tenant, "run": run_id}
+        self.params: dict[str, Any] = {"tenant": tenant, "run": run_id, "seal_secret": store.seal_secret}
         self.changed: dict[str, int] = {}
 
     def note(self, kind: str, rows: Sequence[tuple[str, str]]) -> None:
@@ -71,9 +76,9 @@ class Mutations:
             return 0
         replaced = ", ".join(f"{expression} AS `{column}`" for column, expression in changes.items())
         self.store.command(
-            f"INSERT INTO {table} SELECT * REPLACE ({replaced}) FROM {table} {final} WHERE {where}",
+            f"INSERT INTO {table} SELECT * REPLACE ({replaced}) FROM (SELECT * FROM {table} {final} WHERE {where})",
             self.params,
-            settings={"insert_deduplicate": 0},
+            settings={"insert_deduplicate": 0, "prefer_column_name_to_alias": 1},
         )
         return count
 
@@ -93,10 +98,12 @@ class Mutations:
 
 
 def finished(store: Store, table: str) -> None:
-    """Waits until no mutation of a table is under way. Raises StoreError for one that fails."""
+    """Waits until no mutation of a table is under way. Raises StoreError for one that fails, which is given up."""
     pause = _FIRST_PAUSE_S
     while open_ones := store.query(_UNDER_WAY, {"table": table}):
-        if failed := [reason for (reason,) in open_ones if reason]:
+        if failed := [reason for (reason,) in open_ones if reason and _BEGINS_ANEW not in reason]:
+            with contextlib.suppress(StoreError):  # not every user may
+                store.command(_STOP, {"table": table})
             raise StoreError(f"rows of {table} could not be changed: {failed[0][:300]}")
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_S)

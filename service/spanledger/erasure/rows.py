@@ -12,6 +12,12 @@ from spanledger.ledger.audit_spans import ERASED
 METRICS = tuple(target.table for target in TARGETS["metrics"])
 _WORD, _PSEUDONYM, _PATTERN = value("word"), value("word", "other"), value("pattern")
 _TRACES = values("trace")
+# A seal covers a digest of the facts, which whoever guesses what is erased could compute: a keyed one takes its place.
+_DIGEST = "lower(hex(SHA256(concat({seal_secret:String}, char(31), facts_digest))))"
+_SEAL = "lower(hex(SHA256(arrayStringConcat([{{seal_secret:String}}, {digest}, {{seal_secret:String}}], char(31)))))"
+_IS_SEALED = f"{{seal_secret:String}} != '' AND seal = {_SEAL.format(digest='facts_digest')}"
+_RESEALED_STATEMENT = {"facts_digest": _DIGEST, "seal": f"if({_IS_SEALED}, {_SEAL.format(digest=_DIGEST)}, '')"}
+_RESEALED = {**_RESEALED_STATEMENT, "digest": "sipHash64({seal_secret:String}, digest)"}
 
 
 def spans_without_content() -> dict[str, str]:
@@ -78,7 +84,9 @@ class Rows:
         self._do.update("otel_logs", logs_without_content(), self._logs(subject, "trace"), "Tenant")
         self._drop_facts()
         own = f" OR {subject.column} IN {values('id')}" if subject.kind != "trace" else ""
-        self._do.update("evaluations", {"explanation": "''", "tags": "[]"}, f"trace_id IN {_TRACES}{own}")
+        has_text = f"(explanation != '' OR notEmpty(tags)) AND (trace_id IN {_TRACES}{own})"
+        if self._do.copy("evaluations", {"explanation": "''", "tags": "[]", **_RESEALED}, has_text, final="FINAL"):
+            self._do.delete("evaluations", has_text)
         self._drop_documents(subject)
 
     def identity(self, replacement: Replacement) -> None:
@@ -91,21 +99,23 @@ class Rows:
         if not within:
             for table in METRICS:
                 self._metrics(table, column)
-        limit = f" AND trace_id IN {_TRACES}" if within else ""
+        limit = f" AND (trace_id IN {_TRACES} OR conversation_id IN {values('conversation')})" if within else ""
         this = f"{column} IN {values('word')}{limit}"
-        for table in ("genai_spans", "ledger", "evaluations"):
+        for table in ("genai_spans", "ledger"):
             self._do.update(table, {column: _PSEUDONYM}, this)
+        for table, changes in (("evaluations", _RESEALED), ("statements", _RESEALED_STATEMENT)):
+            if self._do.copy(table, {column: _PSEUDONYM, **changes}, this, final="FINAL"):
+                self._do.delete(table, this)
         self._do.update("genai_spans", {"span_name": self._text("span_name")}, f"trace_id IN {_TRACES}")
         self._drop_facts()
         if column == "user_id":
-            for table in ("messages", "message_list", "statements"):
+            for table in ("messages", "message_list"):
                 self._do.update(table, {column: _PSEUDONYM}, this)
             if not within:
                 self._do.update("documents", {column: _PSEUDONYM}, this)
             return
-        for table in ("messages", "statements"):  # message_list follows messages
-            self._do.copy(table, {column: _PSEUDONYM}, this, final="FINAL")
-        for table in ("messages", "message_list", "statements"):
+        self._do.copy("messages", {column: _PSEUDONYM}, this, final="FINAL")  # message_list follows
+        for table in ("messages", "message_list"):
             self._do.delete(table, this)
         self._renew_keys()
 

@@ -1,9 +1,10 @@
 """One erasure from its beginning to its end, over everything that one data folder and its ClickHouse hold."""
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ from spanledger.store.client import Store
 
 Say = Callable[[str], None]
 _AUDITED = 5_000  # traces at once
+_TRIES, _PAUSE_S = 5, 0.3  # to delete old parts
 # Parts that were replaced before the erasure had ended and are not yet deleted from the disk.
 _OLD_PARTS = """
 SELECT count(), toInt64(sum(bytes_on_disk)) FROM system.parts
@@ -95,6 +97,8 @@ class Run:
         conversations = self._conversations()
         replacements = self._replacements() if extent != "content" else []
         before = self._figures.removed(traces)
+        if subject.kind == "conversation":
+            self._do.note("conversation", [(one, "") for one in self._ids])
         self._name(subject.value if subject.kind != "trace" else "", "", "")
         touched: list[str] = []
         if extent == "everything":
@@ -174,7 +178,7 @@ class Run:
             self._name(one.value, one.pseudonym, one.pattern)
             self._rows.identity(one)
         self._figures.follow(replacements)
-        for one in (r for r in replacements if not r.within):
+        for one in replacements:
             self._name(one.value, one.pseudonym, one.pattern)
             self._figures.drop_lines(one)
 
@@ -200,12 +204,20 @@ class Run:
 
 
 def clear(store: Store, tables: Sequence[str]) -> None:
-    """Deletes the parts that were replaced. Only the embedded engine keeps none for a while (old_parts_lifetime)."""
+    """Deletes the parts that were replaced. A server keeps them for a while (old_parts_lifetime).
+
+    The embedded engine looks for old parts at the end of a statement that drops a partition; by itself it may take
+    minutes until it does. The statement breaks off merges and mutations of the table, which then begin anew: call this
+    while no erasure runs. A part that a query reads stays; a few more tries catch most of them.
+    """
     if not store.embedded:
         return
-    for table in tables:
-        # The engine looks for old parts at the end of this statement; by itself it may take minutes until it does.
-        store.command(f"ALTER TABLE {table} DROP PARTITION ID 'none'")
+    for _ in range(_TRIES):
+        for table in tables:
+            store.command(f"ALTER TABLE {table} DROP PARTITION ID 'none'")
+        if not old_parts(store, tables, datetime.now(UTC))["parts"]:
+            return
+        time.sleep(_PAUSE_S)
 
 
 def old_parts(store: Store, tables: Sequence[str], ended: datetime) -> dict[str, Any]:

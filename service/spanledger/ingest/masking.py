@@ -37,8 +37,8 @@ _MESSAGE_OF_STATUS = "opentelemetry.proto.trace.v1.Status"
 
 
 class Rule:
-    """`pattern` matches only in texts that hold one of `words` or, without words, fit `shape`: a cheap look, at the bytes
-    of a body and at each text. `is_one` decides about a match."""
+    """`pattern` matches only in texts that hold one of `words` or, without words, fit `shape`: a cheap look, at the
+    bytes of a body and at each text. `is_one` decides about a match."""
 
     def __init__(
         self,

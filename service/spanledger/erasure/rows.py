@@ -183,7 +183,10 @@ class Rows:
             changes["Exemplars.FilteredAttributes"] = f"arrayMap(m -> {inner}, `Exemplars.FilteredAttributes`)"
         differs = " OR ".join(f"toString({new}) != toString(`{name}`)" for name, new in changes.items())
         said = ", ".join(f"toString(`{name}`)" for name in changes)
-        condition = f"{_WORD} != '' AND position(concat({said}), {_WORD}) > 0 AND ({differs})"
+        mentions = f"{_WORD} != '' AND position(concat({said}), {_WORD}) > 0"
+        if not self._do.count(table, mentions, "Tenant"):
+            return
+        condition = f"{mentions} AND ({differs})"
         if self._do.copy(table, changes, f"({condition})", "Tenant"):
             self._do.delete(table, condition, "Tenant")
 

@@ -7,7 +7,7 @@ on; when it is done the entry holds the keyed pseudonym alone, by which the id i
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from spanledger.erasure.local import LocalFiles
-from spanledger.erasure.run import Outcome, Run, old_parts
+from spanledger.erasure.run import Outcome, Run, clear, old_parts
 from spanledger.erasure.subject import COLUMNS, Extent, Pseudonyms, Subject, is_pseudonym
-from spanledger.errors import BadRequest, NotFound, SpanledgerError
+from spanledger.errors import BadRequest, NotFound, SpanledgerError, StoreError
 from spanledger.ingest.service import Ingest
 from spanledger.jobs.book import JobBook
 from spanledger.ledger.ledger import Ledger
@@ -67,6 +67,7 @@ class Erasures:
         self._guard = threading.Condition()
         self._arrived: Arrived = {}
         self._tombstones = _Tombstones((-1, -1), {})
+        self._unclean: set[str] = set()  # tables with replaced parts that are still on the disk
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -152,7 +153,21 @@ class Erasures:
 
     def _erase(self, subject: Subject, extent: Extent, only: list[str] | None, say: Say) -> Outcome:
         files = LocalFiles(self._settings.data_dir, self._registry, self._jobs)
-        return Run(self._store, self._ledger, files, self._pseudonyms, subject, extent, only).run(say)
+        outcome = Run(self._store, self._ledger, files, self._pseudonyms, subject, extent, only).run(say)
+        if self._store.embedded and old_parts(self._store, outcome.tables, datetime.now(UTC))["parts"]:
+            self._await({}, outcome.tables)
+        return outcome
+
+    def _clean(self) -> None:
+        """Tries again to delete the parts that a query read when their erasure ended."""
+        with self._one:
+            tables = sorted(self._unclean)
+            try:
+                clear(self._store, tables)
+                if not old_parts(self._store, tables, datetime.now(UTC))["parts"]:
+                    self._unclean.difference_update(tables)
+            except StoreError as exc:
+                log.warning("replaced parts could not be deleted, will try again: %s", exc)
 
     def _conclude(self, ordered: Entry, subject: Subject, outcome: Outcome) -> None:
         """The entry keeps the pseudonym; versions with the id go from the disk."""
@@ -205,8 +220,9 @@ class Erasures:
             self._tombstones = _Tombstones(state, known)
         return self._tombstones.known
 
-    def _await(self, arrived: Arrived) -> None:
+    def _await(self, arrived: Arrived, unclean: Sequence[str] = ()) -> None:
         with self._guard:
+            self._unclean.update(unclean)
             for one, traces in arrived.items():
                 self._arrived.setdefault(one, set()).update(traces)
             self._guard.notify_all()
@@ -246,13 +262,15 @@ class Erasures:
             log.error("what arrived while nobody watched could not be looked for: %s", exc)
         while True:
             with self._guard:
-                self._guard.wait_for(lambda: self._stopping or self._arrived)
+                self._guard.wait_for(lambda: self._stopping or self._arrived or self._unclean)
                 if self._stopping:
                     return
                 self._guard.wait_for(lambda: self._stopping, _GATHER_S)
                 arrived, self._arrived = self._arrived, {}
             for (subject, extent), traces in sorted(arrived.items(), key=lambda one: _ORDER.index(one[0][1])):
                 self._again(subject, extent, traces)
+            if self._unclean:
+                self._clean()
 
     def _again(self, subject: Subject, extent: Extent, traces: set[str]) -> None:
         began = _now()

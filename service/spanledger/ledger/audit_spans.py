@@ -111,7 +111,9 @@ class RawLevel:
             f"""
             SELECT {spans.COLUMNS} FROM genai_spans FINAL
             WHERE {self._condition} AND cityHash64(trace_id) % {{slices:UInt32}} = {{slice:UInt32}}
-                AND received_at >= (SELECT ifNull(minOrNull(ReceivedAt), toDateTime64('2262-01-01', 3)) FROM otel_traces)
+                AND received_at >= (
+                    SELECT ifNull(minOrNull(ReceivedAt), toDateTime64('2262-01-01', 3)) FROM otel_traces
+                )
             """,
             params,
         )

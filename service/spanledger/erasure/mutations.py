@@ -40,12 +40,15 @@ def value(kind: str, column: str = "value") -> str:
 
 
 class Mutations:
-    """Of one run of an erasure, over the rows of one tenant. `changed` counts rows by table."""
+    """Of one run of an erasure, over the rows of one tenant. `changed` counts rows by table. `tables` are all that were
+    looked into: where no row is left to change, a merge may just have dropped it, and its part is still on the disk.
+    """
 
     def __init__(self, store: Store, tenant: str, run_id: str) -> None:
         self.store = store
         self.params: dict[str, Any] = {"tenant": tenant, "run": run_id, "seal_secret": store.seal_secret}
         self.changed: dict[str, int] = {}
+        self.tables: set[str] = set()
 
     def note(self, kind: str, rows: Sequence[tuple[str, str]]) -> None:
         """Writes values into erasure_work."""
@@ -83,6 +86,7 @@ class Mutations:
         return count
 
     def count(self, table: str, condition: str, tenant: str = "tenant") -> int:
+        self.tables.add(table)
         where = f"{tenant} = {{tenant:String}} AND ({condition})"
         return int(self.store.scalar(f"SELECT count() FROM {table} WHERE {where}", self.params) or 0)
 

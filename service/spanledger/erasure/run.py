@@ -124,7 +124,7 @@ class Run:
         self._erase_files(conversations, traces)
         outcome.balanced, outcome.differences = self._audit(traces)
         outcome.rows, outcome.files = self._do.changed, self._files.changed
-        outcome.tables = tuple(self._do.changed)
+        outcome.tables = tuple(sorted(self._do.tables))
         clear(self._store, outcome.tables)
         return outcome
 

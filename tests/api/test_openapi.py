@@ -21,8 +21,14 @@ from tenants import own_tenant
 
 SNAPSHOT = Path(__file__).parent / "openapi.json"
 VERBS = (
-    "add|cancel|check|create|delete|evaluate|explain|export|find|flush|get|give|list|put|replay|retry|revoke|run|seal|"
+    "add|cancel|check|create|delete|evaluate|explain|export|find|flush|get|give|lift|list|put|replay|retry|revoke|run|seal|"
     "search|send|stream"
+)
+
+
+FILES = (  # what a document may come as; the generator knows none of them
+    *("text/plain", "text/markdown", "application/pdf"),
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 )
 
 
@@ -128,7 +134,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     config = folder / "config.yml"
     config.write_text(
         "package_name_override: spanledger_client\nproject_name_override: spanledger-client\npost_hooks: []\n"
-        "content_type_overrides:\n  text/plain: application/octet-stream\n  text/markdown: application/octet-stream\n"
+        "content_type_overrides:\n" + "".join(f"  {kind}: application/octet-stream\n" for kind in FILES)
     )
     made = subprocess.run(
         [

@@ -12,7 +12,7 @@ from spanledger.api.inputs import MAX_ID_CHARS, Text
 from spanledger.api.parameters import Window
 from spanledger.api.schemas.books import AuditReport, OperationState
 from spanledger.api.schemas.common import Body
-from spanledger.api.schemas.erasures import Erasure
+from spanledger.api.schemas.erasures import Erasure, OperationResult
 from spanledger.errors import BadRequest, Refused
 from spanledger.ledger.ledger import Ledger
 from spanledger.runtime.operations import Operation, Operations, Say
@@ -112,7 +112,7 @@ async def create_audit(wish: NewAudit, books: Books, operations: Running, princi
     return await _answered(operations, operations.start(_owner(principal), key, work), wish.wait)
 
 
-@router.get("/v1/operations/{operation_id}", response_model=AuditReport | Erasure, responses=_GOES_ON)
+@router.get("/v1/operations/{operation_id}", response_model=OperationResult, responses=_GOES_ON)
 async def get_operation(operation_id: OperationId, operations: Running, principal: Caller, wait: Wait = 0) -> Response:
     """202 and how far it is; what the request that began it would have answered when it is done."""
     return await _answered(operations, operations.get(_owner(principal), operation_id), wait)

@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+from pydantic import RootModel
+
+from spanledger.api.schemas.books import AuditReport
 from spanledger.api.schemas.common import Answer
 from spanledger.stats.fields import Moment, Money
 
@@ -41,3 +44,7 @@ class Erasure(Answer):
     arrived_again: int
     progress: str | None = None
     report: ErasureReport | None
+
+
+class OperationResult(RootModel[AuditReport | Erasure]):
+    """What the request that began an operation would have answered."""

@@ -125,6 +125,17 @@ lock: $(TOOLS)/.installed ## write requirements.lock: every dependency with the 
 	$(TOOLS)/bin/uv pip compile pyproject.toml --all-extras -c constraints.txt --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements.lock
 
+# The version stands in service/spanledger/__init__.py alone.
+dist: $(TOOLS)/.installed ## build wheel and sdist in dist/, and install the wheel in an empty environment with hashes
+	rm -rf dist build/dist
+	$(TOOLS)/bin/uv build --quiet --build-constraints constraints.txt --out-dir dist
+	$(TOOLS)/bin/uv venv --quiet --python $(PYTHON) build/dist
+	$(TOOLS)/bin/uv pip compile pyproject.toml -c constraints.txt --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --quiet -o build/dist/requirements.lock
+	$(TOOLS)/bin/uv pip install --quiet --python build/dist/bin/python --require-hashes -r build/dist/requirements.lock
+	$(TOOLS)/bin/uv pip install --quiet --python build/dist/bin/python --no-deps dist/*.whl
+	build/dist/bin/python tools/check_dist.py
+
 sbom: $(STAMP) $(TOOLS)/.installed ## write build/sbom.cdx.json (CycloneDX) of what is installed
 	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-reproducible --of JSON -o build/sbom.cdx.json
 

@@ -76,6 +76,7 @@ def app_with_routes(settings: Settings) -> FastAPI:
         ],
         generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
+        openapi_url=None,  # openapi.install
         docs_url=None,
         redoc_url=None,
     )

@@ -1,5 +1,6 @@
 """A/B tests: who gets which variant, on whose spans it stands, and what the variants came to."""
 
+import itertools
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +33,19 @@ def name(tenant: Caller) -> Iterator[str]:
 
 def run(tenant: Caller, user: str, **more: Any) -> dict[str, Any]:
     return ask(tenant, f"c-{uuid.uuid4().hex[:10]}", user_id=user, **more)
+
+
+def one_of_each(tenant: Caller, name: str, variants: list[str]) -> Iterator[str]:
+    """A user of each variant."""
+    left = set(variants)
+    for number in itertools.count():
+        user = f"{name}-{number}"
+        variant = tenant.get("experiments", name, "assignment", user_id=user)["variant"]
+        if variant in left:
+            left.remove(variant)
+            yield user
+        if not left:
+            return
 
 
 def test_a_user_gets_the_same_variant_always_and_it_stands_on_every_span_and_in_the_books(
@@ -84,7 +98,7 @@ def test_users_are_dealt_by_weight_and_a_changed_weight_moves_only_those_it_must
 def test_results_tell_the_variants_apart(tenant: Caller, name: str) -> None:
     put(tenant, f"/v1/experiments/{name}", {"status": "running", "variants": MODELS})
     bills: dict[str, list[float]] = {"small": [], "large": []}
-    for person in range(14):
+    for person in range(24):
         answer = run(tenant, f"{name}-{person}", content=f"question {person} in 40 words")
         bills[answer["model"]].append(float(answer["usage"]["cost_usd"]))
         score = {"score": 0.9 - person / 100 if answer["model"] == "large" else 0.2 + person / 100}
@@ -119,12 +133,12 @@ def test_results_tell_the_variants_apart(tenant: Caller, name: str) -> None:
 def test_failures_count_for_their_variant(tenant: Caller, name: str) -> None:
     broken = [{"name": "fine"}, {"name": "broken", "model": "offline/error-400"}]
     put(tenant, f"/v1/experiments/{name}", {"status": "running", "variants": broken})
-    for person in range(8):
+    for person in range(16):
         tenant.say(f"c-{name}-{person}", "hello", user_id=f"{name}-{person}")
     tenant.flush()
     fine, failed = tenant.get("experiments", name, "results")["variants"]
     assert fine["failures"] == 0
-    assert 0 < failed["failures"] == failed["runs"] == 8 - fine["runs"]
+    assert 0 < failed["failures"] == failed["runs"] == 16 - fine["runs"]
     assert failed["failure_share"] == 1.0
     assert failed["against_baseline"]["failed_users"]["p_value"] < 0.05
 
@@ -144,7 +158,7 @@ def test_a_weight_that_changed_moves_users_and_spoils_the_check_of_the_split(ten
 def test_a_run_that_decides_for_itself_what_a_variant_would_is_no_part(tenant: Caller, name: str) -> None:
     variants = [{"name": "plain"}, {"name": "brief", "parameters": {"max_tokens": 4}}]
     put(tenant, f"/v1/experiments/{name}", {"status": "running", "workflow": "chat", "variants": variants})
-    people = [f"{name}-{i}" for i in range(8)]
+    people = list(one_of_each(tenant, name, ["plain", "brief"]))
     for person in people:
         assert run(tenant, person, parameters={"max_tokens": 900})["finish_reason"] == "stop"
         assert run(tenant, person, workflow="assistant")["finish_reason"] == "stop"

@@ -149,6 +149,10 @@ def test_another_tenants_id_is_answered_like_one_that_nobody_has(
                 if parameter is None and "{" not in path:
                     continue
                 answers = [_ask(stranger, method, path, operation, ids, parameter) for ids in (nobodys, theirs)]
+                if method == "GET" and answers[0] != answers[1]:
+                    # What the stranger wrote under these ids may have come into its own books between the two.
+                    system.post("/v1/flush", {})
+                    answers = [_ask(stranger, method, path, operation, ids, parameter) for ids in (nobodys, theirs)]
                 where = f"{role}: {method} {path} {parameter or ''}"
                 assert answers[0] == answers[1], where
     _still_there(owner, theirs)

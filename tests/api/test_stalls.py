@@ -30,6 +30,9 @@ WORST: dict[str, bytes] = {
     ).encode(),
     "deep": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     "many keys": b"{" + b",".join(b'"k%d":1' % number for number in range(100_000)) + b"}",
+    "many wrong tokens": b'{"input":[' + b",".join([b"-1"] * 200_000) + b"]}",
+    "many wrong lists": b'{"input":[' + b",".join([b"[-1]"] * 100_000) + b"]}",
+    "names up to the limit": b"{" + b",".join(b'"k%d":1' % number for number in range(29_000)) + b"}",
     "a long number": b'{"n":' + b"9" * 1_000_000 + b"}",
     "not JSON": b"[" * 1_000_000,
 }

@@ -22,11 +22,11 @@ from spanledger.errors import Misdirected, Refused, SpanledgerError, TooLarge
 
 BODY_S = 30.0  # for a whole body
 MOST_ANSWER_BYTES = 64 * 1024**2  # of an answer that is not streamed
-MOST_VALUES = 30_000  # of a JSON body; a conversation of 10,000 messages has them
-_MOST_BY_PATH = {"/v1/embeddings": 300_000}  # texts may come as tokens
+MOST_VALUES = 30_000  # of a JSON body, and of the names in it; a conversation of 10,000 messages has them
+_MOST_BY_PATH = {"/v1/embeddings": 300_000}  # texts may come as tokens, which have no names
 TAKEN_S = 60.0  # within which a client takes a part of its answer
 _TEXT = re.compile(rb'"[^"]*"')  # where no quote is escaped any more
-_NO_PUNCTUATION = bytes(set(range(256)) - set(b'",{['))
+_NO_PUNCTUATION = bytes(set(range(256)) - set(b'",:{['))
 _PIECE = 64 * 1024
 DEFAULTS = {
     "X-Content-Type-Options": "nosniff",
@@ -104,7 +104,7 @@ class _Body:
         self._receive = receive
         self._deadline = asyncio.get_running_loop().time() + BODY_S
         self._complete = False
-        self._values = 0
+        self._values = self._names = 0
         self._parts: list[bytes] = []
         self.most_values = 0  # of JSON, counted before anything is made of it; 0: it is none
 
@@ -118,29 +118,30 @@ class _Body:
             raise HTTPException(408, "the body did not arrive in time") from exc
         self._complete = not message.get("more_body", False)
         if self.most_values:
-            self._parts.append(message.get("body", b""))
-            self._values += _punctuation(self._parts[-1])
-            if self._complete and self._values > self.most_values:
+            part = message.get("body", b"")
+            self._parts.append(part)
+            self._values += part.count(b",") + part.count(b"{") + part.count(b"[")
+            self._names += part.count(b":")
+            if self._complete and (self._values > self.most_values or self._names > MOST_VALUES):
                 await _check_values(b"".join(self._parts), self.most_values)
         return message
-
-
-def _punctuation(text: bytes) -> int:
-    return text.count(b",") + text.count(b"{") + text.count(b"[")
 
 
 async def _check_values(body: bytes, most: int) -> None:
     """Counts without the texts, which hold commas and brackets too. Raises HTTPException."""
     rest = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NO_PUNCTUATION)
-    values, start, carried = 0, 0, b""
+    values, names, start, carried = 0, 0, 0, b""
     while start < len(rest):
         bare = _TEXT.sub(b"", carried + rest[start : start + _PIECE])
         start += _PIECE
         opened = bare.find(b'"')  # a text that goes on in the next piece
         bare, carried = (bare, b"") if opened < 0 else (bare[:opened], b'"')
-        values += len(bare)
+        named = bare.count(b":")
+        values, names = values + len(bare) - named, names + named
         if values > most:
             raise HTTPException(413, f"the body may hold {most:,} JSON values, and holds more")
+        if names > MOST_VALUES:
+            raise HTTPException(413, f"the objects of the body may hold {MOST_VALUES:,} members, and hold more")
         await asyncio.sleep(0)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dialect_examples import CACHED, DIALECTS
 from dialect_kinds import KINDS
+from dialect_siblings import SIBLINGS
 from spanledger.dialects.interpreter import Interpreter, interpreter
 from spanledger.dialects.lexicon import lexicon
 from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, tables
@@ -45,7 +46,7 @@ def test_a_dialect_says(attributes: dict[str, Any], expected: dict[str, Any]) ->
     assert differing(read(attributes), expected) == {}
 
 
-@pytest.mark.parametrize(("attributes", "expected"), KINDS.values(), ids=list(KINDS))
+@pytest.mark.parametrize(("attributes", "expected"), (KINDS | SIBLINGS).values(), ids=list(KINDS | SIBLINGS))
 def test_a_kind_that_came_out_wrong_once(attributes: dict[str, Any], expected: dict[str, Any]) -> None:
     attributes = dict(attributes)
     assert differing(read(attributes, attributes.pop("@status", "ok")), expected) == {}

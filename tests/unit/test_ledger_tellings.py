@@ -240,3 +240,22 @@ def test_a_chain_that_alone_tells_of_several_calls_stands_for_them(prices: Ledge
     assert (line["llm_calls"], line["unpriced_calls"], line["input_tokens"]) == (2, 2, 250)
     (line,) = calls(prices, chain, llm("b", "a", tokens=(250, 46)))
     assert (line["llm_calls"], line["computed_calls"]) == (1, 1)
+
+
+@pytest.mark.parametrize("model", ["gpt-4o-mini", ""])
+@pytest.mark.parametrize("where", ["below", "beside"])
+def test_several_helpers_of_one_call_are_none(prices: LedgerPrices, where: str, model: str) -> None:
+    parent, real = span("a", role="chain"), llm("b", "a", at=5)
+    under = "b" if where == "below" else "a"
+    helpers = [
+        llm(f"h{n}", under, tokens=None, at=6 + n, ms=1, told_calls=0, request_model=model, response_model="")
+        for n in range(3)
+    ]
+    (line,) = calls(prices, parent, real, *helpers)
+    assert (line["llm_calls"], line["computed_calls"], line["span_id"]) == (1, 1, "b")
+
+
+def test_steps_that_repeat_a_sum_of_several_calls_stand_for_as_many(prices: LedgerPrices) -> None:
+    said = {"input_tokens": 250, "output_tokens": 46, "told_calls": 2}
+    (line,) = calls(prices, span("a", role="chain", **said), span("b", "a", role="agent", **said))
+    assert (line["llm_calls"], line["input_tokens"]) == (2, 250)

@@ -46,15 +46,17 @@ def _without_helpers(calls: list[Call]) -> list[Call]:
 
     def is_helper(call: Call) -> bool:
         return any(
-            call.start_ns <= one.end_ns + _BESIDE_NS and one.start_ns <= call.end_ns + _BESIDE_NS
+            _may_be_model(call, one)
+            and call.start_ns <= one.end_ns + _BESIDE_NS
+            and one.start_ns <= call.end_ns + _BESIDE_NS
             for one in real.get(_place(call), ())
         )
 
     return [call for call in calls if call.shows_answer or call.measured or not is_helper(call)]
 
 
-def _place(call: Call) -> tuple[str, str, str, frozenset[str], frozenset[str]]:
-    return call.tenant, call.trace, call.parent, call.scopes, frozenset({call.request_model.lower()})
+def _place(call: Call) -> tuple[str, str, str, frozenset[str]]:
+    return call.tenant, call.trace, call.parent, call.scopes
 
 
 def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
@@ -63,6 +65,10 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
     is_call = span["role"] in CALL_ROLES
     if not below:
         return [outer] if is_call or outer.measured else []
+    if is_call and outer.measured and outer.shows_answer:
+        below = [c for c in below if not _is_step_of(c, outer)]
+        if not below:
+            return [outer]
     same = [c for c in below if not is_call or c.role == span["role"] or c.role not in CALL_ROLES]
     below, same = _without_twins(below, same)
     served = [c for c in same if not c.failed]
@@ -86,6 +92,16 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
             _give(unknown[-1], rest)
             unknown[-1].estimated |= outer.estimated or any(c.estimated for c in served)  # a sum of guesses is a guess
     return below
+
+
+def _is_step_of(call: Call, outer: Call) -> bool:
+    """Whether a call below one that knows its usage is a step of the library that shows nothing of its own."""
+    is_silent = not call.shows_answer and not call.measured
+    return is_silent and call.scopes == outer.scopes and _may_be_model(call, outer)
+
+
+def _may_be_model(helper: Call, real: Call) -> bool:
+    return helper.request_model.lower() in ("", real.request_model.lower())
 
 
 def _without_twins(below: list[Call], same: list[Call]) -> tuple[list[Call], list[Call]]:

@@ -162,7 +162,8 @@ def _set_usage(call: Call, told: list[Call]) -> None:
         if same_counts(base, one):
             usage = {name: count if count is not None else one.usage[name] for name, count in usage.items()}
     call.usage, call.estimated = usage, base.estimated
-    call.count = base.count if base.role not in CALL_ROLES and len(told) == 1 else 1
+    is_sum = all(one.role not in CALL_ROLES for one in told)
+    call.count = max(one.count for one in told) if is_sum else 1  # a step that alone tells of several, or repeats it
 
 
 def _is_guess(one: Call, guesses: list[Call]) -> bool:

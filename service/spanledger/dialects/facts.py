@@ -16,13 +16,20 @@ _OPENLIT_NAME = re.compile(r"(chat|text_completion|embeddings) .")
 # Words for what a span does that is no call, whatever model it names.
 _NO_CALL = re.compile(
     r"agent|tool|workflow|chain|step|task|graph|memor|retriev|guardrail|evaluat|session|thread|create|list|delete"
-    r"|upload|file|batch|chunk|run\b"
+    r"|upload|file|batch|chunk|search|cancel|run\b"
 )
-_COUNTS_TOKENS = re.compile(r"count_?tokens|compute_?tokens|input_?tokens\b|token_?count(?:er|ing)?\b")
+# Words for a call that hold one of those.
+_SURELY_CALL = re.compile(r"(?:completions?|(?<!threads\.)messages?|responses?|images?|speech|embeddings?)[._ ]create|generate")
+_COUNTS_TOKENS = re.compile(
+    r"(?:count|compute)[ _.:-]?tokens|(?:^|[./:])input_?tokens\b|token[ _.-]?count(?:er|ing)?\b|num_tokens|tokenize"
+)
 _SEARCHED: tuple[str, ...] = ("output", "provider_metadata", "metadata")  # fields whose texts may hold usage
 _OWNED = ("model", "modelVersion", "model_version", "model_name", "modelId")
 _OTHERS_USAGE = frozenset({"chain", "agent", "workflow"})  # roles of spans that may tell of several calls at once
-_CALLS = re.compile("successful_requests|num_requests|llm_requests|request_count|total_requests")
+_CALLS = re.compile(
+    r"""successful_?requests|num_requests|llm_requests|request_count|total_requests|\brequests(?=['"]?\s*[:=]|$)""",
+    re.IGNORECASE,
+)
 
 
 class Reading:
@@ -92,10 +99,11 @@ class Reading:
         carry the usage of calls told elsewhere: of spans that do something else, and of those that name no model, it is
         not taken."""
         known = self._known_meaning()
-        if known is not None and known[0] not in CALL_ROLES:
+        is_sum = known is not None and known[0] in _OTHERS_USAGE  # counts if it says of how many calls
+        if known is not None and known[0] not in CALL_ROLES and not is_sum:
             return False
         found = shapes.find({key: values[position] for key, position in shape.shaped})
-        if found is None or (known is None and not shape.is_genai and not any(n in found.owner for n in _OWNED)):
+        if found is None or (is_sum and not any(map(_CALLS.fullmatch, found.usage))) or (known is None and not shape.is_genai and not any(n in found.owner for n in _OWNED)):
             return False
         return self._take_found(found)
 
@@ -165,7 +173,8 @@ class Reading:
 
     def _kind(self) -> tuple[str, str]:
         role, operation = self._meaning()
-        if role in CALL_ROLES and (_COUNTS_TOKENS.search(self.name.lower()) or _COUNTS_TOKENS.search(self._doing())):
+        asked = (self.name.lower(), self._doing(), self.r("http_address").lower())
+        if role in CALL_ROLES and any(map(_COUNTS_TOKENS.search, asked)):
             return "other", "count_tokens"  # asks how many tokens a text has; answers nothing and costs nothing
         return role, operation
 
@@ -205,7 +214,7 @@ class Reading:
         return (
             any(self.r(name) for name in ("request_model", "model_said", "response_model"))
             and any(self.r(name) for name in ("provider", "provider_openinference", "system_openinference"))
-            and not _NO_CALL.search(self._doing())
+            and (not _NO_CALL.search(self._doing()) or _SURELY_CALL.search(self._doing()) is not None)
         )
 
     def r(self, field: str) -> str:
@@ -232,6 +241,11 @@ class Reading:
                         best[field] = (rank, name, fact)
         return {field: (name, fact) for field, (_, name, fact) in best.items()}
 
+    def alone(self, name: str) -> str:
+        """The only fact that an object holds, '' where it holds several or none."""
+        facts = self._facts_of(name) if name in self.present else {}
+        return next(iter(facts)) if len(facts) == 1 else ""
+
     def fact(self, name: str, fact: str) -> str:
         """The first member of an object of objects.yaml that says this fact, '' for none."""
         if name not in self.present:
@@ -249,7 +263,7 @@ class Reading:
         return self.by.facts_in_short(name, text) if len(text) <= SHORT_TEXT else self.by.facts_in(name, text)
 
     def _is_worth_reading(self, name: str) -> bool:
-        if name == "invocation":
+        if name in ("invocation", "request"):
             return self.is_call
         if name == "output":  # answers may be long, embeddings' most of all
             if self.is_call:

@@ -12,7 +12,7 @@ _PROVIDER_ID = re.compile(r"(?:chatcmpl|cmpl|resp|gen)[-_]")
 _RESPONSE_OBJECTS = frozenset({"chat.completion", "chat.completion.chunk", "response", "text_completion"})
 _ERROR_WORD = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Exit|Timeout|Interrupt|Abort|Limit)")
 _MODULE = re.compile(r"^(?:[A-Za-z_]\w*\.)+")
-_FINISH_ENUM = re.compile(r"finish_?reason[._]([a-z_]+)")
+_FINISH_ENUM = re.compile(r"(?:finish|stop)_?reason(?:[._]|: ?)([a-z_]+)")
 # Where a cloud or gateway keeps a model, before its name.
 _MODEL_PATH = re.compile(
     r"^(?:models/|(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/models|endpoints)/"
@@ -51,7 +51,7 @@ def ending(span: Reading, said_status: str) -> Ending:
     return Ending(
         status=status,
         error_type=error_type,
-        finish_reason="aborted" if is_aborted and word in ("", "error") else span.by.finish.get(word, word),
+        finish_reason="aborted" if is_aborted and word in ("", "error") else span.by.finish(word),
         is_stream=span.is_call and _is_stream(span),
         is_unfinished=is_unfinished,
     )
@@ -92,6 +92,8 @@ def names(span: Reading, status: str) -> Names:
     """Of a span about GenAI."""
     server = span.by.host_of(span.x("server") or span.x("api_base"))
     asked = span.x("routed_model") or span.x("request_model") or span.x("model_said")
+    if not asked and span.is_call:
+        asked = span.x("action")
     if not asked and span.is_named:
         asked = span.name.split(" ")[1]
     provider = _provider(span, server, (asked or span.x("response_model")).lower())
@@ -127,19 +129,22 @@ def _provider(span: Reading, server: str, model: str) -> str:
         hint = span.x("provider_hint").lower()
         named = by.alias(hint) if hint not in by.frameworks else _maker(span, model)
     if not named or named in by.frameworks:
-        named = by.aliases.get(by.suffix.sub("", span.x("provider_class").lower()), named)
+        named_by_class = by.alias(by.suffix.sub("", span.x("provider_class").lower()))
+        named = named_by_class if by.is_provider(named_by_class) else named
     if named == _GOOGLE:
         named = _google(span, model)
     if named == "openai" and server and not by.nameless.search(server):
         return server
-    return named or (by.family(model) if model else "")
+    if by.is_provider(named):
+        named = by.cloud(model) or named  # a maker's name where a cloud serves its model
+    return named or (by.cloud(model) or by.family(model) if model else "")
 
 
 def _google(span: Reading, model: str) -> str:
     """Which of Google's endpoints answered, where one word only names the maker."""
     words = (span.x("system_openinference"), span.x("provider_openinference"), span.x("provider"))
     known = {span.by.alias(span.by.suffix.sub("", word.strip().lower())) for word in words if word}
-    if "gcp.vertex_ai" in known or model.startswith(("projects/", "publishers/")):
+    if "gcp.vertex_ai" in known:
         return "gcp.vertex_ai"
     if "gcp.gemini" in known or model.startswith("models/"):
         return "gcp.gemini"
@@ -148,20 +153,18 @@ def _google(span: Reading, model: str) -> str:
 
 def _maker(span: Reading, model: str) -> str:
     """The provider that a model's prefix names (`openai/gpt-4o`, `anthropic:claude-…`)."""
-    if model.startswith("arn:aws"):
-        return "aws.bedrock"
-    if model.startswith(("projects/", "publishers/")):
-        return "gcp.vertex_ai"
+    if cloud := span.by.cloud(model):
+        return cloud
     prefix, *rest = re.split("[/:]", model, maxsplit=1)
-    return span.by.aliases.get(prefix, "") if rest else ""
+    return span.by.spelled(prefix) if rest else ""
 
 
 def _bare(span: Reading, model: str, provider: str) -> str:
     """Without resource path, and without a prefix that only repeats the provider."""
     while model != (bare := _MODEL_PATH.sub("", model)):
         model = bare
-    prefix, slash, rest = model.partition("/")
-    return rest if slash and span.by.aliases.get(prefix.lower(), " ") == provider else model
+    prefix, *rest = re.split("[/:]", model, maxsplit=1)
+    return rest[0] if rest and rest[0] and span.by.is_prefix(prefix, provider) else model
 
 
 def response_id(span: Reading, provider: str) -> str:

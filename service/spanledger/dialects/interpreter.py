@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from spanledger.dialects.amounts import claim, first_chunk, first_chunk_ns, saved
 from spanledger.dialects.facts import Reading
 from spanledger.dialects.identity import Ending, ending, names, response_id
-from spanledger.dialects.lexicon import Lexicon, Shape, lexicon
+from spanledger.dialects.lexicon import Lexicon, Shape, lexicon, squashed
 from spanledger.dialects.recent import Recent
 from spanledger.dialects.usage import COLUMNS, Case, case_of, counts_of, tokens
 from spanledger.dialects.values import as_list
@@ -275,12 +275,14 @@ def _shows(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> bool:
 
 def _only_counts(read: Reading) -> bool:
     """Whether the answer is a count of tokens, which is no call of a model."""
-    return read.is_call and read.fact("output", "object") == "response.input_tokens"
+    if not read.is_call or read.role == "embedding" or read.r("output_tokens"):
+        return False
+    return read.fact("output", "object") == "response.input_tokens" or read.alone("output") == "counted"
 
 
 def _agent(read: Reading, entity: str) -> str:
     said = read.x("agent") or (entity if read.role == "agent" else "") or read.x("node")
-    return "" if said in read.by.sets["placeholder_agents"] and read.role != "agent" else said
+    return "" if squashed(said) in read.by.sets["placeholder_agents"] and read.role != "agent" else said
 
 
 def _tool_name(read: Reading, said: str) -> str:

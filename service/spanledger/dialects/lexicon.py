@@ -13,6 +13,10 @@ from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, Tables, 
 from spanledger.dialects.values import as_object, host, quoted_member
 
 _LAST = 1_000_000
+_CLIENT = re.compile(  # classes of clients: ChatOpenAI, WatsonxLLM, BedrockConverse
+    r"(?:chat)?(.+?)(?:chatmodel|chat|llm|converse|embeddings?|responses|completions?|runtime)?$"
+)
+_MAKERS = ("gcp.", "azure.")  # whose endpoints have several names
 SHORT_TEXT = 300  # characters of values that are the same on many spans, as parameters of a model are
 # Facts of which every span has its own, beside those that stand for a moving field.
 _MOVING_FACTS = {("output", "id"), ("output", "langchain_id")} | {
@@ -20,6 +24,7 @@ _MOVING_FACTS = {("output", "id"), ("output", "langchain_id")} | {
     for name, prefix in (("usage", ""), ("output", "usage."))
     for fact in ("total", "raw_cache", "google", "calls")
 }
+_MOVING_FACTS.add(("output", "counted"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +62,13 @@ class Lexicon:
         self.aliases: dict[str, str] = providers["aliases"]
         self._named = frozenset(self.aliases.values()) - frozenset(providers["gateways"])
         self.frameworks = frozenset({"", *providers["frameworks"]})
+        self._by_letters = {squashed(alias): name for alias, name in self.aliases.items()}
+        self._patterns = [(re.compile(pattern), name) for pattern, name in providers["client_patterns"].items()]
         self.suffix = re.compile(r"\.(?:" + "|".join(providers["api_suffixes"]) + ")$")
         self.nameless = re.compile(providers["nameless_hosts"])
         self.image_models = re.compile(providers["image_models"])
         self.makes_images = lru_cache(maxsize=10_000)(lambda model: self.image_models.search(model) is not None)
-        self.finish: dict[str, str] = dialects["finish_reasons"]
+        self._finish = {squashed(word): reason for word, reason in dialects["finish_reasons"].items()}
         self.sets = {
             name: frozenset(v) for name, v in dialects.items() if v and isinstance(v, list) and isinstance(v[0], str)
         }
@@ -94,6 +101,7 @@ class Lexicon:
         self.host_of = lru_cache(maxsize=10_000)(host)
         self.provider_of_host = lru_cache(maxsize=10_000)(self._provider_of_host)
         self.family = lru_cache(maxsize=10_000)(self._family)
+        self.cloud = lru_cache(maxsize=10_000)(self._cloud)
         self.dialect_of = lru_cache(maxsize=10_000)(self._dialect_of)
 
     def facts_in(self, name: str, text: str) -> Facts:
@@ -106,8 +114,34 @@ class Lexicon:
         return {fact: said for fact, names in facts.items() if (said := quoted_member(text, tuple(names)))}
 
     def alias(self, word: str) -> str:
-        """The canonical name of a provider."""
-        return self.aliases.get(word) or ("gcp.vertex_ai" if word.startswith("vertex_ai-") else word)
+        """The canonical name of a provider: however its name is spelled, or a client's class is called after it."""
+        if word in self.frameworks:
+            return word
+        if known := self.spelled(word):
+            return known
+        letters = squashed(word)
+        client = _CLIENT.match(letters)
+        found = self._by_letters.get(client[1]) if client else None
+        return found or next((name for pattern, name in self._patterns if pattern.search(letters)), word)
+
+    def spelled(self, word: str) -> str:
+        """The canonical name of a provider that is listed, however its words are put together; '' for others."""
+        return self.aliases.get(word) or self._by_letters.get(squashed(word), "")
+
+    def is_prefix(self, prefix: str, provider: str) -> bool:
+        """Whether what stands before a model's name only repeats its provider."""
+        named = self.spelled(prefix.lower())
+        if named == provider:
+            return named != ""
+        return any(named.startswith(maker) and provider.startswith(maker) for maker in _MAKERS)
+
+    def _cloud(self, model: str) -> str:
+        clouds: dict[str, str] = self.tables.providers["model_clouds"]
+        return next((name for pattern, name in clouds.items() if re.search(pattern, model)), "")
+
+    def finish(self, word: str) -> str:
+        """OpenAI's word for why a model stopped."""
+        return self._finish.get(squashed(word), word)
 
     def is_provider(self, name: str) -> bool:
         """Whether a name is one of a provider, and none of a gateway in front of several."""
@@ -192,6 +226,11 @@ class Lexicon:
 
     def _is_quoted(self, field: str, key: str) -> bool:
         return key.startswith(self.tables.json_encoded) and field not in ("output", "usage_object")
+
+
+def squashed(word: str) -> str:
+    """The letters and digits of a name, in lower case."""
+    return re.sub("[^a-z0-9]", "", word.lower())
 
 
 @cache

@@ -1,5 +1,6 @@
 """The facts within values that hold more than one: JSON objects of objects.yaml, compiled to be found in one walk."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,11 @@ from spanledger.dialects.values import scalar
 Facts = dict[str, str]  # fact → its text, those that are there
 _Hit = tuple[int, str]  # rank (0 = best) and fact
 _FIRST = "[]"  # the step to the first element of a list
+_SPLIT = ("input_", "output_", "cached_modality_")  # of parts in Langfuse's words
+_WHOLES = ("input", "output", "total")
+_NAMED = re.compile(r"cache|audio|image|reasoning|ephemeral|_tokens?$|_details$|_count$")
+_MODALITIES = {"1": "text", "2": "image", "3": "video", "4": "audio", "5": "document"}  # of Google's enum
+_COUNTED = ("tokenCount", "token_count", "inputTokens", "input_tokens")
 _EMBEDDED = 1_000  # ranks of one place where an object may stand within another
 
 
@@ -50,7 +56,7 @@ class ObjectFacts:
     def read(self, value: Mapping[str, Any]) -> Facts:
         """The best member for each fact, in which anything stands."""
         found: dict[str, _Hit] = {}
-        _walk(self._members, value, found)
+        _walk(self._members, _put_together(value), found)
         return {fact: text for fact, (_, text) in found.items()}
 
 
@@ -59,8 +65,8 @@ def _walk(known: dict[str, _Node], value: Mapping[str, Any], found: dict[str, _H
         node = known.get(key)
         if node is None:
             continue
-        if isinstance(inner, list) and inner and isinstance(inner[0], dict) and "modality" in inner[0]:
-            inner = _by_modality(inner)
+        if isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            inner = _by_kind(inner)
         while isinstance(inner, list):
             node = node.members.get(_FIRST, _NOTHING)
             inner = inner[0] if inner and node is not _NOTHING else None
@@ -71,12 +77,54 @@ def _walk(known: dict[str, _Node], value: Mapping[str, Any], found: dict[str, _H
                 _keep(found, fact, rank, text)
 
 
-def _by_modality(counts: list[Any]) -> dict[str, Any]:
-    """Google's counts by kind of content: [{modality: IMAGE, tokenCount: 1290}] → {image: 1290}."""
+def _by_kind(counts: list[Any]) -> Any:
+    """Google's counts by kind of content, Bedrock's by how long a cache lasts: [{modality: IMAGE, tokenCount: 1290}] →
+    {image: 1290}; other lists as they are."""
+    kind = next((word for word in ("modality", "ttl") if word in counts[0]), None)
+    if kind is None:
+        return counts
     return {
-        str(one.get("modality")).rsplit(".", 1)[-1].lower(): one.get("tokenCount", one.get("token_count"))
+        str(one.get(kind)).rsplit(".", 1)[-1].lower(): next((one[word] for word in _COUNTED if word in one), None)
         for one in counts
         if isinstance(one, dict)
+    }
+
+
+def _put_together(usage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What Langfuse took apart: counts by Google's kinds of content, and parts that no table names, which it takes off
+    the whole. The latter only where the stated total says so."""
+    if not any(key.startswith(_SPLIT) for key in usage):
+        return usage
+    counts = {key: count for key, count in usage.items() if isinstance(count, int) and not isinstance(count, bool)}
+    if any("_modality_" in key for key in counts):
+        return _google_usage(usage, counts)
+    rest = {side: sum(n for key, n in counts.items() if _is_unnamed(key, side)) for side in ("input", "output")}
+    said = {side: counts.get(side, 0) + rest[side] for side in rest}
+    parts = sum(n for key, n in counts.items() if key.startswith(_SPLIT))
+    whole = counts.get("input", 0) + counts.get("output", 0) + parts
+    return {**usage, **said} if any(rest.values()) and counts.get("total") == whole else usage
+
+
+def _is_unnamed(key: str, side: str) -> bool:
+    return key.startswith(side + "_") and _NAMED.search(key) is None
+
+
+def _google_usage(usage: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, Any]:
+    """Google's own usage, of which Langfuse made `input_modality_…`, `output_modality_…` and `cached_modality_…`."""
+    by_side: dict[str, dict[str, int]] = {"input": {}, "output": {}, "cached": {}}
+    for key, count in counts.items():
+        side, split, kind = key.partition("_modality_")
+        if split and side in by_side:
+            by_side[side][_MODALITIES.get(kind, kind.lower())] = count
+    cached = sum(by_side["cached"].values())
+    told = {key: value for key, value in usage.items() if "_modality_" not in key and key not in _WHOLES}
+    return told | {
+        "prompt_token_count": counts.get("input", 0) + sum(by_side["input"].values()) + cached,
+        "candidates_token_count": counts.get("output", 0) + sum(by_side["output"].values()),
+        "cached_content_token_count": counts.get("cached_content_token_count") or cached,
+        "prompt_tokens_details": by_side["input"],
+        "candidates_tokens_details": by_side["output"],
+        **({"total_token_count": counts["total"]} if "total" in counts else {}),
     }
 
 

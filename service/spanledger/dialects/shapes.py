@@ -19,23 +19,36 @@ SHAPE = "shape:"  # facts that the view keeps because of their shape, by their a
 # Words for input tokens, for output tokens and for both, as providers and libraries write them.
 INPUT_WORDS = (
     *("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count", "promptTokenCount"),
-    *("input_token_count", "inputTokenCount", "prompt_eval_count"),
+    *("input_token_count", "inputTokenCount", "prompt_eval_count"),  # any of them may begin with a capital letter
 )
 OUTPUT_WORDS = (
     *("completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidates_token_count"),
     *("candidatesTokenCount", "output_token_count", "outputTokenCount", "eval_count", "generation_token_count"),
+    *("response_token_count", "responseTokenCount", "generated_token_count", "generatedTokenCount"),
 )
 TOTAL_WORDS = ("total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
 # Parts of keys under which a request stands: the usage within it belongs to the calls before.
-REQUEST_WORDS = ("input.value", "inputs", "request", "prompt", "messages", "component.input", "history", "context")
+REQUEST_WORDS = (
+    *("input.value", "inputs", "request", "prompt", "messages", "component.input", "history", "context"),
+    *("config", "setting", "limit", "budget", "quota", "content", ".text"),
+)
+_ASIDE = re.compile(r"input$|inputs$|request$|prompt$|history|config|setting|limit|budget|quota", re.IGNORECASE)
 MAX_TEXT = 200_000  # characters of a value that are worth searching
 _MAX_DEPTH = 12
 _MAX_NODES = 20_000
 _MAX_LITERAL = 6_000
-_WORD = re.compile("|".join((*INPUT_WORDS, *OUTPUT_WORDS)))
+_MAX_LITERALS = 200  # that are looked at in one span
+_WORD = re.compile("|".join((*INPUT_WORDS, *OUTPUT_WORDS)), re.IGNORECASE)
+# Counts in what other languages print: Java and Ruby `a=1`, Ruby also `"a"=>1`, Go, Rust and protobuf `a: 1`.
+_PAIR = re.compile(r"""\b([A-Za-z]\w*)["']?\s*(?:=>|[=:])\s*(\d{1,15})(?![\w.]*\w)""")
+_BILLED = re.compile(r"""billed_?units["']?\s*[=:]\s*\w*$""", re.IGNORECASE)
 _ENUM = re.compile(r"<[\w.]+: ([^<>]{1,80})>")
 _MODEL_IN_REPR = re.compile(r"""['"]?\bmodel(?:_name|_version)?['"]?\s*[:=]\s*['"]([^'"\s]{1,100})['"]""")
 _OWNERS = ("model", "modelVersion", "model_version", "model_name", "id", "modelId")
+
+
+_INPUT = frozenset(INPUT_WORDS)
+_CAPITALISED = frozenset(word[:1].upper() + word[1:] for word in (*INPUT_WORDS, *OUTPUT_WORDS, *TOTAL_WORDS))
 
 
 class Found(NamedTuple):
@@ -47,7 +60,7 @@ class Found(NamedTuple):
 
 def is_usage(value: Any) -> bool:
     """Whether an object looks like the token usage of a call."""
-    if not isinstance(value, Mapping) or value.keys().isdisjoint(INPUT_WORDS):
+    if not isinstance(value, Mapping) or value.keys().isdisjoint(_INPUT):
         return False
     has_input, has_output, has_total = (
         any(_is_count(value.get(word)) for word in words) for words in (INPUT_WORDS, OUTPUT_WORDS, TOTAL_WORDS)
@@ -58,7 +71,9 @@ def is_usage(value: Any) -> bool:
 def _is_count(value: Any) -> bool:
     if isinstance(value, str):
         return value.isdecimal()
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value == int(value)
+    if isinstance(value, float):
+        return value.is_integer() and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def mentions_usage(text: str) -> bool:
@@ -70,10 +85,11 @@ def find(facts: Mapping[str, str]) -> Found | None:
     """The usage that values say together (attribute key → text); None for none, or for several that disagree."""
     found: list[Found] = []
     flat = _nested({key: text for key, text in facts.items() if len(text) < 40})
-    found += _in_value(flat)
+    literals = iter(range(_MAX_LITERALS))
+    found += _in_value(flat, literals)
     for text in facts.values():
         if len(text) >= 20 and mentions_usage(text):
-            found += _in_text(text)
+            found += _in_text(text, literals)
     return _only(found)
 
 
@@ -96,12 +112,13 @@ def _figures(usage: Mapping[str, Any]) -> tuple[int, int]:
     return first(INPUT_WORDS), first(OUTPUT_WORDS)
 
 
-def _in_text(text: str) -> Iterator[Found]:
+def _in_text(text: str, literals: Iterator[int]) -> Iterator[Found]:
+    """`literals`: as many as may still be looked at."""
     value = _parsed(text)
     if value is not None:
-        yield from _in_value(value)
+        yield from _in_value(value, literals)
         return
-    yield from _in_repr(text)
+    yield from _in_repr(text, literals)
 
 
 def _parsed(text: str) -> Any:
@@ -114,7 +131,7 @@ def _parsed(text: str) -> Any:
     return as_object(text)
 
 
-def _in_value(root: Any) -> Iterator[Found]:
+def _in_value(root: Any, literals: Iterator[int]) -> Iterator[Found]:
     """Usage objects in a parsed value, and in texts within it."""
     stack: list[tuple[Any, Mapping[str, Any], int]] = [(root, {}, 0)]
     nodes = 0
@@ -122,40 +139,63 @@ def _in_value(root: Any) -> Iterator[Found]:
         value, owner, depth = stack.pop()
         nodes += 1
         if isinstance(value, Mapping):
+            value = _uncapitalised(value)
             if is_usage(value):
                 yield Found(value, owner if _is_owner(owner) else {})
                 continue
             around = value if _is_owner(value) or not owner else owner
-            billed = value.get("billed_units")  # Cohere's bill goes before its raw count beside it
-            inner_values = [billed] if is_usage(billed) else list(value.values())
+            # Cohere's bill goes before its raw count beside it.
+            billed = value.get("billed_units") or value.get("billedUnits")
+            told = [inner for key, inner in value.items() if not _ASIDE.search(str(key))]
+            inner_values = [billed] if is_usage(billed) else told
             if depth < _MAX_DEPTH:
                 stack += [(inner, around, depth + 1) for inner in inner_values]
         elif isinstance(value, list):
             if depth < _MAX_DEPTH:
                 stack += [(inner, owner, depth + 1) for inner in value]
         elif isinstance(value, str) and len(value) >= 20 and mentions_usage(value):
-            yield from _in_text(value)
+            yield from _in_text(value, literals)
 
 
 def _is_owner(value: Mapping[str, Any]) -> bool:
     return any(isinstance(value.get(name), str) for name in _OWNERS)
 
 
-def _in_repr(text: str) -> Iterator[Found]:
-    """Usage in the repr() of Python objects: `Usage(prompt_tokens=3, …)`, `{'prompt_tokens': 3, …}`."""
+def _in_repr(text: str, literals: Iterator[int]) -> Iterator[Found]:
+    """Usage in what a language prints of its objects: `Usage(prompt_tokens=3, …)`, `{'prompt_tokens': 3, …}`,
+    `Usage{promptTokens=3, …}`."""
     reached = 0
+    bills, others = [], []
+    whole = (0, len(text)) if _PAIR.match(text) else None
     for match in _WORD.finditer(text):
         if match.start() < reached:
             continue
-        literal = _around(text, match.start())
-        if literal is None:
+        if next(literals, None) is None:
+            break
+        found = _around(text, match.start()) or whole
+        if found is None or found[1] - found[0] > _MAX_LITERAL:
             continue
-        start, end = literal
+        start, end = found
+        reached = end
         value = _literal(text[start:end])
+        value = _uncapitalised(value if isinstance(value, Mapping) else _pairs(text[start:end]))
         if is_usage(value):
-            reached = end
-            models = _MODEL_IN_REPR.findall(text)
-            yield Found(value, {"model": models[0]} if models and len(set(models)) == 1 else {})
+            (bills if _BILLED.search(text, max(0, start - 40), start) else others).append(value)
+    models = set(_MODEL_IN_REPR.findall(text))
+    for value in bills or others:
+        yield Found(value, {"model": next(iter(models))} if len(models) == 1 else {})
+
+
+def _pairs(text: str) -> dict[str, Any]:
+    """Names and whole numbers in what another language than Python printed."""
+    return {name: int(count) for name, count in _PAIR.findall(text)}
+
+
+def _uncapitalised(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With names as in JSON, where .NET and Go write theirs with a capital letter."""
+    if not value.keys().isdisjoint(_CAPITALISED):
+        return {key[:1].lower() + key[1:]: inner for key, inner in value.items()}
+    return value
 
 
 def _around(text: str, position: int) -> tuple[int, int] | None:
@@ -201,9 +241,9 @@ def _value(node: ast.expr) -> Any:
         return node.value
     if isinstance(node, ast.Dict):
         return {
-            key.value: _value(value)
+            (key.value if isinstance(key, ast.Constant) else key.id): _value(value)
             for key, value in zip(node.keys, node.values, strict=True)
-            if isinstance(key, ast.Constant)
+            if isinstance(key, ast.Constant | ast.Name)
         }
     if isinstance(node, ast.Call):
         return {keyword.arg: _value(keyword.value) for keyword in node.keywords if keyword.arg}

@@ -123,9 +123,15 @@ def facts_sql(source: str) -> str:
     asked = ", ".join(map(_quote, REQUEST_WORDS))
     looks += (
         f" OR (length(v) BETWEEN 20 AND {MAX_TEXT} AND NOT startsWith(k, 'input') AND NOT multiSearchAny(k, [{asked}])"
-        f" AND multiSearchAny(v, [{words}]))"
+        f" AND multiSearchAnyCaseInsensitive(v, [{words}]))"
     )
     patterns = _quote("|".join(known.key_patterns))
+    is_worth_keeping = " AND ".join(
+        f"(k NOT IN [{', '.join(map(_quote, field['keys']))}] OR (length(v) <= {MAX_TEXT} AND position(v, "
+        f"{_quote(field['holding'])}) > 0))"
+        for field in known.fields.values()
+        if "holding" in field
+    )
     # Few keys begin like a pattern, and comparing beginnings is cheap.
     beginnings = " OR ".join(f"startsWith(k, {_quote(b)})" for b in sorted(set(map(_beginning, known.key_patterns))))
     idle = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in known.idle and "*" not in key)
@@ -182,7 +188,7 @@ FROM
                     least(toUInt64OrZero(SpanAttributes['{IMPORT_MS}']), {_LATEST_MS}), 0) AS import_ms,
                 StatusMessage, Events.Name, Events.Timestamp, Events.Attributes,
                 mapFilter((k, v) -> v NOT IN ('', 'None', 'null') AND (k IN [{exact}]
-                    OR (({beginnings}) AND match(k, {patterns}))), SpanAttributes) AS of_span,
+                    OR (({beginnings}) AND match(k, {patterns}))) AND {is_worth_keeping}, SpanAttributes) AS of_span,
                 mapFilter((k, v) -> v != '' AND k IN [{of_resource}], ResourceAttributes) AS of_resource,
                 NOT arrayExists(k -> k IN [{usage}], mapKeys(of_span)) AS is_silent,
                 mapFilter((k, v) -> is_silent AND (position(k, 'oken') > 0 OR position(v, 'oken') > 0

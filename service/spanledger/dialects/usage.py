@@ -45,6 +45,7 @@ class Case(NamedTuple):
     is_guess: bool  # counts of streams are the library's own
     is_marked: bool  # the sender says that it counted itself
     makes_images: bool
+    has_tool_use_within: bool  # the sender adds what tools read to the input
 
 
 def case_of(span: Reading, provider: str, model: str, end: Ending) -> Case:
@@ -65,6 +66,7 @@ def case_of(span: Reading, provider: str, model: str, end: Ending) -> Case:
         is_guess=end.is_stream and span.case("usage_estimated", provider),
         is_marked=span.r("estimated").lower() in ("true", "1"),
         makes_images=span.by.makes_images(model.lower()),
+        has_tool_use_within=span.case("tool_use_within_input", provider),
     )
 
 
@@ -181,14 +183,24 @@ class _Usage:
 
     def _settle_input_of_total(self) -> None:
         """A count that stands only in the total: the rest of it, when the other whole is known."""
-        if self.total is None or self.case.is_unfinished or not self.case.is_inference:
+        if self.total is None or self.case.is_unfinished:
             return
-        if self.input is None and self.output is not None and self.total > self.output:
-            self.input, self.is_uncertain = self.total - self.output, bool(self.reasoning or self.tool_use)
-            self.note("inferred:input_tokens")
-        elif self.output is None and self.input is not None and self.total > self.input:
-            self.output, self.is_uncertain = self.total - self.input, bool(self.read or self.write or self.tool_use)
-            self.note("inferred:output_tokens")
+        if not self.case.is_inference:
+            if self.case.is_call and self.input is None and not self.output:
+                self.input = self.total  # an embedding has no output
+            return
+        beside_input = self.tool_use if self.case.is_google else 0
+        beside_output = (self.reasoning or 0) if self.case.is_google else 0
+        if self.input is None and self.output is not None:
+            rest = self.total - self.output - beside_output - beside_input
+            if rest > 0:
+                self.input, self.is_uncertain = rest, bool(not self.case.is_google and (self.reasoning or self.tool_use))
+                self.note("inferred:input_tokens")
+        elif self.output is None and self.input is not None:
+            rest = self.total - self.input - beside_output - beside_input
+            if rest > 0 or beside_output > 0 <= rest:
+                self.output, self.is_uncertain = rest, bool(self.read or self.write or beside_input != self.tool_use)
+                self.note("inferred:output_tokens")
 
     def columns(self) -> dict[str, Any]:
         beside = self._beside()
@@ -217,7 +229,7 @@ class _Usage:
         cache = (self.read or 0) + (self.write or 0)
         if self.is_apart or self.case.is_raw or self.case.excludes_cache:
             known = _Parts(bool(self.read), bool(self.write), self.is_apart and bool(self.reasoning))
-            return known._replace(tool_use=bool(self.tool_use))
+            return known._replace(tool_use=self._is_tool_use_beside())
         if self.case.is_google:
             return _Parts(reasoning=bool(self.reasoning), tool_use=bool(self.tool_use))
         if self.input is None or self.output is None:
@@ -229,10 +241,13 @@ class _Usage:
             read=bool(self.read) and additive and cache > self.input,
             write=bool(self.write) and additive and cache > self.input,
             reasoning=thoughts and (self.reasoning or 0) > self.output,
-            tool_use=bool(self.tool_use),
+            tool_use=self._is_tool_use_beside(),
         )
         self._note_inferred(found)
         return found
+
+    def _is_tool_use_beside(self) -> bool:
+        return bool(self.tool_use) and not self.case.has_tool_use_within
 
     def _fitting(self) -> _Parts | None:
         """The reading of the figures that adds up to the stated total; None for none. Those that leave out less come
@@ -246,10 +261,19 @@ class _Usage:
             if (self.read or not read) and (self.write or not write)
         ]
         for reading in readings:
-            if self._sum(reading) == self.total:
+            if self._sum(reading) == self.total and self._has_room(reading):
                 self._note_inferred(reading)
                 return reading
         return None
+
+    def _has_room(self, beside: _Parts) -> bool:
+        """Whether what a reading takes to be within a whole is no larger than it. A total that its sender formed of the
+        two wholes fits a reading that cannot be."""
+        cache = 0 if beside.read else self.read or 0
+        cache += 0 if beside.write else self.write or 0
+        is_input = not self.case.is_additive or cache <= (self.input or 0)
+        thoughts = 0 if beside.reasoning else self.reasoning or 0
+        return is_input and (not self.case.has_thoughts_beside or thoughts <= (self.output or 0))
 
     def _sum(self, beside: _Parts) -> int:
         whole_input, whole_output = self._wholes(beside, with_rest=False)
@@ -267,13 +291,16 @@ class _Usage:
             return None, None
         added = (self.read or 0) * beside.read + (self.write or 0) * beside.write + self.tool_use * beside.tool_use
         thoughts = (self.reasoning or 0) * beside.reasoning
-        audio_in = self.said.get("audio_input_tokens", 0) if self.is_apart else 0
-        audio_out = self.said.get("audio_output_tokens", 0) if self.is_apart else 0
-        whole_input = None if self.input is None else self.input + added + audio_in
-        whole_output = None if self.output is None else self.output + thoughts + audio_out
+        media_in = self._media("audio_input_tokens", "image_input_tokens")
+        media_out = self._media("audio_output_tokens", "image_output_tokens")
+        whole_input = None if self.input is None else self.input + added + media_in
+        whole_output = None if self.output is None else self.output + thoughts + media_out
         if not with_rest or self.total is None or self.input is None or self.case.is_unfinished:
             return whole_input, whole_output
         return self._with_rest(whole_input or 0, whole_output)
+
+    def _media(self, *names: str) -> Any:
+        return sum(self.said.get(name, 0) for name in names) if self.is_apart else 0
 
     def _with_rest(self, whole_input: int, whole_output: int | None) -> tuple[int, int | None]:
         """What a total says beyond both wholes: Google's thoughts, or what its server-side tools read."""

@@ -39,9 +39,7 @@ GOOGLE: dict[str, Example] = {
         {"input_tokens": 71, "output_tokens": 899, "reasoning_output_tokens": 640, "usage_estimated": 0},
     ),
     "and pictures": (
-        langfuse(
-            "gemini-2.5-flash", input=0, output=20, total=320, input_modality_TEXT=42, input_modality_IMAGE=258
-        ),
+        langfuse("gemini-2.5-flash", input=0, output=20, total=320, input_modality_TEXT=42, input_modality_IMAGE=258),
         {"input_tokens": 300, "output_tokens": 20, "image_input_tokens": 258},
     ),
     "and what the cache served": (
@@ -254,9 +252,7 @@ NO_CALLS: dict[str, Example] = {
                 "camel case",
                 {
                     "openinference.span.kind": "AGENT",
-                    "output.value": {
-                        "usage": {"promptTokens": 250, "completionTokens": 46, "successfulRequests": 2}
-                    },
+                    "output.value": {"usage": {"promptTokens": 250, "completionTokens": 46, "successfulRequests": 2}},
                 },
             ),
         )
@@ -331,9 +327,7 @@ CLASSES: dict[str, Example] = {
         {"role": "embedding", "input_tokens": 12, "output_tokens": None},
     ),
     "a total of the wholes that leaves out a cache larger than the input": (
-        OPENAI
-        | {"gen_ai.system": "anthropic"}
-        | counts(10, 5, cache_read_input_tokens=100, total_tokens=15),
+        OPENAI | {"gen_ai.system": "anthropic"} | counts(10, 5, cache_read_input_tokens=100, total_tokens=15),
         {"input_tokens": 110, "cache_read_input_tokens": 100, "usage_estimated": 0},
     ),
     "a total of the wholes that leaves out thoughts larger than the output": (

@@ -19,7 +19,9 @@ _NO_CALL = re.compile(
     r"|upload|file|batch|chunk|search|cancel|run\b"
 )
 # Words for a call that hold one of those.
-_SURELY_CALL = re.compile(r"(?:completions?|(?<!threads\.)messages?|responses?|images?|speech|embeddings?)[._ ]create|generate")
+_SURELY_CALL = re.compile(
+    r"(?:completions?|(?<!threads\.)messages?|responses?|images?|speech|embeddings?)[._ ]create|generate"
+)
 _COUNTS_TOKENS = re.compile(
     r"(?:count|compute)[ _.:-]?tokens|(?:^|[./:])input_?tokens\b|token[ _.-]?count(?:er|ing)?\b|num_tokens|tokenize"
 )
@@ -103,7 +105,11 @@ class Reading:
         if known is not None and known[0] not in CALL_ROLES and not is_sum:
             return False
         found = shapes.find({key: values[position] for key, position in shape.shaped})
-        if found is None or (is_sum and not any(map(_CALLS.fullmatch, found.usage))) or (known is None and not shape.is_genai and not any(n in found.owner for n in _OWNED)):
+        if (
+            found is None
+            or (is_sum and not any(map(_CALLS.fullmatch, found.usage)))
+            or (known is None and not shape.is_genai and not any(n in found.owner for n in _OWNED))
+        ):
             return False
         return self._take_found(found)
 

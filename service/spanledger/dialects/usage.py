@@ -194,7 +194,10 @@ class _Usage:
         if self.input is None and self.output is not None:
             rest = self.total - self.output - beside_output - beside_input
             if rest > 0:
-                self.input, self.is_uncertain = rest, bool(not self.case.is_google and (self.reasoning or self.tool_use))
+                self.input, self.is_uncertain = (
+                    rest,
+                    bool(not self.case.is_google and (self.reasoning or self.tool_use)),
+                )
                 self.note("inferred:input_tokens")
         elif self.output is None and self.input is not None:
             rest = self.total - self.input - beside_output - beside_input

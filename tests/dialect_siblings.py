@@ -129,7 +129,8 @@ _PRINTED = {
     "Go": "{ID:x Model:gpt-4o-mini Usage:{PromptTokens:12 CompletionTokens:5 TotalTokens:17}}",
     "Rust": "Response { usage: Some(Usage { prompt_tokens: 12, completion_tokens: 5, total_tokens: 17 }) }",
     "Ruby": '{"usage"=>{"prompt_tokens"=>12, "completion_tokens"=>5, "total_tokens"=>17}}',
-    "protobuf": 'content {\n  role: "model"\n}\nusage_metadata {\n  prompt_token_count: 12\n  candidates_token_count: 5\n}\n',
+    "protobuf": 'content {\n  role: "model"\n}\nusage_metadata {\n  prompt_token_count: 12\n'
+    "  candidates_token_count: 5\n}\n",
     "Pydantic without its name": "total_tokens=17 prompt_tokens=12 completion_tokens=5",
     "Cohere's bill": "Usage(billed_units=UsageBilledUnits(input_tokens=12.0, output_tokens=5.0, search_units=None), "
     "tokens=UsageTokens(input_tokens=80.0, output_tokens=5.0))",

@@ -170,6 +170,8 @@ def test_thoughts_that_only_the_outer_telling_counts_are_not_lost(prices: Ledger
 CONTRADICTING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "two providers": ({"provider": "openai"}, {"provider": "azure.ai.openai"}),
     "two hosts": ({"server_address": "a.example"}, {"server_address": "b.example"}),
+    "two models served": ({"response_model": "gpt-4o-mini-2024-07-18"}, {"response_model": "gpt-4o-mini-2025-01-01"}),
+    "two ends": ({"finish_reason": "stop"}, {"finish_reason": "length"}),
     "two makers of one model": ({"provider": "groq"}, {"provider": "together_ai"}),
 }
 

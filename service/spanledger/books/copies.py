@@ -4,8 +4,8 @@
 2. A span without usage and the span of no length in which the same instrumentation reports the result are one call.
 3. Without two ids, two spans of *different* instrumentations are one call when they are of one service, name one model,
    have equal token counts (or stand in one trace or conversation where a copy has none), the one's time contains the
-   other's, and nothing contradicts (conversation, user, provider, host). Each copy joins at most one call per
-   instrumentation.
+   other's, and nothing contradicts (conversation, user, provider, host, served model, end). Each copy joins at most
+   one call per instrumentation.
 4. Embeddings have no response id: told by our own service and by another, they are one call by rule 3 as well.
 """
 
@@ -19,6 +19,7 @@ from spanledger.books.tellings import join
 TOLERANCE_NS = 10_000_000  # clocks of one machine, read at slightly different moments
 NEAR_NS = 600_000_000_000  # clocks of different machines
 WITHOUT_ID = frozenset({"embedding", "rerank"})  # roles of calls whose answers have no id
+_ENDS = {"stop", "length"}  # of an answer, which has one of them
 _GOOGLE = "gcp."  # the names of Google's endpoints begin so
 REUSED_ID = 50  # a response id in more traces than this is a constant of some emulator, not an identity
 
@@ -158,6 +159,7 @@ def _alike(outer: Call, inner: Call) -> bool:
         and (inner.end_ns <= outer.end_ns + TOLERANCE_NS or inner.start_ns <= outer.start_ns + TOLERANCE_NS)
         and _agree(outer, inner)
         and (outer.service != inner.service or _one_provider(outer, inner))
+        and _one_answer(outer, inner)
     )
 
 
@@ -166,6 +168,20 @@ def _agree(a: Call, b: Call) -> bool:
     return not (a.conversation and b.conversation and a.conversation != b.conversation) and not (
         a.user and b.user and a.user != b.user
     )
+
+
+def _one_answer(a: Call, b: Call) -> bool:
+    """Whether nothing contradicts that says which model answered and why it stopped."""
+    if {a.finish_reason, b.finish_reason} == _ENDS:
+        return False
+    one, two = _served(a), _served(b)
+    return not one or not two or one.startswith(two) or two.startswith(one)
+
+
+def _served(call: Call) -> str:
+    """The model that answered, where the telling names another than was asked for."""
+    served = call.response_model.lower().rpartition("/")[2]
+    return "" if served == call.request_model.lower().rpartition("/")[2] else served
 
 
 def _one_provider(a: Call, b: Call) -> bool:

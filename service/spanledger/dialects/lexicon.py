@@ -68,7 +68,7 @@ class Lexicon:
         self.nameless = re.compile(providers["nameless_hosts"])
         self.image_models = re.compile(providers["image_models"])
         self.makes_images = lru_cache(maxsize=10_000)(lambda model: self.image_models.search(model) is not None)
-        self._finish = {squashed(word): reason for word, reason in dialects["finish_reasons"].items()}
+        self._finish: dict[str, str] = {squashed(word): reason for word, reason in dialects["finish_reasons"].items()}
         self.sets = {
             name: frozenset(v) for name, v in dialects.items() if v and isinstance(v, list) and isinstance(v[0], str)
         }

@@ -165,7 +165,8 @@ def _in_repr(text: str, literals: Iterator[int]) -> Iterator[Found]:
     """Usage in what a language prints of its objects: `Usage(prompt_tokens=3, …)`, `{'prompt_tokens': 3, …}`,
     `Usage{promptTokens=3, …}`."""
     reached = 0
-    bills, others = [], []
+    bills: list[Mapping[str, Any]] = []
+    others: list[Mapping[str, Any]] = []
     whole = (0, len(text)) if _PAIR.match(text) else None
     for match in _WORD.finditer(text):
         if match.start() < reached:

@@ -40,12 +40,16 @@ def pages(shop: Caller) -> dict[str, str]:
         "sql": f"/sql?query={quote('SELECT model, sum(cost_usd) AS usd FROM ledger GROUP BY model')}",
         "settings": "/settings",
         "keys": "/keys",
+        "start": "/start",
+        "erase": "/erasures?user=ada",
+        "agent": "/catalogue/agents/assistant",
     }
 
 
 NAMES = (
     *("home", "messages", "trace", "conversation", "explain", "compare", "users", "user", "costs", "live", "books"),
     *("prices", "reconcile", "budgets", "catalogue", "sql", "settings", "keys"),
+    *("start", "erase", "agent"),
 )
 
 
@@ -254,7 +258,7 @@ def test_a_limit_is_set_and_taken_away(shop: Caller, visit: Callable[..., Visito
     page.get_by_role("button", name="Set").click()
     page.wait_for_selector('[data-id="each-user"]')
     assert shop.get("limits", "each-user")["usd_per_month"] == "0.5"
-    page.get_by_role("button", name="Take this limit away").click()
+    page.get_by_role("button", name="Remove this limit").click()
     page.wait_for_selector('[data-id="each-user"]', state="detached")
     assert shop.get("limits")["items"] == []
 

@@ -1,4 +1,4 @@
-"""What conversations were about and what they came to: `/v1/conversations/{id}/analysis|statement|seal`."""
+"""Analyses and statements of conversations: `/v1/conversations/{id}/analysis|statement|seal`."""
 
 import asyncio
 from dataclasses import asdict

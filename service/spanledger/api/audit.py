@@ -1,4 +1,4 @@
-"""`/v1/audit`: proves that the books balance, or says what does not; `/v1/operations/{id}`: what takes its time."""
+"""`/v1/audit`: checks that the books balance and lists differences; `/v1/operations/{id}`: long operations."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The audit trail: `/v1/audit-log`, and what it comes to: `/v1/compliance`."""
+"""The audit trail: `/v1/audit-log`, and the compliance report made from it: `/v1/compliance`."""
 
 from typing import Annotated, Any, Literal
 

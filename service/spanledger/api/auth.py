@@ -1,4 +1,4 @@
-"""Who makes a request and whether they may: before any route, for every route but those that say whether we live."""
+"""Authentication and permissions: runs before every route except the health checks."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Conversations that we remember: `POST /v1/conversations/{conversation_id}/messages`."""
+"""Conversations with history: `POST /v1/conversations/{conversation_id}/messages`."""
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The outermost layer of every request: its correlation id, its path's ids, and the errors that nobody expected."""
+"""The outermost layer of every request: correlation id, ids of the path, unexpected errors."""
 
 import logging
 import uuid

@@ -1,4 +1,4 @@
-"""`/v1/dead-letters`: what was acknowledged and could not be loaded, and sending it through the door again."""
+"""`/v1/dead-letters`: acknowledged records that could not be loaded; lists them and sends them again."""
 
 from dataclasses import asdict
 from typing import Annotated

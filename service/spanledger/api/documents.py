@@ -1,4 +1,4 @@
-"""Documents and what is found in them: `/v1/documents…`, `/v1/retrieval/…`."""
+"""Documents and retrieval: `/v1/documents…`, `/v1/retrieval/…`."""
 
 import base64
 import json

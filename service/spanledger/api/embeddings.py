@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`: OpenAI-compatible, every token of it in the books."""
+"""`POST /v1/embeddings`: OpenAI-compatible; every token is counted in the books."""
 
 import base64
 from array import array

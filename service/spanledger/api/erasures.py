@@ -1,4 +1,4 @@
-"""`/v1/erasures`: takes out what is known of a user, a conversation or a trace."""
+"""`/v1/erasures`: erases the data of a user, a conversation or a trace."""
 
 from typing import Annotated, Any, Literal
 

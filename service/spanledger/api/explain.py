@@ -1,4 +1,4 @@
-"""Where a figure comes from: `/v1/explain`, and why it is larger than others: `/v1/explain/compare`."""
+"""The origin of a figure: `/v1/explain`; its comparison with peers: `/v1/explain/compare`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Taking data out: `/v1/export/…`."""
+"""Exports: `/v1/export/…`."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Which lane a request waits in, so that no tenant's requests hold the threads that all of them share."""
+"""Schedules requests in lanes, so that one tenant's requests cannot occupy all shared threads."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What people and evaluators think of answers: `/v1/messages/{id}/feedback`, `/v1/messages/{id}/evaluations`,
+"""Feedback of people and verdicts of evaluators: `/v1/messages/{id}/feedback`, `/v1/messages/{id}/evaluations`,
 `/v1/evaluators`."""
 
 import asyncio

@@ -1,7 +1,7 @@
-"""How fresh the figures of an answer are: `X-Books-Lag` and `as_of`, `?wait=settled`, and what is still on its way.
+"""Freshness of answers: `X-Books-Lag`, `as_of`, `?wait=settled`, and data that is acknowledged but not settled.
 
-A message that was just answered, or spans that were just acknowledged, are waited for for a moment before an answer
-says that they are not there.
+A request for a message or trace that is not in the books yet waits for a moment before it is answered with 404, because
+its spans may have been acknowledged just before.
 """
 
 import time

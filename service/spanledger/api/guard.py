@@ -1,11 +1,10 @@
-"""What holds for every request, whatever route it takes: for whom it was meant, how long it may take to arrive, and
-what its answer may be used for. Routers need to do nothing for it.
+"""Checks and limits that apply to every request. Routers need no code for them.
 
 - `Host` and `Origin`: access/hosts.py.
-- A JSON body has a bounded number of values: to read and check it holds up the event loop.
-- An answer that is not streamed has a bounded size.
-- A body has a deadline, and so has each part of an answer that the client does not take.
-- Answers are not to be guessed at (`nosniff`), kept (`no-store`) or framed, unless the route sets those headers itself.
+- A JSON body has a limited number of values, because parsing and validating it blocks the event loop.
+- An answer that is not streamed has a limited size.
+- A request body has a deadline, and so has each part of an answer that the client does not read.
+- Answers carry `nosniff`, `no-store` and a ban on framing, unless the route sets these headers itself.
 """
 
 import asyncio

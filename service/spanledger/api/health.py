@@ -1,4 +1,4 @@
-"""Alive, ready, and what operators ask of a running system: `/healthz`, `/readyz`, `/v1/flush`, `/v1/canary`."""
+"""Health checks and actions of operators: `/healthz`, `/readyz`, `/v1/flush`, `/v1/canary`."""
 
 import shutil
 import time
@@ -12,6 +12,7 @@ from spanledger.api.reader import AppServices
 from spanledger.api.schemas.common import Problem
 from spanledger.api.schemas.operations import Alive, Canary, Flushed, Readiness
 from spanledger.errors import StoreError
+from spanledger.ledger import audit_record
 from spanledger.runtime.services import Services
 
 router = APIRouter(tags=["operations"])
@@ -50,6 +51,7 @@ def get_readiness(services: AppServices) -> Any:
         "telemetry_waiting_bytes": services.telemetry.waiting_bytes(),
         "live": services.live.health() if services.live is not None else None,
         "loop": services.stalls.health() if services.stalls is not None else None,
+        "last_audit": _last_audit(services),
     }
     if problems:
         return problem(503, "Not ready", "; ".join(problems), **state)
@@ -90,6 +92,14 @@ def _analysis(services: Services) -> dict[str, int]:
         "seals_failed": sealer.failed,
         "evaluations_dropped": services.platform.automatic.dropped,
     }
+
+
+def _last_audit(services: Services) -> dict[str, Any] | None:
+    """Without its window and tenant: everybody may ask for readiness."""
+    record = audit_record.read(services.settings.data_dir)
+    if record is None:
+        return None
+    return {"at": record.at, "balanced": record.balanced, "differences": record.differences}
 
 
 def _store(services: Services) -> str:

@@ -1,4 +1,4 @@
-"""Checks of what callers send, shared by the chat routes."""
+"""Validation of input, shared by the chat routes."""
 
 from typing import Annotated, Any, Literal
 

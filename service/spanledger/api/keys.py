@@ -1,4 +1,4 @@
-"""Keys: `/v1/keys`. A tenant's admins have those of their tenant, the operator of the machine those of all."""
+"""Keys: `/v1/keys`. Admins manage the keys of their tenant, the operator those of all tenants."""
 
 from typing import Annotated
 

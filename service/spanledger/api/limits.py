@@ -1,4 +1,4 @@
-"""Limits and budgets: `/v1/limits`, with what is used of each."""
+"""Limits and budgets with their usage: `/v1/limits`."""
 
 import asyncio
 from collections.abc import Iterable

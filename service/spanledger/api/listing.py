@@ -1,4 +1,4 @@
-"""What answers with rows have in common: `Link: rel=next`, `ETag`, and the same rows as CSV for `Accept: text/csv`."""
+"""Common features of answers with rows: `Link: rel=next`, `ETag`, and the same rows as CSV for `Accept: text/csv`."""
 
 import csv
 import hashlib

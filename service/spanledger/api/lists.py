@@ -1,4 +1,4 @@
-"""Finding things: `/v1/messages`, `/v1/spans`, `/v1/users`, `/v1/tenants`, `/v1/facets`, `/v1/find`."""
+"""Search and lists: `/v1/messages`, `/v1/spans`, `/v1/users`, `/v1/tenants`, `/v1/facets`, `/v1/find`."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -22,13 +22,14 @@ CursorText = Annotated[str | None, Field(max_length=4096, description="next_curs
 
 class MessagesQuery(MessageFilter):
     """A page of messages. `totals`: whether to add up all that fit (`usage`, `count`); `preview`: characters shown of
-    what the user asked, where content was kept."""
+    what the user asked, where content was kept; `ratings`: whether to say how people rated each."""
 
     sort: Annotated[found_messages.Sort, Field(description="order; `-` is descending")] = "-time"
     limit: Limit = 50
     cursor: CursorText = None
     totals: Annotated[bool, Field(description="whether to add up all that fit")] = True
     preview: Annotated[int, Field(ge=0, le=1000, description="characters of what was asked, as `previews`")] = 0
+    ratings: Annotated[bool, Field(description="whether to add how people rated each message")] = False
 
 
 class FacetsQuery(MessageFilter):
@@ -76,6 +77,7 @@ class UsersQuery(Windowed):
     sort: Annotated[owners.Sort, Field(description="order; `-` is descending")] = "-cost"
     limit: Limit = 50
     cursor: CursorText = None
+    trend: Annotated[bool, Field(description="whether to add the cost of each user by day")] = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def messages(request: Request, reads: Reads, asked: Annotated[MessagesQuery, Que
         asked.cursor,
         asked.totals,
         asked.preview,
+        asked.ratings,
     )
 
 
@@ -127,7 +130,9 @@ def spans(request: Request, reads: Reads, asked: Annotated[SpansQuery, Query()])
 @router.get("/v1/users", operation_id="list_users")
 def users(reads: Reads, asked: Annotated[UsersQuery, Query()]) -> owners.UserList:
     """Users with what they used in the window."""
-    return owners.users(reads.store, reads.tenant, asked.window, asked.prefix, asked.sort, asked.limit, asked.cursor)
+    return owners.users(
+        reads.store, reads.tenant, asked.window, asked.prefix, asked.sort, asked.limit, asked.cursor, asked.trend
+    )
 
 
 @router.get("/v1/tenants", operation_id="list_tenants")

@@ -1,4 +1,4 @@
-"""Names of what people keep in the registry, and parts that their routes share."""
+"""Names of registry entries, and code that the routes of the registry share."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""OpenAI's API, as far as its clients need it to be measured here: chat completions and the list of models.
+"""The part of OpenAI's API that its clients use: chat completions and the list of models.
 
 The conversation is `X-Conversation-ID`, `X-Session-ID` or `metadata.conversation_id` / `session_id`; the user is
 `user`, `safety_identifier` or `metadata.user_id`. An agent is a model `agent/<name>`, `X-Agent` or `metadata.agent`.

@@ -1,7 +1,7 @@
-"""The rest of OpenAI's API that its clients use: the Responses API, legacy completions, one model by its name.
+"""More of OpenAI's API: the Responses API, legacy completions, one model by name.
 
-Ids, users and agents are read as openai_compat.py does. Nothing is kept between requests, so what would need that
-(`previous_response_id`, `background`, `conversation`) is refused.
+Ids, users and agents are read as openai_compat.py does. No state is kept between requests, so options that need state
+(`previous_response_id`, `background`, `conversation`) are refused.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives from the routes, and what holds for all of them alike.
+"""The OpenAPI document: what FastAPI derives from the routes, and declarations that apply to all routes.
 
 Problems, security schemes and roles follow from rules, not from a declaration per route.
 """

@@ -1,4 +1,4 @@
-"""Prices and what providers say: `/v1/prices`, `/v1/reconcile`."""
+"""Prices, and reconciliation with exports of providers: `/v1/prices`, `/v1/reconcile`."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 `application/problem+json`: one shape for all of them, made here alone.
+"""Errors as RFC 9457 `application/problem+json`: all errors get this form here.
 
     {"type": "urn:spanledger:problem:unknown-model", "title": "Unknown model", "status": 422,
      "detail": "no provider is known for …", "correlation_id": "…"}

@@ -1,4 +1,4 @@
-"""`x-ratelimit-…`: what is left of the limits that bound a run, as OpenAI's clients read it."""
+"""`x-ratelimit-…`: the remaining amounts of the limits of a run, in the headers that OpenAI's clients read."""
 
 from datetime import datetime
 from math import ceil

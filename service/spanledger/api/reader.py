@@ -1,4 +1,4 @@
-"""What every reading route needs: the store, whose data it may see, and careful reading of parameters."""
+"""Shared by all reading routes: the store, the tenant of the caller, and validation of parameters."""
 
 from dataclasses import dataclass
 from typing import Annotated

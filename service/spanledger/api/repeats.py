@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same request with the same key is answered from what was answered, without a second run."""
+"""`Idempotency-Key`: a repeated request with the same key gets the stored answer and causes no second run."""
 
 import json
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What the chat routes say about a finished run."""
+"""Answers of the chat routes."""
 
 import logging
 from collections.abc import Sequence

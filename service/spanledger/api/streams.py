@@ -1,4 +1,4 @@
-"""Server-sent events fed by work that runs beside the response, and stops with it."""
+"""Server-sent events from a task that runs beside the response and is cancelled with it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Tools, who may use them, and the MCP servers that have some: `/v1/tools…`, `/v1/tool-grants…`, `/v1/mcp-servers…`."""
+"""Tools, permissions for tools, and MCP servers: `/v1/tools…`, `/v1/tool-grants…`, `/v1/mcp-servers…`."""
 
 import asyncio
 import re

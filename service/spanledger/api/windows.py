@@ -1,4 +1,4 @@
-"""Parameters that routes share, as OpenAPI shows them."""
+"""Parameters of time windows, shared by routes."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""The OTLP door: HTTP and gRPC → spool → ClickHouse. Everything acknowledged is in the spool first."""
+"""The OTLP door: HTTP and gRPC → spool → ClickHouse. A request is acknowledged only after it is in the spool."""

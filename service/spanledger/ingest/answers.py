@@ -1,4 +1,4 @@
-"""What the door says: OTLP's success, partial success and error bodies, in the encoding of the request."""
+"""Answers of the OTLP endpoint: success, partial success and error bodies, in the encoding of the request."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Tells a fault of the data from a fault of the store."""
+"""Decides whether a failed load is a fault of the data or of the store."""
 
 import re
 

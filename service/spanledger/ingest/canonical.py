@@ -1,5 +1,6 @@
-"""The careful way for bodies that `probe` does not call plain: parse, drop what the spec says to reject, and write
-nested values as the text that the Collector's clickhouse exporter would store: the loading query only meets flat ones.
+"""The slow path for bodies that `probe` does not accept: parses them, drops what the specification says to reject, and
+writes nested values as the text that the Collector's clickhouse exporter stores. The loading query only handles flat
+values.
 """
 
 import base64

@@ -1,8 +1,8 @@
-"""What senders may not claim: that spans or log records are our own service's.
+"""Prevents senders from using scope names that are reserved for this service.
 
-The books believe scopes `spanledger…` more than others (docs/dialects.md, "Who is believed"). Only our own exporter,
-which sends the operator's token, and admins of a tenant may use such a name. In any other body it is marked.
-"""
+Settlement prefers spans of scopes `spanledger…` to others (docs/dialects.md, "Who is believed"). Only the exporter of
+this service, which sends the operator's token, and admins of a tenant may use such a name. In other bodies it is
+renamed."""
 
 from spanledger.dialects.tables import OWN_SCOPE
 from spanledger.ingest.signals import Signal

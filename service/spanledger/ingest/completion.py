@@ -1,4 +1,4 @@
-"""Gives genai_spans and key_calls what they lack of a batch, by the queries of their views."""
+"""Inserts the rows of a batch that genai_spans and key_calls lack, with the queries of their views."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""A bound on the connections of a listener: the connection that has been silent longest makes room for a new one."""
+"""Limits the connections of a listener: a new connection replaces the one that has been idle longest."""
 
 import asyncio
 import logging

@@ -1,8 +1,8 @@
-"""The dead-letter folder: what was acknowledged and cannot be loaded waits there for a person, each with its reason.
+"""The dead-letter folder: acknowledged records that cannot be loaded, each with its reason.
 
-`<data_dir>/spool/dead/<id>.bin`          the bytes, as they lay in the spool
+`<data_dir>/spool/dead/<id>.bin`          the bytes of the record, as in the spool
 `<data_dir>/spool/dead/<id>.reason.txt`   why
-`<data_dir>/spool/dead/replayed/`         what went through the door again; nothing needs it any more
+`<data_dir>/spool/dead/replayed/`         records that were sent again; they can be deleted
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What happens to one request body, whichever way it came: decompress, check, store, answer."""
+"""Handles one request body of either protocol: decompress, check, store, answer."""
 
 import logging
 from collections import Counter

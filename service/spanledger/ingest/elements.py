@@ -1,8 +1,8 @@
-"""How much there is in a request body, counted before anything of it is made into objects.
+"""Counts the elements of a request body before it is parsed.
 
-An empty span has two bytes and costs hundreds when it is parsed, and a stored one thousands when it is read back. So a
-body's elements are bounded like its bytes. Two cheap looks come first: a body of so many bytes has at most half as many
-elements, and an element begins with one of a few byte values. Only what these do not clear is walked through.
+An empty span has two bytes, takes hundreds of bytes when it is parsed, and thousands when a stored one is read. So the
+number of elements is limited, like the number of bytes. Two cheap upper bounds come first: a body has at most half as
+many elements as bytes, and an element begins with one of a few byte values. A body above both bounds is walked through.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""How ClickHouse gets at the spool: the embedded engine reads the files, a server has them sent to it."""
+"""Gives ClickHouse access to the spool: the embedded engine reads the files, a server receives them."""
 
 import contextlib
 import time

@@ -1,4 +1,4 @@
-"""OTLP over HTTP: paths, methods, headers and limits around the door."""
+"""OTLP over HTTP: paths, methods, headers and limits of the endpoint."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Decompression that stops at a limit, so that a bomb costs its sender an answer and nobody any memory."""
+"""Decompression with a size limit, against decompression bombs."""
 
 import zlib
 from collections.abc import Callable

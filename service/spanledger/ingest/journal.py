@@ -1,4 +1,4 @@
-"""Which batch is being loaded, on disk, so that a later process knows what may be half there."""
+"""Records on disk which batch is being loaded, so that a later process knows which one may be incomplete."""
 
 import json
 import os

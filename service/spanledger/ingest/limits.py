@@ -1,8 +1,7 @@
-"""How much one sender may ask of the door: requests and bytes a second, and requests at a time.
+"""Limits per sender: requests and bytes per second, and concurrent requests.
 
-What is over a limit is refused before it is read, with the time after which it fits. A sender is whoever holds a key;
-without keys all are one.
-"""
+A request over a limit is refused before its body is read, with the time after which it would be accepted. A sender is
+whoever holds a key; without keys all are one."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,9 +1,9 @@
-"""Masks what an installation does not want to keep, in OTLP bodies before they are spooled.
+"""Masks sensitive texts in OTLP bodies before they are written to the spool.
 
 Rules look at texts: attribute values, bodies of log records, messages of statuses. A match is hashed (keyed, equal
 texts have equal hashes) or dropped. Our own API keys and the secrets of this process' environment are always dropped.
 
-A body is parsed only when its bytes show that a rule could match: each rule has a cheap look of its own.
+A body is parsed only when a cheap test of its bytes shows that a rule could match.
 """
 
 import hashlib

@@ -1,10 +1,9 @@
-"""Merges of the embedded engine give way in a flood: storing what was acknowledged goes first.
+"""Pauses merges of the embedded engine while the spool grows, so that loading goes first.
 
-A merge costs about as much as half a load, and one over many parts costs as little as one over a few. So while more
-comes in than is loaded the tables that traces are loaded into are not merged, for so many loads that no table comes
-near the 1,000 parts at which ClickHouse slows inserts down. A server has memory, cores and rules of its own: its merges
-are left alone.
-"""
+A merge costs about as much as half a load, and a merge of many parts costs no more than one of a few. So while more
+data arrives than is loaded, the tables of traces are not merged, for a number of loads that keeps every table far below
+the 1,000 parts at which ClickHouse slows inserts down. A server has memory, cores and rules of its own: its merges are
+left alone."""
 
 from spanledger.store.client import Store
 

@@ -1,4 +1,4 @@
-"""What the door says of itself as OpenTelemetry metrics; they reach the tables the way all others do."""
+"""OpenTelemetry metrics of the OTLP endpoint. They are exported like those of any application."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping

@@ -1,8 +1,8 @@
-"""Completes a batch that may be half in ClickHouse, and finds the records that ClickHouse refuses.
+"""Completes a batch that may be partly loaded, and finds the records that ClickHouse refuses.
 
-A deduplication token is no crash recovery: after a `kill -9` ClickHouse may know the token and not have the rows. So
-each level is compared with the one above it: rows of the batch that a table lacks are inserted with a fresh token.
-"""
+A deduplication token does not recover from a crash: after a `kill -9` ClickHouse may know the token and not have the
+rows. So each level is compared with the one above it: rows of the batch that a table lacks are inserted with a fresh
+token."""
 
 import logging
 import secrets

@@ -1,4 +1,4 @@
-"""Whether the spool may grow: bounded by its own bytes and by what the disk has left."""
+"""Decides whether the spool may grow, by its size and the free disk space."""
 
 import os
 import time

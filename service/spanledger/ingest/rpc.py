@@ -1,4 +1,4 @@
-"""OTLP over gRPC: the three Export methods around the door."""
+"""OTLP over gRPC: the three Export methods of the endpoint."""
 
 from collections.abc import AsyncIterable
 from typing import Any

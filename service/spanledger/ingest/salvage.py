@@ -1,4 +1,4 @@
-"""Makes segments that other processes left, or that lay on disk for long, safe to load: damage is set aside."""
+"""Verifies segments that an earlier process left or that are old, and sets damaged records aside."""
 
 import fcntl
 import logging

@@ -1,4 +1,4 @@
-"""Who sends: whose tenant a body belongs to, by the key that came with it."""
+"""Determines the tenant of a request body by its key."""
 
 from dataclasses import dataclass
 

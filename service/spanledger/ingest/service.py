@@ -1,4 +1,4 @@
-"""The embedded collector as the rest of the program sees it."""
+"""The interface of the embedded collector for the rest of the program."""
 
 import logging
 import os

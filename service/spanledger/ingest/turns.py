@@ -1,7 +1,7 @@
-"""Costly bodies take turns: one at a time, on a thread, the sender who has used least of the time first.
+"""Parses expensive bodies one at a time on a thread; the sender that has used the least time goes first.
 
-The event loop goes on accepting and answering meanwhile. Time is what it turned out to cost, so it does not matter by
-what a sender makes its bodies costly; it is forgotten by half every few seconds.
+The event loop continues to accept and answer meanwhile. The time is measured, so it does not matter what makes a body
+expensive. Every few seconds the recorded times are halved.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""The door's own process: it accepts, checks, spools and acknowledges, and does nothing else.
+"""A worker process of the OTLP endpoint: accepts requests, checks them, writes them to the spool and acknowledges them.
 
-It is apart from the process that runs the API and settlement so that their work never delays an acknowledgement. Its
-listening sockets are inherited: while a worker is replaced, connections wait in the kernel. It lives exactly as long as
-its parent: the control socket ends with the parent, and the kernel kills it should it be busy.
+It is separate from the process of the API and settlement, so that their work never delays an acknowledgement. It
+inherits its listening sockets: while a worker is replaced, connections wait in the kernel. It ends with its parent: the
+control socket closes, and the kernel kills the worker if it is busy.
 
 Control lines from the parent: `want <signal>` asks for the next segment, `flush <number>` for all that are open, `stop`
 drains and exits.

@@ -1,8 +1,7 @@
-"""Which price book holds when, and what a call costs by it.
+"""Which price book applies at which time, and the cost of a call by it.
 
-A call keeps the book that held when it started, also when a newer book comes with an upgrade: history changes only by
-`reprice`, which activates another book for a window and can be undone.
-"""
+A call keeps the price book that applied when it started, also when an upgrade brings a newer one. History changes only
+by `reprice`, which activates another book for a window and can be undone."""
 
 import tempfile
 import uuid

@@ -1,4 +1,4 @@
-"""Table trace_anomalies: what is odd about spans beside others (books/anomalies.py), as the books last saw it."""
+"""Table trace_anomalies: anomalies that show only between spans (books/anomalies.py), as of the last settlement."""
 
 from collections.abc import Iterable
 from dataclasses import astuple, fields

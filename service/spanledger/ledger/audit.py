@@ -1,10 +1,10 @@
-"""Proves that the books balance, level by level, each against the one above it:
+"""Checks that the books balance: compares each level with the one above it:
 
     otel_traces → genai_spans → ledger → message_usage, conversation_usage, user_usage_1h, usage_1m, messages
 
-A difference names the level, the key and what is missing (positive) or too much (negative). `repair` posts the
-differences. A trace whose spans differ is not compared further down until its spans are right.
-"""
+A difference names the level, the key and the amount: positive when it is missing, negative when there is too much.
+`repair` posts the differences. A trace whose spans differ is compared at lower levels only after its spans are
+repaired."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext

@@ -1,4 +1,4 @@
-"""The result of the last audit, in the data folder: what `spanledger status` shows without opening the store."""
+"""The result of the last audit as a file in the data folder: `spanledger status` reads it without opening the store."""
 
 import json
 from dataclasses import asdict, dataclass

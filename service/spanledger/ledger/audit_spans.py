@@ -1,6 +1,6 @@
-"""The first level of the books: raw spans, read again, against genai_spans.
+"""Compares the first level of the books: raw spans, interpreted again, with genai_spans.
 
-A span that is here twice counts once (the highest version). Raw spans that retention has removed cannot be compared;
+A span that is stored twice counts once (the highest version). Raw spans that retention has removed cannot be compared;
 genai_spans older than the oldest raw span are left alone, and so are those whose raw span an erasure has changed so
 that it no longer says what they say (batch ERASED). Works slice by slice of trace ids, so memory stays bounded.
 """

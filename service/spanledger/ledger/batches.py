@@ -1,9 +1,8 @@
-"""What a settlement works on: touched traces from the queue, and the other traces that may hold copies of their calls.
+"""The batch of a settlement: touched traces from the queue, and other traces that may hold copies of their calls.
 
-Table settle_work names the traces of every run in hand, so that two settlers on one server do not work on the same
-ones: who finds that another has noted one of the same traces gives its own up and looks again. If they do after all,
-because one is slow, it costs time and no figure (settler.py).
-"""
+Table settle_work lists the traces of every settlement that is running, so that two settlers on one server do not work
+on the same traces: a settler that finds one of its traces in the list of another discards its batch and takes a new
+one. If both work on the same trace anyway, because one of them is slow, no figure is wrong (settler.py)."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""Finds the traces that may hold copies of the calls of the traces at hand, by the keys of table call_keys."""
+"""Finds the traces that may hold copies of the calls of a batch, by the keys of table call_keys."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping

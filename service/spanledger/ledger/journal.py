@@ -1,4 +1,4 @@
-"""Reads what is posted and writes new entries: the ledger's only reader for settlement, and its only writer."""
+"""Reads posted entries for settlement and writes new ones. Nothing else writes to the ledger."""
 
 from dataclasses import fields
 from typing import Any

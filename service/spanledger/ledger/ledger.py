@@ -1,4 +1,4 @@
-"""The ledger as the rest of the program sees it: settle, audit, re-price."""
+"""The interface of the ledger for the rest of the program: settle, audit, re-price."""
 
 import threading
 from collections.abc import Callable, Iterator

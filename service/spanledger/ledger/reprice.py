@@ -1,4 +1,5 @@
-"""Prices history again, as new ledger entries: the old figures stay, queryable by `run_id` and `price_book`."""
+"""Prices past calls again and posts the differences. The old entries stay and can be queried by `run_id` and
+`price_book`."""
 
 import uuid
 from collections.abc import Callable

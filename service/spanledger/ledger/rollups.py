@@ -1,7 +1,7 @@
-"""The rollups over the ledger, compared with it and corrected by differences.
+"""Compares the rollups with the ledger and posts the differences.
 
-What a rollup should say is its own view's SELECT over the ledger: the SQL files under clickhouse/views are the only
-definition.
+The expected content of a rollup is the SELECT of its view over the ledger: the SQL files under clickhouse/views are the
+only definition.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What an audit looks at: a window of time, one tenant or all, or one thing of a tenant."""
+"""The scope of an audit: a window of time, one tenant or all, or one message, conversation, trace or user."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

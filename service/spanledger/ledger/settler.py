@@ -1,4 +1,4 @@
-"""Settlement: makes the ledger say what the spans of the touched traces say.
+"""Settlement: brings the ledger into agreement with the spans of touched traces.
 
 For every trace with unsettled spans it computes what the books should say (books.compute) and posts `should − posted`.
 Doing it again posts nothing, so a crash, a second settler or a repeated batch does no harm.

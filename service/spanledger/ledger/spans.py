@@ -1,8 +1,8 @@
-"""Spans of traces from genai_spans, read once each and in canonical names.
+"""Reads the spans of traces from genai_spans, each once and with canonical names.
 
-A row that the view wrote still holds the span's own words (`facts`); it is interpreted here and written back, so that
-SQL sees what settlement saw. The row written back has the same version but for its last bit, so it replaces the first.
-"""
+A row that the view wrote still holds the attributes of the span (`facts`). It is interpreted here and written back, so
+that SQL queries see what settlement used. The row written back has the same version but for its last bit, so it
+replaces the first."""
 
 import logging
 from collections.abc import Mapping, Sequence

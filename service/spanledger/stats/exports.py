@@ -73,9 +73,10 @@ def cursor_at(place: Sequence[int | str]) -> str:
 
 
 def _flat(item: Any) -> Row:
-    """A message or conversation with its usage beside it."""
+    """A message, conversation or user with its usage beside it."""
     row = asdict(item)
     row |= row.pop("usage")
+    row.pop("trend", None)
     return row | {"cost_usd": Decimal(row["cost_usd"])}
 
 

@@ -13,6 +13,7 @@ from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.filters import Filter, calls_in_reach, conditions, usage_conditions
 from spanledger.stats.times import SECOND, Window, parse_time
 from spanledger.stats.usage import NONE, Usage, usage_of
+from spanledger.store import queries
 from spanledger.store.client import Store
 
 Sort = Literal["time", "-time", "cost", "-cost", "tokens", "-tokens", "duration", "-duration"]
@@ -51,15 +52,25 @@ _ORDER = {
 
 
 @dataclass(frozen=True)
+class Ratings:
+    """How many people rated a message so; of each the latest rating counts."""
+
+    positive: int
+    negative: int
+
+
+@dataclass(frozen=True)
 class MessageList:
     """`usage`: what all messages that fit used, on this page and on others; None where it was not asked for.
-    `previews`: by message the beginning of what the user asked, where content was kept."""
+    `previews`: by message the beginning of what the user asked, where content was kept. `ratings`: by message, where
+    people rated it."""
 
     items: list[Message]
     next_cursor: str | None
     usage: Usage | None
     count: int | None
     previews: dict[str, str] | None = None
+    ratings: dict[str, Ratings] | None = None
 
 
 def found(
@@ -71,6 +82,7 @@ def found(
     cursor: str | None = None,
     totals: bool = True,
     preview: int = 0,
+    rated: bool = False,
 ) -> MessageList:
     """Raises BadRequest for a sort or cursor that is none."""
     if sort not in SORTS:
@@ -79,7 +91,14 @@ def found(
     items, place, more = page(store, tenant, whole, sort, limit, cursor)
     count, usage = total(store, tenant, whole) if totals else (None, None)
     previews = _previews(store, tenant, items, preview) if preview else None
-    return MessageList(items, write_place(place) if more else None, usage, count, previews)
+    ratings = _ratings(store, tenant, items) if rated else None
+    return MessageList(items, write_place(place) if more else None, usage, count, previews, ratings)
+
+
+def _ratings(store: Store, tenant: str, items: Sequence[Message]) -> dict[str, Ratings]:
+    asked = {"tenant": tenant, "message_ids": [one.message_id for one in items]}
+    rows = store.dicts(queries.sql("message_ratings"), asked) if items else []
+    return {row["message_id"]: Ratings(row["positive"], row["negative"]) for row in rows}
 
 
 def _previews(store: Store, tenant: str, items: Sequence[Message], cut: int) -> dict[str, str]:

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from spanledger.errors import BadRequest
 from spanledger.stats.cursors import read_place, write_place
+from spanledger.stats.fields import Money
 from spanledger.stats.times import ALL_TIME, Window, format_time
-from spanledger.stats.usage import Usage, usage_of
+from spanledger.stats.usage import Usage, decimal_text, usage_of
 from spanledger.store import queries
 from spanledger.store.client import Store
 
@@ -18,13 +19,23 @@ _KIND = {"cost": str, "tokens": int, "calls": int, "name": int}
 
 
 @dataclass(frozen=True)
+class DayCost:
+    """`day`: YYYY-MM-DD, UTC."""
+
+    day: str
+    cost_usd: Money
+
+
+@dataclass(frozen=True)
 class UserLine:
-    """`last_at`: the day's end or time of the last call known for the window, to the hour."""
+    """`last_at`: the day's end or time of the last call known for the window, to the hour. `trend`: cost by day, of up
+    to 90 days of the window that have any; null unless it was asked for."""
 
     user_id: str
     usage: Usage
     message_count: int
     last_at: str
+    trend: list[DayCost] | None
 
 
 @dataclass(frozen=True)
@@ -59,8 +70,10 @@ def users(
     sort: Sort = "-cost",
     limit: int = 50,
     cursor: str | None = None,
+    trend: bool = False,
 ) -> UserList:
-    """Users with a call or message in the window; `prefix`: whose id begins so. Raises BadRequest."""
+    """Users with a call or message in the window; `prefix`: whose id begins so; `trend`: with their cost by day. Raises
+    BadRequest."""
     if sort not in SORTS:
         raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
     by = sort.removeprefix("-")
@@ -75,14 +88,30 @@ def users(
     page = ordered[:limit]
     more = len(ordered) > limit
     whole = {name: sum((row[name] for row in rows), Decimal(0) if name == "cost_usd" else 0) for name in _SUMMED}
+    trends = _trends(store, tenant, window, [row["user_id"] for row in page]) if trend and page else {}
     return UserList(
         items=[
-            UserLine(row["user_id"], usage_of(row), row["messages"], format_time(row["last_s"] * 10**9)) for row in page
+            UserLine(
+                row["user_id"],
+                usage_of(row),
+                row["messages"],
+                format_time(row["last_s"] * 10**9),
+                trends.get(row["user_id"], []) if trend else None,
+            )
+            for row in page
         ],
         next_cursor=write_place([_place(page[-1], by), page[-1]["user_id"]]) if more else None,
         usage=usage_of(whole),
         count=len(rows),
     )
+
+
+def _trends(store: Store, tenant: str, window: Window, users: list[str]) -> dict[str, list[DayCost]]:
+    """Cost by day, the oldest day first."""
+    found: dict[str, list[DayCost]] = {}
+    for row in store.dicts(queries.sql("users_trend"), {"tenant": tenant, "users": users, **window.bounds()}):
+        found.setdefault(row["user_id"], []).insert(0, DayCost(row["on_day"], decimal_text(row["cost_usd"])))
+    return found
 
 
 def tenants(store: Store, window: Window = ALL_TIME) -> TenantList:

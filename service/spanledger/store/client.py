@@ -1,7 +1,7 @@
-"""One client for both homes of the data: the embedded ClickHouse engine and a ClickHouse server.
+"""One client for the embedded ClickHouse engine and for a ClickHouse server.
 
-The rest of the program sees SQL, bound parameters (`{name:Type}`), rows and Arrow tables, and cannot tell
-which one it has.
+The rest of the program uses SQL, bound parameters (`{name:Type}`), rows and Arrow tables, and does not depend on which
+of them it uses.
 """
 
 import threading

@@ -1,7 +1,7 @@
-"""How a server wants the schema: the same files, adapted to what the server's own configuration says.
+"""Adapts the schema files to the configuration of a ClickHouse server.
 
-The embedded engine takes them as they are. On a server views run with the rights of who made them, so that whoever
-may only insert into `otel_*` needs nothing else. A macro `spanledger_cluster` names a cluster of `remote_servers`:
+The embedded engine uses them unchanged. On a server, views run with the rights of their definer, so that a user who may
+only insert into `otel_*` needs no other rights. A macro `spanledger_cluster` names a cluster of `remote_servers`:
 then database `<name>_all` gets a Distributed table over every local one, by trace id, so that all spans of a trace lie
 on one shard. What belongs to no tenant (price books, scratch) it has as tables of its own, so that one can settle
 through it as through a single server. Where the server has a Keeper, statements run ON CLUSTER and tables replicate.

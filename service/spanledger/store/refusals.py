@@ -1,4 +1,4 @@
-"""What to do about a server that refuses us: settings and rights that its words point to."""
+"""Advice for errors of a ClickHouse server: the setting or right that its message points to."""
 
 _URL = "--clickhouse-url (SPANLEDGER_CLICKHOUSE_URL)"
 _FIXES = {

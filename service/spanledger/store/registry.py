@@ -1,7 +1,7 @@
 """Named, versioned configuration in SQLite. Append-only: a change is a new version, a removal is a version too.
 
-Configuration is not a fact of a run: what *happened* is a span, what was *decided* stands here, and each decision is
-told to listeners, who write it into the audit trail.
+Configuration is not telemetry: spans record what happened, the registry records what was configured. Listeners are
+notified of each change and write it to the audit trail.
 """
 
 import json

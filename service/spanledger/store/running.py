@@ -1,4 +1,4 @@
-"""Who owns a data folder: one process at a time, which says in `run.json` how it can be reached."""
+"""Ownership of a data folder: one process at a time, which writes to `run.json` how it can be reached."""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""What SQLite leaves of deleted rows in its files."""
+"""Removes deleted rows from the files of SQLite, which keeps their bytes."""
 
 import sqlite3
 import time

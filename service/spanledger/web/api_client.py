@@ -1,6 +1,6 @@
-"""How pages ask: the API itself, inside this process, as whoever looks at the page.
+"""Calls the API from pages, inside this process and with the permissions of the visitor.
 
-So a page can show nothing that the API would not answer to the same caller, and no figure that differs from it.
+So a page shows only what the API answers to the same caller, with the same figures.
 """
 
 import asyncio

@@ -1,14 +1,19 @@
-"""Puts the console on top of the API."""
+"""Adds the console to the application of the API."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from spanledger.api import app as api
+from spanledger.errors import NotFound
 from spanledger.runtime.services import Services
+from spanledger.web.page import Page
 from spanledger.web.pages import ROUTERS
 from spanledger.web.session import Session
 
@@ -23,7 +28,20 @@ def create_app(services: Services) -> FastAPI:
         app.mount("/static", _Assets(directory=STATIC), name="static")
         for router in ROUTERS:
             app.include_router(router, include_in_schema=False)
+        _show_unknown_paths(app)
     return app
+
+
+def _show_unknown_paths(app: FastAPI) -> None:
+    """A browser that opens a path that does not exist gets a page; everybody else the API's problem."""
+    as_problem = cast(Callable[[Request, Exception], Awaitable[Response]], app.exception_handlers[HTTPException])
+
+    async def handle(request: Request, error: Exception) -> Response:
+        if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/"):
+            return Page(request).error(NotFound(f"there is no page {request.url.path[:200]}"))
+        return await as_problem(request, error)
+
+    app.add_exception_handler(404, handle)
 
 
 class _Assets(StaticFiles):

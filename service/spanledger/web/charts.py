@@ -22,7 +22,7 @@ class Column:
 
 def stacked(columns: Sequence[Column], label: str) -> Markup:
     """Columns from left to right, series from the bottom up. `label` says what is drawn, for screen readers."""
-    most = max((sum(column.amounts, Decimal(0)) for column in columns), default=Decimal(0))
+    most = highest(columns)
     slot = WIDTH / max(len(columns), 1)
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="group" '
@@ -44,6 +44,11 @@ def stacked(columns: Sequence[Column], label: str) -> Markup:
         parts.append("</a>")
     parts.append("</svg>")
     return Markup("".join(parts))
+
+
+def highest(columns: Sequence[Column]) -> Decimal:
+    """The sum of the tallest column: the scale of the chart."""
+    return max((sum(column.amounts, Decimal(0)) for column in columns), default=Decimal(0))
 
 
 def bar(share: float, kind: str = "s0") -> Markup:

@@ -1,4 +1,4 @@
-"""What every page has: its templates, its headers, the API behind it, and its address as state."""
+"""Shared by all pages: templates, headers, access to the API, and the address as state."""
 
 import hashlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence

@@ -1,7 +1,7 @@
-"""Who looks at the console: a key given at /login, remembered by a signed cookie that does not hold the key.
+"""Sessions of the console: /login takes a key and sets a signed cookie that does not hold the key.
 
-The cookie counts for the console's pages and for reading the API (event streams and downloads of the pages). It does
-not count for writing to the API: a page's form goes to the console, with a token that only its own pages know.
+The cookie is valid for pages and for reading the API (event streams and downloads). It is not valid for writing to the
+API: forms are sent to the console, with a token that only its pages know.
 """
 
 import hmac
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spanledger.access.access import Access
@@ -85,8 +85,11 @@ def _gives_key(request: Request) -> bool:
 
 
 def _to_login(scope: Scope, send: Send) -> Send:
-    """A browser that may not see a page is led to /login in place of being refused."""
-    html = "text/html" in Request(scope).headers.get("accept", "")
+    """A browser that may not see a page is led to /login in place of being refused. A script that asks for a part of a
+    page makes the browser open the page again, and so /login."""
+    asked = Request(scope).headers
+    html = "text/html" in asked.get("accept", "")
+    is_part = asked.get("hx-request") == "true"
     swallowed = False
 
     async def send_page(message: Message) -> None:
@@ -94,10 +97,12 @@ def _to_login(scope: Scope, send: Send) -> Send:
         if message["type"] == "http.response.start" and message["status"] == 401 and html and scope["method"] == "GET":
             swallowed = True
             target = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
-            redirect = RedirectResponse(f"/login?next={quote(target, safe='')}", status_code=303)
+            redirect: Response = RedirectResponse(f"/login?next={quote(target, safe='')}", status_code=303)
+            if is_part:
+                redirect = Response(status_code=204, headers={"HX-Refresh": "true"})
             headers = MutableHeaders(scope=message)
             kept = [(name, value) for name, value in headers.raw if name.lower() == b"x-correlation-id"]
-            await send({**message, "status": 303, "headers": [*redirect.raw_headers, *kept]})
+            await send({**message, "status": redirect.status_code, "headers": [*redirect.raw_headers, *kept]})
         elif swallowed:
             if not message.get("more_body"):
                 await send({"type": "http.response.body", "body": b""})

@@ -1,4 +1,4 @@
-"""How values look on a page: money, counts, durations, times. Exact values stand beside them in `data-value`."""
+"""Formats values for pages: money, counts, durations, times. `data-value` holds the exact value beside them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -99,6 +99,26 @@ def clock(value: str | None, now: datetime | None = None) -> str:
     return f"{day} {at:%H:%M}"
 
 
+def day(value: str | None, now: datetime | None = None) -> str:
+    """A day, UTC, where the time of day is not known."""
+    at = moment(value)
+    if at is None:
+        return "—"
+    today = (now or datetime.now(UTC)).date()
+    if at.date() == today:
+        return "today"
+    return f"{at.day} {at:%b}" if at.year == today.year else f"{at.day} {at:%b %Y}"
+
+
+def switch(value: Any) -> Any:
+    """A setting as people read it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float) and value == int(value):
+        return int(value)
+    return "—" if value in ("", None, ()) else value
+
+
 def ago(value: str | None, now: datetime | None = None) -> str:
     at = moment(value)
     if at is None:
@@ -144,6 +164,8 @@ FILTERS = {
     "duration": duration,
     "size": size,
     "clock": clock,
+    "day": day,
+    "switch": switch,
     "ago": ago,
     "shorten": shorten,
     "pretty": pretty,

@@ -65,8 +65,15 @@ class AnalysisHealth(Answer):
     evaluations_dropped: int = 0
 
 
+class LastAudit(Answer):
+    at: Time
+    balanced: bool
+    differences: int
+
+
 class Readiness(Answer):
-    """`problems` is empty here: with any, the answer is a problem with status 503 that has the same members."""
+    """`problems` is empty here: with any, the answer is a problem with status 503 that has the same members.
+    `last_audit`: null before the first one."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -83,6 +90,7 @@ class Readiness(Answer):
     telemetry_waiting_bytes: int
     analysis: AnalysisHealth
     live: LiveHealth | None
+    last_audit: LastAudit | None
 
 
 class Flushed(Answer):

@@ -6,6 +6,7 @@ from spanledger.web.pages import (
     catalogue,
     conversation,
     costs,
+    erasures,
     explain,
     feedback,
     find,
@@ -23,5 +24,5 @@ from spanledger.web.pages import (
 )
 
 _MODULES = (home, messages, feedback, find, trace, conversation, explain, users, costs, live)
-_MORE = (books, prices, reconciliation, budgets, catalogue, prompts, sql, settings, login)
+_MORE = (books, prices, reconciliation, budgets, catalogue, prompts, sql, settings, login, erasures)
 ROUTERS = [module.router for module in (*_MODULES, *_MORE)]

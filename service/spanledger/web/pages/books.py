@@ -10,6 +10,8 @@ from spanledger.web.ranges import range_of
 
 router = page_router()
 
+_AUDIT_WAIT_S = 2
+
 
 @router.get("/books")
 async def books(page: PageOf) -> Response:
@@ -37,6 +39,21 @@ async def books(page: PageOf) -> Response:
     )
 
 
+@router.get("/books/state")
+async def state(page: PageOf) -> Response:
+    """The state of the books in a few words, for the head of every page."""
+    ready = (await page.api.raw("GET", "/readyz")).json()
+    return page.render("books_state.html", ready={"last_audit": None, **ready})
+
+
+@router.get("/books/audit/{operation_id}")
+async def audit(page: PageOf, operation_id: str) -> Response:
+    """How far an audit is, and its report at the end."""
+    found = await page.api.get("operations", operation_id)
+    template = "audit.html" if page.is_fragment else "audit_page.html"
+    return page.render(template, title="Audit", audit=found)
+
+
 @router.post("/books/replay")
 async def replay(page: PageOf, csrf: Annotated[str, Form()] = "", letter: Annotated[str, Form()] = "") -> Response:
     page.check_form(csrf)
@@ -45,4 +62,5 @@ async def replay(page: PageOf, csrf: Annotated[str, Form()] = "", letter: Annota
 
 
 async def _audit(page: PageOf) -> Any:
-    return await page.api.get("audit", params=range_of(page.query, "24h").window)
+    """The report, or how far the audit is when it takes longer than a moment."""
+    return await page.api.get("audit", params={**range_of(page.query, "24h").window, "wait": _AUDIT_WAIT_S})

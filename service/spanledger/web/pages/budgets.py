@@ -10,6 +10,9 @@ from spanledger.web.page import PageOf, page_router
 
 router = page_router()
 
+_COMMAND = """curl -X PUT {base}/v1/limits/each-user -H 'Content-Type: application/json' \\
+  -d '{{"scope": "user", "usd_per_month": "10", "action": "block"}}'"""
+
 
 @router.get("/budgets")
 async def budgets(page: PageOf) -> Response:
@@ -24,6 +27,7 @@ async def budgets(page: PageOf) -> Response:
         scopes=SCOPES,
         actions=ACTIONS,
         measures=MEASURES,
+        command=_COMMAND.format(base=str(page.request.base_url).rstrip("/")),
     )
 
 

@@ -21,6 +21,7 @@ async def home(page: PageOf) -> Response:
     found = await page.api.all(
         page.api.get("usage", params={**window, "group_by": "model", "bucket": range_.bucket, "limit": 50}),
         _before(page, range_),
+        page.api.get("users", params={**window, "limit": 1}),
         page.api.get("usage", params={**window, "group_by": "user", "limit": _TOP}),
         page.api.get("usage", params={**window, "group_by": "conversation", "limit": _TOP}),
         _realtime(page, range_),
@@ -28,15 +29,16 @@ async def home(page: PageOf) -> Response:
         page.api.maybe("limits"),
         page.api.raw("GET", "/readyz"),
     )
-    whole, before, users, conversations, realtime, failures, limits, ready = found
+    whole, before, active, users, conversations, realtime, failures, limits, ready = found
     if not whole["usage"]["llm_calls"] and not whole["usage"]["failed_calls"] and await _is_empty(page):
-        return page.render("start.html", title="Welcome", **_addresses(page))
+        return page.render("start.html", title="Welcome", arrived=False, **_addresses(page))
     return page.render(
         "home.html",
         title="Home",
         range=range_,
         whole=whole,
         before=before,
+        active=active,
         users=users,
         conversations=conversations,
         realtime=realtime,
@@ -45,6 +47,12 @@ async def home(page: PageOf) -> Response:
         ready=ready.json(),
         series=await series(page.api, range_, whole, "model", range_.bucket, {}),
     )
+
+
+@router.get("/start")
+async def start(page: PageOf) -> Response:
+    """How to send the first span; Home itself while there is none."""
+    return page.render("start.html", title="Send spans", arrived=not await _is_empty(page), **_addresses(page))
 
 
 @router.get("/first")

@@ -11,7 +11,10 @@ router = page_router()
 
 ROWS = 50
 PREVIEW = 90  # characters of what was asked
-FACETS = ("user", "model", "provider", "workflow", "agent", "tool", "status", "error_type", "service", "prompt")
+FACETS = (
+    *("user", "model", "provider", "workflow", "agent", "tool", "status", "error_type", "service", "prompt"),
+    *("prompt_version", "variant"),
+)
 _LISTS = (
     *("user", "conversation", "message", "trace", "correlation", "model", "provider", "workflow", "agent", "tool"),
     *("prompt", "prompt_version", "variant", "status", "error_type", "cost_state", "service", "operation", "feedback"),
@@ -29,7 +32,14 @@ async def messages(page: PageOf) -> Response:
     found, facets = await page.api.all(
         page.api.get(
             "messages",
-            params={**asked, "sort": sort, "limit": ROWS, "cursor": page.query.get("cursor"), "preview": PREVIEW},
+            params={
+                **asked,
+                "sort": sort,
+                "limit": ROWS,
+                "cursor": page.query.get("cursor"),
+                "preview": PREVIEW,
+                "ratings": "true",
+            },
         ),
         page.api.maybe("facets", params={**asked, "field": ",".join(FACETS), "limit": 12}),
     )

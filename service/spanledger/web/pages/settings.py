@@ -1,12 +1,12 @@
 """`/settings`: where spans go in, keys, what is kept, health; and `/keys`, the keyboard."""
 
-from dataclasses import fields
 from typing import Annotated, Any
 
 from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
 
 from spanledger.access.keys import ROLES
+from spanledger.settings import described
 from spanledger.web.page import PageOf, page_router
 
 router = page_router()
@@ -49,10 +49,10 @@ async def _page(page: PageOf, made: Any = None) -> Response:
     keys = await page.api.maybe("keys")
     ready = (await page.api.raw("GET", "/readyz")).json()
     own = page.request.app.state.services.settings
-    values = {
-        field.name: "set" if field.name in _SECRET and getattr(own, field.name) else getattr(own, field.name)
-        for field in fields(own)
-    }
+    values = [
+        (one.name, "set" if one.name in _SECRET and getattr(own, one.name) else getattr(own, one.name), one.meaning)
+        for one in described()
+    ]
     return page.render(
         "settings.html",
         title="Settings",
@@ -61,7 +61,7 @@ async def _page(page: PageOf, made: Any = None) -> Response:
         roles=ROLES,
         ready=ready,
         own=own,
-        values=values if page.principal.operator else {},
+        values=values if page.principal.operator else [],
         host=page.request.url.hostname or "127.0.0.1",
         base=str(page.request.base_url).rstrip("/"),
     )

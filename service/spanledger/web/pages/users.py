@@ -1,9 +1,13 @@
 """`/users` and `/users/{id}`: who used what."""
 
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
 from fastapi.responses import Response
 
 from spanledger.web.page import PageOf, page_router
-from spanledger.web.ranges import range_of
+from spanledger.web.ranges import Range, range_of
 from spanledger.web.series import series
 
 router = page_router()
@@ -24,11 +28,32 @@ async def users(page: PageOf) -> Response:
                 "sort": sort,
                 "limit": ROWS,
                 "cursor": page.query.get("cursor"),
+                "trend": "true",
             },
         ),
         page.api.maybe("tenants", params=range_.window),
     )
-    return page.render("users.html", title="Users", range=range_, found=found, tenants=tenants, sort=sort)
+    return page.render(
+        "users.html",
+        title="Users",
+        range=range_,
+        found=found,
+        tenants=tenants,
+        sort=sort,
+        trends=_trends(found["items"], range_),
+    )
+
+
+def _trends(items: list[dict[str, Any]], range_: Range) -> dict[str, tuple[list[Decimal], str]]:
+    """By user the cost of each day, days without any too, on the same days for all; and what is drawn, in words."""
+    known = [point["day"] for one in items for point in one["trend"]]
+    if not known:
+        return {}
+    first = max(range_.start.date() if range_.start else date.min, date.fromisoformat(min(known)))
+    days = [f"{first + timedelta(days=n)}" for n in range((date.fromisoformat(max(known)) - first).days + 1)]
+    said = f"cost per day, {days[0]} to {days[-1]}" if days else ""
+    costs = {one["user_id"]: {p["day"]: Decimal(p["cost_usd"]) for p in one["trend"]} for one in items}
+    return {user: ([of_user.get(day, Decimal(0)) for day in days], said) for user, of_user in costs.items()}
 
 
 @router.get("/users/{user_id}")

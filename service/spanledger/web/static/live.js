@@ -20,7 +20,7 @@ for (const type of TYPES) source.addEventListener(type, (event) => take(JSON.par
 pause.hidden = false;
 pause.addEventListener("click", () => {
   paused = !paused;
-  pause.textContent = paused ? "Go on" : "Pause";
+  pause.textContent = paused ? "Continue" : "Pause";
   draw();
 });
 addEventListener("scroll", draw, { passive: true });
@@ -66,8 +66,8 @@ function row(event) {
   line.append(
     cell(link(event.at.slice(11, 23), event.trace_id && `/traces/${encodeURIComponent(event.trace_id)}`)),
     cell(chip(event.type.replaceAll("_", " "), failed)),
-    cell(link(event.user_id ?? "", event.user_id && `/users/${encodeURIComponent(event.user_id)}`)),
-    cell(link(event.conversation_id ?? "", event.conversation_id && `/conversations/${encodeURIComponent(event.conversation_id)}`)),
+    cell(link(event.user_id ?? "", event.user_id && `/users/${encodeURIComponent(event.user_id)}`), "opt"),
+    cell(link(event.conversation_id ?? "", event.conversation_id && `/conversations/${encodeURIComponent(event.conversation_id)}`), "opt"),
     cell(event.tool ?? event.model ?? event.node ?? event.detail ?? event.workflow ?? ""),
     cell(event.tokens ?? "", "n"),
     cell(event.cost === undefined ? "" : `$${event.cost}`, "n"),

@@ -173,7 +173,7 @@ def test_the_start_page_notices_the_first_span(system: System, visit: Callable[.
         assert page.locator("button[data-copy]").first.is_visible()
         _send(caller, _call(), trace_id=os.urandom(16))
         page.wait_for_selector("#first.good")
-        page.get_by_role("link", name="See what it cost").click()
+        page.get_by_role("link", name="See what they cost").click()
         page.wait_for_selector("h1:has-text('Home')")
 
 

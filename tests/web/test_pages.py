@@ -274,5 +274,5 @@ def test_events_come_as_they_happen_and_do_not_move_under_a_reader(shop: Caller,
     visitor.page.wait_for_selector("#events td:has-text('workflow completed')")
     other.page.wait_for_selector("#live-waiting:has-text('waiting')")
     assert other.page.locator("#events tbody tr").count() == 0
-    other.page.get_by_role("button", name="Go on").click()
+    other.page.get_by_role("button", name="Continue").click()
     other.page.wait_for_selector("#events td:has-text('workflow completed')")

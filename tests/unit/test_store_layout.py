@@ -28,3 +28,9 @@ def test_a_plain_view_is_read_over_all_shards() -> None:
 def test_what_is_applied_is_read_over_all_shards_too() -> None:
     (_, made) = distributed("CREATE TABLE IF NOT EXISTS schema_migrations\n(\n    name String\n)", CLUSTER)
     assert "ENGINE = Distributed('two', 'books', 'schema_migrations'" in made
+
+
+def test_how_local_tables_store_their_parts_is_nothing_for_the_table_over_all_shards() -> None:
+    setting = "ALTER TABLE messages MODIFY SETTING min_level_for_wide_part = 1"
+    assert adapt(setting, CLUSTER) == setting.replace("messages", "messages ON CLUSTER 'two'")
+    assert distributed(setting, CLUSTER) == []

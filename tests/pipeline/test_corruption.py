@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ledger_rows import write_rows
+from ledger_rows import land_calls, write_rows
 from spanledger.ledger.batches import FIRST, forget, new_run, take
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.settler import Settler, settle
@@ -29,25 +29,6 @@ Corrupt = Callable[[Store, str], None]
 @pytest.fixture
 def ledger(store: Store, data_dir: Path) -> Ledger:
     return Ledger(store, Settings(data_dir=data_dir))
-
-
-def land(store: Store, tenant: str, traces: int = 3) -> None:
-    """Raw spans of a tenant, as a loader would insert them."""
-    store.command(
-        """
-        INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ParentSpanId, SpanName, ServiceName, Duration, StatusCode,
-            SpanAttributes, Tenant)
-        SELECT now64(9) - INTERVAL 1 MINUTE, concat({tenant:String}, '-', toString(intDiv(number, 2))),
-            toString(number % 2), if(number % 2 = 0, '', '0'), 'span', 'shop', 1000000, 'Ok',
-            if(number % 2 = 0, map('session.id', 'c', 'user.id', 'ada'),
-                map('gen_ai.operation.name', 'chat', 'gen_ai.provider.name', 'openai',
-                    'gen_ai.request.model', 'gpt-4o-mini',
-                    'gen_ai.usage.input_tokens', toString(100 + number), 'gen_ai.usage.output_tokens', '7')),
-            {tenant:String}
-        FROM numbers({rows:UInt32})
-        """,
-        {"tenant": tenant, "rows": traces * 2},
-    )
 
 
 def totals(store: Store, tenant: str) -> set[tuple[Any, ...]]:
@@ -90,7 +71,7 @@ def test_audit_names_what_was_falsified_and_repair_restores_it(
     store: Store, ledger: Ledger, tenant: str, corrupt: Corrupt, levels: set[str]
 ) -> None:
     tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
-    land(store, tenant)
+    land_calls(store, tenant)
     assert [d for d in ledger.audit().differences if d.key["tenant"] == tenant] == []
     before = totals(store, tenant)
     assert len(before) == 1, "every level says the same"
@@ -114,7 +95,7 @@ THINGS = {"conversation": "c", "message": "{tenant}-1", "trace": "{tenant}-1", "
 @pytest.mark.parametrize("kind", THINGS)
 def test_one_thing_is_audited_alone(store: Store, ledger: Ledger, tenant: str, kind: str) -> None:
     tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
-    land(store, tenant)
+    land_calls(store, tenant)
     ledger.settler.settle_now()
     value = THINGS[kind].format(tenant=tenant)
     sound = ledger.audit_thing(tenant, kind, value)
@@ -132,8 +113,8 @@ def test_one_thing_is_audited_alone(store: Store, ledger: Ledger, tenant: str, k
 
 def test_an_audit_of_one_tenant_looks_at_its_rows_alone(store: Store, ledger: Ledger, tenant: str) -> None:
     one, other = (f"{tenant}-{uuid.uuid4().hex[:6]}" for _ in range(2))
-    land(store, one)
-    land(store, other, traces=5)
+    land_calls(store, one)
+    land_calls(store, other, traces=5)
     ledger.settler.settle_now()
     for corrupt in (_ledger_entry, _rollup_row, _span):
         corrupt(store, other)
@@ -148,7 +129,7 @@ def test_an_audit_of_one_tenant_looks_at_its_rows_alone(store: Store, ledger: Le
 def test_two_settlers_at_once_do_no_harm(store: Store, ledger: Ledger, tenant: str) -> None:
     tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
     for _ in range(5):
-        land(store, tenant, traces=200)
+        land_calls(store, tenant, traces=200)
         settlers = [Settler(store, lambda: ledger.prices) for _ in range(2)]
         threads = [threading.Thread(target=settler.settle_now) for settler in settlers]
         for thread in threads:
@@ -164,7 +145,7 @@ def test_two_settlers_at_once_do_no_harm(store: Store, ledger: Ledger, tenant: s
 def test_traces_that_keep_coming_hold_up_no_other(store: Store, ledger: Ledger, tenant: str) -> None:
     """With room for one trace a batch, three get their turn although the first one is touched again each time."""
     ledger.settler.settle_now()
-    land(store, tenant)
+    land_calls(store, tenant)
     after, settled = FIRST, []
     for _ in range(3):
         batch = take(store, limit=1, after=after)
@@ -172,7 +153,7 @@ def test_traces_that_keep_coming_hold_up_no_other(store: Store, ledger: Ledger, 
         settle(store, ledger.prices, batch)
         after = batch.last
         settled.append(after[1])
-        land(store, tenant, traces=1)
+        land_calls(store, tenant, traces=1)
     assert settled == [f"{tenant}-{number}" for number in range(3)]
     again = take(store, limit=1, after=after)
     assert again is not None
@@ -184,17 +165,19 @@ def test_traces_that_keep_coming_hold_up_no_other(store: Store, ledger: Ledger, 
 def test_what_comes_after_two_settlers_took_the_same_trace_is_read(store: Store, ledger: Ledger, tenant: str) -> None:
     """As many spans as both of them settled, so that counts would say that nothing is left."""
     tenant = f"{tenant}-{uuid.uuid4().hex[:6]}"
-    land(store, tenant)
+    land_calls(store, tenant)
     first = take(store)
     assert first is not None
-    hidden = store.query("SELECT * FROM settle_work WHERE run_id = {run:String}", {"run": first.run_id})
+    hidden = store.query(
+        "SELECT run_id, round, tenant, trace_id FROM settle_work WHERE run_id = {run:String}", {"run": first.run_id}
+    )
     forget(store, first.run_id)  # as if the second had looked before the first wrote down what it works on
     second = take(store)
     store.insert("settle_work", ["run_id", "round", "tenant", "trace_id"], hidden)
     assert second is not None
     for batch in (first, second):
         settle(store, ledger.prices, batch)
-    land(store, tenant)  # the same spans again
+    land_calls(store, tenant)  # the same spans again
     ledger.settler.settle_now()
     assert {found[0] for found in totals(store, tenant)} == {3}
     assert [d for d in ledger.audit().differences if d.key["tenant"] == tenant] == []
@@ -212,7 +195,7 @@ def test_traces_in_the_hands_of_another_settler_wait_until_it_is_given_up(
     run_id = f"{int(time.time()) - started_s_ago}-other"
     work = [[run_id, 0, tenant, f"{tenant}-{number}"] for number in range(3)]
     store.insert("settle_work", ["run_id", "round", "tenant", "trace_id"], work)
-    land(store, tenant)
+    land_calls(store, tenant)
     ledger.settler.settle_now(within_s=2.0)
     assert totals(store, tenant).pop()[0] == settled
     store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run_id})
@@ -223,7 +206,7 @@ def test_traces_in_the_hands_of_another_settler_wait_until_it_is_given_up(
 def test_who_settles_now_waits_for_what_another_settler_has_in_hand(store: Store, ledger: Ledger, tenant: str) -> None:
     """Both may have posted the same; it is put right after the other's end, and only then are the books complete."""
     ledger.settler.settle_now()
-    land(store, tenant)
+    land_calls(store, tenant)
     first = take(store)
     assert first is not None
     second = replace(first, run_id=new_run())  # as if it had looked before the first wrote down what it works on

@@ -17,10 +17,11 @@ from spanledger.books.entries import DIMS, MEASURES, Book, difference, lines_of
 from spanledger.books.messages import Message
 from spanledger.ledger import anomalies, batches, journal, message_list, rollups, settler
 from spanledger.ledger.audit_spans import RawLevel
+from spanledger.ledger.copy_lookup import ALONE
 from spanledger.ledger.scope import Scope
 from spanledger.store.client import Store
 
-CHUNK_TRACES = 4_000
+CHUNK_SPANS = 80_000  # rows of whole traces, those that wait for a merge included
 EVERYTHING = Scope()
 LISTED = 10_000  # differences listed one by one; beyond this they are only counted
 
@@ -44,7 +45,8 @@ class Report:
     scope: Scope
     checked: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
-    joined: list[Joined] = field(default_factory=list)
+    joined: list[Joined] = field(default_factory=list)  # the first of them
+    joined_calls: int = 0
     anomalies: dict[str, int] = field(default_factory=dict)  # by kind:field; listed in view anomalies
     repaired: dict[str, int] = field(default_factory=dict)
     skipped_traces: int = 0
@@ -57,6 +59,10 @@ class Report:
     def add(self, difference_: Difference) -> None:
         self.differences.append(difference_)
 
+    def add_joined(self, joined: list[Joined]) -> None:
+        self.joined_calls += len(joined)
+        self.joined += joined[: max(0, LISTED - len(self.joined))]
+
     def as_dict(self) -> dict[str, Any]:
         """The report in the words of the API; at most LISTED differences one by one."""
         return {
@@ -66,8 +72,8 @@ class Report:
             "checked": self.checked,
             "difference_count": len(self.differences),
             "differences": [asdict(d) for d in self.differences[:LISTED]],
-            "joined_calls": len(self.joined),
-            "joined": [asdict(j) for j in self.joined[:LISTED]],
+            "joined_calls": self.joined_calls,
+            "joined": [asdict(j) for j in self.joined],
             "anomaly_count": sum(self.anomalies.values()),
             "anomalies": self.anomalies,
             "repaired": self.repaired,
@@ -91,34 +97,46 @@ def audit(
     compared, so that no settlement moves them. Raises StoreError.
     """
     report = Report(scope)
-    with still or nullcontext():
-        while settle_first and settler.settle_once(store, prices).traces:
-            pass
-        return _audit(store, prices, report, repair, say)
-
-
-def _audit(store: Store, prices: Prices, report: Report, repair: bool, say: Say) -> Report:
-    wrong_traces = _check_spans(store, prices, report, repair, say)
-    _check_ledger(store, prices, report, set() if repair else wrong_traces, repair, say)
-    for rollup in (one for one in rollups.all_rollups() if one.covers(report.scope)):
-        say(f"comparing the ledger with {rollup.name}")
-        _check_rollup(store, rollup, report, repair)
-    _check_message_list(store, report, repair)
-    report.anomalies = anomalies.counts(store, report.scope)
+    held = still or nullcontext()
+    # A repair holds settlement from its first look to its last correction; without one it goes on between the pieces.
+    with held if repair else nullcontext():
+        step = nullcontext() if repair else held
+        with step:
+            while settle_first and settler.settle_once(store, prices).traces:
+                pass
+        _audit(store, prices, report, repair, say, step)
     return report
 
 
-def _check_spans(store: Store, prices: Prices, report: Report, repair: bool, say: Say) -> set[tuple[str, str]]:
-    level = RawLevel(store, report.scope, lambda done, of: say(f"comparing raw spans: {done} of {of} spans"))
+def _audit(
+    store: Store, prices: Prices, report: Report, repair: bool, say: Say, step: AbstractContextManager[Any]
+) -> None:
+    """`step`: held for each piece of a comparison."""
+    wrong_traces = _check_spans(store, prices, report, repair, say, step)
+    _check_ledger(store, prices, report, set() if repair else wrong_traces, repair, say, step)
+    for rollup in (one for one in rollups.all_rollups() if one.covers(report.scope)):
+        say(f"comparing the ledger with {rollup.name}")
+        with step:
+            _check_rollup(store, rollup, report, repair)
+    with step:
+        _check_message_list(store, report, repair)
+    report.anomalies = anomalies.counts(store, report.scope)
+
+
+def _check_spans(
+    store: Store, prices: Prices, report: Report, repair: bool, say: Say, step: AbstractContextManager[Any]
+) -> set[tuple[str, str]]:
+    level = RawLevel(store, report.scope, lambda done, of: say(f"comparing raw spans: {done} of {of} spans"), step)
     wrong: set[tuple[str, str]] = set()
     differing = list(level.differences())
     for _ in range(3):
         if not differing:
             break
         # Spans go on landing while they are compared: what landed meanwhile is settled and looked at once more.
-        while settler.settle_once(store, prices).traces:
-            pass
-        differing = level.again(differing)
+        with step:
+            while settler.settle_once(store, prices).traces:
+                pass
+            differing = level.again(differing)
     for found in differing:
         wrong.add((found.tenant, found.trace_id))
         key = {"tenant": found.tenant, "trace_id": found.trace_id, "span_id": found.span_id}
@@ -130,55 +148,75 @@ def _check_spans(store: Store, prices: Prices, report: Report, repair: bool, say
 
 
 def _check_ledger(
-    store: Store, prices: Prices, report: Report, skip: set[tuple[str, str]], repair: bool, say: Say
+    store: Store,
+    prices: Prices,
+    report: Report,
+    skip: set[tuple[str, str]],
+    repair: bool,
+    say: Say,
+    step: AbstractContextManager[Any],
 ) -> None:
     report.checked.update(traces=0, ledger_lines=0, messages=0)
     traces = count_traces(store, report.scope)
-    seen: dict[tuple[str, ...], None] = {}
+    seen: set[tuple[str, ...]] = set()
     for run_id in chunks(store, report.scope):
         try:
-            for _ in range(3):
-                spans = batches.read_chunk(store, run_id, batches.work_of(store, run_id)).spans
-                books = compute(spans, prices)
-                posted = journal.posted(store, run_id, store.all_shards)
-                entries = _without(difference(books.book, posted), skip)
-                # Spans go on landing meanwhile: with some unsettled, a difference is not one yet.
-                if not entries or not settler.settle_once(store, prices).traces:
-                    break
-            late = _unsettled(store) if entries else set()
-            entries = _without(entries, late)
-            for key, amounts in entries.items():
-                named = dict(zip(DIMS, key, strict=True))
-                identity = (named["kind"], named["tenant"], named["trace_id"], named["span_id"], *map(str, amounts))
-                if identity not in seen:
-                    seen[identity] = None
-                    _add_entry(report, named, amounts)
-                    if not repair:
-                        report.wrong_entries[key] = amounts
-            wrong_messages = _wrong_messages(store, run_id, books, skip | late)
-            for message in wrong_messages:
-                report.add(message)
-            wrong_anomalies = _wrong_anomalies(store, run_id, books, skip | late)
-            report.differences += wrong_anomalies
-            if repair and wrong_anomalies:
-                anomalies.upsert(store, run_id, books.anomalies)
-                report.repaired["trace_anomalies"] = report.repaired.get("trace_anomalies", 0) + len(wrong_anomalies)
-            if repair and (entries or wrong_messages):
-                journal.upsert_messages(store, books, lines_of(posted))
-                journal.post(store, lines_of(entries), reason="repair", run_id=run_id, shards=store.all_shards)
-                report.repaired["ledger"] = report.repaired.get("ledger", 0) + len(entries)
-                report.repaired["messages"] = report.repaired.get("messages", 0) + len(wrong_messages)
-            report.checked["traces"] += len(
-                set(zip(*(spans[c].to_pylist() for c in ("tenant", "trace_id")), strict=True))
-            )
-            report.checked["ledger_lines"] += len(posted)
-            report.checked["messages"] += len(books.messages)
-            known = {(j.tenant, j.trace_id, j.span_id) for j in report.joined}
-            report.joined += [j for j in books.joined if (j.tenant, j.trace_id, j.span_id) not in known]
+            with step:
+                _check_chunk(store, prices, report, skip, repair, run_id, seen)
         finally:
             batches.forget(store, run_id)
         say(f"comparing genai_spans with the ledger: {report.checked['traces']} of {traces} traces")
     report.skipped_traces = len(skip)
+
+
+def _check_chunk(
+    store: Store,
+    prices: Prices,
+    report: Report,
+    skip: set[tuple[str, str]],
+    repair: bool,
+    run_id: str,
+    seen: set[tuple[str, ...]],
+) -> None:
+    """Compares the traces of a run; `seen`: the differences that were found before, for a trace may be read again as
+    one that holds copies."""
+    own = batches.work_of(store, run_id)
+    for _ in range(3):
+        spans = batches.read_chunk(store, run_id, own).spans
+        books = compute(spans, prices)
+        posted = journal.posted(store, run_id, store.all_shards)
+        entries = _without(difference(books.book, posted), skip)
+        # Spans go on landing meanwhile: with some unsettled, a difference is not one yet.
+        if not entries or not settler.settle_once(store, prices).traces:
+            break
+    late = _unsettled(store) if entries else set()
+    entries = _without(entries, late)
+    for key, amounts in entries.items():
+        named = dict(zip(DIMS, key, strict=True))
+        identity = (named["kind"], named["tenant"], named["trace_id"], named["span_id"], *map(str, amounts))
+        if identity not in seen:
+            seen.add(identity)
+            _add_entry(report, named, amounts)
+            if not repair:
+                report.wrong_entries[key] = amounts
+    wrong_messages = _wrong_messages(store, run_id, books, skip | late)
+    for message in wrong_messages:
+        report.add(message)
+    wrong_anomalies = _wrong_anomalies(store, run_id, books, skip | late)
+    report.differences += wrong_anomalies
+    if repair and wrong_anomalies:
+        anomalies.upsert(store, run_id, books.anomalies)
+        report.repaired["trace_anomalies"] = report.repaired.get("trace_anomalies", 0) + len(wrong_anomalies)
+    if repair and (entries or wrong_messages):
+        journal.upsert_messages(store, books, lines_of(posted))
+        journal.post(store, lines_of(entries), reason="repair", run_id=run_id, shards=store.all_shards)
+        report.repaired["ledger"] = report.repaired.get("ledger", 0) + len(entries)
+        report.repaired["messages"] = report.repaired.get("messages", 0) + len(wrong_messages)
+    report.checked["traces"] += len(set(zip(*(spans[c].to_pylist() for c in ("tenant", "trace_id")), strict=True)))
+    report.checked["ledger_lines"] += len(posted)
+    report.checked["messages"] += len(books.messages)
+    # The piece that a call's own trace belongs to names it, not those that read it as a copy.
+    report.add_joined([j for j in books.joined if (j.tenant, j.trace_id) in own])
 
 
 def _add_entry(report: Report, named: dict[str, Any], amounts: tuple[Any, ...]) -> None:
@@ -249,23 +287,21 @@ def _check_message_list(store: Store, report: Report, repair: bool) -> None:
         report.repaired["message_list"] = len(wrong)
 
 
-_PAGE = """
+# Written so that the primary key answers it: a comparison of tuples does not.
+_BEHIND = "tenant >= {tenant:String} AND (tenant > {tenant:String} OR trace_id > {trace:String})"
+_UNTIL = "tenant <= {t2:String} AND (tenant < {t2:String} OR trace_id <= {id2:String})"
+_BOUND = f"""
 SELECT tenant, trace_id FROM genai_spans
-WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND <scope>
-GROUP BY tenant, trace_id ORDER BY tenant, trace_id LIMIT {limit:UInt32}
-SETTINGS optimize_aggregation_in_order = 1
+WHERE {_BEHIND} AND <scope>
+ORDER BY tenant, trace_id LIMIT 1 OFFSET {{rows:UInt32}}
 """
-_FILL = """
+_FILL = f"""
 INSERT INTO settle_work (run_id, round, tenant, trace_id)
-SELECT DISTINCT {run:String}, 0, tenant, trace_id FROM
+SELECT DISTINCT {{run:String}}, 0, tenant, trace_id FROM
 (
-    SELECT tenant, trace_id FROM genai_spans
-    WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND (tenant, trace_id) <= ({t2:String}, {id2:String})
-        AND <scope>
+    SELECT tenant, trace_id FROM genai_spans WHERE {_BEHIND} AND {_UNTIL} AND <scope>
     UNION ALL
-    SELECT tenant, trace_id FROM ledger
-    WHERE (tenant, trace_id) > ({tenant:String}, {trace:String}) AND (tenant, trace_id) <= ({t2:String}, {id2:String})
-        AND <scope>
+    SELECT tenant, trace_id FROM ledger WHERE {_BEHIND} AND {_UNTIL} AND <scope>
 )
 """
 _LAST = ("\U0010ffff", "\U0010ffff")
@@ -278,14 +314,14 @@ def count_traces(store: Store, scope: Scope) -> int:
 
 def chunks(store: Store, scope: Scope) -> Iterator[str]:
     """Fills settle_work chunk by chunk with the traces of the scope, in key order; yields the run id of each."""
-    page_sql, fill_sql = (sql.replace("<scope>", scope.spans()) for sql in (_PAGE, _FILL))
+    bound_sql, fill_sql = (sql.replace("<scope>", scope.spans()) for sql in (_BOUND, _FILL))
     tenant, trace = "", ""
     while True:
-        page = store.query(page_sql, {"tenant": tenant, "trace": trace, "limit": CHUNK_TRACES, **scope.params})
-        last = page[-1] if len(page) == CHUNK_TRACES else _LAST
+        parameters = {"tenant": tenant, "trace": trace, **scope.params}
+        bound = store.query(bound_sql, {**parameters, "rows": CHUNK_SPANS}, settings=ALONE)
+        last = bound[0] if bound else _LAST
         run_id = batches.new_run()
-        bounds = {"tenant": tenant, "trace": trace, "t2": last[0], "id2": last[1]}
-        store.command(fill_sql, {"run": run_id, **bounds, **scope.params})
+        store.command(fill_sql, {**parameters, "run": run_id, "t2": last[0], "id2": last[1]}, settings=ALONE)
         yield run_id
         if last == _LAST:
             return

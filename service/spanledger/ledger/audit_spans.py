@@ -6,6 +6,7 @@ that it no longer says what they say (batch ERASED). Works slice by slice of tra
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,13 +55,18 @@ class SpanDifference:
 
 
 class RawLevel:
-    """Compares the spans of a scope. `compared`: called with how many are, of how many."""
+    """Compares the spans of a scope. `compared`: called with how many are, of how many; `step`: held for each slice."""
 
     def __init__(
-        self, store: Store, scope: Scope, compared: Callable[[int, int], None] = lambda done, of: None
+        self,
+        store: Store,
+        scope: Scope,
+        compared: Callable[[int, int], None] = lambda done, of: None,
+        step: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._store = store
         self._compared = compared
+        self._step = step or nullcontext()
         self._params = scope.params
         self._raw_condition = scope.spans("Timestamp", "Tenant", "TraceId")
         self._condition = scope.spans()
@@ -88,7 +94,9 @@ class RawLevel:
         raw = int(self._store.scalar(count, self._params) or 0)
         slices = max(1, -(-raw // SLICE_SPANS))
         for number in range(slices):
-            yield from self._slice({**self._params, "slices": slices, "slice": number})
+            with self._step:
+                found = list(self._slice({**self._params, "slices": slices, "slice": number}))
+            yield from found
             self._compared(min(self.checked, raw), raw)
 
     def _slice(self, params: dict[str, Any]) -> Iterator[SpanDifference]:

@@ -4,6 +4,7 @@ Table settle_work lists the traces of every settlement that is running, so that 
 on the same traces: a settler that finds one of its traces in the list of another discards its batch and takes a new
 one. If both work on the same trace anyway, because one of them is slow, no figure is wrong (settler.py)."""
 
+import logging
 import random
 import time
 import uuid
@@ -14,8 +15,10 @@ import pyarrow as pa
 
 from spanledger.errors import SpanledgerError
 from spanledger.ledger import spans
-from spanledger.ledger.copy_lookup import ALONE, WORK_COLUMNS, Note, Trace, add_copies
+from spanledger.ledger.copy_lookup import ALONE, MAX_ROUNDS, WORK_COLUMNS, CopyLookup, Note, Trace, keys_run
 from spanledger.store.client import Store
+
+log = logging.getLogger(__name__)
 
 BATCH_SPANS = 40_000  # that a batch should have: each has a price of its own, however small it is
 BATCH_TRACES = 4_000  # of the first one; then as many as should have that many spans
@@ -97,7 +100,9 @@ def take(
         return None
     run_id, touched = claimed
     try:
-        chunk = read_chunk(store, run_id, {(tenant, trace_id) for tenant, trace_id, _ in touched}, note)
+        chunk = read_chunk(
+            store, run_id, {(tenant, trace_id) for tenant, trace_id, _ in touched}, note, mostly_new=True
+        )
     except SpanledgerError:
         forget(store, run_id)
         raise
@@ -163,7 +168,8 @@ LIMIT 1
 
 def forget(store: Store, run_id: str) -> None:
     """Clears settle_work of a run."""
-    store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run_id})
+    runs = [run_id, keys_run(run_id)]
+    store.command("ALTER TABLE settle_work DELETE WHERE run_id IN {runs:Array(String)}", {"runs": runs})
 
 
 def in_hand(store: Store) -> bool:
@@ -176,11 +182,25 @@ def work_of(store: Store, run_id: str) -> set[Trace]:
     return set(store.query("SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String}", {"run": run_id}))
 
 
-def read_chunk(store: Store, run_id: str, traces: set[Trace], note: Note = _ignore_truncation) -> Chunk:
-    """The spans of `traces` (which stand in settle_work) and of those that may hold copies of their calls."""
-    table, since_ms = spans.read(store, run_id)
-    known = set(traces)
-    if add_copies(store, run_id, known, note):
-        others, _ = spans.read(store, run_id, from_round=1)
-        table = pa.concat_tables([table, others]).sort_by(spans.ORDER)
+def read_chunk(
+    store: Store, run_id: str, traces: set[Trace], note: Note = _ignore_truncation, mostly_new: bool = False
+) -> Chunk:
+    """The spans of `traces` (which stand in settle_work) and of those that may hold copies of their calls, then of
+    those that may hold copies of these, and so on. `mostly_new`: most spans have never been read."""
+    lookup = CopyLookup(store, run_id)
+    found, since_ms = spans.read(store, run_id, mostly_new=mostly_new)
+    read, known, newest = [found.spans], set(traces), set(traces)
+    for round_ in range(1, MAX_ROUNDS + 1):
+        newest = lookup.beside(newest, found.with_keys)
+        if not newest:
+            break
+        known |= newest
+        work = [[run_id, round_, tenant, trace_id] for tenant, trace_id in sorted(newest)]
+        store.insert("settle_work", WORK_COLUMNS, work)
+        found, _ = spans.read(store, run_id, round_)
+        read.append(found.spans)
+    else:
+        note()
+        log.warning("settlement stopped looking for copies of calls after %d rounds", MAX_ROUNDS)
+    table = read[0] if len(read) == 1 else pa.concat_tables(read).sort_by(spans.ORDER)
     return Chunk(table, frozenset(known), since_ms)

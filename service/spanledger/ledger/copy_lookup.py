@@ -1,14 +1,16 @@
 """Finds the traces that may hold copies of the calls of a batch, by the keys of table call_keys."""
 
-import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from spanledger.books import copy_keys
 from spanledger.books.copies import REUSED_ID, TOLERANCE_NS
+from spanledger.books.forest import one_chunk, values_of
 from spanledger.store import migrate
 from spanledger.store.client import Params, Store
-
-log = logging.getLogger(__name__)
 
 Trace = tuple[str, str]  # tenant, trace id
 Note = Callable[[], None]  # called when a run stopped looking for copies
@@ -17,22 +19,13 @@ MAX_ROUNDS = 8  # of looking for copies of copies; beyond it a run goes on with 
 ALONE = {"max_threads": 1}  # for questions that are over before threads have shared them out: a third of the time
 WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id")  # of table settle_work
 
-# A call is looked for in the minute of its start and in those beside it.
 _SHARED_KEYS = f"""
-WITH frontier AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {{run:String}} AND round = {{round:UInt8}})
 SELECT tenant, {copy_keys.SQL_IS_SURE} AS surely,
+    if(surely = 1, key, {copy_keys.SQL_LIKENESS}) AS shared,
     groupArray((trace, scope, {copy_keys.SQL_MINUTE} * 60000 + start_ms AS since, since + duration_ms)) AS tellings
 FROM {{shards:Identifier}}.call_keys
-WHERE (tenant, key) IN
-    (
-        WITH toUInt64(greatest(toUnixTimestamp64Second(started_at), 60)) DIV 60 AS minute
-        SELECT tenant, arrayJoin(arrayConcat(same_keys, arrayMap(
-            away -> {copy_keys.SQL_OF_LIKENESS.format(minute="toUInt64(minute + away)", likeness="likeness")},
-            if(likeness = 0, [], [-1, 0, 1]))))
-        FROM {{shards:Identifier}}.genai_spans
-        WHERE (tenant, trace_id) IN frontier AND trace_id IN (SELECT trace_id FROM frontier)
-    )
-GROUP BY tenant, surely, if(surely = 1, key, {copy_keys.SQL_LIKENESS})
+WHERE (tenant, key) IN (SELECT tenant, key FROM settle_work WHERE run_id = {{run:String}})
+GROUP BY tenant, surely, shared
 HAVING uniqExact(trace) > 1 AND if(surely = 1, uniqExact(trace) <= {{reused:UInt32}}, uniqExact(scope) > 1)
 """
 _NAMES = """
@@ -41,62 +34,104 @@ WHERE tenant IN {tenants:Array(String)} AND key IN {keys:Array(UInt64)}
 """
 
 Telling = tuple[int, str, int, int]  # a trace by its hash, scope, start and end in ms
-Names = Mapping[tuple[str, int], Collection[Trace]]  # by tenant and hash; seldom more than one
+Shared = tuple[str, int, int, list[Telling]]  # tenant, whether surely the same, a key (of likeness without its minute)
 
 
-def add_copies(store: Store, run_id: str, known: set[Trace], note: Note) -> bool:
-    """Adds to `known` and settle_work the traces that may hold copies of the calls at hand, and copies of those;
-    whether there were any."""
-    for round_ in range(MAX_ROUNDS):
-        found = _found(store, run_id, round_, known) - known
-        if not found:
-            return round_ > 0
-        known |= found
-        work = [[run_id, round_ + 1, tenant, trace_id] for tenant, trace_id in sorted(found)]
-        store.insert("settle_work", WORK_COLUMNS, work)
-    note()
-    log.warning("settlement stopped looking for copies of calls after %d rounds", MAX_ROUNDS)
-    return True
+def keys_run(run_id: str) -> str:
+    """The run under which the keys that a run looks for stand in settle_work; it works on no trace."""
+    return f"keys:{run_id}"
 
 
-def _found(store: Store, run_id: str, round_: int, known: set[Trace]) -> set[Trace]:
-    """The traces that may hold copies of the calls in traces of this round."""
-    parameters = {"run": run_id, "round": round_, "reused": REUSED_ID, "shards": store.all_shards}
-    shared = store.query(_SHARED_KEYS, parameters, settings=ALONE)
-    names = _names(store, {(tenant, telling[0]) for tenant, _, tellings in shared for telling in tellings})
-    found: set[Trace] = set()
-    for tenant, surely, tellings in shared:
-        told = tellings if surely else _at_once(tenant, tellings, names, known)
-        found.update(trace for telling in told for trace in names.get((tenant, telling[0]), ()))
-    return found
+def forget_keys(store: Store, run: str) -> None:
+    """Clears settle_work of the keys of a `keys_run`."""
+    store.command("ALTER TABLE settle_work DELETE WHERE run_id = {run:String}", {"run": run})
 
 
-def _names(store: Store, hashes: set[tuple[str, int]]) -> Names:
-    """The traces whose ids have these hashes."""
-    if not hashes:
-        return {}
-    parameters = {
-        "shards": store.all_shards,
-        "tenants": sorted({tenant for tenant, _ in hashes}),
-        "keys": sorted({copy_keys.of_trace(trace) for _, trace in hashes}),
-    }
-    names: dict[tuple[str, int], set[Trace]] = {}
-    for tenant, trace, trace_id in store.query(_NAMES, parameters):
-        names.setdefault((tenant, trace), set()).add((tenant, trace_id))
-    return names
+class CopyLookup:
+    """The traces that may hold copies of the calls in a run's traces."""
 
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store = store
+        self._run = keys_run(run_id)
+        self._traces: set[Trace] = set()
+        self._names: dict[tuple[str, int], set[Trace]] = {}  # by hash; seldom more than one
+        self._shares: set[tuple[str, int, int]] = set()  # tenant, hash and shared key of our own traces
 
-def _at_once(tenant: str, tellings: Iterable[Telling], names: Names, known: set[Trace]) -> list[Telling]:
-    """Those that may tell of a call of a known trace: by another instrumentation, at the same time."""
-    ours = [t for t in tellings if not known.isdisjoint(names.get((tenant, t[0]), ()))]
-    return [
-        telling
-        for telling in tellings
-        if any(
-            telling[1] != our[1] and telling[2] <= our[3] + _TOLERANCE_MS and our[2] <= telling[3] + _TOLERANCE_MS
-            for our in ours
+    def beside(self, traces: Collection[Trace], spans: pa.Table) -> set[Trace]:
+        """The traces beside those of all calls of this that may hold copies of the calls in `spans`, which are those
+        of `traces`."""
+        self._note(traces)
+        keys = copy_keys.keys_of(spans)
+        if not len(keys.key):
+            return set()
+        shared = self._shared(spans, keys.looked_for())
+        self._note_shares(spans, keys, {group[2] for group in shared})
+        self._find_names(shared)
+        found: set[Trace] = set()
+        for tenant, surely, _, tellings in shared:
+            told = tellings if surely else self._at_once(tenant, tellings)
+            found.update(trace for telling in told for trace in self._names.get((tenant, telling[0]), ()))
+        return found - self._traces
+
+    def _note(self, traces: Collection[Trace]) -> None:
+        ordered = sorted(set(traces) - self._traces)
+        numbers = copy_keys.of_traces(pa.array([trace_id for _, trace_id in ordered], pa.string())).tolist()
+        for trace, number in zip(ordered, numbers, strict=True):
+            self._names.setdefault((trace[0], number), set()).add(trace)
+        self._traces.update(ordered)
+
+    def _shared(self, spans: pa.Table, keys: copy_keys.Keys) -> list[Shared]:
+        """What calls beside ours, or several of ours, have in common."""
+        work = pa.table(
+            {
+                "run_id": pa.repeat(self._run, len(keys.key)),
+                "tenant": one_chunk(spans["tenant"]).take(pa.array(keys.row)),
+                "key": pa.array(keys.key),
+            }
         )
-    ]
+        self._store.insert_arrow("settle_work", work)
+        parameters = {"run": self._run, "reused": REUSED_ID, "shards": self._store.all_shards}
+        shared: list[Any] = self._store.query(_SHARED_KEYS, parameters, settings=ALONE)
+        forget_keys(self._store, self._run)
+        return shared
+
+    def _note_shares(self, spans: pa.Table, keys: copy_keys.Keys, shared: set[int]) -> None:
+        """Which of our traces have the shared keys."""
+        without_minute = np.where(keys.is_likeness, keys.key & np.uint64(copy_keys.LIKENESS), keys.key)
+        some = np.isin(without_minute, np.array(sorted(shared), np.uint64))
+        rows = spans.select(["tenant", "trace_id"]).take(pa.array(keys.row[some]))
+        numbers = copy_keys.of_traces(rows["trace_id"]).tolist()
+        self._shares.update(zip(values_of(rows["tenant"]), numbers, without_minute[some].tolist(), strict=True))
+
+    def _find_names(self, shared: Iterable[Shared]) -> None:
+        """Of traces that are none of ours, or have a key that none of ours with the same hash has."""
+        unknown = {
+            (tenant, telling[0])
+            for tenant, _, key, tellings in shared
+            for telling in tellings
+            if (tenant, telling[0], key) not in self._shares
+        }
+        if not unknown:
+            return
+        parameters = {
+            "shards": self._store.all_shards,
+            "tenants": sorted({tenant for tenant, _ in unknown}),
+            "keys": sorted({copy_keys.of_trace(trace) for _, trace in unknown}),
+        }
+        for tenant, trace, trace_id in self._store.query(_NAMES, parameters):
+            self._names.setdefault((tenant, trace), set()).add((tenant, trace_id))
+
+    def _at_once(self, tenant: str, tellings: Iterable[Telling]) -> list[Telling]:
+        """Those that may tell of a call of one of our traces: by another instrumentation, at the same time."""
+        ours = [t for t in tellings if not self._traces.isdisjoint(self._names.get((tenant, t[0]), ()))]
+        return [
+            telling
+            for telling in tellings
+            if any(
+                telling[1] != our[1] and telling[2] <= our[3] + _TOLERANCE_MS and our[2] <= telling[3] + _TOLERANCE_MS
+                for our in ours
+            )
+        ]
 
 
 def complete_keys(store: Store) -> None:

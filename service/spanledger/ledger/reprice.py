@@ -1,13 +1,16 @@
 """Prices past calls again and posts the differences. The old entries stay and can be queried by `run_id` and
 `price_book`."""
 
+import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanledger.books.compute import compute
@@ -20,6 +23,8 @@ from spanledger.ledger.reprice_groups import Groups
 from spanledger.ledger.scope import Scope
 from spanledger.pricing import PriceBook
 from spanledger.store.client import Store
+
+_TURN_S = 1.0  # for which settlement stands still at a time, and a piece more
 
 
 @dataclass
@@ -109,23 +114,64 @@ def _post_window(
     say: Callable[[str], None],
     running: Running,
 ) -> None:
+    pieces = _Pieces(store, Scope(start, end))
     traces = audit.count_traces(store, Scope(start, end))
-    for run_id in audit.chunks(store, Scope(start, end)):
-        try:
-            with running.still:
-                _post_piece(store, by, run_id, result, reason)
+    with ThreadPoolExecutor(1, thread_name_prefix="reprice-reads") as reader:
+        while not pieces.are_over:
+            with running.still:  # settlement goes on after each turn
+                _turn(store, by, pieces, result, reason, reader)
             say(f"re-pricing: {result.traces} of {traces} traces")
+
+
+def _turn(
+    store: Store, by: Prices, pieces: "_Pieces", result: Repricing, reason: str, reader: ThreadPoolExecutor
+) -> None:
+    """Prices pieces for a while; the next one is read meanwhile."""
+    until = time.monotonic() + _TURN_S
+    piece = pieces.next()
+    while piece is not None:
+        following = reader.submit(pieces.next) if time.monotonic() < until else None
+        try:
+            _post_piece(store, by, piece, result, reason)
         finally:
-            batches.forget(store, run_id)
+            batches.forget(store, piece.run_id)
+            piece = following.result() if following is not None else None
 
 
-def _post_piece(store: Store, by: Prices, run_id: str, result: Repricing, reason: str) -> None:
-    spans = batches.read_chunk(store, run_id, batches.work_of(store, run_id)).spans
-    books = compute(spans, by)
-    changes = corrections(books.lines, journal.posted_lines(store, run_id, store.all_shards))
+@dataclass(frozen=True)
+class _Piece:
+    run_id: str
+    spans: pa.Table
+
+
+class _Pieces:
+    """The spans of a scope, some thousand traces at a time, with those that may hold copies of their calls."""
+
+    def __init__(self, store: Store, scope: Scope) -> None:
+        self._store = store
+        self._runs = audit.chunks(store, scope)
+        self.are_over = False
+
+    def next(self) -> _Piece | None:
+        """None behind the last one."""
+        run_id = next(self._runs, None)
+        if run_id is None:
+            self.are_over = True
+            return None
+        try:
+            return _Piece(run_id, batches.read_chunk(self._store, run_id, batches.work_of(self._store, run_id)).spans)
+        except BaseException:
+            batches.forget(self._store, run_id)
+            raise
+
+
+def _post_piece(store: Store, by: Prices, piece: _Piece, result: Repricing, reason: str) -> None:
+    books = compute(piece.spans, by)
+    changes = corrections(books.lines, journal.posted_lines(store, piece.run_id, store.all_shards))
     if reason:
-        anomalies.upsert(store, run_id, books.anomalies)
-        journal.post(store, changes, reason=reason, run_id=result.reprice_id, token=run_id, shards=store.all_shards)
+        anomalies.upsert(store, piece.run_id, books.anomalies)
+        token = piece.run_id
+        journal.post(store, changes, reason=reason, run_id=result.reprice_id, token=token, shards=store.all_shards)
     result.entries += len(changes)
     result.groups.add(changes)
-    result.traces += pc.count_distinct(spans["trace_id"]).as_py()
+    result.traces += pc.count_distinct(piece.spans["trace_id"]).as_py()

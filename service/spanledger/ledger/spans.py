@@ -6,7 +6,7 @@ replaces the first."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,7 @@ TIMES = (
 COLUMNS = ", ".join((*_PLAIN, *CANONICAL, *TIMES, "facts", "normalised"))
 ORDER = [("tenant", "ascending"), ("trace_id", "ascending"), ("span_id", "ascending")]
 _KEY = [name for name, _ in ORDER]
+_SPAN_ID = 16  # characters of an ordinary span id
 _TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
 _MONEY = pa.decimal128(38, 15)
 _KINDS: dict[str, pa.DataType] = {
@@ -52,12 +53,10 @@ _KINDS: dict[str, pa.DataType] = {
 }
 
 _WORK = """
-WITH work AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round >= {round:UInt8})"""
+WITH work AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})"""
 _OF_WORK = """FROM {shards:Identifier}.genai_spans
 WHERE (tenant, trace_id) IN work AND trace_id IN (SELECT trace_id FROM work)"""
-_ONCE = f"ORDER BY {', '.join(_KEY)}, version DESC\nLIMIT 1 BY {', '.join(_KEY)}"
-_READ = f"{_WORK}\nSELECT {COLUMNS}\n{_OF_WORK}\n{_ONCE}"
-_READ_INTERPRETED = f"{_WORK}\nSELECT {COLUMNS}\n{_OF_WORK} AND arrived = 0\n{_ONCE}"
+_READ = f"{_WORK}\nSELECT {COLUMNS}, arrived\n{_OF_WORK}"
 # What the view writes; all other columns of such a row are empty.
 _READ_NARROW = f"""{_WORK}
 SELECT {", ".join((*_PLAIN, "status", "anomalies", *TIMES, "facts", "normalised", "arrived"))}
@@ -65,40 +64,62 @@ SELECT {", ".join((*_PLAIN, "status", "anomalies", *TIMES, "facts", "normalised"
 """
 
 
-def read(store: Store, run_id: str, from_round: int = 0) -> tuple[pa.Table, int | None]:
-    """The spans of the traces in settle_work (rounds ≥ `from_round`), each once, by tenant, trace and span id; and when
-    (ms) the first of those came that nobody had read before, None when there was none of them.
+class Found(NamedTuple):
+    """Spans of traces, each once and in canonical names; and these with what else has keys in call_keys: rows that were
+    interpreted before and replaced since."""
+
+    spans: pa.Table
+    with_keys: pa.Table
+
+
+def read(store: Store, run_id: str, round_: int = 0, mostly_new: bool = False) -> tuple[Found, int | None]:
+    """The spans of the traces of a round in settle_work, by tenant, trace and span id; and when (ms) the first of those
+    came that nobody had read before, None when there was none of them.
 
     Those of round 0 lie on this store's shard, copies of their calls (later rounds) may lie on any. Those not yet
-    interpreted are, and are written back. Raises StoreError.
+    interpreted are, and are written back. `mostly_new`: most of them are not, which says how to ask. Raises StoreError.
     """
-    shards = store.all_shards if from_round else store.database
-    parameters = {"run": run_id, "round": from_round, "shards": shards}
-    table = None if from_round else _fresh(store, parameters)
-    if table is None:
-        table = store.arrow(_READ, parameters)
+    shards = store.all_shards if round_ else store.database
+    parameters = {"run": run_id, "round": round_, "shards": shards}
+    table, replaced = (_fresh if mostly_new else _all)(store, parameters)
     plain, told = interpreted(table.append_column("place", pa.array(np.arange(table.num_rows))))
     if told.num_rows == 0:
-        return table, None
+        return Found(table, pa.concat_tables([table, replaced])), None
     write_back(store, told, shards)
     whole = pa.concat_tables([plain, told])
     whole = whole.take(pa.array(np.argsort(whole["place"].to_numpy()))).drop_columns("place")
-    return whole, pc.min(told["received_at_ms"]).as_py()
+    return Found(whole, pa.concat_tables([whole, replaced])), pc.min(told["received_at_ms"]).as_py()
 
 
-def _fresh(store: Store, parameters: dict[str, Any]) -> pa.Table | None:
-    """The spans as the view wrote them, and those that were interpreted before; None when some of these moved between
-    the two queries."""
-    found = _each_once(store.arrow(_READ_NARROW, parameters))
-    is_new = pc.equal(found["arrived"], 1)
-    new, old = _with_empty(found.filter(is_new)), found.filter(pc.invert(is_new))
-    if not old.num_rows:
-        return new
-    table = store.arrow(_READ_INTERPRETED, parameters)
-    table = table.filter(pc.is_in(_joined(table), value_set=_joined(old)))
-    if table.num_rows != old.num_rows:
-        return None
-    return pa.concat_tables([new, table]).sort_by(ORDER)
+def _all(store: Store, parameters: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
+    """The spans, and rows that were interpreted before and are replaced by now."""
+    everything = store.arrow(_READ, parameters)
+    table = _each_once(everything)
+    return _split(table.drop_columns("arrived"), everything.filter(pc.equal(everything["arrived"], 0)))
+
+
+def _split(table: pa.Table, interpreted_before: pa.Table) -> tuple[pa.Table, pa.Table]:
+    stands = pc.is_in(_versions(interpreted_before), value_set=_versions(table))
+    return table, interpreted_before.filter(pc.invert(stands)).select(table.column_names)
+
+
+def _fresh(store: Store, parameters: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
+    """The same where most spans are as the view wrote them, and the rest moves little between two queries."""
+    found = store.arrow(_READ_NARROW, parameters)
+    top = _each_once(found)
+    is_new = pc.equal(top["arrived"], 1)
+    new = _with_empty(top.filter(is_new))
+    if pc.all(pc.equal(found["arrived"], 1), min_count=0).as_py():
+        return new, new.slice(0, 0)
+    before = store.arrow(f"{_READ} AND arrived = 0", parameters)
+    old = _each_once(before.filter(pc.is_in(_versions(before), value_set=_versions(top.filter(pc.invert(is_new))))))
+    if new.num_rows + old.num_rows != top.num_rows:
+        return _all(store, parameters)
+    return _split(pa.concat_tables([new, old.select(new.column_names)]).sort_by(ORDER), before)
+
+
+def _versions(table: pa.Table) -> pa.Array:
+    return one_chunk(pc.binary_join_element_wise(_joined(table), table["version"].cast(pa.string()), "\0"))
 
 
 def _joined(table: pa.Table) -> pa.Array:
@@ -109,15 +130,44 @@ def _joined(table: pa.Table) -> pa.Array:
 def _each_once(table: pa.Table) -> pa.Table:
     """Of rows of one span the one with the highest version, in the order of keys."""
     table = table.combine_chunks()
-    keys = _joined(table)
-    order = pc.array_sort_indices(keys)
-    keys = keys.take(order)
-    if len(keys) > 1 and pc.any(pc.equal(keys.slice(1), keys.slice(0, len(keys) - 1))).as_py():
-        order = pc.sort_indices(table.select([*_KEY, "version"]), [*ORDER, ("version", "descending")])
-        keys = _joined(table.select(_KEY).take(order))
-        differs = pc.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1))
-        order = order.filter(pa.concat_arrays([pa.array([True]), differs]))
-    return table.take(order)
+    keys = _key_numbers(table)
+    order = np.lexsort(keys)
+    if len(order) and _repeats(keys, order).any():
+        version = one_chunk(table["version"]).to_numpy()
+        order = np.lexsort([~version, *keys])
+        order = order[~_repeats(keys, order)]
+    return table.take(pa.array(order))
+
+
+def _repeats(keys: Sequence[npt.NDArray[Any]], order: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which rows in an order have the keys of the one before."""
+    same = np.ones(len(order), np.bool_)
+    same[0] = False
+    for key in keys:
+        ordered = key[order]
+        same[1:] &= ordered[1:] == ordered[:-1]
+    return same
+
+
+def _key_numbers(table: pa.Table) -> list[npt.NDArray[Any]]:
+    """Numbers that sort as tenant, trace and span id do, the last of them first, as lexsort wants them."""
+    trace = _ranks(one_chunk(pc.binary_join_element_wise(table["tenant"], table["trace_id"], "\0")))
+    ids = one_chunk(table["span_id"])
+    if len(ids) and pc.all(pc.equal(pc.binary_length(ids), _SPAN_ID)).as_py():
+        _, offsets, data = ids.buffers()
+        start = int(np.frombuffer(offsets, np.int32)[ids.offset])
+        halves = np.frombuffer(data, ">u8", 2 * len(ids), start).reshape(-1, 2).astype(np.uint64)
+        return [halves[:, 1], halves[:, 0], trace]
+    return [_ranks(ids), trace]
+
+
+def _ranks(texts: pa.Array) -> npt.NDArray[Any]:
+    """Numbers that sort as these texts do."""
+    coded = texts.dictionary_encode()
+    rank = np.empty(len(coded.dictionary), np.int64)
+    rank[pc.array_sort_indices(coded.dictionary).to_numpy()] = np.arange(len(rank))
+    ranks: npt.NDArray[Any] = rank[coded.indices.to_numpy()]
+    return ranks
 
 
 def _with_empty(table: pa.Table) -> pa.Table:

@@ -226,14 +226,8 @@ class Settler:
             if (unused := following.result()) is not None:
                 forget(self._store, unused.run_id)
             raise
-        return outcome, self._independent(batch, following.result())
-
-    def _independent(self, done: Batch, following: Batch | None) -> Batch | None:
-        """`following`, read again if it was read while `done` wrote about one of its traces."""
-        if following is None or following.chunk.traces.isdisjoint(done.chunk.traces):
-            return following if following is not None else self._take()
-        forget(self._store, following.run_id)
-        return self._take()
+        # Read while `batch` was posted, which changes no span; what is posted is read when it is settled itself.
+        return outcome, following.result() or self._take()
 
     def health(self) -> dict[str, Any]:
         return dict(vars(self._health))

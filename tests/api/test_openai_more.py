@@ -96,6 +96,26 @@ def test_errors_of_responses_have_openais_shape(client: openai.OpenAI) -> None:
     assert unknown.value.code == "model_not_found"
     with pytest.raises(openai.UnprocessableEntityError):
         client.responses.create(model="offline/small", input="hello", temperature=9)
+    with pytest.raises(openai.NotFoundError) as nowhere:
+        client.moderations.create(input="hello")
+    assert nowhere.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"input": [{"role": "narrator", "content": "x"}]}, "unknown role 'narrator'"),
+        ({"extra_body": {"colour": "blue"}}, "unknown parameter 'colour'"),
+        ({"top_logprobs": 3}, "unknown parameter 'top_logprobs'"),
+        ({"truncation": "auto"}, "truncation"),
+        ({"tools": [{"type": "web_search"}]}, "searches are not offered"),
+    ],
+)
+def test_what_a_response_cannot_honour_is_refused(client: openai.OpenAI, more: dict[str, Any], says: str) -> None:
+    given: Any = {"model": "offline/small", "input": "hello", **more}
+    with pytest.raises(openai.APIStatusError, match=says) as refused:
+        client.responses.create(**given)
+    assert refused.value.status_code in (400, 422)
 
 
 def test_legacy_completions_of_several_prompts_are_so_many_calls(service: ChatService, client: openai.OpenAI) -> None:
@@ -153,6 +173,13 @@ def test_several_choices_and_stop_sequences_are_honoured(service: ChatService, c
         ({"n": 0}, "greater than or equal to 1"),
         ({"stop": ["a", "b", "c", "d", "e"]}, "at most 4"),
         ({"messages": [{"role": "narrator", "content": "x"}]}, "role"),
+        ({"top_logprobs": 3}, "only with logprobs"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        ({"extra_body": {"service_tier": "express"}}, "service_tier"),
+        ({"modalities": ["audio"]}, "spoken answers are not offered"),
+        ({"logit_bias": {"50256": -100}}, "not offered"),
+        ({"functions": [{"name": "f", "parameters": {}}]}, "not offered"),
+        ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, "unknown kind of part 'hologram'"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused(client: openai.OpenAI, more: dict[str, Any], says: str) -> None:

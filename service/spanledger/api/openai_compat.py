@@ -62,6 +62,11 @@ PASSED_ON = (
 )
 # What OpenAI takes that concerns its own storage and caches: without effect on an answer or on what is measured.
 _WITHOUT_EFFECT = frozenset({"store", "prompt_cache_key", "prompt_cache_retention"})
+# Kinds of parts of a message's content: OpenAI's, and those that LiteLLM takes for other providers.
+_PARTS = frozenset(
+    {"text", "image_url", "input_audio", "file", "refusal", "document", "video_url", "audio_url", "thinking"}
+    | {"redacted_thinking", "tool_result", "tool_use", "input_text", "output_text", "guarded_text"}
+)
 _INTERNAL = frozenset({"provider_specific_fields", "citations"})  # LiteLLM's own, not OpenAI's
 
 router = APIRouter(tags=["openai"])
@@ -81,6 +86,12 @@ class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+
+
+class ResponseFormat(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["text", "json_object", "json_schema"]
 
 
 class CompletionRequest(BaseModel):
@@ -107,21 +118,31 @@ class CompletionRequest(BaseModel):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
     seed: int | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
+    modalities: list[Literal["text", "audio"]] | None = None
+    response_format: ResponseFormat | None = None
 
     @model_validator(mode="after")
     def _refuse_unknown(self) -> "CompletionRequest":
         unknown = sorted(set(self.model_extra or ()) - set(PASSED_ON) - _WITHOUT_EFFECT)
         if unknown:
             raise ValueError(f"unknown parameter {unknown[0][:100]!r}: it would be dropped")
+        if self.top_logprobs and not self.logprobs:
+            raise ValueError("top_logprobs: only with logprobs")
         for name in ("tools", "functions"):
             if len(_list((self.model_extra or {}).get(name))) > MAX_TOOLS:
                 raise ValueError(f"{name}: a request may have {MAX_TOOLS}")
-        if any(len(_list((message.model_extra or {}).get("content"))) > MAX_PARTS for message in self.messages):
-            raise ValueError(f"content: a message may have {MAX_PARTS} parts")
+        for number, message in enumerate(self.messages):
+            parts = _list((message.model_extra or {}).get("content"))
+            if len(parts) > MAX_PARTS:
+                raise ValueError(f"content: a message may have {MAX_PARTS} parts")
+            kinds = {str(part.get("type")) if isinstance(part, dict) else "" for part in parts}
+            if strange := sorted(kinds - _PARTS):
+                raise ValueError(f"messages.{number}.content: unknown kind of part {strange[0][:100]!r}")
         return self
 
     def parameters(self) -> dict[str, Any]:
-        given = {name: getattr(self, name) for name in type(self).model_fields} | (self.model_extra or {})
+        given = self.model_dump(exclude_unset=True)
         return {name: given[name] for name in PASSED_ON if given.get(name) is not None}
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse
 
 from spanledger.api import problems, rates
@@ -28,6 +28,12 @@ from spanledger.workflows.model import Chunk, UnknownModel
 
 MAX_ITEMS = 10_000
 MAX_PROMPTS = 100
+# Fields of requests that are translated, that have an effect on storage and caches alone, or that hold what is known.
+_KNOWN = frozenset(
+    {"include", "max_tool_calls", "parallel_tool_calls", "reasoning", "service_tier", "store", "stream_options", "text"}
+    | {"tool_choice", "tools", "prompt_cache_key", "prompt_cache_retention", "truncation"}
+)
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _STATEFUL = ("previous_response_id", "conversation", "background", "prompt")
 router = APIRouter(tags=["openai"])
 ModelName = Annotated[
@@ -50,6 +56,18 @@ class ResponsesRequest(BaseModel):
     user: Text | None = None
     safety_identifier: Text | None = None
     metadata: dict[str, Any] | None = None
+    truncation: Literal["disabled"] | None = None
+
+    @model_validator(mode="after")
+    def _refuse_unknown(self) -> "ResponsesRequest":
+        unknown = sorted(set(self.model_extra or ()) - _KNOWN - {*_STATEFUL})
+        if unknown:
+            raise ValueError(f"unknown parameter {unknown[0][:100]!r}: it would be dropped")
+        for number, item in enumerate(self.input if isinstance(self.input, list) else ()):
+            role = item.get("role")
+            if role is not None and role not in _ROLES:
+                raise ValueError(f"input.{number}.role: unknown role {str(role)[:100]!r}")
+        return self
 
 
 class TextRequest(BaseModel):

@@ -70,7 +70,20 @@ def openai_error(error: Exception) -> dict[str, Any]:
 
 
 _NOT_FOUND = "model_not_found"
-_OPENAI_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/models")
+# What begins so is OpenAI's, also where nothing is served there: its clients read its errors alone.
+_OPENAI_PATHS = (
+    *("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/models", "/v1/audio/", "/v1/images/"),
+    *(
+        "/v1/moderations",
+        "/v1/files",
+        "/v1/uploads",
+        "/v1/batches",
+        "/v1/fine_tuning/",
+        "/v1/assistants",
+        "/v1/threads",
+    ),
+    *("/v1/vector_stores", "/v1/realtime", "/v1/videos", "/v1/engines"),
+)
 _OPENAI_KINDS = {
     401: "authentication_error",
     402: "insufficient_quota",

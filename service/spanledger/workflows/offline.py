@@ -94,8 +94,7 @@ class OfflineProvider(CustomLLM):  # type: ignore[misc] # litellm is untyped
         if model == "error-400":
             raise litellm.BadRequestError("offline: refused as asked", model=model, llm_provider=PROVIDER)
         given = kwargs.get("optional_params") or {}
-        if given.get("logprobs") or (stream and (given.get("n") or 1) > 1):
-            what = "log probabilities" if given.get("logprobs") else "several choices in a stream"
+        if what := _not_offered(given, stream):
             raise litellm.BadRequestError(f"offline: {what} are not offered", model=model, llm_provider=PROVIDER)
         if model == "flaky-429" and self._refuse_once(offline_answers.fingerprint(messages)):
             raise litellm.RateLimitError("offline: the first request is refused", llm_provider=PROVIDER, model=model)
@@ -198,3 +197,22 @@ def _prices(book: PriceBook) -> dict[str, dict[str, Any]]:
         entry |= {key: rate / 1e15 for name, key in keys if (rate := getattr(rates, name)) is not None}
         found[model] = entry
     return found
+
+
+# What would change an answer and these models cannot do.
+_NOT_OFFERED = {
+    "logprobs": "log probabilities",
+    "audio": "spoken answers",
+    "functions": "functions (tools are)",
+    "web_search_options": "searches",
+    "logit_bias": "biased tokens",
+}
+
+
+def _not_offered(given: dict[str, Any], stream: bool) -> str:
+    """What a request asks for that these models do not do; '' for nothing."""
+    if stream and (given.get("n") or 1) > 1:
+        return "several choices in a stream"
+    if {*(given.get("modalities") or ())} - {"text"}:
+        return _NOT_OFFERED["audio"]
+    return next((what for name, what in _NOT_OFFERED.items() if given.get(name)), "")

@@ -6,8 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from spanledger.cli.output import print_json, say
 from spanledger.cli.progress import BYTES, Bar, progress
 from spanledger.client import Api
 from spanledger.errors import BadRequest, StoreError
-from spanledger.imports.history import Exchange, Item, Problem
+from spanledger.imports.history import MAX_TEXT, Exchange, Item, Problem
 from spanledger.settings import Settings
 
 DESCRIPTION = """\
@@ -41,6 +40,8 @@ a line of JSONL is a message, or a conversation with its messages:
   {"conversation_id": "c2", "created_at": "2026-11-20", "messages": [{"role": "user", "content": "hi"}]}
 """
 BATCH = 500  # exchanges in a request
+BATCH_PARTS = 5_000  # messages, answers and uses of tools in one
+BATCH_CHARS = 4_000_000  # of texts in one
 LISTED = 20  # problems that are told one by one
 TRIES = 60
 POLL_S = 2.0
@@ -53,6 +54,7 @@ class Tally:
     exchanges: int = 0
     answers: int = 0
     problems: int = 0
+    cut: int = 0  # texts that were longer than what is imported
     conversations: set[str] = field(default_factory=set)
 
 
@@ -116,7 +118,12 @@ def _import_file(place: Place, kind: str, file: Path, content: bool, as_json: bo
 
 def _finished(file: Path, tally: Tally, as_json: bool) -> int:
     if as_json:
-        counts = {"messages": tally.exchanges, "answers": tally.answers, "unusable": tally.problems}
+        counts = {
+            "messages": tally.exchanges,
+            "answers": tally.answers,
+            "unusable": tally.problems,
+            "texts_cut": tally.cut,
+        }
         print_json({"conversations": len(tally.conversations), **counts})
     else:
         print(_summary(tally))
@@ -180,12 +187,44 @@ def _changes(version: Callable[[], int]) -> Iterator[None]:
 def _load(items: Iterable[Item], door: Door, content: bool, tally: Tally) -> None:
     from spanledger.imports.spans import request
 
-    usable, at_ms = _usable(items, tally), time.time_ns() // 1_000_000
-    while batch := list(islice(usable, BATCH)):
+    at_ms = time.time_ns() // 1_000_000
+    for batch in _batches(_usable(items, tally), content, tally):
         _send(request(batch, content, at_ms), door)
         tally.exchanges += len(batch)
         tally.answers += sum(len(exchange.answers) for exchange in batch)
         tally.conversations.update(exchange.conversation_id for exchange in batch)
+
+
+def _batches(exchanges: Iterable[Exchange], content: bool, tally: Tally) -> Iterator[list[Exchange]]:
+    """As many at once as one request takes."""
+    batch: list[Exchange] = []
+    parts = chars = 0
+    for exchange in exchanges:
+        sizes = [len(text) for text in exchange.texts()] if content else []
+        tally.cut += sum(size > MAX_TEXT for size in sizes)
+        size = sum(min(size, MAX_TEXT) for size in sizes)
+        if batch and (len(batch) >= BATCH or parts > BATCH_PARTS or chars + size > BATCH_CHARS):
+            yield batch
+            batch, parts, chars = [], 0, 0
+        if size > BATCH_CHARS:
+            tally.problems += 1
+            say(f"message {exchange.message_id[:100]}: its texts are {size:,} characters together; they are left out")
+            exchange = _without_texts(exchange)
+            size = 0
+        batch.append(exchange)
+        parts += 1 + len(exchange.answers) + len(exchange.tools)
+        chars += size
+    if batch:
+        yield batch
+
+
+def _without_texts(exchange: Exchange) -> Exchange:
+    return replace(
+        exchange,
+        text="",
+        answers=[replace(answer, text="") for answer in exchange.answers],
+        tools=[replace(tool, text="") for tool in exchange.tools],
+    )
 
 
 def _usable(items: Iterable[Item], tally: Tally) -> Iterator[Exchange]:
@@ -231,4 +270,6 @@ def _summary(tally: Tally) -> str:
         lines.append(
             f"unusable: {tally.problems:,}, " + ("listed above" if tally.problems <= LISTED else "partly listed above")
         )
+    if tally.cut:
+        lines.append(f"cut: {tally.cut:,} texts were longer than {MAX_TEXT:,} characters")
     return "\n".join(lines)

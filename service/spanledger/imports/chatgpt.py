@@ -11,13 +11,26 @@ from typing import Any, BinaryIO, cast
 
 from spanledger.errors import BadRequest
 from spanledger.imports.counted import Counted, Told, nobody
-from spanledger.imports.history import Answer, Exchange, Items, Problem, ToolUse, Unusable, moment_ns, text_of
+from spanledger.imports.history import (
+    MAX_PARTS,
+    Answer,
+    Exchange,
+    Items,
+    Problem,
+    ToolUse,
+    Unusable,
+    moment_ns,
+    text_of,
+)
 from spanledger.imports.json_array import NotAnArray, elements
 
 SOURCE = "chatgpt"
 PROVIDER = "openai"
 MAX_USER_FILE = 1 << 20
 MAX_NODES = 1_000_000
+MAX_UNPACKED = 8 << 30
+MAX_RATIO = 100  # of unpacked to packed bytes, beyond
+FREE_BYTES = 64 << 20  # where small files are packed well
 Node = Mapping[str, Any]
 
 
@@ -60,6 +73,7 @@ def _files(path: Path) -> Iterator[tuple[str, BinaryIO, str]]:
                 names = sorted(n for n in archive.namelist() if _holds_conversations(n))
                 if not names:
                     raise BadRequest(f"{path} has no conversations.json; is it ChatGPT's data export?")
+                _refuse_bomb(path, archive, names)
                 user = _user(archive)
                 for name in names:
                     with _member(archive, name) as member:
@@ -68,6 +82,13 @@ def _files(path: Path) -> Iterator[tuple[str, BinaryIO, str]]:
         raise BadRequest(f"{path} cannot be read: {exc.strerror}") from exc
     except zipfile.BadZipFile as exc:
         raise BadRequest(f"{path} is a broken zip: {exc}") from exc
+
+
+def _refuse_bomb(path: Path, archive: zipfile.ZipFile, names: list[str]) -> None:
+    unpacked = sum(archive.getinfo(name).file_size for name in names)
+    packed = path.stat().st_size  # members may share their bytes, so theirs say too much
+    if unpacked > MAX_UNPACKED or unpacked > max(FREE_BYTES, MAX_RATIO * packed):
+        raise BadRequest(f"{path} would unpack to {unpacked:,} bytes, from {packed:,}; no export is like that")
 
 
 def _holds_conversations(name: str) -> bool:
@@ -107,6 +128,8 @@ def _conversation(where: str, value: Any, user_id: str) -> Items:
         yield from tree.exchanges()
     except Unusable as exc:
         yield Problem(where, str(exc))
+    if tree.left_out:
+        yield Problem(where, f"has more than {MAX_PARTS:,} answers to one message; {tree.left_out:,} are left out")
 
 
 class _Tree:
@@ -120,6 +143,7 @@ class _Tree:
         self._model = str(value.get("default_model_slug") or "")
         self._began = value.get("create_time")
         self._children = self._descendants()
+        self.left_out = 0  # messages beyond those of one question that are imported
 
     def exchanges(self) -> Iterator[Exchange]:
         """In the order of the tree. Raises Unusable where nothing has a time."""
@@ -178,6 +202,9 @@ class _Tree:
             answer = None
             if asked:
                 return exchange, None
+        if exchange.is_full and answer is None:
+            self.left_out += 1
+            return exchange, None
         if role == "tool":
             author = message.get("author")
             name = str(author.get("name") or "tool") if isinstance(author, dict) else "tool"

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+MAX_TEXT = 65_536  # characters of a text that are imported
+MAX_PARTS = 2_000  # answers and uses of tools of one message
 EARLIEST_NS = 0
 LATEST_NS = 2**63 - 1
 
@@ -53,6 +55,15 @@ class Exchange:
     @property
     def alone(self) -> bool:
         return not (self.asked and self.answers)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many answers and uses of tools as are imported."""
+        return len(self.answers) + len(self.tools) >= MAX_PARTS
+
+    def texts(self) -> Iterator[str]:
+        yield self.text
+        yield from (part.text for part in (*self.answers, *self.tools))
 
     @property
     def end_ns(self) -> int:

@@ -26,6 +26,7 @@ _TABLES = {
     "chat": {"guid"},
     "chat_message_join": {"chat_id", "message_id"},
 }
+MAX_VALUE = 8 << 20  # bytes of one value, at most; SQLite refuses to read longer ones
 _OPTIONAL = ("attributedBody", "associated_message_type", "item_type", "service", "date_edited")
 _REACTIONS = range(2000, 4000)  # tapbacks and their removal: about a message, not one
 
@@ -34,6 +35,13 @@ _REACTIONS = range(2000, 4000)  # tapbacks and their removal: about a message, n
 class _Chat:
     last_ns: int
     conversation_id: str
+
+
+_ORDER = (
+    "SELECT m.ROWID, c.guid FROM message AS m "
+    "LEFT JOIN chat_message_join AS j ON j.message_id = m.ROWID LEFT JOIN chat AS c ON c.ROWID = j.chat_id "
+    "WHERE m.ROWID > ? ORDER BY c.guid, m.date, m.ROWID"
+)
 
 
 class ChatDb:
@@ -48,6 +56,7 @@ class ChatDb:
         uri = f"file:{quote(str(path.resolve()))}?mode=ro"
         try:
             self._db = sqlite3.connect(uri, uri=True, timeout=30)
+            self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
             self._columns = self._checked()
         except sqlite3.Error as exc:
             raise BadRequest(f"{path} cannot be read as Messages' database: {exc}") from exc
@@ -74,18 +83,35 @@ class ChatDb:
         """Those that were not read before, by chat and time; a damaged database ends with a Problem."""
         newest = self._last_row
         try:
-            with closing(self._db.execute(self._sql(), (self._last_row,))) as rows:
-                for row in rows:
-                    values = dict(zip((column[0] for column in rows.description), row, strict=True))
-                    newest = max(newest, values["row_id"])
-                    yield from self._message(values)
+            # Times and chats first: what is put in order must not hold the texts.
+            with closing(self._db.execute(_ORDER, (self._last_row,))) as rows:
+                for row_id, chat in rows:
+                    newest = max(newest, row_id)
+                    yield from self._of_row(row_id, chat)
         except (sqlite3.Error, UnicodeDecodeError) as exc:
             yield Problem(self._path.name, f"cannot be read to its end: {exc}")
         self._last_row = newest
 
+    def _of_row(self, row_id: int, chat: str | None) -> Iterator[Exchange | Problem]:
+        try:
+            found = self._db.execute(self._sql(), (row_id,))
+            row = found.fetchone()
+        except sqlite3.DataError:
+            yield Problem(f"message {row_id}", f"holds a value of more than {MAX_VALUE >> 20} MiB")
+            return
+        if row is not None:  # or it was deleted meanwhile
+            names = (column[0] for column in found.description)
+            yield from self._message(dict(zip(names, row, strict=True)) | {"chat": chat})
+
     def _checked(self) -> dict[str, set[str]]:
         """The columns of each table that is needed."""
         self._db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        # A view or virtual table of that name would run what its author wrote, without end if they like.
+        for name, kind in self._db.execute(
+            "SELECT name, type FROM sqlite_master WHERE type != 'table' OR rootpage = 0"
+        ):
+            if kind in ("table", "view") and name in _TABLES:
+                raise BadRequest(f"{self._path} is not Messages' database: {name} is no table")
         found = {table: {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")} for table in _TABLES}
         for table, needed in _TABLES.items():
             if not found[table]:
@@ -101,10 +127,8 @@ class ChatDb:
         )
         return (
             f"SELECT m.ROWID AS row_id, m.guid AS guid, m.text AS text, m.date AS date, m.is_from_me AS is_from_me, "
-            f"h.id AS handle, c.guid AS chat, {optional} "
-            "FROM message AS m LEFT JOIN handle AS h ON h.ROWID = m.handle_id "
-            "LEFT JOIN chat_message_join AS j ON j.message_id = m.ROWID LEFT JOIN chat AS c ON c.ROWID = j.chat_id "
-            "WHERE m.ROWID > ? ORDER BY c.guid, m.date, m.ROWID"
+            f"h.id AS handle, {optional} "
+            "FROM message AS m LEFT JOIN handle AS h ON h.ROWID = m.handle_id WHERE m.ROWID = ?"
         )
 
     def _message(self, row: dict[str, Any]) -> Iterator[Exchange | Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 CHUNK = 1 << 20
-MAX_ELEMENT = 256 << 20  # characters
+MAX_ELEMENT = 32 << 20  # characters
 _SPACE = " \t\r\n"
 
 
@@ -81,7 +81,7 @@ class _Text:
             if len(self._text) - self._at > MAX_ELEMENT:
                 raise NotAnArray(f"element {number} is not JSON, or longer than {MAX_ELEMENT >> 20} million characters")
             self._more(wanted)
-            wanted = min(wanted * 2, 64 << 20)  # or a long element would be parsed from its start again and again
+            wanted = min(wanted * 2, 16 << 20)  # or a long element would be parsed from its start again and again
 
     def _more(self, size: int) -> None:
         raw = self._file.read(size)

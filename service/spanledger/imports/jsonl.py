@@ -9,10 +9,20 @@ from typing import Any
 
 from spanledger.errors import BadRequest
 from spanledger.imports.counted import Counted, Told, nobody
-from spanledger.imports.history import Answer, Exchange, Items, Problem, ToolUse, Unusable, moment_ns, text_of
+from spanledger.imports.history import (
+    MAX_PARTS,
+    Answer,
+    Exchange,
+    Items,
+    Problem,
+    ToolUse,
+    Unusable,
+    moment_ns,
+    text_of,
+)
 
 SOURCE = "jsonl"
-MAX_LINE = 64 * 1024 * 1024
+MAX_LINE = 16 * 1024 * 1024
 OPEN_CONVERSATIONS = 50_000  # whose last question may still be answered further down
 
 _CONVERSATION = ("conversation_id", "session_id", "thread_id", "chat_id")
@@ -126,6 +136,8 @@ def _take(message: Mapping[str, Any], open_ones: "OrderedDict[str, Exchange]") -
         if asked:
             return before
     current = open_ones[conversation]
+    if current.is_full:
+        raise Unusable(f"is one of more than {MAX_PARTS:,} answers to one message")
     if role in _TOOLS:
         current.tools.append(ToolUse(message_id, at_ns, _text(message.get("name")) or "tool", text))
     else:

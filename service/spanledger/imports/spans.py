@@ -9,10 +9,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanledger.dialects.tables import IMPORT_MS, IMPORT_SCOPE
-from spanledger.imports.history import Answer, Exchange, ToolUse
+from spanledger.imports.history import MAX_TEXT, Answer, Exchange, ToolUse
 from spanledger.telemetry import semconv
 
-MAX_TEXT = 65_536
 _KIND_INTERNAL, _KIND_CLIENT = 1, 3
 
 

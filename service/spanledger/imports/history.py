@@ -63,7 +63,8 @@ class Exchange:
 
     def texts(self) -> Iterator[str]:
         yield self.text
-        yield from (part.text for part in (*self.answers, *self.tools))
+        yield from (answer.text for answer in self.answers)
+        yield from (tool.text for tool in self.tools)
 
     @property
     def end_ns(self) -> int:

@@ -267,6 +267,17 @@ def test_what_the_chat_service_holds_of_a_user_goes_too(chatting: System) -> Non
         expect_balance(owner)
 
 
+def test_a_short_id_takes_no_memory_of_other_users(chatting: System) -> None:
+    with own_tenant(chatting) as owner:
+        other = Person("user-other-77", "some-words-of-the-same-letters", "talk-other", os.urandom(16))
+        chat(owner, other)
+        ask(owner, "talk-short", user_id="me")
+        told = erase(owner, "identity", user_id="me")
+        assert told["report"]["files"].get("remembered conversations", 0) <= 1
+        kept = {name.removesuffix("-wal") for name in files(owner, other.words)[other.words]}
+        assert "conversations.db" in kept
+
+
 def test_a_conversation_of_two_users_is_erased_without_the_others_figures(running: System) -> None:
     with own_tenant(running) as owner:
         one = Person("user-two-a-77", "two-a-words", "talk-two-77", os.urandom(16))

@@ -81,6 +81,9 @@ def pages(system: System) -> dict[str, str]:
         "catalogue": "/catalogue",
         "sql": f"/sql?query={query.replace(' ', '+')}",
         "settings": "/settings",
+        "agent": "/catalogue/agents/assistant",
+        "erasures": "/erasures?user=grace",
+        "start": "/start",
     }
 
 

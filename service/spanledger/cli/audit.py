@@ -34,7 +34,7 @@ def audit(
 ) -> int:
     """Recomputes the books from the raw spans and compares them level by level.
 
-    Exit code 0: balanced (with --repair: in the end), 1: not; every difference is listed.
+    Exit code 0: balanced (with --repair: afterwards), 1: not. Every difference is listed.
     """
     with progress("audit") as bar:
         report = _report(place, start, end, repair, bar)

@@ -43,8 +43,8 @@ def erase(
     lift: Annotated[str | None, _id("--lift", "End an erasure: what arrives from now on stays.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Takes content, identity or everything of a user, a conversation or a trace out of all tables and files of a
-    running system. What arrives later with the same id is erased too."""
+    """Erases the content, the identity or all data of a user, a conversation or a trace from all tables and files of a
+    running system. Data that arrives later with the same id is erased too."""
     subject = {"user_id": user, "conversation_id": conversation, "trace_id": trace}
     named = {name: value for name, value in subject.items() if value is not None}
     if sum((len(named), only_list, lift is not None)) != 1:

@@ -62,7 +62,7 @@ def export(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: standard output.")
     ] = None,
 ) -> int:
-    """Takes data out, complete or reported as cut.
+    """Exports data, and states at the end whether the export is complete.
 
     KIND as JSON lines, CSV or Parquet; or --otlp: the raw spans as OTLP/JSON, into a file or to an endpoint or
     Collector.

@@ -25,8 +25,8 @@ from spanledger.settings import Settings
 DESCRIPTION = """\
 Imports conversations from elsewhere. Every message and answer becomes a span with an id that follows from its source,
 so a second import of the same (or a grown) file changes nothing that is there. Tokens and cost that the source does not
-say stay unknown. Texts are imported only with --content (or SPANLEDGER_CAPTURE_CONTENT=1).
-What cannot be used is listed and counted, and the rest is imported. Exit code 1 when there was such a thing."""
+state stay unknown. Texts are imported only with --content (or SPANLEDGER_CAPTURE_CONTENT=1).
+Records that cannot be used are listed and counted, and the others are imported. Exit code 1 when there were any."""
 EXAMPLES = """\
   spanledger import jsonl history.jsonl
   spanledger import chatgpt export.zip --content

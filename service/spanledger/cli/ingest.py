@@ -43,11 +43,11 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="What to load.")],
     as_json: Json = False,
 ) -> int:
-    """Loads OTLP files through the same door as the network.
+    """Loads OTLP files as if they came over the network.
 
     .pb (one protobuf request body), .json (one JSON body), .jsonl (one JSON body a line). `.logs.` or `.metrics.` in
     the name tells the signal, otherwise it is traces. A folder is searched for such files; other JSON in it is skipped.
-    Returns when what was loaded is settled. Exit code 1 when a file was refused.
+    Returns when the loaded spans are settled. Exit code 1 when a file was refused.
     """
     files = list(_files(paths))
     tally = Tally()

@@ -36,7 +36,10 @@ def prices_show(book: PriceBook, model: str, at: datetime, out: TextIO, provider
         out.write(_sheet(price))
     if not found:
         where = f" at provider {provider}" if provider else ""
-        out.write(f"no price for {model!r}{where} in price book {book.version}: its calls are unpriced\n")
+        out.write(
+            f"no price for {model!r}{where} in price book {book.version}: its calls are unpriced; "
+            "docs/prices.md shows how to add one, `spanledger reprice --price-book FILE` applies it\n"
+        )
         if similar := _similar(book, model, provider):
             out.write(f"similar names: {', '.join(similar)}\n")
     return 0 if found else 1

@@ -45,11 +45,12 @@ def replay(
     only_list: Annotated[bool, typer.Option("--list", help="Only show them.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Shows what was acknowledged and could not be loaded, with the reason, and sends it through the door again.
+    """Lists dead letters, which are acknowledged records that could not be loaded, with the reason, and sends them
+    again.
 
-    For use after an update that reads it, or when the store is mended. What goes through moves to spool/dead/replayed
-    in the data folder, the rest stays with its new reason. Works beside a running `up` and on a data folder at rest.
-    Exit code 1 when something that was asked for could not be sent.
+    Use it after an update that can read them, or when the store is repaired. Records that are loaded move to
+    spool/dead/replayed in the data folder; the others stay, with the new reason. Works with and without a
+    running `up`. Exit code 1 when a record that was asked for could not be sent.
     """
     with _letters(place.settings()) as letters:
         if only_list or not ids:

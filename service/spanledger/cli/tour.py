@@ -59,10 +59,10 @@ def tour(
     only: Annotated[str, typer.Option("--only", metavar="N,…", help="These stops, by number.")] = "",
     as_json: Json = False,
 ) -> int:
-    """Goes through everything that the platform does on the `spanledger up` that runs on the data folder.
+    """Shows every feature of the platform on the `spanledger up` that runs on the data folder.
 
-    Each stop asks the API, and shows the answers and the names of the spans that prove it. Exit code 1 if a stop did
-    not do what it should.
+    Each step calls the API and shows the answers and the names of the spans that prove them. Exit code 1 if a step
+    failed.
     """
     wanted = _chosen(only)
     with _fresh_system() if fresh else nullcontext(place.settings()) as chosen:

@@ -35,7 +35,7 @@ def trace(
     try:
         found = _find(place.settings(), id)
     except NotFound as exc:
-        raise NotFound(f"{exc}; {_NEWEST} lists the newest messages") from exc
+        raise NotFound(f"{exc}; spans take a moment to be loaded, and {_NEWEST} lists the newest messages") from exc
     if as_json:
         print_json(found)
     else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spanledger.erasure.bodies import Rewriter
-from spanledger.erasure.subject import Extent, Subject
+from spanledger.erasure.subject import Extent, Subject, pattern_of
 from spanledger.ingest import dead, records
 from spanledger.ingest.signals import SIGNALS
 from spanledger.jobs.book import JobBook
@@ -118,12 +118,25 @@ class LocalFiles:
         return changed
 
 
+def _packed(text: bytes) -> bytes:
+    """A string of MessagePack: its length, then its bytes."""
+    size = len(text)
+    head = bytes([0xA0 | size]) if size < 32 else b"\xd9" + bytes([size]) if size < 256 else b"\xda" + size.to_bytes(2)
+    return head + text
+
+
 def _naming(db: sqlite3.Connection, subject: Subject) -> set[str]:
-    """The conversations of the tenant in whose memory an id stands."""
+    """The conversations of the tenant in whose memory an id stands: inside of texts, or as a value of its own where it
+    could be a word of any text."""
+    value = subject.value.encode("utf-8", "surrogatepass")
+    if pattern_of(subject.value):
+        needles = [value]
+    else:  # as a string of MessagePack, the format of checkpoints, and of JSON
+        needles = [_packed(value), json.dumps(subject.value, ensure_ascii=False).encode("utf-8", "surrogatepass")]
+    found = " OR ".join("instr(checkpoint, ?) > 0 OR instr(metadata, ?) > 0" for _ in needles)
     rows = db.execute(
-        "SELECT DISTINCT thread_id FROM checkpoints WHERE substr(thread_id, 1, ?) = ? "
-        "AND (instr(checkpoint, CAST(? AS BLOB)) > 0 OR instr(metadata, CAST(? AS BLOB)) > 0)",
-        (len(subject.tenant) + 1, f"{subject.tenant}/", subject.value, subject.value),
+        f"SELECT DISTINCT thread_id FROM checkpoints WHERE substr(thread_id, 1, ?) = ? AND ({found})",
+        (len(subject.tenant) + 1, f"{subject.tenant}/", *(needle for needle in needles for _ in range(2))),
     )
     return {thread for (thread,) in rows}
 

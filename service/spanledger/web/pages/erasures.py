@@ -12,9 +12,9 @@ router = page_router()
 
 KINDS = ("user", "conversation", "trace")
 SCOPES = {
-    "content": "Texts are deleted: prompts, answers, attributes that the books do not read. Ids and figures stay.",
-    "identity": "Texts are deleted, and a pseudonym replaces the id. Figures stay.",
-    "everything": "Texts, ids and figures are deleted. Counter-entries bring the figures to zero.",
+    "content": "Texts are deleted: prompts, answers, attributes that do not count for figures. Ids and figures stay.",
+    "identity": "A pseudonym replaces the id wherever it stands. Other texts and figures stay.",
+    "everything": "Spans, logs, messages and figures are deleted. Counter-entries bring the figures to zero.",
 }
 
 

@@ -12,7 +12,7 @@ from spanledger.api.reader import Reads, checked_id
 from spanledger.api.windows import Windowed, many
 from spanledger.errors import Refused
 from spanledger.runtime.services import Caller
-from spanledger.stats import finding, found_messages, found_spans, owners
+from spanledger.stats import finding, found_messages, found_spans, owners, span_filters
 
 router = APIRouter(tags=["find"], route_class=ListingRoute)
 
@@ -117,9 +117,9 @@ def facets(request: Request, reads: Reads, asked: Annotated[FacetsQuery, Query()
 @router.get("/v1/spans", operation_id="list_spans")
 def spans(request: Request, reads: Reads, asked: Annotated[SpansQuery, Query()]) -> found_spans.SpanList:
     """Spans that fit, the latest first."""
-    wanted = found_spans.SpanFilter(
+    wanted = span_filters.SpanFilter(
         window=asked.window,
-        equal={name: values for name in found_spans.NAMES if (values := getattr(asked, name))},
+        equal={name: values for name in span_filters.NAMES if (values := getattr(asked, name))},
         attributes=attributes_of(request),
         least_ms=asked.min_duration_ms,
         most_ms=asked.max_duration_ms,

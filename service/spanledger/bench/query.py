@@ -1,4 +1,5 @@
-"""How long the API's questions take over much history: a real `spanledger up`, one client, one question at a time."""
+"""How long the API's questions take over much history: a real `spanledger up`, one client, one question at a time,
+first beside nothing else, then while spans arrive and are settled."""
 
 import os
 import random
@@ -13,53 +14,85 @@ from typing import Any
 
 from spanledger.bench import history
 from spanledger.bench.ingest import percentiles
+from spanledger.bench.sender import Plan, sending
 from spanledger.bench.system import System
 from spanledger.store.client import open_embedded
 
 _DAYS = 30
 _LONGEST_S = 10.0  # of one question's repetitions
+_BESIDE_SPANS_PER_S = 2000
+_BESIDE_TIMES = 20  # of each question
+_UNKNOWN = "find nothing"
 
 Question = Callable[[random.Random], str]  # a path of the API
 
 
 def run(spans: int = 4_000_000, times: int = 100) -> dict[str, Any]:
-    """Milliseconds of each question, asked `times` times with other ids each; takes about two minutes."""
+    """Milliseconds of each question by the clock, and of CPU of the whole `up` (`cpu`), asked up to `times` times with
+    other ids each."""
     folder = Path(tempfile.mkdtemp(prefix="spanledger-bench-"))
-    messages = spans // history.SPANS_PER_MESSAGE
     try:
-        _say(f"making {spans} spans of {messages} messages")
-        store = open_embedded(folder)
-        history.make(store, messages, _DAYS)
-        store.close()
-        with System(folder) as system:
-            _say("asking")
-            answers = {name: _ask(system, question, times) for name, question in _questions(messages).items()}
-            memory = system.memory_mib()
-        load = round(os.getloadavg()[0], 1)
-        return {"spans": spans, "messages": messages, "load_1m": load, "memory_mib": memory, "ms": answers}
+        make(folder, spans)
+        return measure(folder, spans, times)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def make(folder: Path, spans: int) -> None:
+    """Fills an empty data folder with so many spans of thirty days."""
+    messages = spans // history.SPANS_PER_MESSAGE
+    _say(f"making {spans:,} spans of {messages:,} messages")
+    store = open_embedded(folder)
+    history.make(store, messages, _DAYS)
+    store.close()
+
+
+def measure(folder: Path, spans: int, times: int) -> dict[str, Any]:
+    """Asks an `up` on a folder of `make`."""
+    messages = spans // history.SPANS_PER_MESSAGE
+    questions = _questions(messages)
+    with System(folder) as system:
+        _say("asking")
+        alone = {name: _ask(system, name, question, times) for name, question in questions.items()}
+        memory = system.memory_mib()
+        _say(f"asking beside {_BESIDE_SPANS_PER_S:,} spans/s")
+        seconds = len(questions) * _LONGEST_S
+        plan = Plan(system.endpoint("http"), seconds=seconds, spans_per_s=_BESIDE_SPANS_PER_S, spans_per_request=512)
+        with sending(plan):
+            beside = {name: _ask(system, name, question, _BESIDE_TIMES) for name, question in questions.items()}
+    return {
+        "spans": spans,
+        "messages": messages,
+        "load_1m": round(os.getloadavg()[0], 1),
+        "memory_mib": memory,
+        "ms": alone,
+        "ms_beside_ingest": beside,
+    }
 
 
 def _say(text: str) -> None:
     print(f"bench query: {text}", file=sys.stderr, flush=True)
 
 
-def _ask(system: System, question: Question, times: int) -> dict[str, float]:
+def _ask(system: System, name: str, question: Question, times: int) -> dict[str, float]:
     rng = random.Random(7)
     took: list[float] = []
+    used = sum(system.cpu_seconds().values())
     began = time.monotonic()
     while len(took) < times and time.monotonic() - began < _LONGEST_S:
         path = question(rng)
         started = time.perf_counter()
-        system.client.get(path).raise_for_status()
+        status = system.client.get(path).status_code
+        if status != (404 if name == _UNKNOWN else 200):
+            raise RuntimeError(f"{path} answered {status}")
         took.append((time.perf_counter() - started) * 1000)
-    return percentiles(took)
+    used = sum(system.cpu_seconds().values()) - used
+    return percentiles(took) | {"cpu": round(used * 1000 / len(took), 1)}
 
 
 def _questions(messages: int) -> dict[str, Question]:
     conversations = messages // history.MESSAGES_PER_CONVERSATION
-    day, month = _window(1), _window(_DAYS)
+    day, week, month = _window(1), _window(7), _window(_DAYS)
     return {
         "message": lambda rng: f"/v1/messages/m{rng.randrange(messages)}",
         "conversation": lambda rng: f"/v1/conversations/c{rng.randrange(conversations)}",
@@ -72,6 +105,23 @@ def _questions(messages: int) -> dict[str, Question]:
         "by model, month": lambda _: f"/v1/usage?{month}&group_by=model",
         "by workflow and model, month by day": lambda _: f"/v1/usage?{month}&bucket=day&group_by=workflow,model",
         "by user, month": lambda _: f"/v1/usage?{month}&group_by=user&limit=20",
+        "latest messages, with totals": lambda _: f"/v1/messages?{month}&limit=50",
+        "messages of a user": lambda rng: f"/v1/messages?user=u{rng.randrange(history.USERS)}&limit=50",
+        "messages of a model, day": lambda _: f"/v1/messages?{day}&model=gpt-4o&limit=50",
+        "failed messages by cost, week": lambda _: f"/v1/messages?{week}&status=error&sort=-cost",
+        "facets, day": lambda _: f"/v1/facets?{day}",
+        "users by cost, month": lambda _: f"/v1/users?{month}",
+        "latest spans": lambda _: "/v1/spans?limit=50",
+        "latest spans of a model": lambda _: "/v1/spans?model=gpt-4o&limit=50",
+        "spans of a message": lambda rng: f"/v1/spans?message=m{rng.randrange(messages)}",
+        "find a trace": lambda rng: f"/v1/find?id={history.trace_of(rng.randrange(messages))}",
+        "find a message": lambda rng: f"/v1/find?id=m{rng.randrange(messages)}",
+        "find a user": lambda rng: f"/v1/find?id=u{rng.randrange(history.USERS)}",
+        "find a response": lambda rng: f"/v1/find?id=r{rng.randrange(messages)}-4",
+        _UNKNOWN: lambda rng: f"/v1/find?id=nothing-{rng.randrange(messages)}",
+        "explain a message": lambda rng: f"/v1/explain?message=m{rng.randrange(messages)}",
+        "explain a conversation": lambda rng: f"/v1/explain?conversation=c{rng.randrange(conversations)}",
+        "explain a user, month": lambda rng: f"/v1/explain?user=u{rng.randrange(history.USERS)}&{month}",
         "realtime": lambda _: "/v1/realtime?window=60",
     }
 

@@ -14,6 +14,7 @@ from spanledger.errors import SettingsError
 EXAMPLES = """\
   spanledger bench overhead
   spanledger bench ledger --json > ledger.json
+  spanledger bench query --spans 20000000
   spanledger bench soak --minutes 5 --spans-per-s 5000
   spanledger bench ingest --roles ingest,settle,api              the embedded Collector alone
 """
@@ -31,6 +32,8 @@ _BENCHMARKS = {
 
 _TAKES = {
     "idle": ("minutes",),
+    "query": ("spans",),
+    "web": ("spans",),
     "soak": ("minutes", "spans_per_s", "roles"),
     "ingest": ("roles",),
     "ledger": ("captures",),
@@ -49,6 +52,10 @@ def bench(
     minutes: Annotated[
         float | None,
         typer.Option("--minutes", metavar="N", help="How long `soak` (default 20) or `idle` (default 10) runs."),
+    ] = None,
+    spans: Annotated[
+        int | None,
+        typer.Option("--spans", metavar="N", help="How much history `query` and `web` make (default 4000000)."),
     ] = None,
     spans_per_s: Annotated[
         float | None,
@@ -77,7 +84,7 @@ def bench(
     ] = None,
 ) -> int:
     """Measures this machine, on data of its own that is thrown away afterwards; your data is not touched."""
-    flags = {"minutes": minutes, "spans_per_s": spans_per_s, "captures": captures, "roles": roles}
+    flags = {"minutes": minutes, "spans": spans, "spans_per_s": spans_per_s, "captures": captures, "roles": roles}
     given = {name: value for name, value in flags.items() if value is not None}
     if unfit := [name for name in given if name not in _TAKES.get(benchmark, ())]:
         raise SettingsError(f"bench {benchmark} takes no --{unfit[0].replace('_', '-')}")

@@ -13,7 +13,7 @@ from spanledger.errors import BadRequest
 from spanledger.stats import conversations, found_messages, owners
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.filters import Filter
-from spanledger.stats.found_spans import CANONICAL
+from spanledger.stats.span_filters import CANONICAL
 from spanledger.stats.times import SECOND, Window, format_time, milliseconds
 from spanledger.store import queries
 from spanledger.store.client import Store

@@ -15,6 +15,7 @@ from spanledger.store.client import Store
 _TABLE = re.compile(r"\bCREATE TABLE IF NOT EXISTS ([\w.]+)")
 _ALTER = re.compile(r"\bALTER TABLE (\w+)")
 _ORDER = re.compile(r",((?:\s|--[^\n]*\n)*)MODIFY ORDER BY \([^)]*\)")
+_INDEX = re.compile(r"^\s*(?:ADD|MATERIALIZE) INDEX ", re.MULTILINE)
 _VIEW = re.compile(r"\bCREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+)")
 _PLAIN_VIEW = re.compile(r"\bCREATE VIEW IF NOT EXISTS (\w+)")
 _INSERT = re.compile(r"^INSERT INTO (\w+)", re.MULTILINE)
@@ -104,7 +105,9 @@ def distributed(statement: str, layout: Layout) -> list[str]:
     if "MODIFY SETTING" in statement:  # of how the local tables store their parts
         return []
     if layout.cluster and _ALTER.search(statement):
-        columns = _ORDER.sub(r"\1", statement)  # a Distributed table has columns and no order
+        if _INDEX.search(statement):
+            return []  # a Distributed table has columns, no indexes
+        columns = _ORDER.sub(r"\1", statement)  # … and no order
         return [_ALTER.sub(rf"ALTER TABLE {layout.all_database}.\1{layout.on_cluster}", columns)]
     if not layout.cluster or found is None:
         return []

@@ -1,0 +1,109 @@
+"""The latest spans that fit by what the books read in them.
+
+Spans lie in the order of traces, so two ways lead to the latest ones. Where what is asked for is frequent: through the
+traces that began a moment ago. Else through all spans of which some telling fits, the latest first: that reads each
+column that is asked about once, or the granules that an index names. What was received lies in the order of time, so a
+filter of attributes goes the first way as far as it leads.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from spanledger.stats import received_spans, span_filters
+from spanledger.stats.span_filters import SpanFilter
+from spanledger.store.client import Store
+
+_LOOKS = 2  # at what was received last
+_FEW = 4  # spans for each one that is wanted, in the first look
+_MORE = 8  # times as many in each further one
+_MOST = 5_000
+
+_IN_STRETCH = """
+    tenant = {tenant:String}
+    AND started_at >= fromUnixTimestamp64Nano({begin_ns:Int64}, 'UTC')
+    AND started_at <= fromUnixTimestamp64Nano({end_ns:Int64}, 'UTC')
+"""
+_RECEIVED = """
+    Tenant = {tenant:String}
+    AND Timestamp >= fromUnixTimestamp64Nano({begin_ns:Int64}, 'UTC')
+    AND Timestamp <= fromUnixTimestamp64Nano({end_ns:Int64}, 'UTC')
+"""
+_AFTER = (
+    "(toUnixTimestamp64Nano(started_at), trace_id, span_id)"
+    " < ({after_ns:Int64}, {after_trace:String}, {after_span:String})"
+)
+
+
+def found(
+    store: Store, asked: SpanFilter, bound: dict[str, Any], first_ns: int, last_ns: int, limit: int
+) -> list[dict[str, Any]]:
+    """Keys and starts (`started_ns`) of up to `limit` spans, the latest first. `bound`: the filter's parameters, tenant
+    and, behind the first page, the place after which it begins."""
+    rows: list[dict[str, Any]] = []
+    end, many = last_ns, _FEW * limit
+    if not asked.has_ids:
+        looks = 0
+        for look in received_spans.back(store, asked, bound, first_ns, last_ns, many):
+            traces = sorted({span.trace_id for span in look.spans})
+            rows += _those_that_fit(store, asked, bound, traces, look.begin_ns, look.end_ns, limit - len(rows))
+            end = look.begin_ns - 1
+            looks += bool(traces)
+            if len(rows) >= limit:
+                return rows
+            if looks == _LOOKS and not asked.attributes:
+                break
+    while end >= first_ns:
+        told = _any_telling(store, asked, bound, first_ns, end, many)
+        begin = told[-1][1] if len(told) >= many else first_ns
+        traces = sorted({trace for trace, _ in told})
+        rows += _those_that_fit(store, asked, bound, traces, begin, end, limit - len(rows))
+        if len(rows) >= limit:
+            break
+        end, many = begin - 1, min(many * _MORE, _MOST)
+    return rows
+
+
+def _any_telling(
+    store: Store, asked: SpanFilter, bound: dict[str, Any], first: int, end: int, many: int
+) -> list[tuple[str, int]]:
+    """Traces and starts of spans of which some telling, the last one or an earlier one, fits: the latest `many`, and
+    all that start when the last of them does."""
+    conditions = " AND ".join([_IN_STRETCH, *span_filters.canonical(asked), *_after(bound)])
+    sql = f"""
+        SELECT trace_id, toUnixTimestamp64Nano(started_at) AS started_ns FROM genai_spans
+        WHERE {conditions}
+        ORDER BY started_at DESC LIMIT {{many:UInt32}} WITH TIES
+    """
+    rows = store.query(sql, {**bound, "begin_ns": first, "end_ns": end, "many": many})
+    return [(trace, start) for trace, start in rows]
+
+
+def _those_that_fit(
+    store: Store, asked: SpanFilter, bound: dict[str, Any], traces: Sequence[str], begin: int, end: int, limit: int
+) -> list[dict[str, Any]]:
+    """Spans of these traces, started in [begin, end], that fit by what the books know of them now."""
+    if not traces:
+        return []
+    conditions = [*span_filters.canonical(asked), *_after(bound)]
+    if attributes := span_filters.attributes(asked):
+        said = " AND ".join([_RECEIVED, "TraceId IN {traces:Array(String)}", *attributes])
+        conditions.append(f"(trace_id, span_id) IN (SELECT TraceId, SpanId FROM otel_traces WHERE {said})")
+    # The conditions stand outside: inside, the engine would read the column of times of whole granules first.
+    sql = f"""
+        SELECT trace_id, span_id, toUnixTimestamp64Nano(started_at) AS started_ns FROM
+        (
+            SELECT tenant, trace_id, span_id, started_at, {", ".join(span_filters.columns(asked))} FROM genai_spans
+            WHERE tenant = {{tenant:String}} AND trace_id IN {{traces:Array(String)}}
+            ORDER BY tenant, trace_id, span_id, version DESC
+            LIMIT 1 BY tenant, trace_id, span_id
+        )
+        WHERE {" AND ".join([_IN_STRETCH, *conditions])}
+        ORDER BY started_ns DESC, trace_id DESC, span_id DESC
+        LIMIT {{limit:UInt32}}
+    """
+    within = {**bound, "traces": list(traces), "begin_ns": begin, "end_ns": end, "limit": limit}
+    return store.dicts(sql, within)
+
+
+def _after(bound: dict[str, Any]) -> list[str]:
+    return [_AFTER] if "after_ns" in bound else []

@@ -67,7 +67,7 @@ SELECT now64(6), 'settle', 'bench', 'bench', entry, 'default', trace, if(p = 0, 
     flow, if(kind = 2, 'search', ''), if(is_failed, 'error', 'ok'), if(kind = 1, 'computed', ''), kind = 1,
     if(kind = 1, toInt64(200 + cityHash64(n, p) % 3000), 0), if(kind = 1, toInt64(20 + cityHash64(p, n) % 600), 0),
     if(kind = 1, toDecimal128((200 + cityHash64(n, p) % 3000) * 0.00000015, 15), 0), kind = 1, kind = 2,
-    if(kind = 3, 2, 0), 8000000
+    if(kind = 3, if(is_failed, 1, 2), 0), 8000000
 FROM
 (
     SELECT *, p, kind, ['call', 'tool', 'message'][kind] AS entry

@@ -129,10 +129,11 @@ _RAW_IN_REACH = """
 """
 
 
-def conditions(asked: Filter) -> tuple[list[str], dict[str, Any]]:
+def conditions(asked: Filter, all_live: bool = False) -> tuple[list[str], dict[str, Any]]:
     """Conditions on rows of message_list, and the parameters that they bind (beside tenant, first_ns, last_ns and
-    longest_ns, the duration of the longest message of the window)."""
-    found = [f"(started_at, conversation_id, message_id) IN {_LIVE['user' in asked.equal]}"]
+    longest_ns, the duration of the longest message of the window). `all_live`: no row of the window is of a message
+    that has moved."""
+    found = ["true"] if all_live else [f"(started_at, conversation_id, message_id) IN {_LIVE['user' in asked.equal]}"]
     bound: dict[str, Any] = {name: list(values) for name, values in asked.equal.items()}
     found += [_ROW[name] for name in asked.equal if name in _ROW]
     calls = [_CALL[name] for name in asked.equal if name in _CALL]

@@ -4,8 +4,9 @@ from typing import Any
 
 from spanledger.stats.conversations import ConversationPage, by_ids
 from spanledger.stats.cursors import read_cursor, write_cursor
-from spanledger.stats.filters import Filter, calls_in_reach, conditions, usage_conditions
-from spanledger.stats.found_messages import IN_WINDOW, MOST, SUMS, bounded, joined, window_of
+from spanledger.stats.filters import Filter, calls_in_reach, usage_conditions
+from spanledger.stats.found_messages import MOST, bounded
+from spanledger.stats.message_rows import IN_WINDOW, SUMS, few, fitting, joined
 from spanledger.stats.usage import Usage, usage_of
 from spanledger.store.client import Store
 
@@ -48,10 +49,10 @@ def total(store: Store, tenant: str, asked: Filter) -> tuple[int | None, Usage |
 
 def _matched(store: Store, tenant: str, asked: Filter) -> tuple[str, dict[str, Any]]:
     """The messages of conversations that fit, as a statement and its parameters."""
-    where, bound = conditions(asked)
+    where, bound = fitting(store, tenant, asked)
     where.append("conversation_id != ''")
-    bound |= window_of(store, tenant, asked)
     if having := usage_conditions(asked, bound):
-        return f"SELECT * FROM ({joined(where)}) WHERE {' AND '.join(having)}", bound
+        source, more = joined(where, few(store, asked, where, bound))
+        return f"SELECT * FROM ({source}) WHERE {' AND '.join(having)}", bound | more
     columns = "conversation_id, message_id, started_at"
     return f"SELECT {columns} FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}", bound

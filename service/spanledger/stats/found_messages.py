@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 from spanledger.errors import BadRequest
 from spanledger.ledger.copy_lookup import ALONE
+from spanledger.stats import by_usage
 from spanledger.stats.breakdown import breakdown
 from spanledger.stats.contents import asked_of
 from spanledger.stats.conversations import Message, shown
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.filters import Filter, calls_in_reach, conditions, usage_conditions
+from spanledger.stats.message_rows import END_NS, IN_WINDOW, OF_KEYS, SUMS, few, fitting, in_window, joined, of_keys
 from spanledger.stats.times import SECOND, Window, parse_time
 from spanledger.stats.usage import NONE, Usage, usage_of
 from spanledger.store import queries
@@ -22,26 +24,14 @@ FACETS = (
     *("user", "conversation", "service", "workflow", "agent", "status", "error_type", "prompt", "prompt_version"),
     *("variant", "model", "provider", "tool"),
 )
-_BEGINNING_NS, _END_NS = 0, 9_000_000_000_000_000_000
+_BEGINNING_NS = 0
 _FIRST_LOOK_NS = 3600 * SECOND  # how far back the first look for the latest messages goes; each further one 8 × as far
 _MORE = 8
 MOST = 500_000  # messages of a window that are looked through for a total
-_FEW = 5_000
 _COUNTED = 50_000  # messages of a window that are counted one by one where nothing filters them
 _COLUMNS = """
     message_id, conversation_id, user_id, trace_id, correlation_id, toUnixTimestamp64Nano(started_at) AS started_ns,
     duration_ns, service, workflow, agent, providers, models, tools, status, error_type, prompt, prompt_version, variant
-"""
-_USAGE = (
-    *("llm_calls", "failed_calls", "input_tokens", "cache_read_input_tokens", "cache_write_input_tokens"),
-    *("output_tokens", "reasoning_output_tokens", "cost_usd"),
-    *("billed_calls", "computed_calls", "estimated_calls", "unpriced_calls"),
-)
-SUMS = ", ".join(f"sum(u.{name}) AS {name}" for name in _USAGE)
-IN_WINDOW = """
-    tenant = {tenant:String}
-    AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-    AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
 """
 _ORDER = {
     "time": ("toUnixTimestamp64Nano(started_at)", "Int64"),
@@ -130,26 +120,23 @@ def page(
 def total(store: Store, tenant: str, asked: Filter) -> tuple[int | None, Usage | None]:
     """How many messages fit, and what they used; without any filter, what all calls of the window used, as /v1/usage
     says. None where more messages would have to be looked through than `MOST`: a shorter window has them."""
-    bounds = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": min(asked.window.last_ns, _END_NS)}
+    bounds = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": min(asked.window.last_ns, END_NS)}
     if asked.is_open:
         usage = breakdown(store, tenant, asked.window).usage
-        count = store.query(f"SELECT count() FROM message_times WHERE {IN_WINDOW}", bounds)[0][0]
-        return (_count(store, bounds) if count <= _COUNTED else None), usage
-    where, bound = conditions(asked)
-    if asked.is_narrow:
-        few = (
-            _narrow_total(store, {**bound, **bounds}, where)
-            if not asked.needs_usage and not asked.looks_inside
-            else None
-        )
-        if few is not None:
-            return few
-    elif store.query(f"SELECT count() FROM message_times WHERE {IN_WINDOW}", bounds)[0][0] > MOST:
+        return (_count(store, bounds) if in_window(store, bounds) <= _COUNTED else None), usage
+    if not asked.is_narrow and in_window(store, bounds) > MOST:
         return None, None
-    bound |= window_of(store, tenant, asked)
+    where, bound = fitting(store, tenant, asked)
+    having = usage_conditions(asked, bound)
+    keys = few(store, asked, where, bound)
+    if not having and keys is not None:
+        sums = f"SELECT {SUMS} FROM message_usage AS u WHERE {OF_KEYS}"
+        return len(keys), usage_of(store.dicts(sums, {**bound, **of_keys(keys)})[0]) if keys else NONE
     matched = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"
-    if having := usage_conditions(asked, bound):
-        matched = f"SELECT m.conversation_id, m.message_id FROM ({joined(where)}) AS m WHERE {' AND '.join(having)}"
+    if having:
+        source, more = joined(where, keys)
+        bound |= more
+        matched = f"SELECT m.conversation_id, m.message_id FROM ({source}) AS m WHERE {' AND '.join(having)}"
     sql = f"""
         WITH matched AS ({matched})
         SELECT (SELECT count() FROM matched) AS count, {SUMS}
@@ -171,70 +158,65 @@ def _count(store: Store, bounds: Mapping[str, Any]) -> int:
     return int(store.query(sql, bounds)[0][0])
 
 
-def _narrow_total(store: Store, bound: Mapping[str, Any], where: list[str]) -> tuple[int, Usage] | None:
-    """By the keys of the messages themselves, where they are few."""
-    sql = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"
-    keys = store.query(f"{sql} LIMIT {{few:UInt32}}", {**bound, "few": _FEW + 1})
-    if len(keys) > _FEW:
-        return None
-    sums = f"""
-        SELECT {SUMS} FROM message_usage AS u
-        WHERE tenant = {{tenant:String}} AND message_id IN {{ids:Array(String)}}
-            AND (conversation_id, message_id) IN {{keys:Array(Tuple(String, String))}}
-    """
-    asked = {"tenant": bound["tenant"], "ids": [key[1] for key in keys], "keys": keys}
-    return len(keys), usage_of(store.dicts(sums, asked)[0]) if keys else NONE
-
-
 def facets(store: Store, tenant: str, asked: Filter, fields: tuple[str, ...], limit: int) -> dict[str, list[Any]]:
     """Per field the most frequent values among the messages that fit, and how many messages have them."""
     for name in fields:
         if name not in FACETS:
             raise BadRequest(f"{name!r} has no facets; these have: {', '.join(FACETS)}")
     asked = bounded(asked)
-    where, bound = conditions(asked)
-    bound |= window_of(store, tenant, asked)
+    where, bound = fitting(store, tenant, asked)
     source = f"SELECT {_COLUMNS} FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"
     if having := usage_conditions(asked, bound):
-        source = f"SELECT * FROM ({joined(where)}) WHERE {' AND '.join(having)}"
-    tops = [f"sumMap({_facet_map(name)}) AS {name}_top" for name in fields]
-    row = store.dicts(f"SELECT {', '.join(tops)} FROM ({source})", bound)[0]
-    result: dict[str, list[Any]] = {}
+        rows, more = joined(where, few(store, asked, where, bound))
+        bound |= more
+        source = f"SELECT * FROM ({rows}) WHERE {' AND '.join(having)}"
+    counted = _counted_alike(store, source, bound, [name for name in fields if name not in _MANY_VALUES])
     for name in fields:
-        counted = sorted(dict(row[f"{name}_top"]).items(), key=lambda pair: (-pair[1], pair[0]))
-        result[name] = [(value, count) for value, count in counted if value][:limit]
-    return result
+        if name in _MANY_VALUES:
+            counted[name] = _most_frequent(store, source, bound, name, limit)
+    return {name: counted[name][:limit] for name in fields}
+
+
+def _counted_alike(store: Store, source: str, bound: Mapping[str, Any], fields: Sequence[str]) -> dict[str, list[Any]]:
+    """Messages are counted by all these fields at once, of which few combinations occur, and those by each field."""
+    if not fields:
+        return {}
+    by = ", ".join(f"{_facet(name)} AS by_{name}" for name in fields)
+    tops = ", ".join(f"sumMap(mapFromArrays({_values(name)}, arrayMap(v -> n, {_values(name)})))" for name in fields)
+    row = store.query(f"SELECT {tops} FROM (SELECT {by}, count() AS n FROM ({source}) GROUP BY ALL)", bound)[0]
+    ordered = (sorted(dict(counts).items(), key=lambda pair: (-pair[1], pair[0])) for counts in row)
+    return {name: [pair for pair in pairs if pair[0]] for name, pairs in zip(fields, ordered, strict=True)}
+
+
+def _most_frequent(store: Store, source: str, bound: Mapping[str, Any], name: str, limit: int) -> list[Any]:
+    sql = f"""
+        SELECT {_facet(name)} AS value, count() AS n FROM ({source}) WHERE value != ''
+        GROUP BY value ORDER BY n DESC, value LIMIT {{most:UInt32}}
+    """
+    return [tuple(row) for row in store.query(sql, {**bound, "most": limit})]
+
+
+_MANY_VALUES = {"user": "user_id", "conversation": "conversation_id"}
+_SEVERAL = {"model": "models", "provider": "providers", "tool": "tools"}  # of a message
 
 
 def _facet(name: str) -> str:
-    plain = {"user": "user_id", "conversation": "conversation_id"}
-    lists = {"model": "models", "provider": "providers", "tool": "tools"}
-    return lists.get(name, plain.get(name, name))
-
-
-def _facet_map(name: str) -> str:
-    column = _facet(name)
     if name == "status":
-        column = "if(error_type = 'abandoned', 'abandoned', status::String)"
-    values = f"{column}::Array(String)" if name in ("model", "provider", "tool") else f"[{column}::String]"
-    return f"mapFromArrays(arrayDistinct({values}), arrayMap(v -> toUInt64(1), arrayDistinct({values})))"
+        return "if(error_type = 'abandoned', 'abandoned', status::String)"
+    if name in _SEVERAL:
+        return f"arraySort(arrayDistinct({_SEVERAL[name]}::Array(String)))"
+    return _MANY_VALUES.get(name, f"{name}::String")
+
+
+def _values(name: str) -> str:
+    return f"by_{name}" if name in _SEVERAL else f"[by_{name}]"
 
 
 def bounded(asked: Filter) -> Filter:
     """The filter with the ends of its window where the data ends, so that looks backwards know when to stop."""
     window = asked.window
-    end = min(window.last_ns + 1, _END_NS)
+    end = min(window.last_ns + 1, END_NS)
     return replace(asked, window=Window(max(window.first_ns, _BEGINNING_NS), end))
-
-
-def window_of(store: Store, tenant: str, asked: Filter) -> dict[str, Any]:
-    bounds: dict[str, Any] = {
-        "tenant": tenant,
-        "first_ns": asked.window.first_ns,
-        "last_ns": min(asked.window.last_ns, _END_NS),
-    }
-    longest = store.query(f"SELECT max(duration_ns) FROM message_list WHERE {IN_WINDOW}", bounds)
-    return bounds | {"longest_ns": max(0, min(longest[0][0] or 0, 10**18)) + SECOND}
 
 
 def _latest(store: Store, tenant: str, asked: Filter, limit: int, cursor: str | None) -> list[dict[str, Any]]:
@@ -269,10 +251,10 @@ def _latest(store: Store, tenant: str, asked: Filter, limit: int, cursor: str | 
 
 
 def _page(store: Store, tenant: str, asked: Filter, sort: Sort, limit: int, cursor: str | None) -> list[dict[str, Any]]:
-    where, bound = conditions(asked)
     by = sort.removeprefix("-")
     order, kind = _ORDER[by]
     direction, after = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
+    bound: dict[str, Any] = {}
     having = usage_conditions(asked, bound)
     if cursor:
         position, conversation, message = read_place(cursor, (str if by == "cost" else int, str, str))
@@ -281,50 +263,34 @@ def _page(store: Store, tenant: str, asked: Filter, sort: Sort, limit: int, curs
             f"({order}, conversation_id, message_id) {after} "
             f"({{after:{kind}}}, {{after_conversation:String}}, {{after_message:String}})"
         )
-    with_usage = asked.needs_usage or by in ("cost", "tokens")
-    source = (
-        joined(where)
-        if with_usage
-        else (
-            f"SELECT *, toUnixTimestamp64Nano(started_at) AS started_ns FROM message_list FINAL "
-            f"WHERE {IN_WINDOW} AND {' AND '.join(where)}"
-        )
-    )
+    ordered = f"ORDER BY {order} {direction}, conversation_id {direction}, message_id {direction}"
+    if asked.needs_usage or by in ("cost", "tokens"):
+        where, fit = fitting(store, tenant, asked)
+        keys = few(store, asked, where, fit)
+        if keys is None and by in ("cost", "tokens"):
+            rows = by_usage.first(store, tenant, asked, _COLUMNS, order, having, ordered, bound, limit)
+            if rows is not None:
+                return rows
+        source, more = joined(where, keys)
+        bound |= fit | more
+    else:
+        where, fit = conditions(asked)
+        edges = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": asked.window.last_ns}
+        if "longest_ns" in "".join(where):
+            where, edges = fitting(store, tenant, asked)
+        bound |= fit | edges
+        source = f"""
+            SELECT *, toUnixTimestamp64Nano(started_at) AS started_ns FROM message_list FINAL
+            WHERE {IN_WINDOW} AND {" AND ".join(where)}
+        """
     sql = f"""
         SELECT {_COLUMNS}, {order} AS position
         FROM ({source})
         {"WHERE " + " AND ".join(having) if having else ""}
-        ORDER BY {order} {direction}, conversation_id {direction}, message_id {direction}
+        {ordered}
         LIMIT {{limit:UInt32}}
     """
-    needs_reach = with_usage or "longest_ns" in "".join(where)
-    bounds = (
-        window_of(store, tenant, asked)
-        if needs_reach
-        else {
-            "tenant": tenant,
-            "first_ns": asked.window.first_ns,
-            "last_ns": asked.window.last_ns,
-        }
-    )
-    return store.dicts(sql, {**bound, **bounds, "limit": limit})
-
-
-def joined(where: list[str]) -> str:
-    """Messages with what each used."""
-    usage = ", ".join(f"sum(l.{name}) AS {name}" for name in _USAGE)
-    names = ", ".join(f"u.{name} AS {name}" for name in _USAGE)
-    return f"""
-        SELECT m.*, {names}
-        FROM (SELECT * FROM message_list FINAL WHERE {IN_WINDOW} AND {" AND ".join(where)}) AS m
-        LEFT JOIN
-        (
-            SELECT conversation_id, message_id, {usage}
-            FROM calls_by_time AS l
-            WHERE {calls_in_reach()}
-            GROUP BY conversation_id, message_id
-        ) AS u USING (conversation_id, message_id)
-    """
+    return store.dicts(sql, {**bound, "limit": limit})
 
 
 def _position(row: Mapping[str, Any], sort: str) -> int | str:

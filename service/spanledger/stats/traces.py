@@ -15,6 +15,8 @@ from spanledger.store.client import Store
 MAX_SPANS = 20_000
 MAX_LOGS = 20_000
 MAX_TRACES = 200
+MAX_BYTES = 16_000_000  # of what the spans of an answer say, about
+LEAST_BYTES = 2_000  # of one span, however many there are
 
 
 _HEX_ID = re.compile("[0-9a-fA-F]{16}|[0-9a-fA-F]{32}")
@@ -37,7 +39,8 @@ class SpanLink:
 class Span:
     """`usage` is what the books count for this span: None where it stands for no call.
 
-    `attributes` are as received; the canonical fields beside them are what normalisation read from them.
+    `attributes` are as received; the canonical fields beside them are what normalisation read from them. `left_out`:
+    bytes of a large span that are not shown here; the span's own address shows them.
     """
 
     trace_id: str
@@ -63,6 +66,7 @@ class Span:
     resource: dict[str, str]
     events: list[SpanEvent]
     links: list[SpanLink]
+    left_out: int
     usage: Usage | None
 
 
@@ -82,7 +86,8 @@ class Log:
 @dataclass(frozen=True)
 class Trace:
     """Spans in time order, parents before children that start with them. `trace_ids` has more than one for a
-    correlation or conversation of several traces; `truncated`: more spans, logs or traces than are shown."""
+    correlation or conversation of several traces; `truncated`: more spans, logs or traces than are shown, or spans that
+    are not shown in full."""
 
     trace_id: OrNull
     correlation_id: OrNull
@@ -145,6 +150,7 @@ def _trees(store: Store, tenant: str, ids: list[str], correlation_id: str = "") 
     raw = _raw(store, of_traces, rows[:MAX_SPANS])
     logs = store.dicts(queries.sql("trace_logs"), {**of_traces, "limit": MAX_LOGS + 1})
     sums = store.dicts(queries.sql("trace_usage"), of_traces)
+    spans_left_out = any(span["left_out"] for span in raw.values())
     used = {(s["trace_id"], s["span_id"]): usage_of(s) for s in sums if s["llm_calls"] or s["failed_calls"]}
     return Trace(
         trace_id=ids[0] if ids else "",
@@ -157,7 +163,7 @@ def _trees(store: Store, tenant: str, ids: list[str], correlation_id: str = "") 
         spans=[_span(row, raw, used) for row in rows[:MAX_SPANS]],
         logs=[log_of(row) for row in logs[:MAX_LOGS]],
         usage=total(sums),
-        truncated=truncated or len(rows) > MAX_SPANS or len(logs) > MAX_LOGS,
+        truncated=truncated or len(rows) > MAX_SPANS or len(logs) > MAX_LOGS or spans_left_out,
     )
 
 
@@ -176,6 +182,7 @@ def _raw(
             "span_names": sorted({row["span_name"] for row in rows}),
             "first_ns": min(starts),
             "last_ns": max(starts),
+            "most": max(LEAST_BYTES, MAX_BYTES // len(rows)),
         },
     )
     return {(row["trace_id"], row["span_id"]): row for row in found}
@@ -214,6 +221,7 @@ def _span(
         resource=dict(said.get("resource", {})),
         events=[SpanEvent(name, format_time(at), dict(attributes)) for name, at, attributes in events],
         links=[SpanLink(trace_id, span_id) for trace_id, span_id in links],
+        left_out=said.get("left_out", 0),
         usage=used.get(key),
     )
 

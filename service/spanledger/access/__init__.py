@@ -1,4 +1,4 @@
-"""Who may do what: principals, keys, permissions, limits and budgets."""
+"""Access control: principals, keys, permissions, limits and budgets."""
 
 from spanledger.principal import DEFAULT_TENANT, LOCAL, Principal
 

@@ -1,4 +1,4 @@
-"""Access to one data folder: who asks, what they may, how much of it, and what is told about it."""
+"""Access control of one data folder: authentication, permissions, limits, and their audit trail."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Who asks, by what is in the headers: the same answer on every port."""
+"""Authentication by headers, the same on every port."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""What the door's processes count about their senders, told as the API's own requests are."""
+"""Counts that the OTLP worker processes report about their senders, for the audit trail."""
 
 from collections.abc import Callable, Mapping
 

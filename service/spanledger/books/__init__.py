@@ -1,1 +1,1 @@
-"""What the books should say of whole traces, computed from their canonical spans. Pure: no database."""
+"""Computes the expected books of whole traces from their canonical spans. Pure: no database."""

@@ -1,4 +1,4 @@
-"""What settlement asks of prices."""
+"""The interface through which settlement asks for prices."""
 
 from dataclasses import dataclass
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""One span being read: which of its facts says what."""
+"""One span being interpreted: which of its attributes supplies which fact."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How a call ended, who answered it, with which model, and under which id."""
+"""Outcome of a call, the provider and model that answered, and the id of its response."""
 
 import re
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Follows the ledger: what is posted is published, while somebody reads the stream."""
+"""Publishes ledger entries as events while a client reads the stream."""
 
 import logging
 import threading

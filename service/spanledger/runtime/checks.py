@@ -1,4 +1,4 @@
-"""What is refused before anything is started."""
+"""Checks that run before anything is started."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Blocking work on a thread of its own that nobody waits for at the end of the process."""
+"""Blocking work on a thread that does not delay the end of the process."""
 
 import asyncio
 import contextlib

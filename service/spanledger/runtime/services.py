@@ -1,4 +1,4 @@
-"""What the routers need, made by whoever starts the service and reached through the request."""
+"""The services that the routers use. The composition root creates them, the request carries them."""
 
 from dataclasses import dataclass
 from typing import Annotated, cast

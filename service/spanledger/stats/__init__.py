@@ -1,1 +1,1 @@
-"""What the API answers: plain functions over the store that return dataclasses shaped like the JSON of the contract."""
+"""Queries of the API: functions over the store that return dataclasses shaped like the JSON answers."""

@@ -1,4 +1,4 @@
-"""How an agent does: its runs, what they cost, which tools it used, and the trail of its decisions."""
+"""Performance of an agent: runs, usage, tools, and the trail of its decisions."""
 
 import json
 from collections.abc import Mapping

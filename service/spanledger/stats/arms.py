@@ -1,4 +1,4 @@
-"""What the runs of each arm came to: the variants of an experiment, or the versions of a prompt."""
+"""Figures of the arms of a comparison: variants of an experiment, or versions of a prompt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

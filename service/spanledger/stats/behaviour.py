@@ -1,4 +1,4 @@
-"""How users and workflows behave, and which errors are alike. Over existing tables: nothing is kept for them."""
+"""Behaviour of users and workflows, and clusters of errors, computed from existing tables."""
 
 from collections import defaultdict
 from collections.abc import Mapping

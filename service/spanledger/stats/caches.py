@@ -1,4 +1,4 @@
-"""What response caches answered in place of providers, and what that saved."""
+"""Answers that response caches gave in place of providers, and the savings."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

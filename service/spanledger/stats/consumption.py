@@ -1,4 +1,4 @@
-"""What somebody has used today and this month, from the ledger, for limits and budgets."""
+"""Usage of a subject today and this month, from the ledger, for limits and budgets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

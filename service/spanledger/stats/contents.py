@@ -1,4 +1,4 @@
-"""What was said in the messages of a conversation, where spans carry content: text, tool calls and their results."""
+"""Content of the messages of a conversation, where spans carry it: text, tool calls and their results."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

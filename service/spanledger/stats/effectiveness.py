@@ -1,4 +1,4 @@
-"""How the versions of a prompt do: cost, latency, failures, what people and evaluators thought."""
+"""Versions of a prompt compared: cost, latency, failures, feedback and evaluations."""
 
 from dataclasses import dataclass
 

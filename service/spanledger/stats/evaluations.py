@@ -1,4 +1,4 @@
-"""What was said of messages: feedback of people, verdicts of evaluators."""
+"""Evaluations of messages: feedback of people, verdicts of evaluators."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What an experiment shows: each variant's figures, beside those of the first."""
+"""Results of an experiment: the figures of each variant, compared with the first one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What an id is: a trace, a span, a message, a conversation, a user, or what else the books know by it."""
+"""Determines the kind of an id: trace, span, message, conversation, user, response or correlation."""
 
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode

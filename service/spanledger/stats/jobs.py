@@ -1,4 +1,4 @@
-"""What attempts at jobs used: each is a message of the books."""
+"""Usage of the attempts of jobs: each is a message of the books."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How documents are used: searches and what they found."""
+"""Usage of documents: searches and their results."""
 
 from dataclasses import dataclass
 

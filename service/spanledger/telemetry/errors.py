@@ -1,4 +1,4 @@
-"""How a span says that what it stands for failed."""
+"""How a span records a failure."""
 
 import asyncio
 

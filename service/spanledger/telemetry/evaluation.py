@@ -1,4 +1,4 @@
-"""`gen_ai.evaluation.result`: what somebody thought of an answer, as a log record in the answer's trace."""
+"""`gen_ai.evaluation.result`: an evaluation as a log record in the trace of the answer."""
 
 import json
 import time

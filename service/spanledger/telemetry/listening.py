@@ -1,4 +1,4 @@
-"""Lets somebody see spans and log records as they happen. What a listener does wrong is counted and hurts nobody."""
+"""Lets listeners see spans and log records as they are emitted. Errors of a listener are counted and ignored."""
 
 import logging
 from typing import Any, Protocol

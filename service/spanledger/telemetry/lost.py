@@ -1,4 +1,4 @@
-"""Spans that nobody can end any more, because the process that had started them is gone."""
+"""Spans whose process ended before it could end them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What happens to every span and log record on its way out: ids on, a bounded queue, every drop counted."""
+"""Processes every span and log record on its way out: adds ids, bounds the queue, counts drops."""
 
 import threading
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Whether a conversation is remembered, without loading what reads it."""
+"""Tells whether a conversation has a stored history, without importing the library that reads it."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""What the nodes of the graphs work with."""
+"""Dependencies of the nodes of the graphs."""
 
 from dataclasses import dataclass
 

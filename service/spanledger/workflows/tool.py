@@ -1,4 +1,4 @@
-"""A tool: what the model is told of it, and what runs when the model asks for it."""
+"""A tool: its description for the model, and the function that runs."""
 
 import functools
 import hashlib

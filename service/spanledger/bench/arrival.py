@@ -7,7 +7,7 @@ posted the last of them. The bodies are made before.
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from spanledger.bench.workload import SPANS_PER_TRACE
 from spanledger.store.client import open_embedded
 
 _CONNECTIONS = 3
-_PER_REQUEST = 512  # spans, of traffic alike
+_PER_REQUEST = 512  # spans
 _POLL_S = 0.5
 _TIMEOUT_S = 900.0
 _WARM_SPANS = 3_000
@@ -40,8 +40,23 @@ def measure(data_dir: Path, shape: str, spans: int, roles: str = "") -> dict[str
 
 def _bodies(shape: str, spans: int, seed: int) -> Iterator[tuple[bytes, int]]:
     if shape == "recorded":
-        return recorded.bodies(spans, None, seed)
-    return varied.bodies(spans, seed) if shape == "varied" else _alike(spans, seed)
+        return _batched(recorded.bodies(spans, None, seed))
+    return _batched(varied.bodies(spans, seed)) if shape == "varied" else _alike(spans, seed)
+
+
+def _batched(bodies: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+    """Requests of many spans, as a Collector sends them: what follows a message in protobuf is added to it. Recordings
+    are of a few spans a request, and 900 requests a second are all that this sender does."""
+    together: list[bytes] = []
+    spans = 0
+    for body, count in bodies:
+        together.append(body)
+        spans += count
+        if spans >= _PER_REQUEST:
+            yield b"".join(together), spans
+            together, spans = [], 0
+    if together:
+        yield b"".join(together), spans
 
 
 def _alike(spans: int, seed: int) -> Iterator[tuple[bytes, int]]:

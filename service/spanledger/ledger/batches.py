@@ -189,18 +189,19 @@ def read_chunk(
     those that may hold copies of these, and so on. `mostly_new`: most spans have never been read."""
     lookup = CopyLookup(store, run_id)
     found, since_ms = spans.read(store, run_id, mostly_new=mostly_new)
-    read, known, newest = [found.spans], set(traces), set(traces)
+    table, known = found.spans, set(traces)
+    newest = lookup.beside(traces, found.with_keys)
     for round_ in range(1, MAX_ROUNDS + 1):
-        newest = lookup.beside(newest, found.with_keys)
         if not newest:
             break
         known |= newest
         work = [[run_id, round_, tenant, trace_id] for tenant, trace_id in sorted(newest)]
         store.insert("settle_work", WORK_COLUMNS, work)
-        found, _ = spans.read(store, run_id, round_)
-        read.append(found.spans)
+        newest = lookup.beside_round(newest, round_) if round_ < MAX_ROUNDS else newest
     else:
         note()
         log.warning("settlement stopped looking for copies of calls after %d rounds", MAX_ROUNDS)
-    table = read[0] if len(read) == 1 else pa.concat_tables(read).sort_by(spans.ORDER)
+    if len(known) > len(traces):
+        others, _ = spans.read(store, run_id, from_round=1)
+        table = pa.concat_tables([table, others.spans]).sort_by(spans.ORDER)
     return Chunk(table, frozenset(known), since_ms)

@@ -24,10 +24,27 @@ SELECT tenant, {copy_keys.SQL_IS_SURE} AS surely,
     if(surely = 1, key, {copy_keys.SQL_LIKENESS}) AS shared,
     groupArray((trace, scope, {copy_keys.SQL_MINUTE} * 60000 + start_ms AS since, since + duration_ms)) AS tellings
 FROM {{shards:Identifier}}.call_keys
-WHERE (tenant, key) IN (SELECT tenant, key FROM settle_work WHERE run_id = {{run:String}})
+WHERE (tenant, key) IN (<keys>)
 GROUP BY tenant, surely, shared
 HAVING uniqExact(trace) > 1 AND if(surely = 1, uniqExact(trace) <= {{reused:UInt32}}, uniqExact(scope) > 1)
 """
+_SHARED_AT_HAND = _SHARED_KEYS.replace("<keys>", "SELECT tenant, key FROM settle_work WHERE run_id = {run:String}")
+# A call is looked for in the minute of its start and in those beside it.
+_SHARED_IN_ROUND = (
+    "WITH frontier AS "
+    "(SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})"
+    + _SHARED_KEYS.replace(
+        "<keys>",
+        f"""
+    WITH toUInt64(greatest(toUnixTimestamp64Second(started_at), 60)) DIV 60 AS minute
+    SELECT tenant, arrayJoin(arrayConcat(same_keys, arrayMap(
+        away -> {copy_keys.SQL_OF_LIKENESS.format(minute="toUInt64(minute + away)", likeness="likeness")},
+        if(likeness = 0, [], [-1, 0, 1]))))
+    FROM {{shards:Identifier}}.genai_spans
+    WHERE (tenant, trace_id) IN frontier AND trace_id IN (SELECT trace_id FROM frontier)
+""",
+    )
+)
 _NAMES = """
 SELECT tenant, trace, trace_id FROM {shards:Identifier}.call_keys
 WHERE tenant IN {tenants:Array(String)} AND key IN {keys:Array(UInt64)}
@@ -52,20 +69,29 @@ class CopyLookup:
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._store = store
-        self._run = keys_run(run_id)
+        self._run = run_id
         self._traces: set[Trace] = set()
         self._names: dict[tuple[str, int], set[Trace]] = {}  # by hash; seldom more than one
         self._shares: set[tuple[str, int, int]] = set()  # tenant, hash and shared key of our own traces
 
     def beside(self, traces: Collection[Trace], spans: pa.Table) -> set[Trace]:
-        """The traces beside those of all calls of this that may hold copies of the calls in `spans`, which are those
-        of `traces`."""
+        """The traces beside `traces` that may hold copies of the calls in `spans`, which are theirs and at hand."""
         self._note(traces)
         keys = copy_keys.keys_of(spans)
         if not len(keys.key):
             return set()
         shared = self._shared(spans, keys.looked_for())
         self._note_shares(spans, keys, {group[2] for group in shared})
+        return self._found(shared)
+
+    def beside_round(self, traces: Collection[Trace], round_: int) -> set[Trace]:
+        """The same for traces that stand in settle_work under a round and have not been read: their keys are computed
+        where they lie."""
+        self._note(traces)
+        parameters = {"run": self._run, "round": round_, "reused": REUSED_ID, "shards": self._store.all_shards}
+        return self._found(self._store.query(_SHARED_IN_ROUND, parameters, settings=ALONE))
+
+    def _found(self, shared: Collection[Shared]) -> set[Trace]:
         self._find_names(shared)
         found: set[Trace] = set()
         for tenant, surely, _, tellings in shared:
@@ -80,19 +106,20 @@ class CopyLookup:
             self._names.setdefault((trace[0], number), set()).add(trace)
         self._traces.update(ordered)
 
-    def _shared(self, spans: pa.Table, keys: copy_keys.Keys) -> list[Shared]:
+    def _shared(self, spans: pa.Table, keys: copy_keys.Keys) -> Collection[Shared]:
         """What calls beside ours, or several of ours, have in common."""
+        run = keys_run(self._run)
         work = pa.table(
             {
-                "run_id": pa.repeat(self._run, len(keys.key)),
+                "run_id": pa.repeat(run, len(keys.key)),
                 "tenant": one_chunk(spans["tenant"]).take(pa.array(keys.row)),
                 "key": pa.array(keys.key),
             }
         )
         self._store.insert_arrow("settle_work", work)
-        parameters = {"run": self._run, "reused": REUSED_ID, "shards": self._store.all_shards}
-        shared: list[Any] = self._store.query(_SHARED_KEYS, parameters, settings=ALONE)
-        forget_keys(self._store, self._run)
+        parameters = {"run": run, "reused": REUSED_ID, "shards": self._store.all_shards}
+        shared: list[Any] = self._store.query(_SHARED_AT_HAND, parameters, settings=ALONE)
+        forget_keys(self._store, run)
         return shared
 
     def _note_shares(self, spans: pa.Table, keys: copy_keys.Keys, shared: set[int]) -> None:

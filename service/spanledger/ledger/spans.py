@@ -41,7 +41,6 @@ TIMES = (
 COLUMNS = ", ".join((*_PLAIN, *CANONICAL, *TIMES, "facts", "normalised"))
 ORDER = [("tenant", "ascending"), ("trace_id", "ascending"), ("span_id", "ascending")]
 _KEY = [name for name, _ in ORDER]
-_SPAN_ID = 16  # characters of an ordinary span id
 _TEXTS = pa.list_(pa.field("item", pa.string(), nullable=False))
 _MONEY = pa.decimal128(38, 15)
 _KINDS: dict[str, pa.DataType] = {
@@ -53,9 +52,10 @@ _KINDS: dict[str, pa.DataType] = {
 }
 
 _WORK = """
-WITH work AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})"""
+WITH work AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round >= {round:UInt8})"""
 _OF_WORK = """FROM {shards:Identifier}.genai_spans
 WHERE (tenant, trace_id) IN work AND trace_id IN (SELECT trace_id FROM work)"""
+_ONCE = f"ORDER BY {', '.join(_KEY)}, version DESC\nLIMIT 1 BY {', '.join(_KEY)}"
 _READ = f"{_WORK}\nSELECT {COLUMNS}, arrived\n{_OF_WORK}"
 # What the view writes; all other columns of such a row are empty.
 _READ_NARROW = f"""{_WORK}
@@ -72,16 +72,16 @@ class Found(NamedTuple):
     with_keys: pa.Table
 
 
-def read(store: Store, run_id: str, round_: int = 0, mostly_new: bool = False) -> tuple[Found, int | None]:
-    """The spans of the traces of a round in settle_work, by tenant, trace and span id; and when (ms) the first of those
-    came that nobody had read before, None when there was none of them.
+def read(store: Store, run_id: str, from_round: int = 0, mostly_new: bool = False) -> tuple[Found, int | None]:
+    """The spans of the traces in settle_work (rounds ≥ `from_round`), by tenant, trace and span id; and when (ms) the
+    first of those came that nobody had read before, None when there was none of them.
 
     Those of round 0 lie on this store's shard, copies of their calls (later rounds) may lie on any. Those not yet
     interpreted are, and are written back. `mostly_new`: most of them are not, which says how to ask. Raises StoreError.
     """
-    shards = store.all_shards if round_ else store.database
-    parameters = {"run": run_id, "round": round_, "shards": shards}
-    table, replaced = (_fresh if mostly_new else _all)(store, parameters)
+    shards = store.all_shards if from_round else store.database
+    parameters = {"run": run_id, "round": from_round, "shards": shards}
+    table, replaced = (_few if from_round else _fresh if mostly_new else _all)(store, parameters)
     plain, told = interpreted(table.append_column("place", pa.array(np.arange(table.num_rows))))
     if told.num_rows == 0:
         return Found(table, pa.concat_tables([table, replaced])), None
@@ -89,6 +89,12 @@ def read(store: Store, run_id: str, round_: int = 0, mostly_new: bool = False) -
     whole = pa.concat_tables([plain, told])
     whole = whole.take(pa.array(np.argsort(whole["place"].to_numpy()))).drop_columns("place")
     return Found(whole, pa.concat_tables([whole, replaced])), pc.min(told["received_at_ms"]).as_py()
+
+
+def _few(store: Store, parameters: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
+    """The spans of traces that lie anywhere; nothing that they replace."""
+    table = store.arrow(f"{_READ}\n{_ONCE}", parameters).drop_columns("arrived")
+    return table, table.slice(0, 0)
 
 
 def _all(store: Store, parameters: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
@@ -130,44 +136,15 @@ def _joined(table: pa.Table) -> pa.Array:
 def _each_once(table: pa.Table) -> pa.Table:
     """Of rows of one span the one with the highest version, in the order of keys."""
     table = table.combine_chunks()
-    keys = _key_numbers(table)
-    order = np.lexsort(keys)
-    if len(order) and _repeats(keys, order).any():
-        version = one_chunk(table["version"]).to_numpy()
-        order = np.lexsort([~version, *keys])
-        order = order[~_repeats(keys, order)]
-    return table.take(pa.array(order))
-
-
-def _repeats(keys: Sequence[npt.NDArray[Any]], order: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Which rows in an order have the keys of the one before."""
-    same = np.ones(len(order), np.bool_)
-    same[0] = False
-    for key in keys:
-        ordered = key[order]
-        same[1:] &= ordered[1:] == ordered[:-1]
-    return same
-
-
-def _key_numbers(table: pa.Table) -> list[npt.NDArray[Any]]:
-    """Numbers that sort as tenant, trace and span id do, the last of them first, as lexsort wants them."""
-    trace = _ranks(one_chunk(pc.binary_join_element_wise(table["tenant"], table["trace_id"], "\0")))
-    ids = one_chunk(table["span_id"])
-    if len(ids) and pc.all(pc.equal(pc.binary_length(ids), _SPAN_ID)).as_py():
-        _, offsets, data = ids.buffers()
-        start = int(np.frombuffer(offsets, np.int32)[ids.offset])
-        halves = np.frombuffer(data, ">u8", 2 * len(ids), start).reshape(-1, 2).astype(np.uint64)
-        return [halves[:, 1], halves[:, 0], trace]
-    return [_ranks(ids), trace]
-
-
-def _ranks(texts: pa.Array) -> npt.NDArray[Any]:
-    """Numbers that sort as these texts do."""
-    coded = texts.dictionary_encode()
-    rank = np.empty(len(coded.dictionary), np.int64)
-    rank[pc.array_sort_indices(coded.dictionary).to_numpy()] = np.arange(len(rank))
-    ranks: npt.NDArray[Any] = rank[coded.indices.to_numpy()]
-    return ranks
+    keys = _joined(table)
+    order = pc.array_sort_indices(keys)
+    keys = keys.take(order)
+    if len(keys) > 1 and pc.any(pc.equal(keys.slice(1), keys.slice(0, len(keys) - 1))).as_py():
+        order = pc.sort_indices(table.select([*_KEY, "version"]), [*ORDER, ("version", "descending")])
+        keys = _joined(table.select(_KEY).take(order))
+        differs = pc.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1))
+        order = order.filter(pa.concat_arrays([pa.array([True]), differs]))
+    return table.take(order)
 
 
 def _with_empty(table: pa.Table) -> pa.Table:

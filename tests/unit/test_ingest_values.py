@@ -340,6 +340,21 @@ def test_one_unreadable_span_in_json_costs_no_other(bad: dict[str, Any], field: 
     assert field in faults[0]
 
 
+def test_bare_constants_in_json_cost_no_span_but_those_that_need_another_value() -> None:
+    """Python's json.dumps writes them without being asked."""
+    attributes = [{"key": "d", "value": {"doubleValue": math.nan}}, {"key": "i", "value": {"intValue": -math.inf}}]
+    spans = [span_json(attributes=attributes), span_json(startTimeUnixNano=math.nan), span_json(name="fine too")]
+    document = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+    assert "NaN" in document
+    assert "-Infinity" in document
+    found, faults = spans_of(document)
+    assert [span.name for span in found] == ["fine", "fine too"]
+    assert math.isnan(found[0].attributes[0].value.double_value)
+    assert found[0].attributes[1].value.double_value == -math.inf
+    assert len(faults) == 1
+    assert "startTimeUnixNano" in faults[0]
+
+
 def test_odd_values_in_json_are_repaired() -> None:
     values: list[Any] = [
         {"intValue": 1.5}, {"intValue": "18446744073709551616"}, {"stringValue": "half \ud83d"},

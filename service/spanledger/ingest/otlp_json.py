@@ -54,18 +54,15 @@ def to_protobuf(signal: Signal, body: bytes, faults: Faults | None = None) -> by
 
 
 def _parsed(body: bytes) -> Any:
-    """The document. Half a surrogate pair and bytes that are not UTF-8 become U+FFFD. Raises BadJson."""
+    """The document. Half a surrogate pair and bytes that are not UTF-8 become U+FFFD; a bare NaN or Infinity, as Python
+    and JavaScript libraries write them, is the number. Raises BadJson."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         try:
-            return _whole_text(json.loads(body.decode("utf-8", "replace"), parse_constant=_refuse_constant))
+            return _whole_text(json.loads(body.decode("utf-8", "replace"), parse_constant=float))
         except (ValueError, RecursionError):
             raise BadJson(f"not JSON: {exc}") from exc
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _whole_text(value: Any) -> Any:

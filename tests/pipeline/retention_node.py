@@ -59,7 +59,16 @@ def _send(ingest: Ingest) -> None:
         "output.value": json.dumps({"text": WORDS, "usage": {"prompt_tokens": 50, "completion_tokens": 7}}),
     }
     spans = trace_request(
-        {"name": "chat", "attributes": {**usage, "gen_ai.usage.output_tokens": 9, "input.value": WORDS}},
+        {
+            "name": "chat",
+            "attributes": {
+                **usage,
+                "gen_ai.usage.output_tokens": 9,
+                "input.value": WORDS,
+                "langfuse.observation.input": json.dumps({"service_tier": WORDS}),
+                "url.full": f"https://api.example.com/count_tokens?text={WORDS}",
+            },
+        },
         {"name": "chat", "attributes": told_in_text},
         trace_id=trace,
     )

@@ -15,6 +15,7 @@ TEXTS = frozenset(
     (
         *("metadata", "request_metadata", "request_headers", "invocation", "hidden_params", "output"),
         *("output_messages", "tool_calls", "provider_metadata"),
+        *("request_object", "http_address"),  # read only where they hold a word; the rest of them is anybody's text
     )
 )
 _FIGURES = frozenset({"usage_object", "input_details", "output_details", "cost_object"})

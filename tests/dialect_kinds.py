@@ -4,19 +4,11 @@ call, token classes, names. Attributes → columns, as in dialect_examples.
 Keys that the view keeps for their shape begin with "shape:", those of events with "event:".
 """
 
-from decimal import Decimal
-from typing import Any
+from dialect_classes import CLASSES
+from dialect_names import NAMES
+from dialect_shared import GEMINI, LANGFUSE, OPENAI, Example, by_kind, counts
 
-GEMINI = {"gen_ai.operation.name": "chat", "gen_ai.system": "gemini", "gen_ai.request.model": "gemini-2.5-flash"}
-OPENAI = {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini"}
-LANGFUSE = {"langfuse.observation.type": "generation", "langfuse.observation.model.name": "gemini-2.5-flash"}
-
-
-def counts(input_tokens: int, output_tokens: int) -> dict[str, str]:
-    return {"gen_ai.usage.input_tokens": str(input_tokens), "gen_ai.usage.output_tokens": str(output_tokens)}
-
-
-GOOGLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+GOOGLE: dict[str, Example] = {
     "thoughts beside the output, told by the total": (
         GEMINI | counts(71, 260) | {"gen_ai.usage.thoughts_tokens": "640", "gen_ai.usage.total_tokens": "971"},
         {"output_tokens": 900, "reasoning_output_tokens": 640, "usage_estimated": 0},
@@ -121,7 +113,7 @@ REPR = (
     "{'model': 'm', 'usage': {'prompt_tokens': 1200, 'completion_tokens': 57, "
     "'prompt_tokens_details': {'cached_tokens': 1024}}}"
 )
-SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+SHAPES: dict[str, Example] = {
     "an unknown key with the whole answer": (
         {
             "acme.llm": "yes",
@@ -256,7 +248,7 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
 }
 
-NO_CALLS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+NO_CALLS: dict[str, Example] = {
     "Anthropic counts tokens": (
         {
             "@name": "messages.count_tokens",
@@ -324,226 +316,4 @@ NO_CALLS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
 }
 
-CLASSES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "flat counts of a coding agent": (
-        OPENAI
-        | {
-            "input_token_count": "1000",
-            "cached_token_count": "600",
-            "output_token_count": "50",
-            "reasoning_token_count": "30",
-        },
-        {
-            "input_tokens": 1000,
-            "cache_read_input_tokens": 600,
-            "output_tokens": 50,
-            "reasoning_output_tokens": 30,
-        },
-    ),
-    "Cohere's bill in an answer": (
-        OPENAI
-        | {
-            "output.value": {
-                "usage": {
-                    "billed_units": {"input_tokens": 14, "output_tokens": 9},
-                    "tokens": {"input_tokens": 80, "output_tokens": 9},
-                }
-            }
-        },
-        {"input_tokens": 14, "output_tokens": 9},
-    ),
-    "cache writes of Responses": (
-        {
-            "openinference.span.kind": "LLM",
-            "llm.model_name": "gpt-5.6",
-            "output.value": {
-                "usage": {"input_tokens": 90, "output_tokens": 2, "input_tokens_details": {"cache_write_tokens": 80}}
-            },
-        },
-        {"input_tokens": 90, "cache_write_input_tokens": 80},
-    ),
-    "pictures by kind of content": (
-        LANGFUSE
-        | {
-            "langfuse.observation.usage_details": {
-                "promptTokenCount": 300,
-                "candidatesTokenCount": 20,
-                "totalTokenCount": 320,
-                "promptTokensDetails": [
-                    {"modality": "TEXT", "tokenCount": 42},
-                    {"modality": "IMAGE", "tokenCount": 258},
-                ],
-            }
-        },
-        {"input_tokens": 300, "image_input_tokens": 258, "image_output_tokens": None},
-    ),
-    "sound both ways": (
-        LANGFUSE
-        | {
-            "langfuse.observation.model.name": "gpt-audio",
-            "langfuse.observation.usage_details": {
-                "prompt_tokens": 30,
-                "completion_tokens": 40,
-                "total_tokens": 70,
-                "prompt_tokens_details": {"audio_tokens": 11},
-                "completion_tokens_details": {"audio_tokens": 22},
-            },
-        },
-        {"audio_input_tokens": 11, "audio_output_tokens": 22},
-    ),
-    "Google's sound by kind of content": (
-        LANGFUSE
-        | {
-            "langfuse.observation.usage_details": {
-                "prompt_token_count": 30,
-                "candidates_token_count": 40,
-                "prompt_tokens_details": [{"modality": "MediaModality.AUDIO", "token_count": 11}],
-            }
-        },
-        {"input_tokens": 30, "audio_input_tokens": 11},
-    ),
-    "an image model puts out images": (
-        OPENAI | counts(20, 1000) | {"gen_ai.request.model": "gpt-image-1-mini"},
-        {"image_output_tokens": 1000},
-    ),
-    "a model of texts does not": (OPENAI | counts(20, 1000), {"image_output_tokens": None}),
-    "the tier asked for, when none was served": (
-        OPENAI | {"openai.request.service_tier": "flex"},
-        {"service_tier": "flex"},
-    ),
-    "the tier served goes before the one asked for": (
-        OPENAI | {"openai.request.service_tier": "flex", "openai.response.service_tier": "default"},
-        {"service_tier": "default"},
-    ),
-    "writes beside the input, reads within, by the total": (
-        OPENAI
-        | counts(3500, 100)
-        | {
-            "gen_ai.system": "aws.bedrock",
-            "gen_ai.usage.total_tokens": "5600",
-            "gen_ai.usage.cache_read.input_tokens": "3000",
-            "gen_ai.usage.cache_write.input_tokens": "2000",
-        },
-        {"input_tokens": 5500, "cache_read_input_tokens": 3000, "cache_write_input_tokens": 2000},
-    ),
-    "the output that only the total tells": (
-        OPENAI | {"gen_ai.usage.input_tokens": "10", "gen_ai.usage.total_tokens": "15"},
-        {"input_tokens": 10, "output_tokens": 5, "anomalies": ["inferred:output_tokens"]},
-    ),
-}
-
-NAMES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "an instrumentation that never names the provider": (
-        {
-            "@scope": "openinference.instrumentation.openai_agents",
-            "openinference.span.kind": "LLM",
-            "llm.system": "openai",
-            "llm.model_name": "gpt-4o-mini",
-            "llm.token_count.prompt": 21,
-        },
-        {"provider": "openai"},
-    ),
-    "an instrumentation that names the provider of every host it knows": (
-        {
-            "@scope": "openinference.instrumentation.openai",
-            "openinference.span.kind": "LLM",
-            "llm.system": "openai",
-            "llm.model_name": "gpt-4o-mini",
-            "llm.token_count.prompt": 21,
-        },
-        {"provider": "openai_compatible"},
-    ),
-    "a path of a gateway": (
-        {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.system": "litellm",
-            "gen_ai.request.model": "bedrock/converse/us.amazon.nova-lite-v1:0",
-        },
-        {"provider": "aws.bedrock", "request_model": "us.amazon.nova-lite-v1:0"},
-    ),
-    "a path with a region": (
-        {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.system": "litellm",
-            "gen_ai.request.model": "bedrock/eu-west-1/anthropic.claude-v2",
-        },
-        {"provider": "aws.bedrock", "request_model": "anthropic.claude-v2"},
-    ),
-    "a resource name of Amazon": (
-        {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.request.model": "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-pro-v1:0",
-            "gen_ai.system": "langchain",
-        },
-        {"provider": "aws.bedrock", "request_model": "us.amazon.nova-pro-v1:0"},
-    ),
-    "a kind of API before the model": (
-        {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.system": "azure",
-            "gen_ai.request.model": "azure/responses/gpt-5-mini",
-        },
-        {"provider": "azure.ai.openai", "request_model": "gpt-5-mini"},
-    ),
-    "an enum's word": (
-        OPENAI | {"gen_ai.response.finish_reasons": ["FinishReason.MAX_TOKENS"]},
-        {"finish_reason": "length"},
-    ),
-    "an enum's repr": (
-        OPENAI | {"gen_ai.response.finish_reason": "<FinishReason.STOP: 'STOP'>"},
-        {"finish_reason": "stop"},
-    ),
-    "a placeholder for an agent": (OPENAI | {"gen_ai.agent.name": "OpenAI Agent"}, {"agent": ""}),
-    "the answer before is no conversation": (
-        OPENAI | {"gen_ai.conversation.id": "resp_0123456789abcdef"},
-        {"conversation_id": ""},
-    ),
-    "an OpenAI conversation is one": (OPENAI | {"gen_ai.conversation.id": "conv_01"}, {"conversation_id": "conv_01"}),
-    "bare ids on a span about GenAI": (
-        OPENAI | {"sessionId": "c1", "userId": "u1"},
-        {"conversation_id": "c1", "user_id": "u1"},
-    ),
-    "bare ids of a web page": ({"sessionId": "c1", "userId": "u1"}, {"conversation_id": "", "user_id": ""}),
-    "Langfuse's keys in LangChain's metadata": (
-        OPENAI | {"metadata": {"langfuse_session_id": "c1", "langfuse_user_id": "u1"}},
-        {"conversation_id": "c1", "user_id": "u1"},
-    ),
-    "Langfuse's keys spread": (
-        OPENAI | {"metadata.langfuse_session_id": "c1", "langfuse.trace.metadata.langfuse_user_id": "u1"},
-        {"conversation_id": "c1", "user_id": "u1"},
-    ),
-    "a plugin's tool": (
-        {
-            "@scope": "semantic_kernel.functions",
-            "gen_ai.operation.name": "execute_tool",
-            "gen_ai.tool.name": "Weather-today",
-        },
-        {"tool": "today"},
-    ),
-    "a tool with a dash elsewhere": (
-        {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "web-search"},
-        {"tool": "web-search"},
-    ),
-    "a bill within an answer found by its shape": (
-        {
-            "shape:x.reply": {
-                "id": "gen-1",
-                "model": "openai/gpt-4o",
-                "usage": {"prompt_tokens": 1, "completion_tokens": 2, "cost": 0.5},
-            }
-        },
-        {"cost_claim_usd": Decimal("0.5"), "input_tokens": 1},
-    ),
-}
-
-KINDS = {
-    f"{kind}: {name}": example
-    for kind, examples in {
-        "google": GOOGLE,
-        "shape": SHAPES,
-        "no call": NO_CALLS,
-        "class": CLASSES,
-        "name": NAMES,
-    }.items()
-    for name, example in examples.items()
-}
+KINDS = by_kind(google=GOOGLE, shape=SHAPES, no_call=NO_CALLS, **{"class": CLASSES}, name=NAMES)

@@ -12,7 +12,7 @@ from spanledger.ledger.audit_spans import ERASED
 METRICS = tuple(target.table for target in TARGETS["metrics"])
 _WORD, _PSEUDONYM, _PATTERN = value("word"), value("word", "other"), value("pattern")
 _TRACES = values("trace")
-# A seal covers a digest of the facts, which whoever guesses what is erased could compute: a keyed one takes its place.
+# A seal covers a digest of the facts. A plain digest would let one guess an erased text; an erasure writes a keyed one.
 _DIGEST = "lower(hex(SHA256(concat({seal_secret:String}, char(31), facts_digest))))"
 _SEAL = "lower(hex(SHA256(arrayStringConcat([{{seal_secret:String}}, {digest}, {{seal_secret:String}}], char(31)))))"
 _IS_SEALED = f"{{seal_secret:String}} != '' AND seal = {_SEAL.format(digest='facts_digest')}"

@@ -1,7 +1,7 @@
 """Limits per sender: requests and bytes per second, and concurrent requests.
 
-A request over a limit is refused before its body is read, with the time after which it would be accepted. A sender is
-whoever holds a key; without keys all are one."""
+A request over a limit is refused before its body is read, with the time after which it would be accepted. Each
+API key is a sender of its own; requests without a key share one sender."""
 
 import time
 from collections.abc import Callable, Iterator

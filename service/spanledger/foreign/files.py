@@ -1,7 +1,6 @@
 """The text of PDF and DOCX files. Runs in the worker process alone: both are compressed and may hold anything."""
 
 import io
-import logging
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +19,6 @@ class Unreadable(ValueError):
 
 def text_of(kind: str, content: bytes) -> str:
     """Raises Unreadable."""
-    logging.disable(logging.CRITICAL)  # what the libraries say of a file would quote it
     try:
         return _joined(_pdf(content) if kind == PDF else _docx(content))
     except (Unreadable, MemoryError):

@@ -1,6 +1,7 @@
 """The process that tries foreign patterns, schemas and files: one JSON job a line in, one JSON answer a line out."""
 
 import json
+import logging
 import os
 import resource
 import select
@@ -20,6 +21,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     sys.setrecursionlimit(500)
     os.nice(5)
+    logging.disable(logging.CRITICAL)  # what libraries say of a file or a schema would quote it
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while select.select([source], [], [], _IDLE_S)[0]:
         line = source.readline()

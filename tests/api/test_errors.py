@@ -166,6 +166,117 @@ def test_a_completion_that_cannot_be_used_is_also_an_openai_error(client: httpx.
     assert problem["error"]["type"] == "invalid_request_error"
 
 
+USER = {"role": "user", "content": "x"}
+SHAPES: dict[str, Any] = {  # by where the error must be said to be
+    "body.messages.0": {"messages": [{"role": "user"}]},
+    "body.messages.0.content": {"messages": [{"role": "user", "content": 5}]},
+    "body.messages.0.content.0": {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+    "body.messages.0.content.0.text": {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]},
+    "body.messages.0.content.1": {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url"}]}]
+    },
+    "body.messages.0.tool_calls": {"messages": [{"role": "assistant", "tool_calls": 5}]},
+    "body.messages.0.tool_calls.0": {"messages": [{"role": "assistant", "tool_calls": [{"id": "a"}]}]},
+    "body.messages.0.tool_call_id": {"messages": [{"role": "tool", "content": "x", "tool_call_id": 5}]},
+    "body.tools": {"messages": [USER], "tools": "x"},
+    "body.tools.0": {"messages": [USER], "tools": [{"type": "function"}]},
+    "body.tools.0.type": {"messages": [USER], "tools": [{}]},
+    "body.tools.0.function.name": {"messages": [USER], "tools": [{"type": "function", "function": {"name": 5}}]},
+    "body.tools.0.function.parameters.properties": {
+        "messages": [USER],
+        "tools": [{"type": "function", "function": {"name": "a", "parameters": {"properties": 5}}}],
+    },
+    "body.tool_choice": {"messages": [USER], "tool_choice": 5},
+    "body.functions": {"messages": [USER], "functions": 5},
+    "body.response_format": {"messages": [USER], "response_format": {"type": "json_schema"}},
+    "body.response_format.json_schema.schema": {
+        "messages": [USER],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": 5}},
+    },
+    "body.logit_bias.7": {"messages": [USER], "logit_bias": {"7": 101}},
+    "body.seed": {"messages": [USER], "seed": 2**64},
+    "body.max_tokens": {"messages": [USER], "max_tokens": 10**30},
+    "body.parallel_tool_calls": {"messages": [USER], "parallel_tool_calls": "perhaps"},
+    "body.web_search_options": {"messages": [USER], "web_search_options": 5},
+    "body.reasoning_effort": {"messages": [USER], "reasoning_effort": 5},
+    "body.prediction": {"messages": [USER], "prediction": 5},
+}
+
+
+@pytest.mark.parametrize("where", SHAPES)
+def test_a_completion_of_another_shape_is_refused_with_its_place(client: httpx.Client, where: str) -> None:
+    problem = check(client.post(COMPLETIONS, json={"model": "offline/small"} | SHAPES[where]), 422)
+
+    assert {told.partition(": ")[0] for told in problem["detail"].split("; ")} == {where}
+
+
+ITEMS: dict[str, Any] = {
+    "body.input.0": {"input": [{}]},
+    "body.input.0.content": {"input": [{"role": "user", "content": 5}]},
+    "body.input.0.content.0.type": {"input": [{"role": "user", "content": [{"type": "zz"}]}]},
+    "body.input.0.type": {"input": [{"type": "item_reference", "id": "x"}]},
+    "body.input.1": {"input": [{"role": "user", "content": "x"}, {"type": "function_call"}]},
+    "body.input.0.output": {"input": [{"type": "function_call_output", "call_id": "a", "output": 5}]},
+    "body.tools.0": {"input": "x", "tools": [{"type": "function"}]},
+    "body.tools.0.type": {"input": "x", "tools": [{"type": "image_generation"}]},
+    "body.text": {"input": "x", "text": 5},
+    "body.text.format.type": {"input": "x", "text": {"format": {}}},
+    "body.reasoning": {"input": "x", "reasoning": 5},
+    "body.include": {"input": "x", "include": 5},
+    "body.service_tier": {"input": "x", "service_tier": 5},
+    "body.max_output_tokens": {"input": "x", "max_output_tokens": 10**30},
+    "body.store": {"input": "x", "store": "perhaps"},
+}
+
+
+@pytest.mark.parametrize("where", ITEMS)
+def test_a_response_of_another_shape_is_refused_with_its_place(client: httpx.Client, where: str) -> None:
+    problem = check(client.post("/v1/responses", json={"model": "offline/small"} | ITEMS[where]), 422)
+
+    assert {told.partition(": ")[0] for told in problem["detail"].split("; ")} == {where}
+
+
+@pytest.mark.parametrize("more", [{"conversation": {}}, {"previous_response_id": ""}, {"prompt": {"id": "x"}}])
+def test_what_needs_answers_that_are_kept_is_never_dropped(client: httpx.Client, more: dict[str, Any]) -> None:
+    check(client.post("/v1/responses", json={"input": "x", **more}), 422, "kept between requests")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        ("/v1/completions", {"prompt": 5}, "body.prompt"),
+        ("/v1/completions", {"prompt": [[1, 2]]}, "body.prompt"),
+        (COMPLETIONS, {"messages": [USER], "stop": ["a"] * 5}, "body.stop"),
+    ],
+)
+def test_the_place_of_an_error_holds_no_names_of_validators(
+    client: httpx.Client, path: str, body: dict[str, Any], detail: str
+) -> None:
+    problem = check(client.post(path, json=body), 422, detail)
+
+    assert "function" not in problem["detail"]
+    assert "list[" not in problem["detail"]
+    assert " at 0x" not in problem["detail"]
+
+
+SCHEMAS: list[dict[str, Any]] = [
+    {"required": ["a", "b"], "properties": {"a": {"type": ["string", "null"]}, "b": True}},
+    {"required": ["a"], "properties": {"a": {"enum": "x"}}},
+    {"required": ["a"]},
+]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_schemas_of_tools_that_models_take_are_taken(client: httpx.Client, schema: dict[str, Any]) -> None:
+    tool = {"type": "function", "function": {"name": "find_it", "parameters": schema}}
+    body = {"model": "offline/small", "messages": [{"role": "user", "content": "find_it please"}], "tools": [tool]}
+    answer = client.post(COMPLETIONS, json=body)
+
+    assert answer.status_code == 200, answer.text
+    (call,) = answer.json()["choices"][0]["message"]["tool_calls"]
+    assert set(json.loads(call["function"]["arguments"])) == set(schema["required"])
+
+
 def test_ids_from_openai_clients_are_checked_too(client: httpx.Client) -> None:
     asked: dict[str, Any] = {"messages": [{"role": "user", "content": "x"}]}
 

@@ -125,6 +125,38 @@ def test_refused_credentials_are_not_quoted_and_not_tried_again(failure: Failure
     assert "acme" in str(error)
 
 
+def connection_error(cause: Exception) -> Exception:
+    """As LiteLLM makes it of whatever its own code raises."""
+    raised = type("APIConnectionError", (Failure,), {})(f"APIConnectionError: {cause}", 500)
+    raised.__context__ = cause
+    return raised
+
+
+@pytest.mark.parametrize("failure", [TypeError("at /srv/app: 'int' object"), KeyError("secret"), IndexError("x[3]")])
+@pytest.mark.parametrize("wrapped", [connection_error, lambda cause: cause])
+def test_what_breaks_in_a_client_is_not_told_in_its_words(failure: Exception, wrapped: Any) -> None:
+    error = mapped(wrapped(failure))
+
+    assert isinstance(error, ModelError)
+    assert (error.status, error.retryable) == (502, False)
+    assert type(failure).__name__ in str(error)
+    assert str(failure) not in str(error)
+
+
+def test_a_provider_that_cannot_be_reached_is_said_to_be() -> None:
+    error = mapped(connection_error(ConnectionRefusedError("refused")))
+
+    assert isinstance(error, ModelError)
+    assert "cannot be reached" in str(error)
+    assert error.retryable
+
+
+def test_advice_on_settings_of_litellm_is_left_out() -> None:
+    said = "acme does not support parameters: ['x']. To drop these, set `litellm.drop_params=True` or for proxy:"
+
+    assert str(mapped(Failure(said, 400))) == "acme does not support parameters: ['x']."
+
+
 def test_what_broke_inside_a_stream_is_told_not_its_wrapping() -> None:
     error = mapped(Failure("wrapped", 503, original_exception=Failure("the reason", 500)))
 

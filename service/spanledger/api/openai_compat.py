@@ -5,7 +5,6 @@ The conversation is `X-Conversation-ID`, `X-Session-ID` or `metadata.conversatio
 Clients bring their own history, so none is kept for them.
 """
 
-import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.datastructures import Headers
 
 from spanledger.access import Principal
-from spanledger.api import problems, rates
+from spanledger.api import openai_shapes, problems, rates
 from spanledger.api.inputs import MAX_ID_CHARS, Fallbacks, Model, Text
 from spanledger.api.reader import AppServices
 from spanledger.api.repeats import Once
@@ -30,7 +29,6 @@ from spanledger.workflows.offline_answers import CHAT_MODELS
 
 MAX_MESSAGES = 10_000
 MAX_TOOLS = 512  # OpenAI takes 128
-MAX_PARTS = 1_000  # of one message's content
 _AGENT = "agent/"  # what a model's name begins with that is an agent's
 # OpenAI's parameters, passed on as they are. The others are not the caller's business: api_base, api_key, timeout …
 PASSED_ON = (
@@ -62,65 +60,49 @@ PASSED_ON = (
 )
 # What OpenAI takes that concerns its own storage and caches: without effect on an answer or on what is measured.
 _WITHOUT_EFFECT = frozenset({"store", "prompt_cache_key", "prompt_cache_retention"})
-# Kinds of parts of a message's content: OpenAI's, and those that LiteLLM takes for other providers.
-_PARTS = frozenset(
-    {"text", "image_url", "input_audio", "file", "refusal", "document", "video_url", "audio_url", "thinking"}
-    | {"redacted_thinking", "tool_result", "tool_use", "input_text", "output_text", "guarded_text"}
-)
 _INTERNAL = frozenset({"provider_specific_fields", "citations"})  # LiteLLM's own, not OpenAI's
 
 router = APIRouter(tags=["openai"])
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-class StreamOptions(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    include_usage: bool = False
-
-
-class ChatMessage(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-
-
-class ResponseFormat(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    type: Literal["text", "json_object", "json_schema"]
-
-
 class CompletionRequest(BaseModel):
-    """A chat completion. Parameters that are not named here are read from the extras if OpenAI knows them."""
+    """A chat completion. Parameters that neither are named here nor concern OpenAI's own storage are refused."""
 
     model_config = ConfigDict(extra="allow")
 
     model: Model | None = None
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    messages: Annotated[list[openai_shapes.ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
     fallbacks: Fallbacks = []
     stream: bool = False
-    stream_options: StreamOptions | None = None
+    stream_options: openai_shapes.StreamOptions | None = None
     user: Text | None = None
     safety_identifier: Text | None = None
     metadata: dict[str, Any] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: openai_shapes.TokenLimit | None = None
+    max_completion_tokens: openai_shapes.TokenLimit | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
-    seed: int | None = None
+    seed: openai_shapes.Seed | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
     modalities: list[Literal["text", "audio"]] | None = None
-    response_format: ResponseFormat | None = None
+    response_format: openai_shapes.ResponseFormat | None = None
+    tools: Annotated[list[openai_shapes.Tool], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
+    tool_choice: openai_shapes.Choice | Text | None = None
+    parallel_tool_calls: bool | None = None
+    functions: Annotated[list[openai_shapes.Function], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
+    function_call: openai_shapes.Choice | Text | None = None
+    logit_bias: openai_shapes.Bias | None = None
+    prediction: dict[str, Any] | None = None
+    reasoning_effort: Text | None = None
+    verbosity: Text | None = None
+    audio: dict[str, Any] | None = None
+    web_search_options: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _refuse_unknown(self) -> "CompletionRequest":
@@ -129,20 +111,10 @@ class CompletionRequest(BaseModel):
             raise ValueError(f"unknown parameter {unknown[0][:100]!r}: it would be dropped")
         if self.top_logprobs and not self.logprobs:
             raise ValueError("top_logprobs: only with logprobs")
-        for name in ("tools", "functions"):
-            if len(_list((self.model_extra or {}).get(name))) > MAX_TOOLS:
-                raise ValueError(f"{name}: a request may have {MAX_TOOLS}")
-        for number, message in enumerate(self.messages):
-            parts = _list((message.model_extra or {}).get("content"))
-            if len(parts) > MAX_PARTS:
-                raise ValueError(f"content: a message may have {MAX_PARTS} parts")
-            kinds = {str(part.get("type")) if isinstance(part, dict) else "" for part in parts}
-            if strange := sorted(kinds - _PARTS):
-                raise ValueError(f"messages.{number}.content: unknown kind of part {strange[0][:100]!r}")
         return self
 
     def parameters(self) -> dict[str, Any]:
-        given = self.model_dump(exclude_unset=True)
+        given = self.model_dump(exclude_unset=True, by_alias=True)
         return {name: given[name] for name in PASSED_ON if given.get(name) is not None}
 
 
@@ -160,7 +132,7 @@ async def create_chat_completion(
 ) -> Response:
     """Answers as the model does, in OpenAI's format; with `stream` as server-sent chunks up to `[DONE]`."""
     repeats.refuse_stream(asked.stream)
-    _refuse_broken_text(asked)
+    openai_shapes.refuse_broken_text(asked)
     user = asked.user or asked.safety_identifier
     order = order_of(request.headers, asked.model, user, asked.metadata, principal).completed(
         fallbacks=tuple(asked.fallbacks), parameters=asked.parameters()
@@ -216,14 +188,6 @@ def order_of(
         agent=agent or _first(headers.get("x-agent"), more.get("agent")),
         model="" if agent else model,
     )
-
-
-def _refuse_broken_text(asked: CompletionRequest) -> None:
-    """Raises BadRequest for half characters anywhere: what is not named in our models is passed on unseen."""
-    try:
-        json.dumps(asked.model_dump(), ensure_ascii=False).encode()
-    except UnicodeEncodeError as exc:
-        raise BadRequest("the body is not valid Unicode: it holds a lone surrogate") from exc
 
 
 def _first(*candidates: Any) -> str:

@@ -13,9 +13,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse
 
-from spanledger.api import problems, rates
+from spanledger.api import openai_shapes, problems, rates
 from spanledger.api.inputs import Model, Text
-from spanledger.api.openai_compat import completion_body, model_list, order_of, usage_body
+from spanledger.api.openai_compat import MAX_TOOLS, completion_body, model_list, order_of, usage_body
 from spanledger.api.reader import AppServices
 from spanledger.api.replies import finished
 from spanledger.api.schemas.chat import ModelResponse, OpenAIModel, TextCompletion
@@ -28,12 +28,8 @@ from spanledger.workflows.model import Chunk, UnknownModel
 
 MAX_ITEMS = 10_000
 MAX_PROMPTS = 100
-# Fields of requests that are translated, that have an effect on storage and caches alone, or that hold what is known.
-_KNOWN = frozenset(
-    {"include", "max_tool_calls", "parallel_tool_calls", "reasoning", "service_tier", "store", "stream_options", "text"}
-    | {"tool_choice", "tools", "prompt_cache_key", "prompt_cache_retention", "truncation"}
-)
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+# Fields that have an effect on OpenAI's caches alone.
+_KNOWN = frozenset({"prompt_cache_key", "prompt_cache_retention"})
 _STATEFUL = ("previous_response_id", "conversation", "background", "prompt")
 router = APIRouter(tags=["openai"])
 ModelName = Annotated[
@@ -42,31 +38,37 @@ ModelName = Annotated[
 
 
 class ResponsesRequest(BaseModel):
-    """A request of the Responses API. Fields that are not named here are translated by LiteLLM."""
+    """A request of the Responses API. Fields that are not named here are refused."""
 
     model_config = ConfigDict(extra="allow")
 
     model: Model | None = None
-    input: Text | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_ITEMS)]
+    input: Text | Annotated[list[openai_shapes.ResponseItem], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
     instructions: Text | None = None
     stream: bool = False
-    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: openai_shapes.TokenLimit | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     user: Text | None = None
     safety_identifier: Text | None = None
     metadata: dict[str, Any] | None = None
     truncation: Literal["disabled"] | None = None
+    include: list[Text] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1)] | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning: openai_shapes.Reasoning | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
+    store: bool | None = None
+    stream_options: openai_shapes.StreamOptions | None = None
+    text: openai_shapes.AnswerText | None = None
+    tool_choice: openai_shapes.Choice | Text | None = None
+    tools: Annotated[list[openai_shapes.ResponseTool], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
 
     @model_validator(mode="after")
     def _refuse_unknown(self) -> "ResponsesRequest":
         unknown = sorted(set(self.model_extra or ()) - _KNOWN - {*_STATEFUL})
         if unknown:
             raise ValueError(f"unknown parameter {unknown[0][:100]!r}: it would be dropped")
-        for number, item in enumerate(self.input if isinstance(self.input, list) else ()):
-            role = item.get("role")
-            if role is not None and role not in _ROLES:
-                raise ValueError(f"input.{number}.role: unknown role {str(role)[:100]!r}")
         return self
 
 
@@ -77,17 +79,17 @@ class TextRequest(BaseModel):
 
     model: Model | None = None
     prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS)]
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: openai_shapes.TokenLimit | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = None
     stop: Text | Annotated[list[Text], Field(max_length=4)] | None = None
-    seed: int | None = None
+    seed: openai_shapes.Seed | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    logit_bias: dict[str, float] | None = None
+    logit_bias: openai_shapes.Bias | None = None
     stream: bool = False
-    stream_options: dict[str, Any] | None = None
+    stream_options: openai_shapes.StreamOptions | None = None
     user: Text | None = None
     echo: Literal[False] = False
     best_of: Literal[1] | None = None
@@ -106,8 +108,9 @@ async def create_response(
     request: Request, asked: ResponsesRequest, services: AppServices, principal: Caller
 ) -> Response:
     """Answers in the format of OpenAI's Responses API; with `stream` as its server-sent events."""
-    body = asked.model_dump(exclude_unset=True)
-    if kept := [name for name in _STATEFUL if body.get(name)]:
+    openai_shapes.refuse_broken_text(asked)
+    body = asked.model_dump(exclude_unset=True, by_alias=True)
+    if kept := [name for name in _STATEFUL if body.get(name) not in (None, False)]:
         raise BadRequest(f"{kept[0]} needs answers that are kept between requests; send the whole input instead")
     messages, parameters = await asyncio.to_thread(openai_formats.chat_request, body)  # may import LiteLLM
     order = order_of(request.headers, asked.model, asked.user or asked.safety_identifier, asked.metadata, principal)
@@ -165,9 +168,10 @@ async def create_text_completion(
         if len(prompts) > 1:
             raise BadRequest("one prompt can be streamed at a time")
         completion = Completion(order, prompts, stream=True)
+        wants_usage = asked.stream_options is not None and asked.stream_options.include_usage
         running = Running(lambda emit: services.runner.complete(completion, emit))
         await running.begin(request)
-        return EventStream(running, _text_events(running, bool((asked.stream_options or {}).get("include_usage"))))
+        return EventStream(running, _text_events(running, wants_usage))
     outcomes = [await services.runner.complete(Completion(order, [prompt])) for prompt in prompts]
     choices: list[dict[str, Any]] = []
     for outcome in outcomes:

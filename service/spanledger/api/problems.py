@@ -25,6 +25,9 @@ from spanledger.workflows.model import ModelError
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_ERRORS = 5
+_MAX_READ = 50
+_MAX_NAME = 100
+_OF_NO_VALUE = frozenset({"missing", "json_invalid"})  # what stands last is not in the body
 _log = logging.getLogger(__name__)
 
 
@@ -133,7 +136,13 @@ async def _invalid(request: Request, error: Exception) -> Response:
         return _framework(
             request, 415, "Unsupported Media Type", "send the body with Content-Type: application/json", "not_json"
         )
-    detail = "; ".join(f"{_field(e['loc'])}: {_reason(e['msg'])}" for e in found[:_MAX_ERRORS])
+    placed = [(_place(e["loc"], e["type"], error.body), _reason(e["msg"])) for e in found[:_MAX_READ]]
+    places = {place for place, _ in placed}
+    # Of the forms that a value may have, the one that it fits the furthest is told of.
+    told = dict.fromkeys(
+        f"{place}: {reason}" for place, reason in placed if not any(other.startswith(f"{place}.") for other in places)
+    )
+    detail = "; ".join([*told][:_MAX_ERRORS])
     if any(e["type"] == "json_invalid" for e in found):
         return _framework(request, 400, "Malformed JSON", f"the body is not JSON: {detail}", "invalid_json")
     return _framework(request, 422, "Unusable request", detail, "invalid_request")
@@ -152,9 +161,20 @@ async def _http(request: Request, error: Exception) -> Response:
     return _framework(request, error.status_code, title, detail, code, error.headers)
 
 
-def _field(location: tuple[Any, ...]) -> str:
-    """Where the error is, as `body.messages.0.role`."""
-    return ".".join(str(part) for part in location)
+def _place(location: tuple[Any, ...], kind: str, body: Any) -> str:
+    """Where the error is, as `body.messages.0.role`. Names of validators, which stand between, are left out."""
+    where, *steps = location
+    if where != "body":
+        return ".".join(str(part) for part in location[:2])
+    path, inside = [str(where)], body
+    for number, step in enumerate(steps, 1):
+        try:
+            inside = inside[step]
+        except (TypeError, LookupError):
+            if number < len(steps) or kind not in _OF_NO_VALUE:
+                continue
+        path.append(str(step)[:_MAX_NAME])
+    return ".".join(path)
 
 
 def _reason(message: str) -> str:

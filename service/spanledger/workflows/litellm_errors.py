@@ -1,5 +1,6 @@
 """LiteLLM's exceptions as ours, mapped at this one edge. Retries and the caller's status follow from the kind."""
 
+import logging
 import re
 from typing import Any
 
@@ -10,6 +11,10 @@ _MAX_MESSAGE = 400
 _PREFIXES = re.compile(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?::| -) ?)+")
 _NO_KEY = re.compile(r"missing credentials|api[_ ]key", re.IGNORECASE)
 _RETRYABLE = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+_ADVICE = re.compile(r" To drop (these|it)\b.*")  # on LiteLLM's own settings
+# What a client raises when it fails itself, before or after the provider was asked.
+_OF_THE_CLIENT = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, RecursionError)
+_log = logging.getLogger(__name__)
 
 
 def mapped(error: Exception) -> SpanledgerError:
@@ -36,6 +41,14 @@ def mapped(error: Exception) -> SpanledgerError:
             status=502,
             retryable=False,
         )
+    if inner := _failure_of_the_client(error):
+        _log.warning("the client of %s failed", provider, exc_info=inner)
+        return ModelError(
+            f"the client of {provider} failed on the request or its answer ({type(inner).__name__}); the log says more",
+            error_type=type(inner).__name__,
+            status=502,
+            retryable=False,
+        )
     if kind in {"Timeout", "APITimeoutError", "TimeoutError"} or status == 408:
         return ModelError(f"{provider} did not answer in time", error_type="timeout", status=504, retryable=True)
     if kind == "APIConnectionError" and status in {None, 500}:
@@ -59,7 +72,16 @@ def _said(error: Exception) -> str:
     """The first line of the message, without the names of classes that litellm puts before it."""
     text = str(getattr(error, "message", "") or error).strip()
     first = text.splitlines()[0] if text else type(error).__name__
-    return (_PREFIXES.sub("", first) or first)[:_MAX_MESSAGE]
+    return _ADVICE.sub("", _PREFIXES.sub("", first) or first)[:_MAX_MESSAGE]
+
+
+def _failure_of_the_client(error: Exception) -> BaseException | None:
+    """The error of the provider's client itself that `error` is, or that LiteLLM takes for a failed connection."""
+    root: BaseException = error
+    if type(error).__name__ == "APIConnectionError":
+        while (before := root.__cause__ or root.__context__) is not None:
+            root = before
+    return root if isinstance(root, _OF_THE_CLIENT) else None
 
 
 def _retry_after(error: Exception) -> float | None:

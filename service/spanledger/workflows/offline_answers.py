@@ -197,13 +197,17 @@ def _example(tool: Mapping[str, Any], text: str) -> dict[str, Any]:
     """Arguments that fit the tool's schema: the required ones, strings from the question."""
     schema = (tool.get("function") or {}).get("parameters") or {}
     properties = schema.get("properties") or {}
+    return {name: _argument(properties.get(name), text) for name in schema.get("required") or ()}
+
+
+def _argument(schema: Any, text: str) -> Any:
+    known = schema if isinstance(schema, Mapping) else {}
     kinds = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
-    arguments = {}
-    for name in schema.get("required") or ():
-        described = properties.get(name) or {}
-        fallback = kinds.get(described.get("type", "string"), text[:40])
-        arguments[name] = (described.get("enum") or [fallback])[0]
-    return arguments
+    allowed, kind = known.get("enum"), known.get("type", "string")
+    if isinstance(allowed, list) and allowed:
+        return allowed[0]
+    first = next(iter(kind), "string") if isinstance(kind, list) else kind
+    return kinds.get(str(first), text[:40])
 
 
 def _content(messages: Sequence[Mapping[str, Any]]) -> str:

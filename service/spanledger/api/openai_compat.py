@@ -92,11 +92,11 @@ class CompletionRequest(BaseModel):
     service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
     modalities: list[Literal["text", "audio"]] | None = None
     response_format: openai_shapes.ResponseFormat | None = None
-    tools: Annotated[list[openai_shapes.Tool], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
-    tool_choice: openai_shapes.Choice | Text | None = None
+    tools: Annotated[list[openai_shapes.OfferedTool], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
+    tool_choice: openai_shapes.ToolChoice | Text | None = None
     parallel_tool_calls: bool | None = None
-    functions: Annotated[list[openai_shapes.Function], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
-    function_call: openai_shapes.Choice | Text | None = None
+    functions: Annotated[list[openai_shapes.OfferedFunction], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
+    function_call: openai_shapes.ToolChoice | Text | None = None
     logit_bias: openai_shapes.Bias | None = None
     prediction: dict[str, Any] | None = None
     reasoning_effort: Text | None = None

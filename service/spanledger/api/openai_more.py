@@ -61,7 +61,7 @@ class ResponsesRequest(BaseModel):
     store: bool | None = None
     stream_options: openai_shapes.StreamOptions | None = None
     text: openai_shapes.AnswerText | None = None
-    tool_choice: openai_shapes.Choice | Text | None = None
+    tool_choice: openai_shapes.ToolChoice | Text | None = None
     tools: Annotated[list[openai_shapes.ResponseTool], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
 
     @model_validator(mode="after")

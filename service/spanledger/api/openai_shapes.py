@@ -35,7 +35,7 @@ class Recording(Shape):
     format: Text
 
 
-class Part(Shape):
+class ContentPart(Shape):
     """A part of a message's content: OpenAI's kinds, and those that LiteLLM takes for other providers."""
 
     type: Text
@@ -46,7 +46,7 @@ class Part(Shape):
     file: dict[str, Any] | None = None
 
     @model_validator(mode="after")
-    def _holds_what_it_is(self) -> "Part":
+    def _holds_what_it_is(self) -> "ContentPart":
         if self.type not in _MEMBER_OF_PART:
             raise ValueError(f"unknown kind of part {self.type[:100]!r}")
         member = _MEMBER_OF_PART[self.type]
@@ -83,7 +83,7 @@ class ToolCall(Shape):
 
 class ChatMessage(Shape):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Text | Annotated[list[Part], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
+    content: Text | Annotated[list[ContentPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
     name: Text | None = None
     tool_calls: Annotated[list[ToolCall], Field(fail_fast=True)] | None = None
     tool_call_id: Text | None = None
@@ -96,31 +96,31 @@ class ChatMessage(Shape):
         return self
 
 
-class Schema(Shape):
+class ArgumentSchema(Shape):
     """The outermost level of a JSON Schema of arguments."""
 
     properties: dict[str, dict[str, Any] | bool] | None = None
     required: list[Text] | None = None
 
 
-class Function(Shape):
+class OfferedFunction(Shape):
     name: _Name
     description: Text | None = None
-    parameters: Schema | None = None
+    parameters: ArgumentSchema | None = None
 
 
-class Tool(Shape):
+class OfferedTool(Shape):
     type: Text
-    function: Function | None = None
+    function: OfferedFunction | None = None
 
     @model_validator(mode="after")
-    def _holds_what_it_is(self) -> "Tool":
+    def _holds_what_it_is(self) -> "OfferedTool":
         if self.type == "function" and self.function is None:
             raise ValueError("a tool of type function needs function")
         return self
 
 
-class Choice(Shape):
+class ToolChoice(Shape):
     """Of a tool, or of a function."""
 
     type: Text | None = None
@@ -198,7 +198,7 @@ class ResponseTool(Shape):
 
     type: Literal["function", "custom", "mcp", "namespace", "web_search", "web_search_preview"]
     name: _Name | None = None
-    parameters: Schema | None = None
+    parameters: ArgumentSchema | None = None
 
     @model_validator(mode="after")
     def _holds_what_it_is(self) -> "ResponseTool":

@@ -274,7 +274,7 @@ class Reading:
         if name == "output":  # answers may be long, embeddings' most of all
             if self.is_call:
                 return self.role == "inference" or not (self.r("input_tokens") or self.r("usage_object"))
-            return self.by_shape or (self.role in _OTHERS_USAGE and _CALLS.search(self.raw["output"]) is not None)
+            return self.by_shape or (self.role in _OTHERS_USAGE and _tells_calls(self.raw["output"]))
         return True
 
     def case(self, rule: str, provider: str = "") -> bool:
@@ -293,3 +293,8 @@ class Reading:
             and ("with" not in case or self.x(case["with"]) != "")
             and ("without" not in case or self.x(case["without"]) == "")
         )
+
+
+def _tells_calls(text: str) -> bool:
+    """Whether a text may say of how many calls it tells."""
+    return "request" in text.lower() and _CALLS.search(text) is not None

@@ -18,6 +18,7 @@ from spanledger.ledger.copy_lookup import ALONE
 from spanledger.stats.breakdown import DIMENSIONS
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.explained_calls import ExplainedCall, explained
+from spanledger.stats.explained_spans import with_copies
 from spanledger.stats.times import ALL_TIME, Window, format_time
 from spanledger.stats.usage import Usage, total, usage_of
 from spanledger.store import queries
@@ -25,6 +26,7 @@ from spanledger.store.client import Store
 
 SUBJECTS = ("message", "conversation", "trace", "span", "user")
 MAX_ENTRIES = 2_000  # of one page
+_FEW_TRACES = 20  # whose spans are read beside their entries
 _PLACE = ("started_ns", "trace_id", "span_id")
 
 
@@ -133,6 +135,9 @@ def explain(
     if subject.is_empty:
         raise BadRequest(f"say what to explain: one of {', '.join((*SUBJECTS, *DIMENSIONS))}")
     filters = _filters(store, tenant, subject)
+    known = filters["trace_ids"]
+    is_little = 0 < len(known) <= _FEW_TRACES
+    spans = store.soon(lambda: with_copies(store, tenant, known)) if is_little and not cursor else None
     rows, more = _page(store, filters, limit, cursor)
     if more or cursor:
         whole = store.dicts(queries.sql("explain_total"), filters, settings=_few(filters))[0]
@@ -140,10 +145,11 @@ def explain(
         whole = _sums(rows) | {"entries": len(rows), "settled_us": max((row["posted_us"] for row in rows), default=0)}
     if subject.is_one_thing and not whole["entries"] and not _is_known(store, tenant, filters):
         raise NotFound(f"the books know nothing of {_named(subject)}")
-    traces = sorted({row["trace_id"] for row in rows} | set(filters["trace_ids"]))
-    calls, balanced = explained(store, tenant, prices, [row for row in rows if row["kind"] == "call"])
-    waiting = store.query(queries.sql("pending_spans"), {"tenant": tenant, "trace_ids": traces}, settings=ALONE)
-    since_ms = waiting[0][0]
+    of_traces = {"tenant": tenant, "trace_ids": sorted({row["trace_id"] for row in rows} | set(known))}
+    waiting = store.soon(lambda: store.query(queries.sql("pending_spans"), of_traces, settings=ALONE))
+    of_calls = [row for row in rows if row["kind"] == "call"]
+    calls, balanced = explained(store, tenant, prices, of_calls, spans.result() if spans else None)
+    since_ms = waiting.result()[0][0]
     now = datetime.now(UTC)
     return Explanation(
         usage=usage_of(whole),

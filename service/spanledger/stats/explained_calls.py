@@ -118,14 +118,15 @@ class _Noting:
 
 
 def explained(
-    store: Store, tenant: str, prices: Prices, rows: Sequence[Mapping[str, Any]]
+    store: Store, tenant: str, prices: Prices, rows: Sequence[Mapping[str, Any]], table: pa.Table | None = None
 ) -> tuple[list[ExplainedCall], bool]:
     """The calls that entries are about, and whether the ledger says of each what its spans say. `rows`: in the order of
-    calls."""
+    calls; `table`: what `with_copies` says of their traces, where it has been asked."""
     keys = [(row["trace_id"], row["span_id"]) for row in rows]
     if not keys:
         return [], True
-    table = with_copies(store, tenant, {trace for trace, _ in keys})
+    if table is None:
+        table = with_copies(store, tenant, {trace for trace, _ in keys})
     noting = _Noting(prices)
     span_by_span(table, noting)
     spans = _rows(table)

@@ -108,11 +108,11 @@ def as_stored(an_id: str) -> str:
 
 
 def trace(store: Store, tenant: str, trace_id: str) -> Trace:
-    """One trace by its id. Raises NotFound, at little cost: who asks for a trace that has not come yet asks often."""
-    trace_id = as_stored(trace_id)
-    if not store.query(queries.sql("trace_is_there"), {"tenant": tenant, "trace_id": trace_id}):
+    """One trace by its id. Raises NotFound."""
+    found = _trees(store, tenant, [as_stored(trace_id)])
+    if not found.spans and not found.logs:
         raise NotFound(f"there is no trace {trace_id!r}")
-    return _trees(store, tenant, [trace_id])
+    return found
 
 
 def correlation(store: Store, tenant: str, correlation_id: str) -> Trace:
@@ -146,10 +146,11 @@ def _trees(store: Store, tenant: str, ids: list[str], correlation_id: str = "") 
     truncated = len(ids) > MAX_TRACES
     ids = ids[:MAX_TRACES]
     of_traces = {"tenant": tenant, "trace_ids": ids}
+    asked_logs = store.soon(lambda: store.dicts(queries.sql("trace_logs"), {**of_traces, "limit": MAX_LOGS + 1}))
+    asked_sums = store.soon(lambda: store.dicts(queries.sql("trace_usage"), of_traces))
     rows = store.dicts(queries.sql("trace_spans"), {**of_traces, "limit": MAX_SPANS + 1})
     raw = _raw(store, of_traces, rows[:MAX_SPANS])
-    logs = store.dicts(queries.sql("trace_logs"), {**of_traces, "limit": MAX_LOGS + 1})
-    sums = store.dicts(queries.sql("trace_usage"), of_traces)
+    logs, sums = asked_logs.result(), asked_sums.result()
     spans_left_out = any(span["left_out"] for span in raw.values())
     used = {(s["trace_id"], s["span_id"]): usage_of(s) for s in sums if s["llm_calls"] or s["failed_calls"]}
     return Trace(

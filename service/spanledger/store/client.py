@@ -5,10 +5,12 @@ of them it uses.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from contextvars import copy_context
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
@@ -30,6 +32,9 @@ Rows = list[tuple[Any, ...]]
 # Audit asks with the whole text of the normalising view, which is longer than ClickHouse takes by default (256 KiB).
 _SETTINGS = {"max_query_size": 4 * 1024 * 1024}
 _PIECE_BYTES = 1024 * 1024
+_BESIDE = 4  # questions at once beside those of the threads that ask
+
+T = TypeVar("T")
 
 
 class Store:
@@ -46,6 +51,7 @@ class Store:
         self.seal_secret = ""  # bound to queries that ask whether a row is ours (queries/parts/is_sealed.sql)
         self.versions = Versions()
         self._all_shards: str | None = None
+        self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="store-beside")
 
     def _client(self) -> Any:
         client = getattr(self._local, "client", None)
@@ -128,6 +134,10 @@ class Store:
                 sql, parameters=self._bound(sql, params), settings=dict(settings or {}), use_strings=True
             )
 
+    def soon(self, ask: Callable[[], T]) -> "Future[T]":
+        """Asks in another thread, beside what this one asks meanwhile. `ask` uses no `soon` of its own."""
+        return self._beside.submit(copy_context().run, ask)
+
     def raw(self, sql: str, fmt: str, params: Params | None = None, settings: Params | None = None) -> bytes:
         """The result in a ClickHouse output format (PrettyCompact, JSON, CSVWithNames …)."""
         with self._mapped() as client:
@@ -171,6 +181,7 @@ class Store:
             client.insert_arrow(table, data, settings=dict(settings or {}))
 
     def close(self) -> None:
+        self._beside.shutdown()
         with self._clients_guard:
             for client in self._clients:
                 client.close()

@@ -85,12 +85,12 @@ def _counted(signal: str, body: bytes, content_type: str) -> Reply:
     from spanledger.ingest.signals import SIGNALS
 
     kind = SIGNALS[signal]
-    faults: otlp_json.Faults = []
+    faults = otlp_json.Faults()
     plain = otlp_json.to_protobuf(kind, body, faults) if content_type == "application/json" else body
     clean = canonical(kind, plain)
     if clean is None:
         return Reply(0, 0, "", True)
-    return Reply(clean.items, clean.rejected + len(faults), clean.reason or next(iter(faults), ""), True)
+    return Reply(clean.items, clean.rejected + faults.rejected, clean.reason or next(iter(faults.reasons), ""), True)
 
 
 def _status_message(answer: bytes, content_type: str) -> str:

@@ -154,7 +154,7 @@ class Door:
             return self.too_large()
         if not plain:
             return Answer(200)
-        faults: otlp_json.Faults = []
+        faults = otlp_json.Faults()
         size = len(plain)
         if encoding == "json":
             elements.check_json(plain)
@@ -189,13 +189,14 @@ class Door:
                 return Answer(503, str(exc), retry_after=exc.retry_after)
         self.counts.bytes += len(ready.body)
         self.counts.masked += ready.masked
-        if not ready.faults:
+        unread = ready.faults
+        if not unread.reasons:
             return Answer(200, ready.reason, accepted=ready.items, rejected=ready.rejected)
         if not ready.items:
-            message = f"not an OTLP/JSON {signal.name} request: {ready.faults[0]}"
-            return Answer(400, message, rejected=len(ready.faults))
-        reason = f"{ready.faults[0]}; {ready.reason}" if ready.reason else ready.faults[0]
-        return Answer(200, reason, accepted=ready.items, rejected=ready.rejected + len(ready.faults))
+            message = f"not an OTLP/JSON {signal.name} request: {unread.reasons[0]}"
+            return Answer(400, message, rejected=unread.rejected)
+        reason = f"{unread.reasons[0]}; {ready.reason}" if ready.reason else unread.reasons[0]
+        return Answer(200, reason, accepted=ready.items, rejected=ready.rejected + unread.rejected)
 
 
 @dataclass(frozen=True)

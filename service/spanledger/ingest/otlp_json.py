@@ -10,7 +10,9 @@ import binascii
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from struct import Struct
 from typing import Any
 
@@ -31,7 +33,30 @@ _ITEMS = frozenset(
 _ANY_VALUE = "opentelemetry.proto.common.v1.AnyValue"
 _BOM = b"\xef\xbb\xbf"
 
-Faults = list[str]  # why items were set aside, one text an item
+# What stands around items. A member of one that cannot be read is left out, and its neighbours are kept.
+_FRAMES = frozenset(
+    {f"{frame}{items}" for frame in ("Resource", "Scope") for items in ("Spans", "Logs", "Metrics")}
+    | {"Resource", "InstrumentationScope"}
+)
+_LISTS_OF_ITEMS = frozenset({"spans", "logRecords", "log_records", "dataPoints", "data_points"})
+
+
+@dataclass
+class Faults:
+    """What could not be read of a body: why, and how many items were set aside with it."""
+
+    reasons: list[str] = field(default_factory=list)
+    rejected: int = 0
+
+    def attempt(self, out: list[bytes], name: str, items: Callable[[], int], write: Callable[[], None]) -> None:
+        """Writes something, or leaves it out with its `items`."""
+        written, reasons, rejected = len(out), len(self.reasons), self.rejected
+        try:
+            write()
+        except BadJson as exc:
+            del out[written:], self.reasons[reasons:]
+            self.reasons.append(f"{name}: {exc}")
+            self.rejected = rejected + items()
 
 
 # Appends the encoded field of a JSON value; then the depth, and where faults go (None: the first one is raised).
@@ -45,7 +70,8 @@ class BadJson(ValueError):
 def to_protobuf(signal: Signal, body: bytes, faults: Faults | None = None) -> bytes:
     """The protobuf encoding of a JSON body. Raises BadJson.
 
-    With `faults`, a span, log record or data point that cannot be read is left out and its reason appended there.
+    With `faults`, what cannot be read is left out and noted there: a span, log record or data point as a whole; of what
+    stands around them the smallest part, for example one attribute of a resource.
     """
     document = _parsed(body.removeprefix(_BOM))
     if not isinstance(document, dict):
@@ -83,11 +109,31 @@ def _encode(document: dict[str, Any], descriptor: Descriptor, depth: int, faults
     if writers is None:
         writers = _WRITERS[descriptor.full_name] = _writers(descriptor)
     out: list[bytes] = []
+    lenient = faults if descriptor.name in _FRAMES else None
     for key, value in document.items():
         writer = writers.get(key)
-        if writer is not None and value is not None:
+        if writer is None or value is None:
+            continue
+        if lenient is None:
             writer(out, value, depth, faults)
+        else:
+            items = partial(_items_in, {key: value})
+            lenient.attempt(out, key, items, partial(writer, out, value, depth, faults))
     return b"".join(out)
+
+
+def _one() -> int:
+    return 1
+
+
+def _items_in(value: Any) -> int:
+    """How many items a part of a body seems to hold."""
+    if isinstance(value, list):
+        return sum(_items_in(inner) for inner in value)
+    if not isinstance(value, dict):
+        return 0
+    inside = (len(v) if key in _LISTS_OF_ITEMS and isinstance(v, list) else _items_in(v) for key, v in value.items())
+    return sum(inside)
 
 
 _WRITERS: dict[str, dict[str, _Writer]] = {}
@@ -96,9 +142,9 @@ _WRITERS: dict[str, dict[str, _Writer]] = {}
 def _writers(descriptor: Descriptor) -> dict[str, _Writer]:
     """The writer of each field under its JSON name and its proto name."""
     table: dict[str, _Writer] = {}
-    for field in descriptor.fields:
-        writer = _field_writer(field)
-        table[field.json_name] = table[field.name] = writer
+    for one in descriptor.fields:
+        writer = _field_writer(one)
+        table[one.json_name] = table[one.name] = writer
     if descriptor.full_name == _ANY_VALUE:
         table["intValue"] = table["int_value"] = _any_number(table)
     return table
@@ -141,32 +187,24 @@ def _field_writer(field: FieldDescriptor) -> _Writer:
 
     if message is None:
         return write_all
-    if message.name in _ITEMS:
-        return _item_writer(name, one)
     # A null in a list is a value that is not there; in an array value it keeps the place of the others.
     empty: dict[str, Any] | None = {} if message.full_name == _ANY_VALUE else None
+    is_item = message.name in _ITEMS
+    # What counts as one thing is read as a whole, or not at all.
+    is_whole = is_item or message.name == "KeyValue"
 
     def write_messages(out: list[bytes], value: Any, depth: int, faults: Faults | None) -> None:
         for item in _array(name, value):
-            if item is not None or empty is not None:
-                one(out, empty if item is None else item, depth, faults)
+            given = empty if item is None else item
+            if given is None and not is_item:
+                continue
+            if faults is None:
+                one(out, given, depth, None)
+            else:
+                items = _one if is_item else partial(_items_in, given)
+                faults.attempt(out, name, items, partial(one, out, given, depth, None if is_whole else faults))
 
     return write_messages
-
-
-def _item_writer(name: str, one: _Writer) -> _Writer:
-    def write(out: list[bytes], value: Any, depth: int, faults: Faults | None) -> None:
-        for item in _array(name, value):
-            written = len(out)
-            try:
-                one(out, item, depth, faults)
-            except BadJson as exc:
-                if faults is None:
-                    raise
-                del out[written:]
-                faults.append(f"{name}: {exc}")
-
-    return write
 
 
 def _array(name: str, value: Any) -> list[Any]:
@@ -204,7 +242,7 @@ def _scalar_writer(field: FieldDescriptor) -> _Writer:
     def write(out: list[bytes], value: Any, depth: int, faults: Faults | None) -> None:
         try:
             out += (tag, encode(value))
-        except (ValueError, TypeError, OverflowError, binascii.Error) as exc:
+        except (ValueError, TypeError) as exc:
             raise BadJson(f"{name}: {exc}") from exc
 
     return write
@@ -224,13 +262,19 @@ def _base64(value: Any) -> bytes:
     if not isinstance(value, str):
         raise TypeError("must be a base64 string")
     plain = value.replace("-", "+").replace("_", "/").rstrip("=")
-    return _sized(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True))
+    try:
+        return _sized(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True))
+    except (ValueError, binascii.Error):
+        raise ValueError("must be a base64 string") from None
 
 
 def _hex(value: Any) -> bytes:
     if not isinstance(value, str):
         raise TypeError("must be a hexadecimal string")
-    return _sized(bytes.fromhex(value))
+    try:
+        return _sized(bytes.fromhex(value))
+    except ValueError:
+        raise ValueError(f"{value[:40]!r} is not hexadecimal") from None
 
 
 def _integer(value: Any, low: int, high: int) -> int:
@@ -238,9 +282,12 @@ def _integer(value: Any, low: int, high: int) -> int:
         raise TypeError("must be an integer or a string of digits")
     if isinstance(value, float) and not value.is_integer():
         raise ValueError(f"{value} is not an integer")
-    number = int(value)
+    try:
+        number = int(value)
+    except ValueError:
+        raise ValueError(f"{str(value)[:40]!r} is not an integer") from None
     if not low <= number <= high:
-        raise ValueError(f"{number} is out of range")
+        raise ValueError(f"{str(number)[:40]} is out of range")
     return number
 
 
@@ -269,7 +316,10 @@ _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 def _double(value: Any) -> bytes:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError("must be a number")
-    return _DOUBLE.pack(_SPECIAL.get(value, value) if isinstance(value, str) and value in _SPECIAL else float(value))
+    try:
+        return _DOUBLE.pack(_SPECIAL[value] if isinstance(value, str) and value in _SPECIAL else float(value))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{str(value)[:40]!r} is not a number that 64 bits hold") from None
 
 
 _DOUBLE = Struct("<d")

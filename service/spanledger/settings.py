@@ -63,7 +63,7 @@ class Settings:
     retain_content_days: float = 0.0  # then texts of spans and logs, and remembered conversations, go; 0: never
     retain_raw_days: float = 0.0  # then raw spans and logs go; what the books need stays; 0: never
     retain_metrics_days: float = 0.0  # then metrics go; 0: never
-    otlp_cors_origin: str = ""  # a web origin whose pages may send OTLP/HTTP, or *; empty: none
+    otlp_cors_origin: str = ""  # web origins whose pages may send OTLP/HTTP, with commas between, or *; empty: none
     price_book: str = ""  # YAML file of prices that go before the bundled list
     canary_interval_s: float = 900.0  # between canaries, see /readyz; 0: none
     settle_interval_ms: int = 250  # settlement looks for work this often when nobody wakes it
@@ -136,8 +136,9 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
 
 
 def _meant(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, 1, 0.7)
-    return f"; is {close[0]} meant?" if close else ""
+    by_end = {one.removeprefix(_PREFIX): one for one in known}
+    close = get_close_matches(name.removeprefix(_PREFIX), by_end, 1, 0.7)
+    return f"; is {by_end[close[0]]} meant?" if close else ""
 
 
 def find_file(given: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:

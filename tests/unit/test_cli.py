@@ -175,6 +175,7 @@ def test_variables_that_are_no_setting_are_named() -> None:
 
     found = unknown_variables({"SPANLEDGER_CAPTURE_CONTEND": "1", "SPANLEDGER_PORT": "1", "PATH": "x"})
     assert found == ["SPANLEDGER_CAPTURE_CONTEND is no setting; is SPANLEDGER_CAPTURE_CONTENT meant?"]
+    assert unknown_variables({"SPANLEDGER_ZZ": "1"}) == ["SPANLEDGER_ZZ is no setting"]
 
 
 def test_the_time_zone_of_the_process_changes_no_column(spanledger: Run, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spanledger.access.hosts import Hosts
+from spanledger.access.hosts import Hosts, Origins
 from spanledger.settings import Settings
 
 LOCAL = Hosts(Settings())
@@ -62,6 +62,32 @@ def test_our_own_pages_and_programs_may_write(headers: dict[str, str]) -> None:
 def test_a_proxys_name_is_an_origin_of_ours_and_so_is_the_one_of_cors() -> None:
     assert PROXIED.foreign("POST", {"host": "127.0.0.1:8000", "origin": "https://ledger.example"}) == ""
     assert LOCAL.foreign("GET", {"sec-fetch-site": "cross-site"}) == ""
-    app = Hosts(Settings(), cors_origin="https://app.example")
+    app = Hosts(Settings(), origins=Origins("https://app.example"))
     assert app.foreign("POST", {"sec-fetch-site": "cross-site", "origin": "https://app.example"}) == ""
     assert app.foreign("POST", {"sec-fetch-site": "cross-site", "origin": "https://evil.example"})
+
+
+@pytest.mark.parametrize(
+    ("setting", "origin", "allowed"),
+    [
+        ("https://app.example", "https://app.example", True),
+        ("https://app.example/", "https://app.example", True),
+        ("https://APP.example", "https://app.example", True),
+        ("https://a.example, http://localhost:3000", "http://localhost:3000", True),
+        ("https://app.example", "https://app.example:8443", False),
+        ("https://app.example", "http://app.example", False),
+        ("https://app.example", "null", False),
+        ("https://app.example", "", False),
+        ("", "https://app.example", False),
+    ],
+)
+def test_the_origins_of_the_setting_are_told_to_browsers_and_no_other(setting: str, origin: str, allowed: bool) -> None:
+    origins = Origins(setting)
+    assert origins.allow(origin) is allowed
+    assert origins.headers(origin).get("Access-Control-Allow-Origin") == (origin if allowed else None)
+    assert ("Vary" in origins.headers(origin)) is bool(setting)  # an answer to one site is not kept for another
+
+
+def test_every_origin_is_allowed_by_a_star() -> None:
+    assert Origins("*").headers("https://app.example") == {"Access-Control-Allow-Origin": "*"}
+    assert Origins("*").headers("null") == {"Access-Control-Allow-Origin": "*"}

@@ -67,3 +67,16 @@ def test_a_body_of_a_million_empty_members_costs_no_time(encoding: str) -> None:
     with pytest.raises(inflate.Damaged):
         inflate.inflate(body, encoding, LIMIT)
     assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize("encoding", ["gzip, identity", "identity,gzip", " gzip ", "x-gzip", "gzip,"])
+def test_what_changes_nothing_in_the_header_is_left_out(encoding: str) -> None:
+    assert inflate.supported(encoding)
+    assert inflate.inflate(zlib.compress(b"text", wbits=31), encoding, LIMIT) == b"text"
+    assert not inflate.supported("gzip, br")
+
+
+@each
+def test_a_body_that_is_not_compressed_is_told_in_our_words(encoding: str, compress: Compress) -> None:
+    with pytest.raises(inflate.Damaged, match="it does not decompress from byte 0 on"):
+        inflate.inflate(b"\xff" * 100, encoding, LIMIT)

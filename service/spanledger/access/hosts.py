@@ -15,15 +15,36 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE = frozenset({"same-origin", "none"})  # none: the user typed the address
 
 
+class Origins:
+    """The sites whose pages may send here: one origin, several with commas between, or * for all."""
+
+    def __init__(self, text: str = "") -> None:
+        self._named = {name.strip().rstrip("/").lower() for name in text.split(",")} - {""}
+
+    def __bool__(self) -> bool:
+        return bool(self._named)
+
+    def allow(self, origin: str) -> bool:
+        return bool(origin) and not self._named.isdisjoint({"*", origin.lower()})
+
+    def headers(self, origin: str) -> dict[str, str]:
+        """What tells the browser so."""
+        if not self._named:
+            return {}
+        if "*" in self._named:
+            return {"Access-Control-Allow-Origin": "*"}
+        return {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin} if self.allow(origin) else {})
+
+
 class Hosts:
     """The names that this service is reached by. `headers` are read by lower-case names."""
 
-    def __init__(self, settings: Settings, cors_origin: str = "") -> None:
+    def __init__(self, settings: Settings, origins: Origins = Origins()) -> None:  # noqa: B008 - nothing changes it
         self._any = settings.needs_keys and not settings.allowed_hosts
         named = (name.strip() for name in settings.allowed_hosts.split(","))
         self._names = {_bare(name) for name in (settings.host, *named) if name}
         self._extra = self._names - {_bare(settings.host)}
-        self._cors_origin = cors_origin
+        self._origins = origins
 
     def misdirected(self, host: str) -> str:
         """Why a request for that host is not for us; empty: it is. Old clients send no host, browsers always do."""
@@ -36,7 +57,7 @@ class Hosts:
         if method in _READS:
             return ""
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if origin and self._cors_origin in {"*", origin}:
+        if origin and self._origins.allow(origin):
             return ""
         if site is not None:
             return "" if site in _OWN_SITE else f"a page of another site sent it (Sec-Fetch-Site: {site[:20]})"

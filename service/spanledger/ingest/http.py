@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import HttpVersion11, web
 
-from spanledger.access.hosts import Hosts
+from spanledger.access.hosts import Hosts, Origins
 from spanledger.ingest.answers import CONTENT_TYPES, Answer, Encoding
 from spanledger.ingest.crowd import BoundedServer
 from spanledger.ingest.door import Door, encoding_of
@@ -51,7 +51,7 @@ class Bounds:
 
 
 class HttpDoor:
-    """The request handler. `limits` are each sender's. `cors_origin`: an origin, `*`, or "" to send no CORS headers."""
+    """The request handler. `limits` are each sender's. `origins`: whose pages may send; none: no CORS headers."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class HttpDoor:
         limits: Limits,
         senders: Senders,
         bounds: Bounds = Bounds(),
-        cors_origin: str = "",
+        origins: Origins = Origins(),  # noqa: B008 - nothing changes it
         hosts: Hosts | None = None,
         grpc_address: str = "",
     ) -> None:
@@ -69,7 +69,7 @@ class HttpDoor:
         self._limits = limits
         self._senders = senders
         self._bounds = bounds
-        self._cors_origin = cors_origin
+        self._origins = origins
         self._hosts = hosts
         self._buffered = 0
         self.server = BoundedServer(
@@ -83,6 +83,11 @@ class HttpDoor:
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = await self._answer(request)
+        response.headers.update(self._origins.headers(request.headers.get("Origin", "")))
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if self.server.overfull:
             response = self._respond(Answer(503, "too many connections", retry_after=1), None, "json")
             response.force_close()
@@ -125,8 +130,8 @@ class HttpDoor:
         if signal is None:
             paths = ", ".join(BY_PATH)
             return self._respond(Answer(404, f"no such path; OTLP is received at {paths}"), None, shown)
-        if request.method == "OPTIONS" and self._cors_origin:
-            return web.Response(status=204, headers=self._cors_headers() | _CORS)
+        if request.method == "OPTIONS" and self._origins:
+            return web.Response(status=204, headers=_CORS)
         if request.method != "POST":
             response = self._respond(Answer(405, "use POST"), signal, shown)
             response.headers["Allow"] = "POST"
@@ -175,7 +180,7 @@ class HttpDoor:
         return response
 
     def _respond(self, answer: Answer, signal: Signal | None, encoding: Encoding) -> web.Response:
-        headers = {"Content-Type": CONTENT_TYPES[encoding]} | self._cors_headers()
+        headers = {"Content-Type": CONTENT_TYPES[encoding]}
         if answer.retry_after:
             headers["Retry-After"] = str(answer.retry_after)
         if answer.status == 401:
@@ -183,6 +188,3 @@ class HttpDoor:
         if answer.status == 415:
             headers["Accept-Encoding"] = "gzip, zstd, deflate"
         return web.Response(status=answer.status, body=answer.body(signal, encoding), headers=headers)
-
-    def _cors_headers(self) -> dict[str, str]:
-        return {"Access-Control-Allow-Origin": self._cors_origin} if self._cors_origin else {}

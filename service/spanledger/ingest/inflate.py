@@ -22,13 +22,18 @@ class Damaged(ValueError):
 
 def inflate(body: bytes, encoding: str, limit: int) -> bytes:
     """The body without its content encoding. Raises TooBig, Damaged, KeyError for an encoding unknown here."""
-    if encoding in {"", "identity"}:
-        return body
-    return _DECODERS[encoding](body, limit)
+    name = _effective(encoding)
+    return _DECODERS[name](body, limit) if name else body
 
 
 def supported(encoding: str) -> bool:
-    return encoding in {"", "identity"} or encoding in _DECODERS
+    name = _effective(encoding)
+    return not name or name in _DECODERS
+
+
+def _effective(encoding: str) -> str:
+    """The header without what changes nothing."""
+    return ",".join(name for part in encoding.split(",") if (name := part.strip()) not in ("", "identity"))
 
 
 def _members(
@@ -44,7 +49,7 @@ def _members(
         try:
             part = some(decoder, piece, limit - size + 1)
         except (zlib.error, zstandard.ZstdError) as exc:
-            raise Damaged(str(exc)) from exc
+            raise Damaged(f"it does not decompress from byte {position:,} on") from exc
         size += len(part)
         if size > limit:
             raise TooBig

@@ -55,7 +55,8 @@ class Faults:
             write()
         except BadJson as exc:
             del out[written:], self.reasons[reasons:]
-            self.reasons.append(f"{name}: {exc}")
+            reason = str(exc)
+            self.reasons.append(reason if reason.startswith(name) else f"{name}: {reason}")
             self.rejected = rejected + items()
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from spanledger import open_files
 from spanledger.access import operator
 from spanledger.access.authentication import Authentication
-from spanledger.access.hosts import Hosts
+from spanledger.access.hosts import Hosts, Origins
 from spanledger.access.keys import KeyRing
 from spanledger.ingest import rpc, spool
 from spanledger.ingest.door import Door
@@ -97,7 +97,7 @@ class Worker:
             limits,
             senders,
             bounds,
-            self._config.cors_origin,
+            Origins(self._config.cors_origin),
             self._hosts(),
             self._config.grpc_address,
         )
@@ -132,7 +132,7 @@ class Worker:
     def _hosts(self) -> Hosts:
         config = self._config
         named = Settings(host=config.host, allowed_hosts=config.allowed_hosts, require_keys=config.require_keys)
-        return Hosts(named, config.cors_origin)
+        return Hosts(named, Origins(config.cors_origin))
 
     def _senders(self) -> Senders:
         data_dir = Path(self._config.data_dir)

@@ -121,6 +121,10 @@ class Watch:
     def elapsed(self) -> float:
         return time.monotonic() - self._started
 
+    def peak(self) -> int:
+        """The highest so far."""
+        return max(self._samples, default=0)
+
     def first_half(self) -> int:
         """The highest of the first half."""
         return max(self._samples[: len(self._samples) // 2 + 1])

@@ -27,11 +27,13 @@ _BENCHMARKS = {
     "ledger": "settlement, its lag, history and re-pricing",
     "masking": "what masking at the door costs a span, by rule",
     "idle": "what an `up` costs that receives nothing, and what its first message takes",
+    "attack": "one tenant's traffic while another tenant attacks: what it waits for, and whether any of it is lost",
     "soak": "memory of every process under an even load; exit code 1 when it is not flat",
 }
 
 _TAKES = {
     "idle": ("minutes",),
+    "attack": ("minutes",),
     "query": ("spans",),
     "web": ("spans",),
     "soak": ("minutes", "spans_per_s", "roles"),
@@ -39,7 +41,7 @@ _TAKES = {
     "ledger": ("captures",),
 }
 _MEANING = "; ".join(f"{name}: {meaning}" for name, meaning in _BENCHMARKS.items())
-Benchmark = Literal["ingest", "query", "web", "overhead", "live", "ledger", "idle", "soak"]
+Benchmark = Literal["ingest", "query", "web", "overhead", "live", "ledger", "masking", "idle", "attack", "soak"]
 app = application()
 
 
@@ -51,7 +53,7 @@ def bench(
     as_json: Json = False,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", metavar="N", help="How long `soak` (default 20) or `idle` (default 10) runs."),
+        typer.Option("--minutes", metavar="N", help="How long `soak` (default 20), `attack` (30) or `idle` (10) runs."),
     ] = None,
     spans: Annotated[
         int | None,

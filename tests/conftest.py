@@ -1,6 +1,7 @@
 """Shared fixtures. The engine is the real one, one per process: tests keep apart by their own ids."""
 
 import itertools
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,14 @@ def store(data_dir: Path) -> Iterator[Store]:
     migrate.migrate(opened)
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _logs_stay_on() -> Iterator[None]:
+    """Logging belongs to the whole process: a test that switched it off would make others fail, and only in some
+    orders."""
+    yield
+    assert logging.root.manager.disable == logging.NOTSET
 
 
 @pytest.fixture

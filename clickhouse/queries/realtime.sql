@@ -3,7 +3,7 @@
 -- source: calls_by_time
 -- units:  calls, tokens, USD, ns
 -- first_ns, last_ns: bounds of the end of a call; started_first_ns: no call is older (prunes granules)
--- A call that was corrected has lines that add up to nothing, and one that counts.
+-- FINAL adds up the lines of a call: what a correction replaced comes to nothing, one line stands for the call.
 SELECT
     sum(c.llm_calls) AS llm_calls,
     sum(c.failed_calls) AS failed_calls,
@@ -19,34 +19,16 @@ SELECT
     sum(c.unpriced_calls) AS unpriced_calls,
     sum(c.tool_calls) AS tool_calls,
     sum(c.failed_tool_calls) AS failed_tool_calls,
-    uniqExactIf(c.conversation, c.conversation != '') AS active_conversations,
-    quantilesExactIf(0.5, 0.95, 0.99)(c.took_ns, c.llm_calls + c.failed_calls > 0) AS latency_ns
+    uniqExactIf(c.conversation_id, c.conversation_id != '') AS active_conversations,
+    quantilesExactIf(0.5, 0.95, 0.99)(c.duration_ns, c.llm_calls + c.failed_calls > 0) AS latency_ns
 FROM
 (
-    SELECT
-        l.conversation_id AS conversation,
-        toUnixTimestamp64Nano(l.started_at) AS start_ns,
-        sum(l.duration_ns) AS took_ns,
-        sum(l.llm_calls) AS llm_calls,
-        sum(l.failed_calls) AS failed_calls,
-        sum(l.input_tokens) AS input_tokens,
-        sum(l.cache_read_input_tokens) AS cache_read_input_tokens,
-        sum(l.cache_write_input_tokens) AS cache_write_input_tokens,
-        sum(l.output_tokens) AS output_tokens,
-        sum(l.reasoning_output_tokens) AS reasoning_output_tokens,
-        sum(l.cost_usd) AS cost_usd,
-        sum(l.billed_calls) AS billed_calls,
-        sum(l.computed_calls) AS computed_calls,
-        sum(l.estimated_calls) AS estimated_calls,
-        sum(l.unpriced_calls) AS unpriced_calls,
-        sum(l.tool_calls) AS tool_calls,
-        sum(l.failed_tool_calls) AS failed_tool_calls
-    FROM calls_by_time AS l
+    SELECT *, toUnixTimestamp64Nano(started_at) + duration_ns AS ended_ns
+    FROM calls_by_time FINAL
     WHERE
         tenant = {tenant:String}
         AND kind IN ('call', 'tool')
         AND started_at >= fromUnixTimestamp64Nano({started_first_ns:Int64}, 'UTC')
         AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-    GROUP BY trace_id, span_id, kind, conversation_id, started_at
-    HAVING start_ns + took_ns BETWEEN {first_ns:Int64} AND {last_ns:Int64} AND llm_calls + failed_calls + tool_calls > 0
 ) AS c
+WHERE c.ended_ns BETWEEN {first_ns:Int64} AND {last_ns:Int64} AND c.llm_calls + c.failed_calls + c.tool_calls > 0

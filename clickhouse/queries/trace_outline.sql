@@ -18,7 +18,12 @@ SELECT
     error_type,
     agent,
     tool,
-    anomalies
+    anomalies,
+    message_id,
+    conversation_id,
+    user_id,
+    correlation_id,
+    workflow
 FROM genai_spans FINAL
 WHERE tenant = {tenant:String} AND trace_id = {trace_id:String}
 ORDER BY started_at, duration_ns DESC, span_id

@@ -3,11 +3,12 @@
 -- source: calls_by_time
 -- units:  calls, tokens, USD
 -- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
--- A dimension that is not in group_by is '' everywhere.
+-- A dimension that is not in group_by is '' everywhere; with 'bucket' in it there is a group per bucket too.
 -- An empty only_* list does not filter; rows that say nothing are left out (with_tools: tool runs say something); bucket_s = 0: one bucket.
 SELECT
     multiIf(grouping(bucket) = 0, 'bucket', grouping(by_provider) = 0, 'group', 'total') AS level,
     bucket,
+    by_bucket,
     by_provider,
     by_model,
     by_user,
@@ -40,6 +41,7 @@ FROM
     SELECT
         *,
         if({bucket_s:Int64} = 0, 0, intDiv(intDiv(toUnixTimestamp64Nano(started_at), 1000000000), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
+        if(has({group_by:Array(String)}, 'bucket'), bucket, 0) AS by_bucket,
         if(has({group_by:Array(String)}, 'provider'), provider, '') AS by_provider,
         if(has({group_by:Array(String)}, 'model'), model, '') AS by_model,
         if(has({group_by:Array(String)}, 'user'), user_id, '') AS by_user,
@@ -72,7 +74,7 @@ FROM
         AND (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant))
         AND (empty({only_status:Array(String)}) OR has({only_status:Array(String)}, status))
 ) AS e
-GROUP BY GROUPING SETS ((bucket), (by_provider, by_model, by_user, by_conversation, by_workflow, by_agent, by_tool, by_prompt, by_variant, by_operation, by_service, by_tenant, by_status), ())
+GROUP BY GROUPING SETS ((bucket), (by_bucket, by_provider, by_model, by_user, by_conversation, by_workflow, by_agent, by_tool, by_prompt, by_variant, by_operation, by_service, by_tenant, by_status), ())
 HAVING
     level = 'total'
     OR llm_calls != 0

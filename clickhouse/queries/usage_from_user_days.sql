@@ -3,11 +3,12 @@
 -- source: user_usage_1d for whole days, calls_by_time for the rest of the window
 -- units:  calls, tokens, USD
 -- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
--- A dimension that is not in group_by is '' everywhere.
+-- A dimension that is not in group_by is '' everywhere; with 'bucket' in it there is a group per bucket too.
 -- An empty only_* list does not filter; rows that say nothing are left out (with_tools: tool runs say something); bucket_s = 0: one bucket.
 SELECT
     multiIf(grouping(bucket) = 0, 'bucket', grouping(by_user) = 0, 'group', 'total') AS level,
     bucket,
+    by_bucket,
     by_user,
     by_tenant,
     sum(e.llm_calls) AS llm_calls,
@@ -29,6 +30,7 @@ FROM
     SELECT
         *,
         if({bucket_s:Int64} = 0, 0, intDiv(toInt64(toUnixTimestamp(at)), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
+        if(has({group_by:Array(String)}, 'bucket'), bucket, 0) AS by_bucket,
         if(has({group_by:Array(String)}, 'user'), user_id, '') AS by_user,
         if(has({group_by:Array(String)}, 'tenant'), tenant, '') AS by_tenant
     FROM
@@ -58,7 +60,7 @@ FROM
     WHERE
         (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant))
 ) AS e
-GROUP BY GROUPING SETS ((bucket), (by_user, by_tenant), ())
+GROUP BY GROUPING SETS ((bucket), (by_bucket, by_user, by_tenant), ())
 HAVING
     level = 'total'
     OR llm_calls != 0

@@ -41,9 +41,9 @@ FROM
         AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
         AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
         AND (started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC') OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC'))
-        AND (tenant, started_at, conversation_id, message_id) IN
+        AND (cityHash64(started_at, conversation_id), cityHash64(message_id)) IN
         (
-            SELECT tenant, started_at, conversation_id, message_id FROM message_times
+            SELECT cityHash64(started_at, conversation_id), cityHash64(message_id) FROM message_times
             WHERE {has_edges:UInt8} AND tenant = {tenant:String} AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
         AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
         AND (started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC') OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC'))

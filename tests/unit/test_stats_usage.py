@@ -6,7 +6,9 @@ import pytest
 
 from ledger_rows import NOON, SECOND, Post, ledger_row, write_rows
 from spanledger.errors import BadRequest
+from spanledger.pricing.price import Price, Rates, Step
 from spanledger.stats import breakdown as stats
+from spanledger.stats.savings import savings
 from spanledger.stats.times import ALL_TIME, Window, format_time, parse_time, window
 from spanledger.stats.usage import decimal_text
 from spanledger.store.client import Store
@@ -194,3 +196,29 @@ def test_another_tenants_calls_are_never_counted(store: Store, tenant: str, post
     post(user_id="u", cost_usd="2")
     assert stats.user_usage(store, tenant, "u", ALL_TIME, "day").usage.cost_usd == "2"
     assert stats.breakdown(store, tenant, only={"tenant": ["someone else"]}).usage.llm_calls == 0
+
+
+@pytest.mark.parametrize("group_by", [["model"], ["user"], ["conversation"], ["model", "user"]])
+@pytest.mark.parametrize("bucket", ["minute", "hour", "day"])
+def test_the_buckets_of_a_group_add_up_to_it(store: Store, calls: str, group_by: list[str], bucket: str) -> None:
+    found = stats.breakdown(store, calls, ALL_TIME, group_by, bucket=bucket, series=3)
+    assert found.groups == [
+        {**group, **({"buckets": found.groups[place]["buckets"]} if place < 3 else {})}  # type: ignore[misc]
+        for place, group in enumerate(stats.breakdown(store, calls, ALL_TIME, group_by, bucket=bucket).groups)
+    ]
+    for group in found.groups[:3]:
+        only = {name: [group[name]] for name in group_by}  # type: ignore[literal-required]
+        assert group["buckets"] == stats.breakdown(store, calls, ALL_TIME, only=only, bucket=bucket).buckets
+
+
+def test_a_cache_saves_what_reading_from_it_costs_less(store: Store, tenant: str, post: Post) -> None:
+    prices = {
+        "gpt-4o": Price("p", "gpt-4o", "test", {"": (Step(0, Rates(input=100, cache_read=10, cache_write=125)),)})
+    }
+    post(model="gpt-4o", provider="p", input_tokens=1000, cache_read_input_tokens=600, cache_write_input_tokens=40)
+    post(model="unknown", provider="p", input_tokens=500, cache_read_input_tokens=50)
+    post(model="plain", provider="p", input_tokens=500)
+    found = savings(store, tenant, lambda provider, model, at: prices.get(model))
+    assert Decimal(found.saved_usd) == Decimal(600 * 90 - 40 * 25).scaleb(-15)
+    assert (found.cache_read_input_tokens, found.cache_write_input_tokens, found.unpriced_tokens) == (650, 40, 50)
+    assert [(line.model, line.saved_usd) for line in found.items] == [("gpt-4o", found.saved_usd), ("unknown", None)]

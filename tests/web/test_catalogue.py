@@ -99,3 +99,14 @@ def test_an_address_without_a_page_is_a_page_for_people(shop: Caller, visit: Cal
     assert page.get_by_role("heading", name="Not found").count() == 1
     status, answer = shop.call("GET", "/nothing-here")
     assert (status, answer["title"]) == (404, "Not Found")
+
+
+def test_books_list_the_audits_that_were_made(lab: Caller, visit: Callable[..., Visitor]) -> None:
+    lab.get("audit", wait=60)
+    made = lab.get("audits")["items"]
+    assert made[0]["balanced"]
+    assert {one["tenant"] for one in made} <= {None, lab.tenant}
+    visitor = visit(lab)
+    page = visitor.see("/books")
+    assert page.locator("#audit ~ .scroll tr[data-id], section:has(#audit) tr[data-id]").count() == min(len(made), 20)
+    assert visitor.row(made[0]["at"])["spans"] == str(made[0]["spans"])

@@ -86,7 +86,7 @@ def test_figures_are_the_api_s(shop: Caller, visit: Callable[..., Visitor]) -> N
     for one in listed["items"]:
         _same(visitor.row(one["message_id"]), one["usage"] | {"duration_ms": one["duration_ms"]})
     total = {name: value for name, value, _ in visitor.figures("main .total")}
-    _same(total, listed["usage"] | {"count": listed["count"]})
+    _same(total, listed["usage"] | {"count": listed["count"], "message_count": listed["message_count"]})
 
     visitor.see("/users?range=all")
     for one in shop.get("users")["items"]:
@@ -105,6 +105,31 @@ def test_figures_are_the_api_s(shop: Caller, visit: Callable[..., Visitor]) -> N
     visitor.see("/costs?range=all&by=model")
     for group in shop.get("usage", group_by="model")["groups"]:
         _same(visitor.row(group["model"]), group["usage"])
+
+
+def test_counts_of_messages_are_those_of_the_page_that_they_lead_to(
+    shop: Caller, visit: Callable[..., Visitor]
+) -> None:
+    visitor = visit(shop)
+    for path in ("/users?range=all", "/users/ada?range=all", "/conversations/demo-report"):
+        visitor.see(path)
+        counts = [one for one in visitor.figures() if one[0] == "message_count" and one[2].startswith("/messages")]
+        assert counts or path == "/users/ada?range=all"
+        for _, value, href in counts[:3]:
+            visitor.see(href)
+            assert ("message_count", value) in {(name, shown) for name, shown, _ in visitor.figures("main .total")}
+
+
+def test_what_comes_later_is_also_there_without_javascript(shop: Caller, visit: Callable[..., Visitor]) -> None:
+    visitor = visit(shop, java_script_enabled=False)
+    page = visitor.see("/messages?range=all")
+    page.locator("#facets a").click()
+    assert page.locator(".facets summary", has_text="Model").count() == 1
+    page = visitor.see("/costs?range=all")
+    page.locator("#dearest a").click()
+    dearest = shop.get("messages", sort="-cost", limit=1)["items"][0]
+    assert visitor.row(dearest["message_id"])["cost_usd"] == dearest["usage"]["cost_usd"]
+    assert visitor.see("/?range=all").locator("section:has(#top-users) tr[data-id]").count()
 
 
 def _same(shown: dict[str, str], usage: dict[str, Any]) -> None:

@@ -125,6 +125,10 @@ class Account:
         """Call `look` before."""
         return sum((hold.used(now) for hold in self.holds), self._booked)
 
+    def unbooked(self, now: Period) -> Used:
+        """What of `used` runs, is reserved, or has ended and is not in the books yet."""
+        return sum((hold.used(now) for hold in self.holds), Used())
+
     def rate(self, now: datetime) -> int:
         """Requests of the last minute."""
         while self.requests and self.requests[0] <= now - MINUTE:

@@ -109,10 +109,11 @@ class LimitGate:
             one.subject for one in self._accounts.values() if (one.tenant, one.scope) == (tenant, scope) and one.holds
         ]
 
-    async def used(self, account: Account) -> tuple[Used, int, Period]:
-        """What an account has used, its requests of the last minute, and in which period."""
+    async def used(self, account: Account) -> tuple[Used, Used, int, Period]:
+        """What an account has used, what of it is not in the books yet, its requests of the last minute, and in which
+        period."""
         now = await account.look(self._store, self.now)
-        return account.used(now), account.rate(self.now()), now
+        return account.used(now), account.unbooked(now), account.rate(self.now()), now
 
     def left(self, order: "Order") -> dict[str, Left]:
         """By `requests` (a minute) and `tokens` (a day): what the limits of an order leave, the least of each. By what

@@ -40,7 +40,7 @@ def get_statement(conversation_id: ConversationId, reads: Reads) -> StatementWit
     """The sealed statement, and all its versions, newest first; each names what it corrects."""
     versions = statements(reads.store, reads.tenant, conversation_id)
     if not versions:
-        conversations.conversation(reads.store, reads.tenant, conversation_id)  # says so if there is none at all
+        conversations.look_for(reads.store, reads.tenant, conversation_id)  # says so if there is none at all
         raise NotFound(f"conversation {conversation_id!r} is not sealed yet; POST …/seal does it now")
     shown = [asdict(one) for one in versions]
     return StatementWithVersions.model_validate({**shown[0], "versions": shown})

@@ -1,5 +1,6 @@
 """`/v1/audit`: checks that the books balance and lists differences; `/v1/operations/{id}`: long operations."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -10,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from spanledger.access import Principal
 from spanledger.api.inputs import MAX_ID_CHARS, Text
 from spanledger.api.parameters import Window
-from spanledger.api.schemas.books import AuditReport, OperationState
-from spanledger.api.schemas.common import Body
+from spanledger.api.schemas.books import AuditReport, AuditResult, OperationState
+from spanledger.api.schemas.common import Body, Items
 from spanledger.api.schemas.erasures import Erasure, OperationResult
 from spanledger.errors import BadRequest, Refused
 from spanledger.ledger.ledger import Ledger
@@ -98,6 +99,14 @@ async def get_audit(
 
     key = f"audit {owned} {window} {sorted(named.items())}"
     return await _answered(operations, operations.start(_owner(principal), key, work, urgent=bool(named)), wait)
+
+
+@router.get("/v1/audits")
+def list_audits(books: Books, principal: Caller) -> Items[AuditResult]:
+    """The results of the last audits of windows, the latest first: those of all tenants and those of the caller's own;
+    for the operator also those of other tenants."""
+    found = [one for one in books.audits() if principal.operator or one.tenant in (None, principal.tenant)]
+    return Items(items=[AuditResult.model_validate(asdict(one)) for one in found])
 
 
 @router.post("/v1/audit", response_model=AuditReport, responses=_GOES_ON)

@@ -116,22 +116,30 @@ async def _subjects(access: Access, reads: Reads, limit: Limit) -> list[str]:
 
 
 async def _usage(access: Access, tenant: str, limit: Limit, subject: str) -> dict[str, Any]:
-    """Of one subject: per amount what is used, its share, and the share at the end of the period if it goes on so."""
-    used, rate, now = await access.gate.used(access.gate.account(tenant, limit.scope, subject))
+    """Of one subject: per amount what is used, its share, and where that leads if it goes on so."""
+    used, unbooked, rate, now = await access.gate.used(access.gate.account(tenant, limit.scope, subject))
     at = access.gate.now()
     said: dict[str, Any] = {"subject": subject, "unpriced_calls": used.unpriced_month}
     for measure, allowed in limit.amounts.items():
         amount, start, end = _measured(measure, used, rate, now, at)
+        running = _measured(measure, unbooked, 0, now, at)[0]
         share = float(amount / allowed) if allowed else None
         passed = (at - start) / (end - start)
+        full = start + (at - start) / share if share is not None and passed < share < 1 else None
         said[measure] = {
-            "used": decimal_text(amount) if measure.startswith("usd") else int(amount),
-            "allowed": decimal_text(allowed) if measure.startswith("usd") else int(allowed),
+            "used": _told(measure, amount),
+            "running": _told(measure, running),
+            "allowed": _told(measure, allowed),
             "share": share,
             "burn_rate": round(share / passed, 3) if share is not None and passed > 0 else None,
+            "exhausted_at": rfc3339(full) if full is not None else None,
             "reset_at": rfc3339(end),
         }
     return said
+
+
+def _told(measure: Measure, amount: Decimal) -> str | int:
+    return decimal_text(amount) if measure.startswith("usd") else int(amount)
 
 
 def _measured(measure: Measure, used: Used, rate: int, now: Period, at: datetime) -> tuple[Decimal, datetime, datetime]:

@@ -136,8 +136,8 @@ def _filters(**given: list[str]) -> dict[str, list[str]]:
 
 def _filter(dimension: str) -> inspect.Parameter:
     meaning = f"Only calls of this {dimension}, repeated: of any of these; empty: calls without one."
-    query = Query(default_factory=list, max_length=1000, description=meaning)
-    return inspect.Parameter(dimension, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[list[str], query])
+    annotation = Annotated[list[str], Query(max_length=1000, description=meaning)]
+    return inspect.Parameter(dimension, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=[])
 
 
 # FastAPI reads the parameters of a dependency from its signature: one for each dimension there is.

@@ -10,6 +10,7 @@ from spanledger.api.parameters import FILTER_ALIASES, Filters, LongBucket, TimeZ
 from spanledger.runtime.services import Services, services_of
 from spanledger.stats import breakdown as stats
 from spanledger.stats import realtime as live
+from spanledger.stats.savings import CacheSavings, savings
 
 router = APIRouter(tags=["usage"], route_class=ListingRoute)
 
@@ -46,6 +47,10 @@ def get_usage(
     top: Annotated[
         int | None, Query(ge=1, le=10_000, description="So many groups by themselves, all others as `other`.")
     ] = None,
+    series: Annotated[
+        int,
+        Query(ge=0, le=20, description="So many of the dearest groups with `buckets` of their own; needs `bucket`."),
+    ] = 0,
     tz: TimeZone = "UTC",
     compare: Annotated[
         Literal["previous"] | None, Query(description="`previous`: also of the window of equal length before.")
@@ -60,10 +65,18 @@ def get_usage(
         "tz": tz,
         "top": top,
     }
-    found = stats.breakdown(reads.store, reads.tenant, window, **asked)
+    found = stats.breakdown(reads.store, reads.tenant, window, **asked, series=series)
     if compare:
         found = stats.with_previous(reads.store, reads.tenant, window, found, **asked)
     return reads.dated(BreakdownAnswer, found)
+
+
+@router.get("/v1/usage/cache-savings")
+def get_cache_savings(
+    reads: FreshReads, window: Window, filters: Filters, services: Annotated[Services, Depends(services_of)]
+) -> CacheSavings:
+    """What the caches of providers saved in `[from, to)`, by provider and model."""
+    return savings(reads.store, reads.tenant, services.ledger.prices.lookup, window, filters)
 
 
 @router.get("/v1/realtime")

@@ -60,8 +60,12 @@ class Ledger:
         scope = Scope(start, end, tenant)
         with self._one_operation:
             report = audit.audit(self._store, self._prices, scope, repair, say, still=self.settler.busy)
-        audit_record.write(self._data_dir, report)
+        audit_record.write(self._data_dir, report, repair)
         return report
+
+    def audits(self) -> list[audit_record.AuditRecord]:
+        """The results of the last audits of windows, the latest first."""
+        return audit_record.history(self._data_dir)[::-1]
 
     def audit_thing(self, tenant: str, kind: str, value: str, say: Say = lambda _: None) -> Report:
         """Compares what the levels say of one conversation, message, trace or user. Nothing waits for it."""

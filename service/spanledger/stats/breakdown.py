@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Required, cast
 
 from typing_extensions import TypedDict
@@ -51,7 +52,8 @@ class UserUsage:
 
 
 class UsageGroup(TypedDict, total=False):
-    """The dimensions asked for, as texts (empty: calls without one), with what their calls used."""
+    """The dimensions asked for, as texts (empty: calls without one), with what their calls used. `buckets`: the same
+    over time, of as many groups as `series` names."""
 
     provider: str
     model: str
@@ -68,6 +70,7 @@ class UsageGroup(TypedDict, total=False):
     status: str
     tool_calls: int
     failed_tool_calls: int
+    buckets: list[UsageBucket]
     usage: Required[Usage]
 
 
@@ -133,9 +136,11 @@ def breakdown(
     limit: int = 10_000,
     tz: str = "UTC",
     top: int | None = None,
+    series: int = 0,
 ) -> Breakdown:
     """Exact usage of the calls that started in `window`. `only`: dimension → allowed values; `top`: how many groups by
-    themselves, all others together. Days, weeks and months are those of the time zone `tz`.
+    themselves, all others together; `series`: how many groups with their own buckets. Days, weeks and months are those
+    of the time zone `tz`.
 
     Raises BadRequest for an unknown dimension, bucket or zone.
     """
@@ -146,30 +151,46 @@ def breakdown(
     seconds = bucket_seconds(zones.grain(place, time.time_ns() // SECOND) if folds else bucket)
     limit = MAX_GROUPS if top is not None else limit
     source = _source(window, {*group_by, *filters}, seconds, bool(filters.get("user")))
-    rows = store.dicts(
-        queries.sql(source.query),
-        {
-            "tenant": tenant,
-            "group_by": list(group_by),
-            "bucket_s": seconds,
-            "with_tools": int("tool" in group_by or "tool" in filters),
-            "limit": max(limit + 1, MAX_BUCKETS * (10 if folds else 1) if seconds else 0),
-            **{f"only_{name}": list(filters.get(name, ())) for name in source.dimensions},
-            **window.split(source.grain),
-        },
-    )
+    asked = {
+        "tenant": tenant,
+        "group_by": list(group_by),
+        "bucket_s": seconds,
+        "with_tools": int("tool" in group_by or "tool" in filters),
+        "limit": max(limit + 1, MAX_BUCKETS * (10 if folds else 1) if seconds else 0),
+        **{f"only_{name}": list(filters.get(name, ())) for name in source.dimensions},
+        **window.split(source.grain),
+    }
+    rows = store.dicts(queries.sql(source.query), asked)
     total = [row for row in rows if row["level"] == "total"]
     groups = [row for row in rows if group_by and row["level"] == "group"]
     shown = limit if top is None else top
-    buckets = [row for row in rows if seconds and row["level"] == "bucket"]
+    in_buckets = partial(_folded, start_of=zones.start_of(str(bucket), place)) if folds else _buckets
+    listed = [_group(row, group_by) for row in groups[:shown]]
+    if seconds and series and listed:
+        drawn = listed[:series]
+        found = store.dicts(queries.sql(source.query), asked | _series(drawn, group_by))
+        for group in drawn:
+            key = [group[name] for name in group_by]  # type: ignore[literal-required]
+            of_group = [row for row in found if row["level"] == "group" and [row[f"by_{n}"] for n in group_by] == key]
+            group["buckets"] = in_buckets([{**row, "bucket": row["by_bucket"]} for row in of_group])
     return Breakdown(
         usage=usage_of(total[0]) if total else NONE,
-        groups=[_group(row, group_by) for row in groups[:shown]],
-        buckets=_folded(buckets, zones.start_of(str(bucket), place)) if folds else _buckets(buckets),
+        groups=listed,
+        buckets=in_buckets([row for row in rows if seconds and row["level"] == "bucket"]),
         truncated=len(groups) > limit,
         other=sum_of(groups[shown:]) if top is not None else None,
         coverage=coverage_of(total[0]) if total else UNCOVERED,
     )
+
+
+def _series(groups: Sequence[UsageGroup], group_by: Sequence[str]) -> dict[str, Any]:
+    """Parameters that ask for each of these groups bucket by bucket."""
+    named = {name: list({group[name] for group in groups}) for name in group_by}  # type: ignore[literal-required]
+    return {
+        "group_by": [*group_by, "bucket"],
+        "limit": MAX_BUCKETS,
+        **{f"only_{name}": values for name, values in named.items()},
+    }
 
 
 def with_previous(store: Store, tenant: str, window: Window, found: Breakdown, **asked: Any) -> Breakdown:
@@ -184,7 +205,8 @@ def with_previous(store: Store, tenant: str, window: Window, found: Breakdown, *
 
 
 def _buckets(rows: Sequence[Mapping[str, Any]]) -> list[UsageBucket]:
-    return [UsageBucket(format_time(row["bucket"] * SECOND), usage_of(row)) for row in rows]
+    ordered = sorted(rows, key=lambda row: int(row["bucket"]))
+    return [UsageBucket(format_time(row["bucket"] * SECOND), usage_of(row)) for row in ordered]
 
 
 def _folded(rows: Sequence[Mapping[str, Any]], start_of: Callable[[int], int]) -> list[UsageBucket]:

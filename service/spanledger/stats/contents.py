@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from spanledger.stats.conversations import messages
+from spanledger.stats.conversations import rows_of
 from spanledger.stats.times import Window, format_time
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -47,8 +47,8 @@ def contents(
     store: Store, tenant: str, conversation_id: str, limit: int = 100, cursor: str | None = None, cut: int = 4000
 ) -> Contents:
     """The same page as `messages` with this limit and cursor. Raises NotFound, BadRequest."""
-    page = messages(store, tenant, conversation_id, limit, cursor)
-    trace_ids = [message.trace_id for message in page.items if message.trace_id]
+    page, more = rows_of(store, tenant, conversation_id, limit, cursor)
+    trace_ids = [row["trace_id"] for row in page if row["trace_id"]]
     rows = store.dicts(
         queries.sql("conversation_content"), {"tenant": tenant, "trace_ids": trace_ids, "limit": MAX_SPANS}
     )
@@ -57,8 +57,10 @@ def contents(
         trace_id: list(_pieces(list(spans), cut))[:MAX_PIECES]
         for trace_id, spans in groupby(rows, key=lambda row: row["trace_id"])
     }
-    found = [Said(one.message_id, one.trace_id, said[one.trace_id]) for one in page.items if said.get(one.trace_id)]
-    return Contents(found, page.next_cursor)
+    told = [
+        Said(row["message_id"], row["trace_id"], said[row["trace_id"]]) for row in page if said.get(row["trace_id"])
+    ]
+    return Contents(told, more)
 
 
 def asked_of(store: Store, tenant: str, trace_ids: Sequence[str], around: Window, cut: int) -> dict[str, str]:

@@ -89,6 +89,14 @@ def messages(
     store: Store, tenant: str, conversation_id: str, limit: int = 1000, cursor: str | None = None
 ) -> MessagePage:
     """The messages of a conversation in time order. Raises NotFound, BadRequest for a broken cursor."""
+    page, more = rows_of(store, tenant, conversation_id, limit, cursor)
+    return MessagePage(shown(store, tenant, page), more)
+
+
+def rows_of(
+    store: Store, tenant: str, conversation_id: str, limit: int, cursor: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The messages without what they used, and the cursor of the next page. Raises NotFound, BadRequest."""
     after_ns, after_id = read_cursor(cursor) if cursor else _START
     rows = store.dicts(
         queries.sql("conversation_messages"),
@@ -103,8 +111,12 @@ def messages(
     if not rows and not cursor:
         raise NotFound(f"there is no conversation {conversation_id!r}")
     page = rows[:limit]
-    more = write_cursor(page[-1]["started_ns"], page[-1]["message_id"]) if len(rows) > limit else None
-    return MessagePage(shown(store, tenant, page), more)
+    return page, write_cursor(page[-1]["started_ns"], page[-1]["message_id"]) if len(rows) > limit else None
+
+
+def look_for(store: Store, tenant: str, conversation_id: str) -> None:
+    """Raises NotFound where there is no such conversation."""
+    rows_of(store, tenant, conversation_id, 1)
 
 
 def conversation(store: Store, tenant: str, conversation_id: str) -> Conversation:

@@ -12,7 +12,18 @@ from spanledger.stats.contents import asked_of
 from spanledger.stats.conversations import Message, shown
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.filters import Filter, calls_in_reach, conditions, usage_conditions
-from spanledger.stats.message_rows import END_NS, IN_WINDOW, OF_KEYS, SUMS, few, fitting, in_window, joined, of_keys
+from spanledger.stats.message_rows import (
+    END_NS,
+    IN_WINDOW,
+    KEYS,
+    OF_KEYS,
+    SUMS,
+    few,
+    fitting,
+    in_window,
+    joined,
+    of_keys,
+)
 from spanledger.stats.times import SECOND, Window, parse_time
 from spanledger.stats.usage import NONE, Usage, usage_of
 from spanledger.store import queries
@@ -52,6 +63,9 @@ class Ratings:
 @dataclass(frozen=True)
 class MessageList:
     """`usage`: what all messages that fit used, on this page and on others; None where it was not asked for.
+
+    `count`: how many exchanges these are; `message_count`: questions and answers, as conversations, users and tenants
+    count them.
     `previews`: by message the beginning of what the user asked, where content was kept. `ratings`: by message, where
     people rated it."""
 
@@ -59,6 +73,7 @@ class MessageList:
     next_cursor: str | None
     usage: Usage | None
     count: int | None
+    message_count: int | None
     previews: dict[str, str] | None = None
     ratings: dict[str, Ratings] | None = None
 
@@ -79,10 +94,12 @@ def found(
         raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
     whole = bounded(asked)
     items, place, more = page(store, tenant, whole, sort, limit, cursor)
-    count, usage = total(store, tenant, whole) if totals else (None, None)
+    sums = total(store, tenant, whole) if totals else Total()
     previews = _previews(store, tenant, items, preview) if preview else None
     ratings = _ratings(store, tenant, items) if rated else None
-    return MessageList(items, write_place(place) if more else None, usage, count, previews, ratings)
+    return MessageList(
+        items, write_place(place) if more else None, sums.usage, sums.count, sums.message_count, previews, ratings
+    )
 
 
 def _ratings(store: Store, tenant: str, items: Sequence[Message]) -> dict[str, Ratings]:
@@ -117,45 +134,58 @@ def page(
     return shown(store, tenant, shown_rows), place, len(rows) > limit
 
 
-def total(store: Store, tenant: str, asked: Filter) -> tuple[int | None, Usage | None]:
+@dataclass(frozen=True)
+class Total:
+    """Of MessageList; None where it is not known."""
+
+    usage: Usage | None = None
+    count: int | None = None
+    message_count: int | None = None
+
+
+def total(store: Store, tenant: str, asked: Filter) -> Total:
     """How many messages fit, and what they used; without any filter, what all calls of the window used, as /v1/usage
     says. None where more messages would have to be looked through than `MOST`: a shorter window has them."""
     bounds = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": min(asked.window.last_ns, END_NS)}
     if asked.is_open:
         usage = breakdown(store, tenant, asked.window).usage
-        return (_count(store, bounds) if in_window(store, bounds) <= _COUNTED else None), usage
+        few_enough = in_window(store, bounds) <= _COUNTED
+        return Total(usage, *(_count(store, bounds) if few_enough else (None, None)))
     if not asked.is_narrow and in_window(store, bounds) > MOST:
-        return None, None
+        return Total()
     where, bound = fitting(store, tenant, asked)
     having = usage_conditions(asked, bound)
     keys = few(store, asked, where, bound)
     if not having and keys is not None:
         sums = f"SELECT {SUMS} FROM message_usage AS u WHERE {OF_KEYS}"
-        return len(keys), usage_of(store.dicts(sums, {**bound, **of_keys(keys)})[0]) if keys else NONE
-    matched = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"
+        usage = usage_of(store.dicts(sums, {**bound, **of_keys(keys)})[0]) if keys else NONE
+        return Total(usage, len(keys), sum(key.counted for key in keys))
+    matched = f"{KEYS} WHERE {IN_WINDOW} AND {' AND '.join(where)}"
     if having:
         source, more = joined(where, keys)
         bound |= more
-        matched = f"SELECT m.conversation_id, m.message_id FROM ({source}) AS m WHERE {' AND '.join(having)}"
+        matched = f"SELECT m.conversation_id, m.message_id, m.counted FROM ({source}) AS m WHERE {' AND '.join(having)}"
     sql = f"""
         WITH matched AS ({matched})
-        SELECT (SELECT count() FROM matched) AS count, {SUMS}
+        SELECT (SELECT (count(), sum(counted)) FROM matched) AS counts, {SUMS}
         FROM calls_by_time AS u
-        WHERE {calls_in_reach()} AND (conversation_id, message_id) IN matched
+        WHERE {calls_in_reach()} AND (conversation_id, message_id) IN (SELECT conversation_id, message_id FROM matched)
     """
     row = store.dicts(sql, bound)[0]
-    return int(row["count"]), usage_of(row)
+    return Total(usage_of(row), *(int(count) for count in row["counts"]))
 
 
-def _count(store: Store, bounds: Mapping[str, Any]) -> int:
+def _count(store: Store, bounds: Mapping[str, Any]) -> tuple[int, int]:
+    """Exchanges, and messages of both sides."""
     sql = f"""
-        SELECT count() FROM
+        SELECT count(), sum(both) FROM
         (
-            SELECT 1 FROM message_times WHERE {IN_WINDOW}
-            GROUP BY started_at, conversation_id, message_id HAVING sum(messages) > 0
+            SELECT sum(messages) AS both FROM message_times WHERE {IN_WINDOW}
+            GROUP BY started_at, conversation_id, message_id HAVING both > 0
         )
     """
-    return int(store.query(sql, bounds)[0][0])
+    exchanges, messages = store.query(sql, bounds)[0]
+    return int(exchanges), int(messages)
 
 
 def facets(store: Store, tenant: str, asked: Filter, fields: tuple[str, ...], limit: int) -> dict[str, list[Any]]:

@@ -4,7 +4,7 @@ A message that has moved leaves its old row behind; message_times, a sum over th
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from spanledger.stats.filters import Filter, calls_in_reach, conditions
 from spanledger.stats.times import SECOND
@@ -24,7 +24,16 @@ IN_WINDOW = """
     AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
     AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
 """
+KEYS = "SELECT conversation_id, message_id, counted FROM message_list FINAL"
 Bound = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """`counted`: 2 for a question and its answer, 1 for a question that failed."""
+
+    conversation_id: str
+    message_id: str
+    counted: int
 
 
 def fitting(store: Store, tenant: str, asked: Filter) -> tuple[list[str], Bound]:
@@ -58,19 +67,19 @@ def _all_are_live(store: Store, bounds: Mapping[str, Any]) -> bool:
     return bool(store.query(sql, bounds)[0][0])
 
 
-def few(store: Store, asked: Filter, where: Sequence[str], bound: Mapping[str, Any]) -> list[tuple[str, str]] | None:
-    """Conversation and id of each message that fits `where`; None where they are many, or where a second look for them
+def few(store: Store, asked: Filter, where: Sequence[str], bound: Mapping[str, Any]) -> list[Key] | None:
+    """The key of each message that fits `where`; None where they are many, or where a second look for them
     would cost more than it saves."""
     if asked.is_open or asked.looks_inside:
         return None
-    sql = f"SELECT conversation_id, message_id FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"
+    sql = f"{KEYS} WHERE {IN_WINDOW} AND {' AND '.join(where)}"
     keys = store.query(f"{sql} LIMIT {{few:UInt32}}", {**bound, "few": FEW + 1})
-    return [(conversation, message) for conversation, message in keys] if len(keys) <= FEW else None
+    return [Key(*key) for key in keys] if len(keys) <= FEW else None
 
 
-def of_keys(keys: Sequence[tuple[str, str]]) -> Bound:
+def of_keys(keys: Sequence[Key]) -> Bound:
     """The parameters of OF_KEYS."""
-    return {"ids": sorted({key[1] for key in keys}), "keys": list(keys)}
+    return {"ids": sorted({key.message_id for key in keys}), "keys": [key[:2] for key in keys]}
 
 
 OF_KEYS = """
@@ -79,7 +88,7 @@ OF_KEYS = """
 """
 
 
-def joined(where: Sequence[str], keys: Sequence[tuple[str, str]] | None) -> tuple[str, Bound]:
+def joined(where: Sequence[str], keys: Sequence[Key] | None) -> tuple[str, Bound]:
     """Messages with what each used, as a statement, and the parameters of `keys`, which `few` found."""
     by_key = keys is not None
     source = f"message_usage AS l WHERE {OF_KEYS}" if by_key else f"calls_by_time AS l WHERE {calls_in_reach()}"

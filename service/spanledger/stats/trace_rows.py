@@ -12,6 +12,7 @@ from spanledger.store.client import Store
 
 MAX_SPANS = 100_000
 _CALLS = frozenset({"inference", "embedding", "rerank"})
+_ABOUT = ("message_id", "conversation_id", "user_id", "correlation_id", "workflow")
 _SEARCHED = ("span_name", "model", "tool", "agent", "error_type", "service", "operation", "span_id")
 
 
@@ -53,9 +54,15 @@ class Row:
 @dataclass(frozen=True)
 class TraceRows:
     """`rows` are in the order of the tree, siblings by time. `spans`: of the trace; `matched`: of them shown over all
-    pages. `truncated`: the trace has more than 100,000 spans."""
+    pages. `truncated`: the trace has more than 100,000 spans. `message_id` to `workflow`: of the first span that names
+    one, else empty."""
 
     trace_id: str
+    message_id: str
+    conversation_id: str
+    user_id: str
+    correlation_id: str
+    workflow: str
     started_at: str
     duration_ms: float
     spans: int
@@ -104,6 +111,7 @@ def trace_rows(
     end_ns = max(row["started_ns"] + row["duration_ns"] for row in outline)
     return TraceRows(
         trace_id=trace_id,
+        **{name: next((row[name] for row in outline if row[name]), "") for name in _ABOUT},
         started_at=format_time(start_ns),
         duration_ms=milliseconds(end_ns - start_ns),
         spans=len(outline),

@@ -1,7 +1,7 @@
 """Shared by all pages: templates, headers, access to the API, and the address as state."""
 
 import hashlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 import spanledger
 from spanledger.access import LOCAL
@@ -19,6 +20,7 @@ from spanledger.errors import Refused, SpanledgerError
 from spanledger.telemetry import ids
 from spanledger.web import charts, session, shown
 from spanledger.web.api_client import Api
+from spanledger.web.pieces import compressed
 from spanledger.web.ranges import Range
 
 STATIC = Path(__file__).parent / "static"
@@ -33,6 +35,7 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
+_MARK = Markup("<!-- the rest -->")
 NAVIGATION = (
     ("/", "Home", "h"),
     ("/messages", "Messages", "m"),
@@ -55,24 +58,59 @@ class Page:
         self.api = Api(request)
         self.principal = getattr(request.state, "principal", LOCAL)
         self.query = request.query_params
+        self._csrf = session.csrf_token(request)
 
     def render(self, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-        csrf = session.csrf_token(self.request)
-        body = (
-            environment()
-            .get_template(template)
-            .render(page=self, path=self.request.url.path, csrf=csrf, principal=self.principal, **context)
-        )
-        response = HTMLResponse(body, status_code=status, headers=_HEADERS)
-        response.set_cookie(
-            session.CSRF_COOKIE, csrf, httponly=True, samesite="strict", secure=self.request.url.scheme == "https"
-        )
+        response = HTMLResponse(self._text(template, context), status_code=status, headers=_HEADERS)
+        self._set_csrf(response)
         return response
+
+    def stream(
+        self, template: str, part: str, coming: Callable[[], Awaitable[dict[str, Any]]], **context: Any
+    ) -> Response:
+        """The page up to the mark `{{ rest }}` at once; then `part`, another template, with what `coming` brings, and
+        the end of the page."""
+        head, _, foot = self._text(template, {**context, "rest": _MARK}).partition(_MARK)
+
+        async def pieces() -> AsyncIterator[str]:
+            yield head
+            try:
+                yield self._text(part, {**context, **await coming()})
+            except SpanledgerError as exc:  # the page has begun: its status cannot change any more
+                yield self._text("broken.html", {"error": exc})
+            yield foot
+
+        response = compressed(pieces(), self.request.headers.get("accept-encoding", ""))
+        response.headers.update(_HEADERS)
+        self._set_csrf(response)
+        return response
+
+    def _text(self, template: str, context: dict[str, Any]) -> str:
+        given = {"page": self, "path": self.request.url.path, "csrf": self._csrf, "principal": self.principal}
+        return environment().get_template(template).render({**given, **context})
+
+    def _set_csrf(self, response: Response) -> None:
+        response.set_cookie(
+            session.CSRF_COOKIE,
+            self._csrf,
+            httponly=True,
+            samesite="strict",
+            secure=self.request.url.scheme == "https",
+        )
 
     @property
     def is_fragment(self) -> bool:
         """Whether a script asks for a part of the page."""
         return self.request.headers.get("hx-request") == "true"
+
+    def wants(self, part: str) -> bool:
+        """Whether a part of the page that is loaded after it is to be answered: to a script, or because a reader
+        without scripts followed its link."""
+        return self.query.get("part") == part
+
+    def is_only(self, part: str) -> bool:
+        """Whether this part alone is asked for."""
+        return self.is_fragment and self.wants(part)
 
     def check_form(self, csrf: str) -> None:
         """Raises Refused for a form that is not from a page of this console."""
@@ -87,7 +125,7 @@ class Page:
 
     def address(self, **changes: Any) -> str:
         """This page's address with some parameters changed; None or empty removes one."""
-        params = [(name, value) for name, value in self.query.multi_items() if name not in changes]
+        params = [(n, value) for n, value in self.query.multi_items() if n not in changes and n != "part"]
         return self.request.url.path + _query(params + list(_pairs(changes)))
 
     def with_(self, name: str, value: str) -> str:

@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 from spanledger.web import charts
-from spanledger.web.api_client import Api
 from spanledger.web.page import link
 from spanledger.web.ranges import Range
 from spanledger.web.shown import money
 
 _STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _MOST_BUCKETS = 400
+SHOWN = 5  # values with a colour of their own
 OTHER = "other"
 
 
@@ -39,26 +39,18 @@ class Series:
     bucket: str
 
 
-async def series(
-    api: Api, range_: Range, whole: dict[str, Any], dimension: str, bucket: str, only: dict[str, Any], most: int = 5
-) -> Series:
-    """`whole`: the answer of /v1/usage with `bucket` and grouped by `dimension`."""
-    names = [group[dimension] for group in whole["groups"] if Decimal(group["usage"]["cost_usd"]) > 0][:most]
-    answers = await api.all(
-        *(
-            api.get("usage", params={**range_.window, **only, dimension: name, "bucket": bucket})
-            for name in names
-            if name
-        )
-    )
-    named = [name for name in names if name]
-    parts = [{one["start"]: one["usage"] for one in answer["buckets"]} for answer in answers]
+def series(range_: Range, whole: dict[str, Any], dimension: str, bucket: str) -> Series:
+    """`whole`: the answer of /v1/usage with `bucket`, grouped by `dimension`, with `series=SHOWN`."""
+    drawn = [group for group in whole["groups"] if group.get("buckets") and group[dimension]]
+    drawn = [group for group in drawn if Decimal(group["usage"]["cost_usd"]) > 0]
+    names = [group[dimension] for group in drawn]
+    parts = [{one["start"]: one["usage"] for one in group["buckets"]} for group in drawn]
     rows = [_row(range_, bucket, one, parts) for one in whole["buckets"]]
     by_start = {row.start: row for row in rows}
     columns = [
-        _column(by_start.get(_text(start)), start, bucket, named, range_) for start in _starts(range_, rows, bucket)
+        _column(by_start.get(_text(start)), start, bucket, names, range_) for start in _starts(range_, rows, bucket)
     ]
-    return Series(dimension, named, rows, columns, bucket)
+    return Series(dimension, names, rows, columns, bucket)
 
 
 def _row(range_: Range, bucket: str, one: dict[str, Any], parts: Sequence[dict[str, Any]]) -> Row:

@@ -43,17 +43,22 @@ class Limit(Answer):
 
 
 class CountUsed(Answer):
-    """`share` of what is allowed; `burn_rate`: the share at the end of the period if it goes on so."""
+    """`share` of what is allowed; `running`: the part of `used` that is not in the books yet: calls that run, and what
+    they have reserved. `burn_rate`: the share at the end of the period if it goes on so; `exhausted_at`: when all is
+    used up if it goes on so, null where that is not before `reset_at` or has happened."""
 
     used: int
+    running: int
     allowed: int
     share: float | None
     burn_rate: float | None
+    exhausted_at: Time | None
     reset_at: Time
 
 
 class MoneyUsed(CountUsed):
     used: Money  # type: ignore[assignment]
+    running: Money  # type: ignore[assignment]
     allowed: Money  # type: ignore[assignment]
 
 

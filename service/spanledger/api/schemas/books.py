@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import ConfigDict, Field
 
 from spanledger.api.schemas.common import Answer
-from spanledger.stats.fields import Moment, Money
+from spanledger.stats.fields import Moment, Money, Time
 
 RepricedGroup = TypeVar("RepricedGroup")
 
@@ -27,6 +27,20 @@ class JoinedCall(Answer):
     trace_id: str
     span_id: str
     others: list[tuple[str, str, str]]
+
+
+class AuditResult(Answer):
+    """What an audit of a window found; `start` and `end` null: everything, `tenant` null: all tenants. `repaired`: the
+    differences were posted."""
+
+    at: Time
+    balanced: bool
+    differences: int
+    spans: int
+    start: Time | None
+    end: Time | None
+    tenant: str | None
+    repaired: bool
 
 
 class AuditReport(Answer):

@@ -11,16 +11,18 @@ from spanledger.web.ranges import range_of
 router = page_router()
 
 _AUDIT_WAIT_S = 2
+_AUDITS = 20
 
 
 @router.get("/books")
 async def books(page: PageOf) -> Response:
     range_ = range_of(page.query, "24h")
-    ready, prices, letters, usage = await page.api.all(
+    ready, prices, letters, usage, audits = await page.api.all(
         page.api.raw("GET", "/readyz"),
         page.api.maybe("reprice"),
         page.api.maybe("dead-letters"),
         page.api.get("usage", params={**range_.window, "group_by": "provider,model", "limit": 200}),
+        page.api.maybe("audits"),
     )
     audit = await _audit(page) if page.query.get("audit") else None
     return page.render(
@@ -31,6 +33,7 @@ async def books(page: PageOf) -> Response:
         prices=(prices or {}).get("items", []),
         letters=None if letters is None else letters["items"],
         audit=audit,
+        audits=(audits or {}).get("items", [])[:_AUDITS],
         usage=usage,
         unpriced=[group for group in usage["groups"] if group["usage"]["priced_share"] < 1],
         replayed=page.query.get("replayed", ""),

@@ -1,6 +1,6 @@
 """`/budgets`: limits, what is used of them and at which pace, and who was refused."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Form
 from fastapi.responses import RedirectResponse, Response
@@ -9,6 +9,8 @@ from spanledger.access.limits import ACTIONS, MEASURES, SCOPES
 from spanledger.web.page import PageOf, page_router
 
 router = page_router()
+
+SHOWN = 10  # subjects of a limit, the nearest to it
 
 _COMMAND = """curl -X PUT {base}/v1/limits/each-user -H 'Content-Type: application/json' \\
   -d '{{"scope": "user", "usd_per_month": "10", "action": "block"}}'"""
@@ -22,13 +24,35 @@ async def budgets(page: PageOf) -> Response:
     return page.render(
         "budgets.html",
         title="Budgets",
-        limits=limits["items"],
+        limits=[(limit, uses([limit])) for limit in limits["items"]],
+        most=None if page.query.get("all") else SHOWN,
         refusals=(refusals or {}).get("items", []),
         scopes=SCOPES,
         actions=ACTIONS,
         measures=MEASURES,
         command=_COMMAND.format(base=str(page.request.base_url).rstrip("/")),
     )
+
+
+class Use(NamedTuple):
+    """What one subject has used of one amount of a limit; `amounts` as the API has it."""
+
+    limit: dict[str, Any]
+    subject: str
+    measure: str
+    amounts: dict[str, Any]
+
+
+def uses(limits: list[dict[str, Any]], subject: str = "") -> list[Use]:
+    """Of all limits, what is nearest to being used up first; `subject`: of this user alone."""
+    found = [
+        Use(limit, used["subject"], measure, used[measure])
+        for limit in limits
+        for used in limit["usage"]
+        for measure in MEASURES
+        if used[measure] and (not subject or (limit["scope"] == "user" and used["subject"] == subject))
+    ]
+    return sorted(found, key=lambda use: -(use.amounts["share"] or 0))
 
 
 @router.post("/budgets")

@@ -12,13 +12,13 @@ TURNS = 100
 @router.get("/conversations/{conversation_id}")
 async def conversation(page: PageOf, conversation_id: str) -> Response:
     paging = {"limit": TURNS, "cursor": page.query.get("cursor")}
-    head, messages, content, analysis, statement = await page.api.all(
+    head, messages, content, statement = await page.api.all(
         page.api.get("conversations", conversation_id),
         page.api.get("conversations", conversation_id, "messages", params=paging),
         page.api.maybe("conversations", conversation_id, "content", params=paging),
-        page.api.maybe("conversations", conversation_id, "analysis"),
         page.api.maybe("conversations", conversation_id, "statement"),
     )
+    analysis = await page.api.maybe("conversations", conversation_id, "analysis") if statement else None
     said = {item["message_id"]: item["pieces"] for item in (content or {}).get("items", [])}
     most = max((message["usage"]["input_tokens"] for message in messages["items"]), default=0)
     return page.render(
@@ -31,5 +31,4 @@ async def conversation(page: PageOf, conversation_id: str) -> Response:
         analysis=analysis,
         statement=statement,
         may_rate=page.principal.role in {"admin", "chat"},
-        moods={one["message_id"]: one for one in (analysis or {}).get("messages", [])},
     )

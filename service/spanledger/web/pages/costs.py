@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from spanledger.stats.breakdown import DIMENSIONS
 from spanledger.web.page import Page, PageOf, handed_on, page_router
 from spanledger.web.ranges import Range, range_of
-from spanledger.web.series import series
+from spanledger.web.series import SHOWN, series
 
 router = page_router()
 
@@ -29,11 +29,17 @@ async def costs(page: PageOf) -> Response:
     if page.query.get("format") == "csv":
         params = {**asked, "group_by": by, "limit": MOST_ROWS}
         return handed_on(await page.api.raw("GET", "/v1/usage", params, accept="text/csv"), "costs.csv")
-    whole, table, before, dearest = await page.api.all(
-        page.api.get("usage", params={**asked, "group_by": first, "bucket": bucket, "limit": ROWS}),
-        page.api.get("usage", params={**asked, "group_by": by, "limit": ROWS}),
+    dearest = None
+    if page.wants("dearest"):
+        dearest = await page.api.maybe("messages", params={**asked, "sort": "-cost", "limit": 10, "totals": "false"})
+    if page.is_only("dearest"):
+        return page.render("dearest.html", title="Dearest messages", dearest=(dearest or {}).get("items", []))
+    drawn = {"bucket": bucket, "series": SHOWN}
+    whole, table, before, savings = await page.api.all(
+        page.api.get("usage", params={**asked, "group_by": first, "limit": ROWS, **drawn}),
+        _table(page, {**asked, "group_by": by, "limit": ROWS}, by != first),
         _before(page, range_, only, by),
-        page.api.maybe("messages", params={**asked, "sort": "-cost", "limit": 10, "totals": "false"}),
+        page.api.get("usage", "cache-savings", params=asked),
     )
     return page.render(
         "costs.html",
@@ -45,17 +51,23 @@ async def costs(page: PageOf) -> Response:
         dimensions=OFFERED,
         only=only,
         by=by.split(","),
-        table=table,
+        table=table or whole,
         before=before,
+        savings=savings,
         before_of=_by_key(before, by.split(",")),
-        dearest=(dearest or {}).get("items", []),
-        series=await series(page.api, range_, whole, first, bucket, only),
+        dearest=(dearest or {}).get("items"),
+        series=series(range_, whole, first, bucket),
     )
 
 
 def _dimension(page: Page, name: str, default: str) -> str:
     wanted = page.query.get(name, default)
     return wanted if wanted in OFFERED else default
+
+
+async def _table(page: Page, asked: dict[str, Any], wanted: bool) -> Any:
+    """By both dimensions; None where there is one, whose groups the chart's answer has."""
+    return await page.api.get("usage", params=asked) if wanted else None
 
 
 async def _before(page: Page, range_: Range, only: dict[str, Any], by: str) -> Any:

@@ -5,8 +5,9 @@ from typing import Any
 from fastapi.responses import HTMLResponse, Response
 
 from spanledger.web.page import Page, PageOf, page_router
+from spanledger.web.pages.budgets import uses
 from spanledger.web.ranges import Range, range_of
-from spanledger.web.series import series
+from spanledger.web.series import SHOWN, series
 
 router = page_router()
 
@@ -18,35 +19,42 @@ _LONGEST_REALTIME_S = 86_400
 async def home(page: PageOf) -> Response:
     range_ = range_of(page.query)
     window = range_.window
-    found = await page.api.all(
-        page.api.get("usage", params={**window, "group_by": "model", "bucket": range_.bucket, "limit": 50}),
-        _before(page, range_),
-        page.api.get("users", params={**window, "limit": 1}),
-        page.api.get("usage", params={**window, "group_by": "user", "limit": _TOP}),
-        page.api.get("usage", params={**window, "group_by": "conversation", "limit": _TOP}),
+    over_time = {"bucket": range_.bucket, "series": SHOWN, "compare": "previous" if range_.before else None}
+    whole, realtime, ready = await page.api.all(
+        page.api.get("usage", params={**window, "group_by": "model", "limit": 50, **over_time}),
         _realtime(page, range_),
-        page.api.maybe("behaviour", "errors", params={**window, "limit": 5}),
-        page.api.maybe("limits"),
         page.api.raw("GET", "/readyz"),
     )
-    whole, before, active, users, conversations, realtime, failures, limits, ready = found
     if not whole["usage"]["llm_calls"] and not whole["usage"]["failed_calls"] and await _is_empty(page):
         return page.render("start.html", title="Welcome", arrived=False, **_addresses(page))
-    return page.render(
+    return page.stream(
         "home.html",
+        "people.html",
+        lambda: _people(page, window),
         title="Home",
         range=range_,
         whole=whole,
-        before=before,
-        active=active,
-        users=users,
-        conversations=conversations,
+        before=whole["previous"],
         realtime=realtime,
-        failures=(failures or {}).get("items", []),
-        limits=(limits or {}).get("items", []),
         ready=ready.json(),
-        series=await series(page.api, range_, whole, "model", range_.bucket, {}),
+        series=series(range_, whole, "model", range_.bucket),
     )
+
+
+async def _people(page: Page, window: dict[str, str]) -> dict[str, Any]:
+    """The dearest users and conversations, the latest failures and the budgets."""
+    users, conversations, failures, limits = await page.api.all(
+        page.api.get("users", params={**window, "limit": _TOP}),
+        page.api.get("usage", params={**window, "group_by": "conversation", "limit": _TOP}),
+        page.api.maybe("behaviour", "errors", params={**window, "limit": 5}),
+        page.api.maybe("limits"),
+    )
+    return {
+        "users": users,
+        "conversations": conversations["groups"],
+        "failures": (failures or {}).get("items", []),
+        "budgets": uses((limits or {}).get("items", []))[:_TOP],
+    }
 
 
 @router.get("/start")
@@ -67,12 +75,6 @@ async def _is_empty(page: Page) -> bool:
         return False
     usage = await page.api.get("usage")
     return not usage["usage"]["llm_calls"] and not usage["usage"]["failed_calls"]
-
-
-async def _before(page: Page, range_: Range) -> Any:
-    if range_.before is None:
-        return None
-    return await page.api.get("usage", params=range_.before.window)
 
 
 async def _realtime(page: Page, range_: Range) -> Any:

@@ -29,26 +29,28 @@ async def messages(page: PageOf) -> Response:
     only = _filters(page)
     sort = page.query.get("sort") or "-time"
     asked = {**range_.window, **only}
-    found, facets = await page.api.all(
-        page.api.get(
-            "messages",
-            params={
-                **asked,
-                "sort": sort,
-                "limit": ROWS,
-                "cursor": page.query.get("cursor"),
-                "preview": PREVIEW,
-                "ratings": "true",
-            },
-        ),
-        page.api.maybe("facets", params={**asked, "field": ",".join(FACETS), "limit": 12}),
+    facets = None
+    if page.wants("facets"):
+        facets = await page.api.maybe("facets", params={**asked, "field": ",".join(FACETS), "limit": 12}) or {}
+    if page.is_only("facets"):
+        return page.render("facets.html", title="Facets", facets=facets, only=only)
+    found = await page.api.get(
+        "messages",
+        params={
+            **asked,
+            "sort": sort,
+            "limit": ROWS,
+            "cursor": page.query.get("cursor"),
+            "preview": PREVIEW,
+            "ratings": "true",
+        },
     )
     return page.render(
         "messages.html",
         title="Messages",
         range=range_,
         found=found,
-        facets=facets or {},
+        facets=facets,
         only=only,
         chosen=[(name, value) for name, values in only.items() for value in _listed(values)],
         sort=sort,

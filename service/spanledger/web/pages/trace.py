@@ -30,14 +30,13 @@ async def trace(page: PageOf, trace_id: str) -> Response:
         ),
         _span(page, trace_id, asked.get("span")),
     )
-    head = await _head(page, trace_id, rows)
-    given = await page.api.maybe("messages", head["message_id"], "feedback") if head.get("message_id") else None
+    message = rows["message_id"]
+    given = await page.api.maybe("messages", message, "feedback") if message and not page.is_fragment else None
     return page.render(
         "trace_rows.html" if page.is_fragment and asked.get("cursor") else "trace.html",
         title=f"Trace {trace_id[:12]}",
         trace=rows,
         span=span,
-        head=head,
         feedback=[one for one in (given or {}).get("items", []) if not one["superseded"] and one["score"] is not None],
         may_rate=page.principal.role in {"admin", "chat"},
         kinds=_KINDS,
@@ -56,15 +55,3 @@ async def _span(page: Page, trace_id: str, span_id: str | None) -> Any:
     if not span_id:
         return None
     return await page.api.maybe("traces", trace_id, "spans", span_id, params={"cut": _CUT})
-
-
-async def _head(page: Page, trace_id: str, rows: dict[str, Any]) -> dict[str, str]:
-    """Message, conversation and user, which the first span that says them tells."""
-    found: dict[str, str] = {}
-    for row in rows["rows"][:3]:
-        span = await page.api.maybe("traces", trace_id, "spans", row["span_id"], params={"cut": 1})
-        for name in ("message_id", "conversation_id", "user_id", "correlation_id", "workflow"):
-            found.setdefault(name, (span or {}).get("canonical", {}).get(name, ""))
-        if found.get("conversation_id"):
-            break
-    return found

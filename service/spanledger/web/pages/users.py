@@ -7,8 +7,9 @@ from typing import Any
 from fastapi.responses import Response
 
 from spanledger.web.page import PageOf, page_router
+from spanledger.web.pages.budgets import uses
 from spanledger.web.ranges import Range, range_of
-from spanledger.web.series import series
+from spanledger.web.series import SHOWN, series
 
 router = page_router()
 
@@ -60,8 +61,9 @@ def _trends(items: list[dict[str, Any]], range_: Range) -> dict[str, tuple[list[
 async def user(page: PageOf, user_id: str) -> Response:
     range_ = range_of(page.query, "30d")
     only = {"user": user_id}
+    drawn = {"bucket": range_.bucket, "series": SHOWN}
     by_model, conversations, workflows, behaviour, limits = await page.api.all(
-        page.api.get("usage", params={**range_.window, **only, "group_by": "model", "bucket": range_.bucket}),
+        page.api.get("usage", params={**range_.window, **only, "group_by": "model", **drawn}),
         page.api.get("conversations", params={**range_.window, "user_id": user_id, "limit": 20}),
         page.api.get("usage", params={**range_.window, **only, "group_by": "workflow"}),
         page.api.maybe("behaviour", "users", params={**range_.window, "user_id": user_id}),
@@ -76,11 +78,6 @@ async def user(page: PageOf, user_id: str) -> Response:
         conversations=conversations["items"],
         workflows=workflows,
         behaviour=behaviour,
-        budgets=[
-            (limit, used)
-            for limit in (limits or {}).get("items", [])
-            for used in limit["usage"]
-            if limit["scope"] == "user" and used["subject"] == user_id
-        ],
-        series=await series(page.api, range_, by_model, "model", range_.bucket, only),
+        budgets=uses((limits or {}).get("items", []), user_id),
+        series=series(range_, by_model, "model", range_.bucket),
     )

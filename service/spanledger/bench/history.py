@@ -6,6 +6,7 @@ message `m<n>` of conversation `c<n/4>`, user `u<c % users>`, trace = MD5 of `n`
 
 import hashlib
 import time
+from collections.abc import Callable
 
 from spanledger.store import migrate
 from spanledger.store.client import Store
@@ -84,23 +85,27 @@ FROM (SELECT {_WHO} {_FROM})
 """
 
 
-def make(store: Store, messages: int, days: int) -> None:
+_TABLES = {"raw spans": _RAW, "spans": _SPANS, "ledger and rollups": _LEDGER, "messages": _MESSAGES}
+
+
+def make(store: Store, messages: int, days: int, say: Callable[[str], None] = lambda _: None) -> None:
     """Fills an empty store with `messages` up to now, evenly over `days`."""
     now_ns = time.time_ns()  # one moment for all tables: a message has the same start in each
     for migration in migrate.files("migrations"):
         store.command(migration.statement)
-    _insert(store, _RAW, messages, days, now_ns)  # before there are views: nothing here is to be settled
+    _insert(store, "raw spans", messages, days, now_ns, say)  # before there are views: nothing is to be settled
     migrate.migrate(store)
-    for statement in (_SPANS, _LEDGER, _MESSAGES):
-        _insert(store, statement, messages, days, now_ns)
+    for name in list(_TABLES)[1:]:
+        _insert(store, name, messages, days, now_ns, say)
 
 
 def trace_of(message: int) -> str:
     return hashlib.md5(str(message).encode(), usedforsecurity=False).hexdigest()
 
 
-def _insert(store: Store, statement: str, messages: int, days: int, now_ns: int) -> None:
+def _insert(store: Store, name: str, messages: int, days: int, now_ns: int, say: Callable[[str], None]) -> None:
     for first in range(0, messages, _STEP):
+        say(f"{name}: {first:,} of {messages:,} messages")
         count = min(_STEP, messages - first)
         given = {"first": first, "count": count, "messages": messages, "days": days, "users": USERS, "now_ns": now_ns}
-        store.command(statement, given)
+        store.command(_TABLES[name], given)

@@ -43,7 +43,7 @@ def make(folder: Path, spans: int) -> None:
     messages = spans // history.SPANS_PER_MESSAGE
     _say(f"making {spans:,} spans of {messages:,} messages")
     store = open_embedded(folder)
-    history.make(store, messages, _DAYS)
+    history.make(store, messages, _DAYS, _say)
     store.close()
 
 

@@ -105,8 +105,7 @@ def test_books_list_the_audits_that_were_made(lab: Caller, visit: Callable[..., 
     lab.get("audit", wait=60)
     made = lab.get("audits")["items"]
     assert made[0]["balanced"]
-    assert {one["tenant"] for one in made} <= {None, lab.tenant}
     visitor = visit(lab)
     page = visitor.see("/books")
-    assert page.locator("#audit ~ .scroll tr[data-id], section:has(#audit) tr[data-id]").count() == min(len(made), 20)
+    assert page.locator("section:has(#audit) tr[data-id]").count() == min(len(made), 20)
     assert visitor.row(made[0]["at"])["spans"] == str(made[0]["spans"])

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
+from markupsafe import Markup, escape
+
 _DIGITS = 4  # of an amount below one dollar
 _UNITS_MS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
 
@@ -144,6 +146,11 @@ def shorten(value: str, most: int = 24) -> str:
     return f"{value[:head]}…{value[-(most - 1 - head) :]}"
 
 
+def breakable(value: str) -> Markup:
+    """A name that may be broken behind its underscores and dots."""
+    return Markup(escape(value).replace("_", Markup("_<wbr>")).replace(".", Markup(".<wbr>")))
+
+
 def pretty(value: str) -> str:
     """JSON inside a text with its lines broken; other texts as they are."""
     if value[:1] in "[{" and len(value) < 200_000:
@@ -155,6 +162,7 @@ def pretty(value: str) -> str:
 
 
 FILTERS = {
+    "breakable": breakable,
     "text": text,
     "money": money,
     "cost": cost,

@@ -6,6 +6,7 @@ SpanledgerError
 │   ├── StoreBusy      another process owns the data folder
 │   └── SchemaError    the schema is newer than, or differs from, this program
 ├── BadRequest         the caller's input cannot be used (HTTP 422)
+│   └── UnknownReference   it names something that is not there
 ├── NotFound           no such message, conversation, trace … (HTTP 404)
 ├── TooLarge           over a size limit (HTTP 413)
 ├── Refused            not allowed (HTTP 403)
@@ -55,6 +56,11 @@ class SchemaError(StoreError):
 class BadRequest(SpanledgerError):
     title = "Unusable request"
     status = 422
+
+
+class UnknownReference(BadRequest):
+    title = "Unknown reference"
+    error_type = "unknown_reference"
 
 
 class NotFound(SpanledgerError):

@@ -14,6 +14,7 @@ from spanledger.api.inputs import Fallbacks, Id, Memory, Model, Text
 from spanledger.api.inputs import given as named
 from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Parts
+from spanledger.api.openai_shapes import ChatMessage
 from spanledger.api.parameters import Cursor, JobId, limit
 from spanledger.api.reader import Reads
 from spanledger.api.schemas import jobs as schemas
@@ -39,7 +40,7 @@ class NewJobBody(BaseModel):
 
     workflow: Text = ""
     content: Annotated[Text, Field(max_length=MAX_CONTENT)] = ""
-    messages: Annotated[list[dict[str, Any]], Field(max_length=1000)] = []
+    messages: Annotated[list[ChatMessage], Field(max_length=1000, fail_fast=True)] = []
     conversation_id: Id | None = None
     user_id: Id | None = None
     model: Model | None = None
@@ -59,12 +60,12 @@ class NewJobBody(BaseModel):
     def _says_something(self) -> Self:
         if bool(self.content.strip()) == bool(self.messages):
             raise ValueError("give either content or messages")
-        for message in self.messages:
-            if message.get("role") not in {"system", "developer", "user", "assistant", "tool"}:
-                raise ValueError("every message has a role: system, developer, user, assistant or tool")
-        if len(json.dumps(self.messages)) > MAX_CONTENT:
+        if len(json.dumps(self.whole_messages())) > MAX_CONTENT:
             raise ValueError(f"messages may have {MAX_CONTENT:,} characters together")
         return self
+
+    def whole_messages(self) -> list[dict[str, Any]]:
+        return [message.model_dump(exclude_unset=True) for message in self.messages]
 
 
 def _jobs(parts: Parts) -> Jobs:
@@ -75,12 +76,16 @@ Queue = Annotated[Jobs, Depends(_jobs)]
 
 
 @router.post("/v1/jobs", status_code=202)
-async def create_job(order: NewJobBody, jobs: Queue, principal: Caller, response: Response) -> schemas.Job:
+async def create_job(
+    order: NewJobBody, parts: Parts, jobs: Queue, principal: Caller, response: Response
+) -> schemas.Job:
     """Takes the job and answers at once; `GET /v1/jobs/{job_id}` tells how it goes."""
+    models = (order.model or "", *order.fallbacks)
+    await asyncio.to_thread(parts.references.check_models, principal.tenant, models)
     given = order.model_dump(exclude={"memory"}) | {"memory": named(order.memory)}
     spec = Spec(
         **{name: value for name, value in given.items() if value is not None and name not in {"messages", "fallbacks"}},
-        messages=tuple(order.messages),
+        messages=tuple(order.whole_messages()),
         fallbacks=tuple(order.fallbacks),
     )
     view = await jobs.create(NewJob(principal, spec, ids.current().correlation_id))

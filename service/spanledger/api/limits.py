@@ -41,7 +41,7 @@ class NewLimit(Body):
     """At least one amount. `match`: a name, or a pattern like `*` or `team-*`; each subject has it all for itself."""
 
     scope: Scope
-    match: Annotated[Text, Field(max_length=256)] = "*"
+    match: Annotated[Text, Field(min_length=1, max_length=256)] = "*"
     requests_per_minute: Count | None = None
     tokens_per_day: Count | None = None
     usd_per_day: Usd | None = None
@@ -76,6 +76,8 @@ async def get_limit(name: LimitName, reads: Reads, access: Controls) -> LimitWit
 def put_limit(name: LimitName, new: NewLimit, parts: Parts, principal: Caller) -> schemas.Limit:
     """Sets a limit; it holds from the next call on."""
     body = body_of(new.model_dump(exclude_none=True))
+    keys = (key.key_id for key in parts.access.ring.list(principal.tenant))
+    parts.references.check_limit(new.scope, new.match, keys)
     entry = parts.registry.put(principal.tenant, KIND, name, body, by=principal.key_id)
     return schemas.Limit.model_validate(limit_of(entry).shown())
 

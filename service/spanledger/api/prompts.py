@@ -206,6 +206,7 @@ def put_model_registry(body: Models, parts: Parts, principal: Caller) -> ModelNa
         alias: {**entry.model_dump(), "parameters": given(entry.parameters)} for alias, entry in body.models.items()
     }
     document = {"default": body.default, "only_registered": body.only_registered, "models": known}
+    parts.references.check_registry(document)
     version = parts.models.put(principal.tenant, document, principal.key_id)
     return ModelNames.model_validate({**document, "version": version})
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from spanledger.configuration import references
+from spanledger.configuration.references import References
 from spanledger.errors import BadRequest
 from spanledger.store.registry import Entry, Registry
 from spanledger.workflows import WORKFLOWS, Order
@@ -62,8 +62,9 @@ class Agent:
 class Agents:
     """The agents of all tenants."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, references: References) -> None:
         self._registry = registry
+        self._references = references
 
     def all(self, tenant: str) -> list[Agent]:
         return [_agent(entry) for entry in self._registry.names(tenant, KIND)]
@@ -76,7 +77,7 @@ class Agents:
         """A new version, or the present one if nothing is different. Raises BadRequest."""
         if name in WORKFLOWS:
             raise BadRequest(f"{name!r} is the name of a workflow, whose runs without an agent are booked under it")
-        references.check(self._registry, tenant, new.model_dump())
+        self._references.check(tenant, new.model_dump())
         return _agent(self._registry.put(tenant, KIND, name, new.model_dump(), by))
 
     def remove(self, tenant: str, name: str, by: str) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from spanledger.configuration import references
 from spanledger.configuration.assignment import Variant, assigned
+from spanledger.configuration.references import References
 from spanledger.errors import BadRequest, NotFound
 from spanledger.store.registry import Entry, Registry
 from spanledger.workflows.run import Order
@@ -54,14 +54,16 @@ class Experiment:
 class Experiments:
     """The experiments of all tenants."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, references: References) -> None:
         self._registry = registry
+        self._references = references
 
     def put(self, tenant: str, name: str, body: Mapping[str, Any], by: str) -> Experiment:
         """A new version. Raises UnusableExperiment, UnknownReference."""
         _check(body)
+        self._references.check_workflow(body["workflow"])
         for variant in body["variants"]:
-            references.check(self._registry, tenant, variant["overrides"])
+            self._references.check(tenant, variant["overrides"])
         return _experiment(self._registry.put(tenant, KIND, name, {"salt": name, **body}, by))
 
     def get(self, tenant: str, name: str) -> Experiment:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from spanledger.configuration import references
+from spanledger.configuration.references import References
 from spanledger.errors import BadRequest
 from spanledger.store.registry import Entry, Registry
 from spanledger.workflows.run import Order
@@ -22,17 +22,18 @@ class UnknownProfile(BadRequest):
 class Profiles:
     """Two steps: the profile that the order (or else its user) names, then the user's own wishes."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, references: References) -> None:
         self._registry = registry
+        self._references = references
 
     def put(self, tenant: str, name: str, body: Mapping[str, Any], by: str) -> Entry:
         """A new version of a profile, or the present one if nothing changed. Raises UnknownReference."""
-        references.check(self._registry, tenant, body)
+        self._references.check(tenant, body)
         return self._registry.put(tenant, PROFILE, name, body, by)
 
     def put_preferences(self, tenant: str, user_id: str, body: Mapping[str, Any], by: str) -> Entry:
         """Replaces a user's wishes. Raises UnknownReference."""
-        references.check(self._registry, tenant, body)
+        self._references.check(tenant, body)
         return self._registry.put(tenant, PREFERENCES, user_id, body, by)
 
     def preferences(self, tenant: str, user_id: str) -> Mapping[str, Any]:

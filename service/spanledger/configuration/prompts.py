@@ -87,7 +87,9 @@ class Prompts:
         self._registry.remove(tenant, LABELS, name, by)
 
     def label(self, tenant: str, name: str, label: str, version: int | None, by: str) -> Prompt:
-        """Pins `label` to a version, None: to nothing. Raises NotFound."""
+        """Pins `label` to a version, None: to nothing. Raises NotFound, BadRequest."""
+        if version is not None and (label.isdigit() or label == "latest"):
+            raise BadRequest(f"label {label[:100]!r} would hide a version; give it another name")
         prompt = self.get(tenant, f"{name}@{version}" if version is not None else f"{name}@latest")
         labels = self._labels(tenant, name)
         if version is None and label not in labels:

@@ -9,6 +9,7 @@ from opentelemetry import context as otel
 from opentelemetry import trace
 
 from spanledger.access import DEFAULT_TENANT, Principal
+from spanledger.configuration.references import References
 from spanledger.errors import NotFound
 from spanledger.evaluations import rules
 from spanledger.evaluations.judge import WORKFLOW, judge
@@ -38,14 +39,16 @@ class Evaluator:
 class Evaluators:
     """The evaluators of all tenants. Every verdict is an event in the trace of the message it is about."""
 
-    def __init__(self, registry: Registry, telemetry: Telemetry, genai: GenAI) -> None:
+    def __init__(self, registry: Registry, references: References, telemetry: Telemetry, genai: GenAI) -> None:
         self._registry = registry
+        self._references = references
         self._telemetry = telemetry
         self._genai = genai
 
     def put(self, tenant: str, name: str, body: Mapping[str, Any], by: str) -> Evaluator:
-        """A new version. Raises BadRule."""
+        """A new version. Raises BadRule, UnknownReference."""
         rules.check(body["kind"], body["settings"])
+        self._references.check(tenant, {"workflow": body["workflow"], "model": body["settings"].get("model")})
         return _evaluator(self._registry.put(tenant, KIND, name, body, by))
 
     def get(self, tenant: str, name: str) -> Evaluator:

@@ -4,6 +4,7 @@ Built once per service and handed to the API. A part reads the books through sta
 none writes the database.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from spanledger.access import DEFAULT_TENANT, access
@@ -11,6 +12,7 @@ from spanledger.access.access import Access
 from spanledger.access.kept_answers import KeptAnswers
 from spanledger.analysis import LivePass, Sealer
 from spanledger.configuration import Agents, Experiments, ModelRegistry, Profiles, Prompts
+from spanledger.configuration.references import References
 from spanledger.evaluations import Automatic, Evaluators, Recent
 from spanledger.ingest.service import Ingest
 from spanledger.jobs import JobBook, Jobs
@@ -29,6 +31,7 @@ class Platform:
     """What routers reach as `services.platform`."""
 
     registry: Registry
+    references: References
     access: Access
     kept_answers: KeptAnswers
     jobs: Jobs
@@ -72,7 +75,13 @@ class Platform:
 
 
 def build(
-    settings: Settings, store: Store, telemetry: Telemetry, ingest: Ingest, genai: GenAI, embedder: Embedder
+    settings: Settings,
+    store: Store,
+    telemetry: Telemetry,
+    ingest: Ingest,
+    genai: GenAI,
+    embedder: Embedder,
+    has_provider: Callable[[str], bool],
 ) -> Platform:
     """The platform of one data folder."""
     registry = Registry(settings.data_dir)
@@ -80,16 +89,22 @@ def build(
     admitted = access.build(settings, registry, store, telemetry, ingest.senders)
     jobs = Jobs(JobBook(settings.data_dir), telemetry, settings.job_workers)
     sealer, live_pass = Sealer(settings, store, telemetry), LivePass(telemetry)
-    prompts, profiles, experiments = Prompts(registry), Profiles(registry), Experiments(registry)
+    references = References(registry, has_provider)
+    prompts, profiles, experiments = (
+        Prompts(registry),
+        Profiles(registry, references),
+        Experiments(registry, references),
+    )
     models = ModelRegistry(registry, settings.default_model)
-    evaluators, recent = Evaluators(registry, telemetry, genai), Recent()
+    evaluators, recent = Evaluators(registry, references, telemetry, genai), Recent()
     automatic = Automatic(evaluators)
-    agents = Agents(registry)
+    agents = Agents(registry, references)
     servers = McpServers(registry, telemetry, settings.mcp_private_addresses)
     toolbox = Toolbox(telemetry, genai, Grants(registry), servers)
     library = Library(store, telemetry, embedder, settings.embedding_model)
     return Platform(
         registry,
+        references,
         admitted,
         KeptAnswers(settings.data_dir),
         jobs,

@@ -84,7 +84,8 @@ def build(node: Node, say: Say) -> Runtime:
     meters.report(emission.meter("spanledger.ingest"), node.ingest.health)
     book = load_book([Path(settings.price_book)] if settings.price_book else [])
     genai, model = GenAI(emission), LiteLLM(book, settings.model_timeout_s, Providers(settings.model_providers))
-    on_top = platform.build(settings, node.store, emission, node.ingest, genai, Embedder(model, genai, book))
+    embedder = Embedder(model, genai, book)
+    on_top = platform.build(settings, node.store, emission, node.ingest, genai, embedder, model.has_provider)
     runner = Runner(
         settings,
         emission,

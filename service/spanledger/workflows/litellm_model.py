@@ -61,6 +61,19 @@ class LiteLLM:
             await GLOBAL_LOGGING_WORKER.stop()
             await self._litellm.close_litellm_async_clients()
 
+    def has_provider(self, model: str) -> bool:
+        """Whether somebody is known who may serve a model of that name; imports litellm where the name alone does not
+        tell."""
+        provider, slash, _ = model.partition("/")
+        if slash and self._providers.known(provider):
+            return True
+        self._load()
+        try:
+            self._litellm.get_llm_provider(model)
+        except Exception:  # noqa: BLE001 — it raises its own for a name that it does not know
+            return False
+        return True
+
     def name(self, model: str) -> Name:
         try:
             bare, provider, _, _ = self._litellm.get_llm_provider(model)

@@ -26,6 +26,11 @@ _PREFIXES = {
 }
 
 
+_COMMON = frozenset(
+    {*_PREFIXES, "openai", "anthropic", "azure", "mistral", "cohere", "groq", "deepseek", "openrouter", "xai", "ollama"}
+)
+
+
 class Providers:
     """`named`: allowed beside the configured ones, with commas; `*` allows all."""
 
@@ -44,6 +49,10 @@ class Providers:
             for key, value in self._environ.items()
             for prefix in prefixes
         )
+
+    def known(self, provider: str) -> bool:
+        """Whether a provider, by LiteLLM's name, is one that is known here without LiteLLM."""
+        return provider.lower() in _COMMON or self.allowed(provider)
 
     def refusal(self, provider: str) -> str:
         """What is said to the caller."""

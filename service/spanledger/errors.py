@@ -3,6 +3,7 @@
 SpanledgerError
 ├── SettingsError      a flag or environment value that cannot be used
 ├── StoreError         ClickHouse refused or cannot be reached
+│   ├── EngineError    what it or its driver said
 │   ├── StoreBusy      another process owns the data folder
 │   └── SchemaError    the schema is newer than, or differs from, this program
 ├── BadRequest         the caller's input cannot be used (HTTP 422)
@@ -16,7 +17,9 @@ SpanledgerError
 ├── Elsewhere          a part that this process does not run (HTTP 503)
 └── UpstreamError      the model provider failed (HTTP 502)
 
-A message says what happened and what to do about it; it is safe to show to the caller.
+A message says what happened and what to do about it. `told` is what a caller of a port may hear of an error: messages
+of some kinds hold words of the engine or of this machine (rows, paths, addresses), which go to the log and to the
+operator's terminal alone.
 """
 
 from collections.abc import Mapping
@@ -32,17 +35,25 @@ class SpanledgerError(Exception):
 
     title = "Internal error"
     status = 500
+    private = ""  # what a caller of a port is told in place of the message; empty: the message itself
     members: Mapping[str, Any] = {}
     headers: Mapping[str, str] = MappingProxyType({})
 
 
 class SettingsError(SpanledgerError):
     title = "Unusable setting"
+    private = "a setting of this service cannot be used; the log says which"
 
 
 class StoreError(SpanledgerError):
     title = "Store unavailable"
     status = 503
+
+
+class EngineError(StoreError):
+    """In the words of the engine, of its driver or of the network to it."""
+
+    private = "the store could not do it; the log says why"
 
 
 class StoreBusy(StoreError):
@@ -51,6 +62,7 @@ class StoreBusy(StoreError):
 
 class SchemaError(StoreError):
     title = "Schema does not fit this version"
+    private = EngineError.private
 
 
 class BadRequest(SpanledgerError):
@@ -112,3 +124,10 @@ class Elsewhere(SpanledgerError):
 class UpstreamError(SpanledgerError):
     title = "Model provider failed"
     status = 502
+
+
+def told(error: BaseException) -> str:
+    """What a caller of a port may hear of an error, whatever it is."""
+    if not isinstance(error, SpanledgerError):
+        return f"an error inside ({type(error).__name__}); the log holds it"
+    return error.private or str(error)

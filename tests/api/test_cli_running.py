@@ -216,6 +216,16 @@ def test_repricing_is_shown_done_listed_and_taken_back(system: System, tmp_path:
     assert spanledger("reprice", "--from", "2026-01-01", *place).returncode == 2
 
 
+@pytest.mark.parametrize("name", ["mine.yaml", "mine.json", "..", "."])
+@pytest.mark.parametrize("text", ["prices: 5", "{", "format: 1\nprices:\n  - provider: 5\n", "[" * 10_000])
+def test_a_price_book_that_is_none_is_its_senders_fault(system: System, name: str, text: str) -> None:
+    wish = {"start": "2020-01-01", "end": "2020-01-02", "price_book": text, "price_book_name": name, "dry_run": True}
+    body = json.dumps(wish).encode()
+    status, _, problem = system.request("POST", "/v1/reprice", body, Content_Type="application/json")
+    assert status == 422, problem
+    assert "/tmp" not in json.dumps(problem)
+
+
 @pytest.mark.usefixtures("loaded")
 def test_status_shows_what_runs_where_and_the_last_audit(system: System) -> None:
     place = ("--data-dir", system.data_dir)

@@ -1,6 +1,7 @@
 """What callers get for input that cannot be used: the right status, one shape, nothing of the inside."""
 
 import json
+import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from chat_service import ChatService
+from spanledger.errors import BadRequest, EngineError, SchemaError, SettingsError, SpanledgerError, told
 
 MESSAGES = "/v1/conversations/conv/messages"
 COMPLETIONS = "/v1/chat/completions"
@@ -23,7 +25,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChatService]:
         def boom() -> None:
             raise RuntimeError("the inside: /etc/secret")
 
+        @running.app.get("/broken/{kind}")
+        def broken(kind: str) -> None:
+            raise PRIVATE[kind]("Code: 60. DB::Exception: Unknown table default.x at /srv/data (UNKNOWN_TABLE)")
+
         yield running
+
+
+# Errors whose messages are for the log and the operator's terminal.
+PRIVATE: dict[str, type[SpanledgerError]] = {kind.__name__: kind for kind in (EngineError, SchemaError, SettingsError)}
 
 
 @pytest.fixture
@@ -135,6 +145,25 @@ def test_an_unexpected_error_says_nothing_of_the_inside_and_is_logged(
     (entry,) = [entry for entry in sink.logs if entry.severity == "ERROR"]
     assert entry.attributes["spanledger.correlation.id"] == "find-me"
     assert "the inside" in entry.attributes["exception.stacktrace"]
+
+
+@pytest.mark.parametrize("kind", PRIVATE)
+def test_words_of_the_engine_and_of_this_machine_are_told_to_the_log_alone(
+    service: ChatService, client: httpx.Client, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        response = client.get(f"/broken/{kind}")
+
+    check(response, PRIVATE[kind].status, "the log says")
+    assert "/srv/data" not in response.text
+    assert "Exception" not in response.text
+    assert "/srv/data" in caplog.text
+
+
+def test_every_way_to_a_caller_hears_the_same() -> None:
+    assert "/srv" not in told(EngineError("Code: 1. /srv"))
+    assert told(KeyError("/srv")) == "an error inside (KeyError); the log holds it"
+    assert told(BadRequest("name it")) == "name it"
 
 
 def test_rejected_messages_call_no_model_and_later_ones_are_not_disturbed(

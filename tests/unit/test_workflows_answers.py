@@ -144,10 +144,10 @@ def test_what_breaks_in_a_client_is_not_told_in_its_words(failure: Exception, wr
 
 
 def test_a_provider_that_cannot_be_reached_is_said_to_be() -> None:
-    error = mapped(connection_error(ConnectionRefusedError("refused")))
+    error = mapped(connection_error(ConnectionRefusedError("10.0.0.7:11434 refused")))
 
     assert isinstance(error, ModelError)
-    assert "cannot be reached" in str(error)
+    assert str(error) == "acme cannot be reached"
     assert error.retryable
 
 

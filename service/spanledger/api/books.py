@@ -16,9 +16,10 @@ from spanledger.api.reader import AppServices, Reads
 from spanledger.api.schemas.books import PriceBookInForce, Repricing, SqlAnswer
 from spanledger.api.schemas.common import Body, Items
 from spanledger.api.streams import ClientGone, disconnected
-from spanledger.errors import Elsewhere, Refused
+from spanledger.errors import BadRequest, Elsewhere, Refused, SettingsError
 from spanledger.foreign.texts import harmless_csv
 from spanledger.ledger import activations
+from spanledger.pricing import book_of_files
 from spanledger.runtime.daemon import in_daemon_thread
 from spanledger.runtime.services import Caller, Services
 from spanledger.stats import times
@@ -44,7 +45,7 @@ class NewRepricing(Body):
     start: TimeText | None = None
     end: TimeText | None = None
     price_book: Annotated[Text, Field(max_length=4 * 1024 * 1024)] | None = None
-    price_book_name: Annotated[Text, Field(min_length=1, max_length=200)] = "prices.yaml"
+    price_book_name: Annotated[Text, Field(pattern=r"^[^/\x00]{1,200}$")] = "prices.yaml"
     dry_run: bool = False
     undo: Annotated[Text, Field(max_length=256)] | None = None
 
@@ -78,10 +79,21 @@ def create_repricing(services: AppServices, wish: NewRepricing) -> Repricing:
         return Repricing.model_validate(ledger.undo_reprice(wish.undo).as_dict())
     start, end = times.bounded(times.window(wish.start, wish.end))
     with tempfile.TemporaryDirectory(prefix="spanledger-prices-") as folder:
-        book = Path(folder) / Path(wish.price_book_name).name if wish.price_book else None
-        if book is not None and wish.price_book:
-            book.write_text(wish.price_book)
+        book = _kept(Path(folder) / "book", wish.price_book_name, wish.price_book) if wish.price_book else None
         return Repricing.model_validate(ledger.reprice(start, end, book, wish.dry_run).as_dict())
+
+
+def _kept(folder: Path, name: str, text: str) -> Path:
+    """A price book of the caller as a file. Raises BadRequest for one that is none."""
+    folder.mkdir()
+    try:
+        (folder / name).write_text(text)
+        book_of_files([folder / name])
+    except OSError as exc:
+        raise BadRequest(f"price_book_name={name!r} is no name of a file") from exc
+    except SettingsError as exc:  # its place here is no part of it
+        raise BadRequest(str(exc).replace(f"{folder}/", "")) from exc
+    return folder / name
 
 
 @router.post("/v1/sql", response_model=SqlAnswer, responses=_TEXTS)

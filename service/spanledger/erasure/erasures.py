@@ -17,7 +17,7 @@ import pyarrow as pa
 from spanledger.erasure.local import LocalFiles
 from spanledger.erasure.run import Outcome, Run, clear, old_parts
 from spanledger.erasure.subject import COLUMNS, Extent, Pseudonyms, Subject, is_pseudonym
-from spanledger.errors import BadRequest, NotFound, SpanledgerError, StoreError
+from spanledger.errors import BadRequest, NotFound, SpanledgerError, StoreError, told
 from spanledger.ingest.service import Ingest
 from spanledger.jobs.book import JobBook
 from spanledger.ledger.ledger import Ledger
@@ -110,7 +110,7 @@ class Erasures:
                 outcome = self._erase(subject, extent, None, say)
             except SpanledgerError as exc:
                 self._registry.put(
-                    ordered.tenant, KIND, ordered.name, {**ordered.body, "state": FAILED, "error": str(exc)}
+                    ordered.tenant, KIND, ordered.name, {**ordered.body, "state": FAILED, "error": told(exc)}
                 )
                 raise
             self._conclude(ordered, subject, outcome)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spanledger.errors import StoreError
+from spanledger.errors import EngineError, StoreError
 from spanledger.store.client import Store
 
 WORK_COLUMNS = ("run_id", "kind", "value", "other")
@@ -108,6 +108,6 @@ def finished(store: Store, table: str) -> None:
         if failed := [reason for (reason,) in open_ones if reason and _BEGINS_ANEW not in reason]:
             with contextlib.suppress(StoreError):  # not every user may
                 store.command(_STOP, {"table": table})
-            raise StoreError(f"rows of {table} could not be changed: {failed[0][:300]}")
+            raise EngineError(f"rows of {table} could not be changed: {failed[0][:300]}")
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_S)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spanledger.errors import StoreError
+from spanledger.errors import StoreError, told
 from spanledger.ingest import decode, salvage, spool
 from spanledger.ingest.feed import Load, feed_of
 from spanledger.ingest.journal import Journal
@@ -193,10 +193,10 @@ class Loader:
                 attempt()
                 return
             except (StoreError, OSError) as exc:
-                self._note_retry(lane, str(exc))
+                self._note_retry(lane, told(exc))
                 log.warning("a batch could not be loaded, trying again: %s", exc)
             except Exception as exc:  # the thread must survive whatever it meets, and say so
-                self._note_retry(lane, repr(exc))
+                self._note_retry(lane, told(exc))
                 log.exception("a batch could not be loaded, trying again")
             with self._changed:
                 self._changed.wait_for(lambda: self._stop, pause)

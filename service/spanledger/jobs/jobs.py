@@ -18,7 +18,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from spanledger.access import Principal
-from spanledger.errors import BadRequest, Elsewhere, NotFound, SpanledgerError
+from spanledger.errors import BadRequest, Elsewhere, NotFound, told
 from spanledger.jobs import book
 from spanledger.jobs.book import Attempt, Job, JobBook, Spec
 from spanledger.jobs.execution import Progress, Runs, Watch, execute, is_final, order_of, tell_abandoned
@@ -269,10 +269,9 @@ class Jobs:
                 self._end(job, current, book.ABANDONED, "abandoned", "the service was stopped", retry=True)
             raise
         except Exception as exc:  # noqa: BLE001 — whatever a workflow raises is the end of this attempt, not of us
-            if not isinstance(exc, SpanledgerError):
+            if told(exc) != str(exc):
                 _log.exception("job %s failed", job.job_id)
-            told = str(exc) if isinstance(exc, SpanledgerError) else "an error inside; the log holds it"
-            self._end(job, current, book.FAILED, error_type(exc), told, retry=not is_final(exc))
+            self._end(job, current, book.FAILED, error_type(exc), told(exc), retry=not is_final(exc))
         else:
             current = replace(current, answer=text_of(outcome.reply.message))
             self._end(job, current, book.SUCCEEDED, "", "")

@@ -19,7 +19,7 @@ import pyarrow as pa
 from spanledger.books.compute import compute
 from spanledger.books.costs import Prices
 from spanledger.books.entries import corrections
-from spanledger.errors import SpanledgerError
+from spanledger.errors import SpanledgerError, told
 from spanledger.ledger import anomalies, journal
 from spanledger.ledger.batches import BATCH_TRACES, FIRST, Batch, forget, in_hand, take
 from spanledger.store.client import Store
@@ -285,6 +285,6 @@ class Settler:
 
     def _failed(self, exc: BaseException) -> None:
         self._health.failures += 1
-        self._health.last_error = str(exc)
+        self._health.last_error = told(exc)
         log.error("settlement failed, will try again: %s", exc)
         self._stop.wait(1.0)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from spanledger.access import Principal
-from spanledger.errors import SpanledgerError
+from spanledger.errors import SpanledgerError, told
 from spanledger.runtime import canary
 from spanledger.stats.fields import rfc3339
 from spanledger.telemetry import Telemetry, audit
@@ -77,7 +77,7 @@ class Canaries:
         try:
             return {"ok": True, "readable_after_ms": canary.run(self._ingest, self._store)}
         except SpanledgerError as exc:
-            return {"ok": False, "detail": str(exc)}
+            return {"ok": False, "detail": told(exc)}
 
     async def _run(self) -> dict[str, Any]:
         assert self._runner is not None
@@ -96,7 +96,7 @@ class Canaries:
         except TimeoutError:
             return {"ok": False, "detail": f"the workflow did not answer within {_RUN_TIMEOUT_S:.0f} s"}
         except Exception as exc:  # noqa: BLE001 — it is what the canary is for
-            return {"ok": False, "detail": f"the workflow failed: {exc or type(exc).__name__}"}
+            return {"ok": False, "detail": f"the workflow failed: {told(exc)}"}
         if not outcome.reply.message.get("content"):
             return {"ok": False, "detail": "the workflow answered nothing"}
         return {"ok": True, "took_ms": round((time.monotonic() - started) * 1000)}

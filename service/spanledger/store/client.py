@@ -18,7 +18,7 @@ import pyarrow as pa
 from clickhouse_connect.driver import options
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from spanledger.errors import StoreError
+from spanledger.errors import EngineError, StoreError
 from spanledger.store.refusals import with_fix
 from spanledger.store.running import lock_folder
 from spanledger.store.versions import Versions
@@ -59,7 +59,7 @@ class Store:
             try:
                 client = clickhouse_connect.get_client(**self._connect)
             except (ClickHouseError, OSError) as exc:
-                raise StoreError(with_fix(f"ClickHouse cannot be reached: {_first_line(exc)}")) from exc
+                raise EngineError(with_fix(f"ClickHouse cannot be reached: {_first_line(exc)}")) from exc
             self._local.client = client
             with self._clients_guard:
                 self._clients.append(client)
@@ -72,7 +72,7 @@ class Store:
             yield client
         except (ClickHouseError, OSError) as exc:
             self._replace(client)
-            raise StoreError(_first_line(exc)) from exc
+            raise EngineError(_first_line(exc)) from exc
 
     def _replace(self, client: Any) -> None:
         """Throws the handle of a failed query away: chdb would put what that query had already written

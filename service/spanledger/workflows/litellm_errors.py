@@ -52,9 +52,8 @@ def mapped(error: Exception) -> SpanledgerError:
     if kind in {"Timeout", "APITimeoutError", "TimeoutError"} or status == 408:
         return ModelError(f"{provider} did not answer in time", error_type="timeout", status=504, retryable=True)
     if kind == "APIConnectionError" and status in {None, 500}:
-        return ModelError(
-            f"{provider} cannot be reached: {said}", error_type="connection_error", status=502, retryable=True
-        )
+        _log.warning("%s cannot be reached: %s", provider, said)  # the words hold addresses of our network
+        return ModelError(f"{provider} cannot be reached", error_type="connection_error", status=502, retryable=True)
     if status == 429:
         return ModelError(said, error_type="429", status=429, retryable=True, retry_after_s=_retry_after(error))
     if status is not None and 400 <= status < 500 and status not in _RETRYABLE:

@@ -50,7 +50,7 @@ _OF_THE_PROCESS = {
     "timeout": _HINTS["TIMEOUT_EXCEEDED"],
     "memory": _HINTS["MEMORY_LIMIT_EXCEEDED"],
     "cancelled": "its client has gone",
-    "gone": "the engine could not finish it",
+    **dict.fromkeys(("gone", "idle"), "the engine could not finish it"),
 }
 
 

@@ -19,11 +19,16 @@ import spanledger
 START_SECONDS = 60.0
 MAX_RESIDENT = 2 * 1024**3
 _TICK_S = 0.05
+_END_S = 5.0
+IDLE_S = 60.0  # then it ends by itself
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class ChildError(Exception):
-    """The engine's own words, for the log; `reason`: timeout, memory, cancelled or gone when there are none."""
+    """The engine's own words, for the log; `reason`: timeout, memory, cancelled, gone or idle when there are none.
+
+    Idle: the process had ended by itself, as it does when nobody asks for a while, before it took the request.
+    """
 
     def __init__(self, text: str, reason: str = "") -> None:
         super().__init__(text)
@@ -33,11 +38,11 @@ class ChildError(Exception):
 class Child:
     """One process and its folder. Not thread-safe. After a ChildError with a reason it is dead."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_s: float = IDLE_S) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="spanledger-sql-"))
         root = str(Path(spanledger.__file__).parents[1])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "spanledger.stats.sandbox.engine", str(self.scratch)],
+            [sys.executable, "-m", "spanledger.stats.sandbox.engine", str(self.scratch), str(idle_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -68,8 +73,7 @@ class Child:
             self._process.stdin.flush()
             header, answer = self._answer(seconds, cancelled)
         except OSError as exc:
-            self.kill()
-            raise ChildError(str(exc), "gone") from exc
+            raise ChildError(str(exc), self._ended()) from exc
         except BaseException:
             self.kill()
             raise
@@ -87,6 +91,14 @@ class Child:
                     stream.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
+    def _ended(self) -> str:
+        """How a process ended that has closed its pipes."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
+        reason = "idle" if self._process.returncode == 0 else "gone"
+        self.kill()
+        return reason
+
     def _answer(self, seconds: float, cancelled: threading.Event) -> tuple[dict[str, Any], bytes]:
         deadline = time.monotonic() + seconds
         header = json.loads(self._read(struct.unpack(">I", self._read(4, deadline, cancelled))[0], deadline, cancelled))
@@ -100,7 +112,7 @@ class Child:
                 self._check(deadline, cancelled)
             piece = os.read(descriptor, min(count - len(read), 1024**2))
             if not piece:
-                raise ChildError("the process ended", "gone")
+                raise ChildError("the process ended", self._ended())
             read += piece
         return bytes(read)
 

@@ -19,7 +19,6 @@ import threading
 from pathlib import Path
 from typing import Any, BinaryIO
 
-_IDLE_S = 60.0
 _GIB = 1024**3
 _LIMITS = {
     resource.RLIMIT_CORE: 0,
@@ -36,7 +35,7 @@ _TCP, _SCOPES = 0b11, 0b11  # bind and connect; abstract sockets and signals of 
 
 
 def main() -> None:
-    scratch = Path(sys.argv[1])
+    scratch, idle_s = Path(sys.argv[1]), float(sys.argv[2])
     requests, answers = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
@@ -45,15 +44,15 @@ def main() -> None:
     engine = Engine(scratch)
     _send(answers, {"ok": True})
     try:
-        serve(engine, requests, answers)
+        serve(engine, requests, answers, idle_s)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         os._exit(0)
 
 
-def serve(engine: "Engine", requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answers one request after the other, until the owner closes its end or is silent for long."""
-    while select.select([requests], [], [], _IDLE_S)[0]:
+def serve(engine: "Engine", requests: BinaryIO, answers: BinaryIO, idle_s: float) -> None:
+    """Answers one request after the other, until the owner closes its end or is silent for so long."""
+    while select.select([requests], [], [], idle_s)[0]:
         request = _receive(requests)
         if request is None:
             return
@@ -78,7 +77,7 @@ def _end_with_owner(requests: BinaryIO, done: threading.Event) -> None:
     poll = select.poll()
     poll.register(requests, select.POLLHUP)
     while not done.is_set():
-        if poll.poll(100):
+        if poll.poll(100) and not done.is_set():
             os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -74,7 +74,7 @@ class Sandbox:
         engine_format, statement = checked_format(fmt), one_statement(query)
         with self._one:
             try:
-                return self._run(statement, engine_format, window, cancelled)
+                return self._run_somewhere(statement, engine_format, window, cancelled)
             except ChildError as exc:
                 if exc.reason:
                     self._end()
@@ -103,6 +103,16 @@ class Sandbox:
         if self._process is not None:
             self._process.child.kill()
             self._process = None
+
+    def _run_somewhere(self, statement: str, fmt: str, window: Window, cancelled: threading.Event) -> bytes:
+        """In another process when the one at hand turns out to have ended by itself."""
+        try:
+            return self._run(statement, fmt, window, cancelled)
+        except ChildError as exc:
+            if exc.reason != "idle":
+                raise
+            self._end()
+            return self._run(statement, fmt, window, cancelled)
 
     def _run(self, statement: str, fmt: str, window: Window, cancelled: threading.Event) -> bytes:
         process = self._ready()

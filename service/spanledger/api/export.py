@@ -12,7 +12,7 @@ from spanledger.api.filters import MessageFilter
 from spanledger.api.reader import Reads
 from spanledger.api.windows import Windowed
 from spanledger.errors import BadRequest
-from spanledger.stats import exports, otlp_out, tables
+from spanledger.stats import export_pages, exports, otlp_out, tables
 
 router = APIRouter(tags=["export"])
 
@@ -111,7 +111,7 @@ def _wanted(what: What, asked: ExportQuery, request: Request) -> exports.Wanted:
     return exports.Wanted(what, asked.window, equal=found.equal)
 
 
-def _limited(pages: Iterator[exports.Page], limit: int | None, end: tables.Ending) -> Iterator[tables.Rows]:
+def _limited(pages: Iterator[export_pages.Page], limit: int | None, end: tables.Ending) -> Iterator[tables.Rows]:
     for rows, place in pages:
         end.rows += len(rows)
         if limit is not None and end.rows >= limit:

@@ -12,16 +12,12 @@ from typing import Any
 from spanledger.errors import BadRequest
 from spanledger.stats import conversations, found_messages, owners
 from spanledger.stats.cursors import read_place, write_place
+from spanledger.stats.export_pages import IN_ORDER, PAGE, PAGE_USERS, Page, Row, by_trace, in_stretches, timed
 from spanledger.stats.filters import Filter
 from spanledger.stats.span_filters import CANONICAL
-from spanledger.stats.times import SECOND, Window, format_time, milliseconds
+from spanledger.stats.times import SECOND, Window, format_time
 from spanledger.store import queries
 from spanledger.store.client import Store
-
-PAGE = 2_000
-_SHORTEST_NS, _LONGEST_NS = SECOND, 30 * 86_400 * SECOND
-Row = dict[str, Any]
-Page = tuple[list[Row], list[int | str]]  # rows, and the place of the last one
 
 
 @dataclass(frozen=True)
@@ -81,28 +77,25 @@ def _flat(item: Any) -> Row:
 
 
 def _messages(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | None) -> Iterator[Page]:
-    """In the order of time, by stretches that grow and shrink with what is in them."""
+    """In the order of time."""
     asked = wanted.messages
     everything = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": asked.window.last_ns}
     ends = [row[0] for row in store.query(queries.sql("conversations_ends"), everything)]
     if not ends:
         return
     begin, end = max(asked.window.first_ns, min(ends)), min(asked.window.last_ns, max(ends))
-    begin = max(begin, after[0]) if after else begin
-    length, cursor = 3600 * SECOND, write_place(after) if after else None
-    while begin <= end:
-        stretch = replace(asked, window=Window(begin, min(begin + length, end + 1)))
-        found = 0
-        while True:
+    cursor = write_place(after) if after else None
+
+    def read(first: int, until: int) -> Iterator[Page]:
+        nonlocal cursor
+        stretch, more = replace(asked, window=Window(first, until)), True
+        while more:
             items, place, more = found_messages.page(store, tenant, stretch, "time", PAGE, cursor)
-            found += len(items)
             if items:
                 cursor = write_place(place)
                 yield [_flat(item) for item in items], place
-            if not more:
-                break
-        begin += length
-        length = min(length * 2, _LONGEST_NS) if found < PAGE else max(length // 2, _SHORTEST_NS)
+
+    yield from in_stretches(max(begin, after[0]) if after else begin, end, read)
 
 
 def _conversations(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | None) -> Iterator[Page]:
@@ -116,7 +109,7 @@ def _conversations(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, 
             "last_ns": wanted.window.last_ns,
             "limit": PAGE,
         }
-        ids = [row[0] for row in store.query(queries.sql("conversation_ids"), asked)]
+        ids = [row[0] for row in store.query(queries.sql("conversation_ids"), asked, settings=IN_ORDER)]
         if not ids:
             return
         last = ids[-1]
@@ -126,7 +119,7 @@ def _conversations(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, 
 def _users(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | None) -> Iterator[Page]:
     cursor = write_place([0, after[0]]) if after else None
     while True:
-        page = owners.users(store, tenant, wanted.window, sort="name", limit=PAGE, cursor=cursor)
+        page = owners.users(store, tenant, wanted.window, sort="name", limit=PAGE_USERS, cursor=cursor)
         if page.items:
             yield [_flat(one) for one in page.items], [page.items[-1].user_id]
         cursor = page.next_cursor
@@ -169,13 +162,20 @@ _STARTED_WITHIN = (
 def _calls(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | None) -> Iterator[Page]:
     """Every call as it counts now, in the order of time."""
     where, bound = _conditions(wanted, _WHERE)
-    place: Sequence[Any] = after or (wanted.window.first_ns, "", "")
+    bound["tenant"] = tenant
+    ends = f"""
+        SELECT count(), toUnixTimestamp64Nano(min(started_at)), toUnixTimestamp64Nano(max(started_at))
+        FROM calls_by_time WHERE tenant = {{tenant:String}} AND {_STARTED_WITHIN}
+    """
+    count, begin, end = store.query(ends, bound)[0]
+    place: Sequence[Any] = after or (begin, "", "")
     sums = ", ".join(f"sum(c.{name}) AS {name}" for name in (*_SUMMED, "duration_ns"))
     sql = f"""
         SELECT {", ".join(_CALL_TEXTS)}, toUnixTimestamp64Nano(started_at) AS started_ns, {sums}
         FROM calls_by_time AS c
         WHERE tenant = {{tenant:String}} AND kind = 'call' AND {_STARTED_WITHIN}{where}
-            AND started_at >= fromUnixTimestamp64Nano({{after_ns:Int64}}, 'UTC')
+            AND started_at >= fromUnixTimestamp64Nano(greatest({{after_ns:Int64}}, {{begin_ns:Int64}}), 'UTC')
+            AND started_at < fromUnixTimestamp64Nano({{until_ns:Int64}}, 'UTC')
             AND (started_at, trace_id, span_id)
                 > (fromUnixTimestamp64Nano({{after_ns:Int64}}, 'UTC'), {{after_trace:String}}, {{after_span:String}})
         GROUP BY started_at, {", ".join(_CALL_TEXTS)}
@@ -183,25 +183,21 @@ def _calls(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | N
         ORDER BY started_at, trace_id, span_id
         LIMIT {{limit:UInt32}}
     """
-    while True:
-        named = dict(zip(("after_ns", "after_trace", "after_span"), place, strict=True))
-        found = store.dicts(sql, {"tenant": tenant, "limit": PAGE, **bound, **named})
-        if not found:
-            return
-        place = [found[-1][name] for name in ("started_ns", "trace_id", "span_id")]
-        yield [_timed(row) for row in found], list(place)
 
+    def read(first: int, until: int) -> Iterator[Page]:
+        nonlocal place
+        found: list[Row] = []
+        while not found or len(found) == PAGE:
+            named = dict(zip(("after_ns", "after_trace", "after_span"), place, strict=True))
+            stretch = {"begin_ns": first, "until_ns": until, "limit": PAGE}
+            found = store.dicts(sql, {**bound, **named, **stretch})
+            if not found:
+                return
+            place = [found[-1][name] for name in ("started_ns", "trace_id", "span_id")]
+            yield [timed(row) for row in found], list(place)
 
-def _timed(row: Row) -> Row:
-    """Times as texts, durations in milliseconds."""
-    told = dict(row)
-    if "started_ns" in told:
-        told["started_at"] = format_time(told.pop("started_ns"))
-    if "posted_us" in told:
-        told["posted_at"] = format_time(told.pop("posted_us") * 1000)
-    if "duration_ns" in told:
-        told["duration_ms"] = milliseconds(told.pop("duration_ns"))
-    return told
+    if count:
+        yield from in_stretches(max(begin, place[0]), end, read)
 
 
 _LEDGER_TEXTS = ("reason", "run_id", "price_book", "kind", *_CALL_TEXTS)
@@ -214,7 +210,7 @@ _LEDGER_SUMS = (
 def _ledger(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | None) -> Iterator[Page]:
     """Every entry, in the order of traces: as they lie in the book."""
     where, bound = _conditions(wanted, _WHERE)
-    yield from _by_trace(
+    yield from by_trace(
         store,
         f"""
         SELECT {", ".join((*_LEDGER_TEXTS, *_LEDGER_SUMS))}, duration_ns,
@@ -225,7 +221,7 @@ def _ledger(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | 
         """,
         {"tenant": tenant, **bound},
         after,
-        f"SELECT DISTINCT trace_id FROM ledger WHERE tenant = {{tenant:String}} AND {_STARTED_WITHIN}{where}",
+        f"SELECT trace_id FROM ledger WHERE tenant = {{tenant:String}} AND {_STARTED_WITHIN}{where}",
     )
 
 
@@ -249,7 +245,7 @@ def _spans(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | N
             raise BadRequest(f"spans cannot be filtered by {name!r}; they can by {', '.join(known)}")
     where = "".join(f" AND {known[name]}" for name in wanted.equal)
     bound |= {"tenant": tenant, "first_ns": wanted.window.first_ns, "last_ns": wanted.window.last_ns}
-    yield from _by_trace(
+    yield from by_trace(
         store,
         f"""
         SELECT {", ".join((*_SPAN_TEXTS, *_SPAN_COUNTS))}, cost_claim_usd AS claimed_usd, duration_ns,
@@ -260,22 +256,8 @@ def _spans(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | N
         """,
         bound,
         after,
-        f"SELECT DISTINCT trace_id FROM genai_spans WHERE tenant = {{tenant:String}} AND {_STARTED_WITHIN}",
+        f"SELECT trace_id FROM genai_spans WHERE tenant = {{tenant:String}} AND {_STARTED_WITHIN}",
     )
-
-
-def _by_trace(
-    store: Store, sql: str, bound: dict[str, Any], after: tuple[Any, ...] | None, traces: str
-) -> Iterator[Page]:
-    """Rows of whole traces, so many traces at a time, in the order of their ids."""
-    last = after[0] if after else ""
-    following = f"{traces} AND trace_id > {{after:String}} ORDER BY trace_id LIMIT {{limit:UInt32}}"
-    while True:
-        ids = [row[0] for row in store.query(following, {**bound, "after": last, "limit": PAGE // 8})]
-        if not ids:
-            return
-        last = ids[-1]
-        yield [_timed(row) for row in store.dicts(sql, {**bound, "traces": ids})], [last]
 
 
 _HOUR_TEXTS = (

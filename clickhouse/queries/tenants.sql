@@ -36,9 +36,9 @@ FROM
     WHERE {has_edges:UInt8} AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
         AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
         AND (started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC') OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC'))
-        AND (tenant, started_at, conversation_id, message_id) IN
+        AND (tenant, cityHash64(started_at, conversation_id), cityHash64(message_id)) IN
         (
-            SELECT tenant, started_at, conversation_id, message_id FROM message_times
+            SELECT tenant, cityHash64(started_at, conversation_id), cityHash64(message_id) FROM message_times
             WHERE {has_edges:UInt8} AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
         AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
         AND (started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC') OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC'))

@@ -77,7 +77,7 @@ class Api:
         ]
         headers = {"Host": self._host, "Accept": accept, "X-Correlation-ID": ids.current().correlation_id or ""}
         transport = httpx.ASGITransport(app=self._as_caller, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://console") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://console", trust_env=False) as client:
             return await client.request(
                 method, path, params=named, json=body, headers={name: text for name, text in headers.items() if text}
             )

@@ -91,14 +91,13 @@ def spark(amounts: Sequence[Decimal], label: str) -> Markup:
     most = max(amounts, default=Decimal(0)) or Decimal(1)
     slot = 100 / max(len(amounts), 1)
     drawn = "".join(
-        f'<rect class="s0" x="{position * slot:.2f}" y="{20 - float(amount / most) * 20:.2f}" '
-        f'width="{slot * 0.8:.2f}" height="{float(amount / most) * 20:.2f}"/>'
+        f"M{position * slot:.1f} 20v{-float(amount / most) * 20:.1f}h{slot * 0.8:.1f}V20"
         for position, amount in enumerate(amounts)
         if amount > 0
     )
     return Markup(
         f'<svg class="spark" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{escape(label)}">'
-        f"{drawn}</svg>"
+        f'<path class="s0" d="{drawn}"/></svg>'
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.responses import Response
 
-from spanledger.web.page import PageOf, page_router
+from spanledger.web.page import Page, PageOf, page_router
 from spanledger.web.pages.budgets import uses
 from spanledger.web.ranges import Range, range_of
 from spanledger.web.series import SHOWN, series
@@ -62,11 +62,12 @@ async def user(page: PageOf, user_id: str) -> Response:
     range_ = range_of(page.query, "30d")
     only = {"user": user_id}
     drawn = {"bucket": range_.bucket, "series": SHOWN}
-    by_model, conversations, workflows, behaviour, limits = await page.api.all(
+    habits = await _habits(page, range_, user_id) if page.wants("habits") else None
+    if page.is_only("habits"):
+        return page.render("habits.html", title="User", user_id=user_id, range=range_, habits=habits)
+    by_model, conversations, limits = await page.api.all(
         page.api.get("usage", params={**range_.window, **only, "group_by": "model", **drawn}),
         page.api.get("conversations", params={**range_.window, "user_id": user_id, "limit": 20}),
-        page.api.get("usage", params={**range_.window, **only, "group_by": "workflow"}),
-        page.api.maybe("behaviour", "users", params={**range_.window, "user_id": user_id}),
         page.api.maybe("limits"),
     )
     return page.render(
@@ -76,8 +77,16 @@ async def user(page: PageOf, user_id: str) -> Response:
         range=range_,
         whole=by_model,
         conversations=conversations["items"],
-        workflows=workflows,
-        behaviour=behaviour,
+        habits=habits,
         budgets=uses((limits or {}).get("items", []), user_id),
         series=series(range_, by_model, "model", range_.bucket),
     )
+
+
+async def _habits(page: Page, range_: Range, user_id: str) -> dict[str, Any]:
+    """How many messages and conversations, at which hours, and with which workflows."""
+    workflows, behaviour = await page.api.all(
+        page.api.get("usage", params={**range_.window, "user": user_id, "group_by": "workflow"}),
+        page.api.maybe("behaviour", "users", params={**range_.window, "user_id": user_id}),
+    )
+    return {"workflows": workflows["groups"], "behaviour": behaviour}

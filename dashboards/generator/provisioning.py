@@ -8,6 +8,7 @@ from typing import Any
 
 from generator import sql
 from generator.model import DATASOURCE, Json, target
+from spanledger.stats.alerts import ERROR_RATE, UNPRICED_SHARE
 
 DATASOURCES: Json = {
     "apiVersion": 1,
@@ -119,8 +120,8 @@ RULES = (
         uid="spanledger-error-rate",
         title="Error rate of LLM calls",
         query="alert_error_rate",
-        above=0.1,
-        window_s=900,
+        above=ERROR_RATE.above,
+        window_s=ERROR_RATE.window_s,
         lasting="5m",
         severity="critical",
         summary="More than a tenth of the LLM calls of {{ $labels.service }} ({{ $labels.tenant }}) fail",
@@ -143,8 +144,8 @@ RULES = (
         uid="spanledger-unpriced-share",
         title="Calls without a price",
         query="alert_unpriced_share",
-        above=0.05,
-        window_s=3600,
+        above=UNPRICED_SHARE.above,
+        window_s=UNPRICED_SHARE.window_s,
         lasting="15m",
         severity="warning",
         summary="{{ $labels.model }} ({{ $labels.tenant }}) is served without a price: add one and re-price",

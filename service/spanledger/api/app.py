@@ -38,6 +38,7 @@ _ROUTERS = {
         "audit",
         "keys",
         "limits",
+        "alerts",
         "audit_log",
         "events",
         "pages",

@@ -7,9 +7,11 @@ from fastapi.responses import RedirectResponse, Response
 
 from spanledger.access.limits import ACTIONS, MEASURES, SCOPES
 from spanledger.web.page import PageOf, page_router
+from spanledger.web.ranges import range_of
 
 router = page_router()
 
+_ALERTS = 50
 SHOWN = 10  # subjects of a limit, the nearest to it
 
 _COMMAND = """curl -X PUT {base}/v1/limits/each-user -H 'Content-Type: application/json' \\
@@ -18,13 +20,18 @@ _COMMAND = """curl -X PUT {base}/v1/limits/each-user -H 'Content-Type: applicati
 
 @router.get("/budgets")
 async def budgets(page: PageOf) -> Response:
-    limits, refusals = await page.api.all(
-        page.api.get("limits"), page.api.maybe("audit-log", params={"action": "limit.exceed", "limit": 20})
+    range_ = range_of(page.query, "7d")
+    limits, refusals, alerts = await page.api.all(
+        page.api.get("limits"),
+        page.api.maybe("audit-log", params={"action": "limit.exceed", "limit": 20}),
+        page.api.get("alerts", params={**range_.window, "limit": _ALERTS}),
     )
     return page.render(
         "budgets.html",
         title="Budgets",
         limits=[(limit, uses([limit])) for limit in limits["items"]],
+        range=range_,
+        alerts=alerts,
         most=None if page.query.get("all") else SHOWN,
         refusals=(refusals or {}).get("items", []),
         scopes=SCOPES,

@@ -37,13 +37,13 @@ def write_rows(store: Store, table: str, rows: list[dict[str, Any]]) -> None:
     store.insert(table, names, [[row.get(n, kinds[n]()) for n in names] for row in rows])
 
 
-def land_calls(store: Store, tenant: str, traces: int = 3) -> None:
+def land_calls(store: Store, tenant: str, traces: int = 3, ago_minutes: int = 1) -> None:
     """Raw spans of a tenant, as a loader would insert them."""
     store.command(
         """
         INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ParentSpanId, SpanName, ServiceName, Duration, StatusCode,
             SpanAttributes, Tenant)
-        SELECT now64(9) - INTERVAL 1 MINUTE, concat({tenant:String}, '-', toString(intDiv(number, 2))),
+        SELECT now64(9) - toIntervalMinute({ago:UInt32}), concat({tenant:String}, '-', toString(intDiv(number, 2))),
             toString(number % 2), if(number % 2 = 0, '', '0'), 'span', 'shop', 1000000, 'Ok',
             if(number % 2 = 0, map('session.id', 'c', 'user.id', 'ada'),
                 map('gen_ai.operation.name', 'chat', 'gen_ai.provider.name', 'openai',
@@ -52,5 +52,5 @@ def land_calls(store: Store, tenant: str, traces: int = 3) -> None:
             {tenant:String}
         FROM numbers({rows:UInt32})
         """,
-        {"tenant": tenant, "rows": traces * 2},
+        {"tenant": tenant, "rows": traces * 2, "ago": ago_minutes},
     )

@@ -14,6 +14,7 @@ from spanledger.settings import Settings
 from spanledger.store.client import Store
 
 _PATIENCE_S = 120
+_LONG_AGO_MINUTES = 40 * 24 * 60  # a window that holds nothing of other tests: a re-pricing is of all tenants
 _CALLS = "SELECT sum(llm_calls) FROM ledger WHERE tenant = {tenant:String}"
 
 
@@ -60,9 +61,9 @@ def test_settlement_goes_on_beside_a_repricing(
     store: Store, ledger: Ledger, tenant: str, settle_meanwhile: Meanwhile
 ) -> None:
     say, posted = settle_meanwhile
-    land_calls(store, tenant, 20)
+    land_calls(store, tenant, 20, ago_minutes=_LONG_AGO_MINUTES)
     ledger.settler.settle_now()
-    start = datetime.now(UTC) - timedelta(minutes=2)
+    start = datetime.now(UTC) - timedelta(minutes=_LONG_AGO_MINUTES + 1)
     result = ledger.reprice(start, start + timedelta(minutes=2), dry_run=True, say=say)
     assert posted[0] > 0
     assert result.traces >= 20

@@ -63,14 +63,14 @@ def flush(services: AppServices) -> Flushed:
     """Returns when everything that has been emitted here or acknowledged is loaded and settled."""
     started = time.monotonic()
     _load(services)
-    if services.platform.access.reports.finish():  # the door's processes have said by now who sent what
-        _load(services)
+    services.platform.access.reports.finish()  # the door's processes have said by now who sent what
+    services.telemetry.flush()
+    _load(services)
     services.ledger.settler.settle_now()
     return Flushed(flushed=True, took_ms=round((time.monotonic() - started) * 1000))
 
 
 def _load(services: Services) -> None:
-    services.telemetry.flush()
     if not services.ingest.flush(_FLUSH_TIMEOUT_S):
         error = services.ingest.health()["last_error"]
         raise StoreError(f"not everything could be loaded: {error or 'it takes too long'}")

@@ -70,6 +70,7 @@ class Target:
     message: str
     structure: str
     columns: tuple[str, ...]
+    kind: str = ""  # of a metric's points
 
 
 _TRACE_COLUMNS = (
@@ -114,6 +115,7 @@ def _metrics_target(kind: str) -> Target:
         f"resource_metrics Array(Tuple(resource {_RESOURCE}, scope_metrics Array(Tuple(scope {scope}, "
         f"metrics Array({metric}), schema_url String)), schema_url String)), {_META}",
         (*_POINT_COLUMNS, *_KIND_COLUMNS[kind]),
+        kind,
     )
 
 

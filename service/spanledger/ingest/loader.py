@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spanledger.errors import StoreError, told
-from spanledger.ingest import decode, salvage, spool
+from spanledger.ingest import salvage, spool, targets
 from spanledger.ingest.feed import Load, feed_of
 from spanledger.ingest.journal import Journal
 from spanledger.ingest.merges import Merges
@@ -79,6 +79,7 @@ class Loader:
         self._on_loaded = on_loaded
         self._changed = threading.Condition()
         self._lanes = {signal: _Lane() for signal in SIGNALS}
+        self._drains = 0  # callers that wait until everything is loaded
         self._stop = False
         self._threads: list[threading.Thread] = []
 
@@ -109,7 +110,12 @@ class Loader:
     def drain(self, timeout: float) -> bool:
         """Waits until everything offered is loaded; False when that takes longer."""
         with self._changed:
-            return self._changed.wait_for(lambda: not any(lane.known for lane in self._lanes.values()), timeout)
+            self._drains += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(lambda: not any(lane.known for lane in self._lanes.values()), timeout)
+            finally:
+                self._drains -= 1
 
     def stop(self, timeout: float) -> None:
         """Ends the threads after the load that runs; what is left stays in the spool."""
@@ -165,10 +171,10 @@ class Loader:
             self._insist(lane, lambda: self._load(lane, journal, recovery, segments))
 
     def _rest(self, lane: _Lane, worked_s: float) -> None:
-        """So that batches grow with the load of the machine; not when one is full already."""
+        """So that batches grow with the load of the machine; not when one is full already or somebody waits for all."""
         pause = min(_APART * worked_s, _LONGEST_APART_S) - worked_s
         with self._changed:
-            self._changed.wait_for(lambda: self._stop or lane.holds >= _BATCH_BYTES, pause)
+            self._changed.wait_for(lambda: self._stop or self._drains > 0 or lane.holds >= _BATCH_BYTES, pause)
 
     def _take(self, signal: str, lane: _Lane) -> list[spool.Segment]:
         """The next batch; nothing when the loader stops."""
@@ -218,7 +224,7 @@ class Loader:
     def _insert(self, signal: str, journal: Journal, paths: Sequence[Path]) -> None:
         batch = f"{time.time_ns() // 1_000_000:012x}-{secrets.token_hex(4)}"
         journal.begin(batch, paths)
-        for target in decode.TARGETS[signal]:
+        for target in targets.of(signal, paths):
             self._feed.insert(Load(target, paths, batch, f"{batch}:{target.table}"))
         journal.end(paths)
 

@@ -157,6 +157,13 @@ def count_items(signal: str, body: bytes) -> int:
     return sum(_lengths(_COUNTING[signal].FromString(body)))
 
 
+def metric_kinds(body: bytes) -> set[str]:
+    """The kinds of data points in a body of metrics, as the fields of a metric are called. Raises DecodeError."""
+    merged: Any = _COUNTING["metrics"].FromString(body)
+    metric = merged.resource_metrics.scope_metrics.metrics
+    return {field.name for field, value in metric.ListFields() if value.data_points}
+
+
 def _lengths(message: Message) -> Iterator[int]:
     for field, value in message.ListFields():
         if field.name in _COUNTED:

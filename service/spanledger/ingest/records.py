@@ -122,6 +122,13 @@ def scan(data: bytes | memoryview) -> Scan:
     return found
 
 
+def messages(data: bytes) -> Iterator[bytes]:
+    """The message of each record as its length says, with our own fields."""
+    view = memoryview(data)
+    for start, end in _spans(view):
+        yield bytes(view[start:end])
+
+
 def _spans(view: memoryview) -> Iterator[tuple[int, int]]:
     """(start, end) of each message as the length prefixes say, while they fit."""
     offset, size = 0, len(view)

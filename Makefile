@@ -37,7 +37,7 @@ demo: $(STAMP)     ## everything the platform does, with proof, on a system star
 # Each worker of the tests starts systems of its own, of about 1 GiB.
 WORKERS ?= 2
 test: $(VENV)/.dev $(TEST_PARTS) ## everything this machine can run, but the slow lane
-	$(BIN)/python -m pytest -m 'not slow' -n $(WORKERS) --dist loadfile --durations=40
+	$(BIN)/python -m pytest -m 'not slow' -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=40
 
 soak: $(VENV)/.dev ## the slow lane: long property tests, crash and memory soaks
 	$(BIN)/python -m pytest -m slow

@@ -18,11 +18,24 @@ from spanledger.store.client import Store, open_embedded
 from system import System
 
 _numbers = itertools.count(1)
+_HERE = Path(__file__).parent
+# The files that take longest begin first, so that no worker still has one when the other has nothing left.
+_LONGEST = (
+    *("pipeline/test_erasure.py", "api/test_tour.py", "pipeline/test_explain.py", "live/test_mixed_load.py"),
+    *("pipeline/test_crash.py", "pipeline/test_clock.py", "dashboards/test_dashboards.py", "server/test_cluster.py"),
+    *("web/test_pages.py", "web/test_erasing.py", "pipeline/test_books.py", "unit/test_stats_found_spans.py"),
+    *("unit/test_sandbox_barrier.py", "api/test_matrix.py", "api/test_up.py"),
+)
 os.environ.update(NO_SETTINGS_FILE)  # whoever runs the tests may have one in the checkout
 
 # How long it takes to make up an example says how busy the machine is, not what is wrong.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {_HERE / name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")

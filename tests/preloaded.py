@@ -185,6 +185,8 @@ class _Server:
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is sys.stdin:
+                    for pid in self._running:  # of tests that were broken off
+                        os.kill(pid, signal.SIGKILL)
                     return None
                 if key.fileobj is self._reaped:
                     self._reaped.recv(4096)

@@ -35,6 +35,7 @@ class System:
         self.prefix: list[str] = []  # a command that runs ours
         self.program = ["-m", "spanledger.cli", "up"]  # as Python's arguments
         self.preloaded = True  # False: a process that imports its modules itself, for tests of start-up
+        self.migrated = True  # False: a new data folder begins without a schema
         self.timeout_s = 60.0  # of a request
         self.start_s = 60.0  # until it is ready
         self.process: subprocess.Popen[str] | preloaded.Process | None = None
@@ -50,7 +51,8 @@ class System:
 
     def launch(self, **environ: str) -> None:
         """Starts the process and does not wait for it."""
-        if self.preloaded and not self.data_dir.exists() and not any("clickhouse-url" in flag for flag in self.flags):
+        is_new = not self.data_dir.exists() and not any("clickhouse-url" in flag for flag in self.flags)
+        if is_new and self.preloaded and self.migrated:
             preloaded.migrate(self.data_dir)
         with self._stderr.open("a") as errors:
             arguments, env = [*self.program, f"--data-dir={self.data_dir}", *self.flags], {**os.environ, **environ}

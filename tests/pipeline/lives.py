@@ -29,7 +29,7 @@ def born(data_dir: Path, program: list[str]) -> System:
     """Not started yet. With ports of its own: the last life's may have been taken by somebody else meanwhile."""
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     system = System(data_dir)
-    system.program, system.preloaded = program, False
+    system.program, system.migrated = program, False
     system.timeout_s = system.start_s = PATIENCE_S
     return system
 

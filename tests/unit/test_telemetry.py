@@ -238,6 +238,25 @@ def test_spans_leave_within_a_fraction_of_a_second_on_their_own(sink: Sink, emis
     assert arrived.wait(2)
 
 
+def test_a_request_under_which_nothing_happens_waits_for_other_spans(
+    sink: Sink, emission: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processors, "ALONE_DELAY_S", 3600.0)
+    arrived = threading.Event()
+    take = sink._take_spans
+    sink._take_spans = lambda request: (take(request), arrived.set())[0]  # type: ignore[method-assign]
+    tracer = emission.tracer("test")
+    with tracer.start_as_current_span("GET /v1/usage", kind=SpanKind.SERVER):
+        pass
+    assert not arrived.wait(0.5)
+    with tracer.start_as_current_span("POST /v1/chat", kind=SpanKind.SERVER), tracer.start_as_current_span("work"):
+        pass
+
+    assert arrived.wait(5)
+    emission.flush()
+    assert [span.name for span in sink.spans] == ["GET /v1/usage", "work", "POST /v1/chat"]
+
+
 def test_long_attribute_values_are_cut(sink: Sink, emission: Telemetry) -> None:
     with emission.tracer("test").start_as_current_span("big") as span:
         span.set_attribute("big", "x" * 100_000)

@@ -13,7 +13,7 @@ from spanledger.errors import EngineError, StoreError
 from spanledger.store.client import Store
 
 WORK_COLUMNS = ("run_id", "kind", "value", "other")
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.2
 _THERE = "{run:String} IN (SELECT run_id FROM erasure_work)"
 _UNDER_WAY = """
 SELECT latest_fail_reason FROM system.mutations

@@ -1,22 +1,27 @@
 """Processes every span and log record on its way out: adds ids, bounds the queue, counts drops."""
 
+import copy
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanKind
 
 from spanledger.telemetry import ids
+from spanledger.telemetry.batches import Batches
 
 QUEUE_SIZE = 8192  # spans, and as many log records: some 10 s of heavy traffic, ~20 MB
 BATCH_SIZE = 512
-SCHEDULE_DELAY_MS = 100  # a reply's spans leave at most this much after it
-LOG_DELAY_MS = 500  # nobody waits for them as for figures, and every request costs
+SPAN_DELAY_S = 0.1  # a reply's spans leave at most this much after it
+ALONE_DELAY_S = 5.0
+LOG_DELAY_S = 0.5  # nobody waits for them as for figures, and every request costs
 
 
 class Tally:
@@ -93,38 +98,69 @@ class IdsOnLogs(LogRecordProcessor):
         return True
 
 
-class SpanQueue(BatchSpanProcessor):
-    """The SDK's batch queue, which would drop silently from its old end: this one refuses the new and counts it."""
+class SpanQueue(SpanProcessor):
+    """Exports spans in batches; what does not fit is refused and counted.
+
+    A request under which nothing happened, as of somebody who reads or looks whether a job is done, says nothing of the
+    books: its span waits for others, for each load has a price of its own.
+    """
 
     def __init__(self, exporter: SpanExporter, tally: Tally) -> None:
         self._tally = tally
-        super().__init__(
-            _CountedSpans(exporter, tally),
-            max_queue_size=QUEUE_SIZE,
-            schedule_delay_millis=SCHEDULE_DELAY_MS,
-            max_export_batch_size=BATCH_SIZE,
-        )
+        self._exporter = _CountedSpans(exporter, tally)
+        self._batches = Batches[ReadableSpan]("telemetry-spans", self._exporter.export, BATCH_SIZE)
+        self._alone: set[int] = set()  # requests that are served and have no span under them yet
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        if span.parent is not None and not span.parent.is_remote:
+            self._alone.discard(span.parent.span_id)
+        elif span.kind is SpanKind.SERVER:
+            self._alone.add(span.get_span_context().span_id)
 
     def on_end(self, span: ReadableSpan) -> None:
-        if self._tally.accept():
-            super().on_end(span)
+        known = span.get_span_context()
+        if known is None:
+            return
+        is_alone = known.span_id in self._alone
+        self._alone.discard(known.span_id)
+        if known.trace_flags.sampled and self._tally.accept():
+            self._batches.add(span, ALONE_DELAY_S if is_alone else SPAN_DELAY_S)
+
+    def shutdown(self) -> None:
+        self._batches.close()
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._batches.flush()
 
 
-class LogQueue(BatchLogRecordProcessor):
+class LogQueue(LogRecordProcessor):
     """The same for log records."""
 
     def __init__(self, exporter: LogRecordExporter, tally: Tally) -> None:
         self._tally = tally
-        super().__init__(
-            _CountedLogs(exporter, tally),
-            max_queue_size=QUEUE_SIZE,
-            schedule_delay_millis=LOG_DELAY_MS,
-            max_export_batch_size=BATCH_SIZE,
-        )
+        self._exporter = _CountedLogs(exporter, tally)
+        self._batches = Batches[ReadableLogRecord]("telemetry-logs", self._exporter.export, BATCH_SIZE)
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        if self._tally.accept():
-            super().on_emit(log_record)
+        if not self._tally.accept():
+            return
+        record = copy.copy(log_record.log_record)
+        record.context = Context()  # it would keep alive all that the request holds
+        readable = ReadableLogRecord(
+            log_record=record,
+            resource=log_record.resource or Resource.create({}),
+            instrumentation_scope=log_record.instrumentation_scope,
+            limits=log_record.limits,
+        )
+        self._batches.add(readable, LOG_DELAY_S)
+
+    def shutdown(self) -> None:
+        self._batches.close()
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._batches.flush()
 
 
 class _CountedSpans(SpanExporter):

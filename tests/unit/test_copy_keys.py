@@ -49,7 +49,10 @@ def test_sql_and_python_make_the_same_keys(store: Store) -> None:
 def test_kinds_of_keys_never_meet(name_hash: int, minute: int) -> None:
     same, trace = copy_keys.of_same(name_hash), copy_keys.of_trace(name_hash & 2**32 - 1)
     alike = copy_keys.of_likeness(minute, name_hash >> 28)
-    assert (same >> 62, trace >> 62, alike >> 63) == (2, 3, 0)
+    link = copy_keys.of_links(name_hash & 2**32 - 1)
+    assert (same >> 62, trace >> 62, alike >> 63, link >> 63) == (2, 3, 0, 0)
+    assert copy_keys.minute_of(link) == 2**27 - 1 or minute == 2**27 - 1
+    assert alike != link or minute == 2**27 - 1
     assert (copy_keys.minute_of(alike), copy_keys.likeness_of(alike)) == (minute, name_hash >> 28)
 
 

@@ -29,13 +29,21 @@ def ledger(store: Store, data_dir: Path) -> Ledger:
 def arrive(store: Store, tenant: str, ledger: Ledger) -> Arrive:
     """A trace of one call arrives and is settled."""
 
-    def _arrive(scope: str, start: float, seconds: float, attributes: dict[str, str]) -> None:
+    def _arrive(
+        scope: str,
+        start: float,
+        seconds: float,
+        attributes: dict[str, str],
+        trace: str = "",
+        merged: bool = False,
+    ) -> None:
+        """A span of a trace that is named comes again. `merged`: the engine has forgotten what it replaces."""
         attributes = dict(attributes)
         service = attributes.pop("@service", "shop")
         row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
             "Timestamp": START + int(start * SECOND),
-            "TraceId": uuid.uuid4().hex,
-            "SpanId": uuid.uuid4().hex[:16],
+            "TraceId": trace or uuid.uuid4().hex,
+            "SpanId": trace[:16] or uuid.uuid4().hex[:16],
             "SpanName": "chat gpt-4o-mini",
             "ServiceName": service,
             "ResourceAttributes": {"service.name": service},
@@ -49,6 +57,8 @@ def arrive(store: Store, tenant: str, ledger: Ledger) -> Arrive:
             "Tenant": tenant,
         }
         store.insert("otel_traces", COLUMNS, [[row[name] for name in COLUMNS]])
+        if merged:
+            store.command("OPTIMIZE TABLE genai_spans FINAL")
         ledger.settler.settle_now()
 
     return _arrive
@@ -76,6 +86,24 @@ def test_an_answer_is_known_by_its_id(store: Store, tenant: str, arrive: Arrive,
     arrive("acme.proxy", 0, 2, TOKENS | named)
     arrive("acme.client", 200, 2, named)
     assert calls(store, tenant) == (1 if answer else 2)
+
+
+@pytest.mark.parametrize("again", [0, 1])
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_copy_that_comes_again_and_says_otherwise_gives_the_other_its_call_back(
+    store: Store, tenant: str, arrive: Arrive, again: int, merged: bool
+) -> None:
+    traces = [uuid.uuid4().hex, uuid.uuid4().hex]
+    told = [("acme.proxy", 0, 2), ("acme.client", 200, 2)]
+    same, another = {"gen_ai.response.id": f"resp-{tenant}"}, {"gen_ai.response.id": f"other-{tenant}"}
+    for span, trace in zip(told, traces, strict=True):
+        arrive(*span, TOKENS | same, trace)
+    assert calls(store, tenant) == 1
+    scope, start, _ = told[again]
+    arrive(scope, start, 3, TOKENS | another, traces[again], merged)  # of two tellings of a span the longer one stands
+    assert calls(store, tenant) == 2
+    arrive(scope, start, 4, TOKENS | same, traces[again], merged)
+    assert calls(store, tenant) == 1
 
 
 @pytest.mark.parametrize(

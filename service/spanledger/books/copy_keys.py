@@ -1,7 +1,8 @@
 """The bits of the keys in table call_keys, which find the traces that may hold copies of a call.
 
-Three kinds, told by their highest bits. 0: the minute of the start (28 bits), then the likeness of a call (36).
+Four kinds, told by their highest bits. 0: the minute of the start (28 bits), then the likeness of a call (36).
 10: what surely is the same, a hash of a response id or message id (40). 11: the hash of a trace id (32).
+0 and thirty times 1: the hash of a trace id, under which stand the traces that it was settled together with.
 The SQL below says the same as the functions; a test compares both with the view that writes the keys.
 `keys_of` says of spans that are at hand what the columns same_keys and likeness of genai_spans say of those on disk.
 """
@@ -24,6 +25,7 @@ LIKENESS = (1 << LIKENESS_BITS) - 1  # the bits of a key of likeness beside the 
 HASH_SHIFT = 24  # of a hash of 64 bits, to the 40 that a key of what surely is the same keeps
 SURE_BIT = 63
 TRACE_BITS = 62
+LINKS = 0x7FFFFFFF << 32  # as a minute it would be in the year 2225
 
 SQL_OF_TRACE = "bitOr(bitShiftLeft(toUInt64(3), 62), toUInt64({hash}))"
 SQL_OF_SAME = "bitOr(bitShiftLeft(toUInt64(1), 63), bitShiftRight({hash}, 24))"
@@ -36,6 +38,11 @@ SQL_LIKENESS = "bitAnd(key, 0xfffffffff)"
 def of_trace(trace_hash: int) -> int:
     """The key under which a trace says its id; `trace_hash` as in column `trace`."""
     return 3 << TRACE_BITS | trace_hash
+
+
+def of_links(trace_hash: int) -> int:
+    """The key of the traces that one was settled together with (ledger/links.py)."""
+    return LINKS | trace_hash
 
 
 def of_same(name_hash: int) -> int:

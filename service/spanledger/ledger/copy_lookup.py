@@ -45,11 +45,12 @@ _SHARED_IN_ROUND = (
 """,
     )
 )
-_NAMES = """
+NAMES = """
 SELECT tenant, trace, trace_id FROM {shards:Identifier}.call_keys
 WHERE tenant IN {tenants:Array(String)} AND key IN {keys:Array(UInt64)}
 """
 
+Link = tuple[str, int, int]  # tenant, and two traces by their hashes
 Telling = tuple[int, str, int, int]  # a trace by its hash, scope, start and end in ms
 Shared = tuple[str, int, int, list[Telling]]  # tenant, whether surely the same, a key (of likeness without its minute)
 
@@ -73,6 +74,7 @@ class CopyLookup:
         self._traces: set[Trace] = set()
         self._names: dict[tuple[str, int], set[Trace]] = {}  # by hash; seldom more than one
         self._shares: set[tuple[str, int, int]] = set()  # tenant, hash and shared key of our own traces
+        self.links: set[Link] = set()  # of traces that may hold copies of one call
 
     def beside(self, traces: Collection[Trace], spans: pa.Table) -> set[Trace]:
         """The traces beside `traces` that may hold copies of the calls in `spans`, which are theirs and at hand."""
@@ -96,6 +98,8 @@ class CopyLookup:
         found: set[Trace] = set()
         for tenant, surely, _, tellings in shared:
             told = tellings if surely else self._at_once(tenant, tellings)
+            traces = {trace for trace, *_ in told}
+            self.links.update((tenant, one, other) for one in traces for other in traces if one != other)
             found.update(trace for telling in told for trace in self._names.get((tenant, telling[0]), ()))
         return found - self._traces
 
@@ -145,7 +149,7 @@ class CopyLookup:
             "tenants": sorted({tenant for tenant, _ in unknown}),
             "keys": sorted({copy_keys.of_trace(trace) for _, trace in unknown}),
         }
-        for tenant, trace, trace_id in self._store.query(_NAMES, parameters):
+        for tenant, trace, trace_id in self._store.query(NAMES, parameters):
             self._names.setdefault((tenant, trace), set()).add((tenant, trace_id))
 
     def _at_once(self, tenant: str, tellings: Iterable[Telling]) -> list[Telling]:

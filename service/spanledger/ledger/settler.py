@@ -20,7 +20,7 @@ from spanledger.books.compute import compute
 from spanledger.books.costs import Prices
 from spanledger.books.entries import corrections
 from spanledger.errors import SpanledgerError, told
-from spanledger.ledger import anomalies, journal
+from spanledger.ledger import anomalies, journal, links
 from spanledger.ledger.batches import BATCH_TRACES, FIRST, Batch, forget, in_hand, take
 from spanledger.store.client import Store
 
@@ -82,10 +82,13 @@ def settle(store: Store, prices: Prices, batch: Batch, reason: str = "settle", o
         entries = corrections(books.lines, posted)
         journal.upsert_messages(store, books, posted)
         anomalies.upsert(store, batch.run_id, books.anomalies)
+        links.keep(store, batch.chunk.links, shards)
         journal.post(store, entries, reason=reason, run_id=batch.run_id, shards=shards)
         _mark_settled(store, batch)
-        if len(entries) and not batch.alone:
-            _look_again(store, batch.run_id)
+        if len(entries):
+            _queue(store, batch)
+            if not batch.alone:
+                _look_again(store, batch.run_id)
     finally:
         forget(store, batch.run_id)
     return Outcome(batch.traces, batch.chunk.spans.num_rows, len(entries), batch.chunk.waiting_since_ms)
@@ -99,6 +102,19 @@ def _mark_settled(store: Store, batch: Batch) -> None:
         ("tenant", "trace_id", "pending"),
         [(tenant, trace_id, -pending) for tenant, trace_id, pending in batch.touched],
         settings={"insert_deduplication_token": f"settled-{batch.run_id}"},
+    )
+
+
+def _queue(store: Store, batch: Batch) -> None:
+    """Queues the traces that the batch's were settled together with before and are not now: their calls may be copies
+    no more. It ends where nothing more is posted."""
+    touched = [(tenant, trace_id) for tenant, trace_id, _ in batch.touched]
+    others = links.linked(store, touched, batch.chunk.traces)
+    store.insert(
+        f"{store.all_shards}.settle_queue",
+        ("tenant", "trace_id"),
+        sorted(others),
+        settings={"insert_deduplication_token": f"parted-{batch.run_id}"},
     )
 
 

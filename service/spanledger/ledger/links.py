@@ -1,0 +1,48 @@
+"""Which traces were settled together, because their calls may be copies: where one changes, the others change too.
+
+A span may come again and say something else, for example another response id, or none. What joined it to the call of
+another trace is then found nowhere any more: the row that said it is replaced. So the pair itself is kept, in both
+directions, as rows of call_keys under a key of a kind of its own.
+"""
+
+from collections.abc import Collection
+
+import pyarrow as pa
+
+from spanledger.books import copy_keys
+from spanledger.ledger.copy_lookup import ALONE, NAMES, Link, Trace
+from spanledger.store.client import Store
+
+_COLUMNS = ("tenant", "key", "trace", "trace_id", "scope", "start_ms", "duration_ms")
+_LINKED = """
+SELECT DISTINCT tenant, trace FROM {shards:Identifier}.call_keys
+WHERE tenant IN {tenants:Array(String)} AND key IN {keys:Array(UInt64)}
+"""
+
+
+def keep(store: Store, links: Collection[Link], shards: str) -> None:
+    """Writes pairs down; those that are there already make no difference."""
+    rows = [[tenant, copy_keys.of_links(one), other, "", "", 0, 0] for tenant, one, other in sorted(links)]
+    store.insert(f"{shards or store.database}.call_keys", _COLUMNS, rows)
+
+
+def linked(store: Store, traces: Collection[Trace], beside: Collection[Trace]) -> set[Trace]:
+    """The traces that any of `traces` was settled together with before, without these and those `beside` them."""
+    tenants = sorted({tenant for tenant, _ in traces})
+    keys = [copy_keys.of_links(number) for _, number in _numbered(traces)]
+    parameters = {"shards": store.all_shards, "tenants": tenants, "keys": keys}
+    others = set(store.query(_LINKED, parameters, settings=ALONE))
+    if others:
+        others -= _numbered({*traces, *beside})
+    if not others:
+        return set()
+    parameters["keys"] = sorted({copy_keys.of_trace(number) for _, number in others})
+    named = store.query(NAMES, parameters, settings=ALONE)
+    return {(tenant, trace_id) for tenant, number, trace_id in named if (tenant, number) in others}
+
+
+def _numbered(traces: Collection[Trace]) -> set[tuple[str, int]]:
+    """With their hashes in place of their ids."""
+    ordered = list(traces)
+    numbers = copy_keys.of_traces(pa.array([trace_id for _, trace_id in ordered], pa.string())).tolist()
+    return {(tenant, number) for (tenant, _), number in zip(ordered, numbers, strict=True)}

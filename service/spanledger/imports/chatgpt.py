@@ -143,32 +143,33 @@ class _Tree:
         self._model = str(value.get("default_model_slug") or "")
         self._began = value.get("create_time")
         self._children = self._descendants()
+        self._ids: set[str] = set()  # of messages
         self.left_out = 0  # messages beyond those of one question that are imported
 
     def exchanges(self) -> Iterator[Exchange]:
         """In the order of the tree. Raises Unusable where nothing has a time."""
         found: dict[str, Exchange] = {}
-        # node, its exchange, the answer it may go on with, when the node above was written
-        roots = [(node_id, None, None, None) for node_id in self._roots()]
-        stack: list[tuple[str, Exchange | None, int | None, int | None]] = [*reversed(roots)]
         seen: set[str] = set()
-        while stack:
-            node_id, exchange, answer, above_ns = stack.pop()
-            if node_id in seen or len(seen) > MAX_NODES:
-                continue
-            seen.add(node_id)
-            node = self._nodes.get(node_id)
-            if not isinstance(node, dict):
-                continue
-            message = node.get("message")
-            if isinstance(message, dict) and not self._is_hidden(message):
-                at_ns = self._time(message, above_ns)
-                exchange, answer = self._take(node_id, message, at_ns, exchange, answer)
-                above_ns = at_ns
-                if exchange is not None:
-                    found[exchange.message_id] = exchange
-            for child in reversed(self._children.get(node_id, ())):
-                stack.append((child, exchange, answer, above_ns))
+        for root in [*self._roots(), *self._nodes]:  # no root leads to the nodes of a circle
+            # node, its exchange, the answer it may go on with, when the node above was written
+            stack: list[tuple[str, Exchange | None, int | None, int | None]] = [(root, None, None, None)]
+            while stack:
+                node_id, exchange, answer, above_ns = stack.pop()
+                if node_id in seen or len(seen) > MAX_NODES:
+                    continue
+                seen.add(node_id)
+                node = self._nodes.get(node_id)
+                if not isinstance(node, dict):
+                    continue
+                message = node.get("message")
+                if isinstance(message, dict) and not self._is_hidden(message):
+                    at_ns = self._time(message, above_ns)
+                    exchange, answer = self._take(self._id(node_id, message), message, at_ns, exchange, answer)
+                    above_ns = at_ns
+                    if exchange is not None:
+                        found[exchange.message_id] = exchange
+                for child in reversed(self._children.get(node_id, ())):
+                    stack.append((child, exchange, answer, above_ns))
         yield from found.values()
 
     def _descendants(self) -> dict[str, list[str]]:
@@ -183,15 +184,22 @@ class _Tree:
         return {node_id: list(found) for node_id, found in children.items()}
 
     def _roots(self) -> list[str]:
-        """Nodes that are nobody's child; in a mapping of cycles only, its first node."""
+        """Nodes that are nobody's child."""
         below = {child for found in self._children.values() for child in found}
-        return [node_id for node_id in self._nodes if node_id not in below] or list(self._nodes)[:1]
+        return [node_id for node_id in self._nodes if node_id not in below]
+
+    def _id(self, node_id: str, message: Node) -> str:
+        """The message's; that of its node where another message has the same."""
+        named = str(message.get("id") or node_id)
+        found = named if named not in self._ids else node_id
+        self._ids.add(found)
+        return found
 
     def _take(
-        self, node_id: str, message: Node, at_ns: int, exchange: Exchange | None, answer: int | None
+        self, message_id: str, message: Node, at_ns: int, exchange: Exchange | None, answer: int | None
     ) -> tuple[Exchange | None, int | None]:
         """The exchange to which the message belongs and, of an answer, its place there."""
-        role, message_id = _role(message), str(message.get("id") or node_id)
+        role = _role(message)
         text = _text(message)
         if role == "user" or exchange is None:
             asked = role == "user"
@@ -271,5 +279,5 @@ def _role(message: Node) -> str:
 def _text(message: Node) -> str:
     content = message.get("content")
     if not isinstance(content, dict):
-        return ""
+        return text_of(content)
     return text_of(content.get("parts")) or text_of(content.get("text"))

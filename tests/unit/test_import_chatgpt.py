@@ -1,0 +1,115 @@
+"""ChatGPT's exports with broken trees: a node that cannot be used costs itself alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spanledger.imports import chatgpt
+from spanledger.imports.history import Exchange, Problem
+
+BEGAN = 1_714_557_600
+Json = dict[str, Any]
+
+
+def node(name: str, role: str, parent: str | None = None, children: Any = (), **message: Any) -> Json:
+    said = {"id": name, "author": {"role": role}, "create_time": BEGAN, "content": {"parts": [f"text of {name}"]}}
+    return {"id": name, "parent": parent, "children": list(children), "message": {**said, **message}}
+
+
+def read(folder: Path, mapping: Any, before: str = "") -> tuple[list[Exchange], list[Problem]]:
+    conversation = {"conversation_id": "c", "create_time": BEGAN, "mapping": mapping}
+    file = folder / "conversations.json"
+    file.write_text(before + json.dumps([conversation]))
+    found = list(chatgpt.read(file))
+    problems = [item for item in found if isinstance(item, Problem)]
+    return [item for item in found if isinstance(item, Exchange)], problems
+
+
+GOOD: Json = {"q": node("q", "user", children=["a"]), "a": node("a", "assistant", "q")}
+QUESTION, ANSWER = ["text of q"], ["text of a"]
+
+
+def texts(exchanges: list[Exchange]) -> tuple[list[str], list[str]]:
+    return [one.text for one in exchanges if one.asked], [answer.text for one in exchanges for answer in one.answers]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        None,
+        5,
+        "text",
+        [],
+        {},
+        {"message": 5},
+        {"message": {"author": None}},
+        {"message": None, "children": {"a": 1}, "parent": 7},
+        {"parent": "bad", "children": ["bad"], "message": None},
+        {"parent": "nowhere", "children": ["nowhere", None, 5, ["q"]]},
+        node("bad", "system", "a"),
+        node("bad", "user", "a", metadata={"is_visually_hidden_from_conversation": True}),
+    ],
+)
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_node_that_says_nothing_costs_nothing(tmp_path: Path, bad: Any, place: str) -> None:
+    mapping = {"bad": bad, **GOOD} if place == "first" else {**GOOD, "bad": bad}
+    exchanges, problems = read(tmp_path, mapping)
+    assert texts(exchanges) == (QUESTION, ANSWER)
+    assert problems == []
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_nodes_in_a_circle_are_found_beside_others(tmp_path: Path, place: str) -> None:
+    circle = {"x": node("x", "user", "y", ["y"]), "y": node("y", "assistant", "x", ["x"])}
+    exchanges, problems = read(tmp_path, {**circle, **GOOD} if place == "first" else {**GOOD, **circle})
+    questions, answers = texts(exchanges)
+    assert (sorted(questions), sorted(answers)) == (["text of q", "text of x"], ["text of a", "text of y"])
+    assert problems == []
+
+
+def test_a_node_that_is_its_own_parent_is_found(tmp_path: Path) -> None:
+    exchanges, _ = read(tmp_path, {"x": node("x", "user", "x", ["x", "y"]), "y": node("y", "assistant", "x")})
+    assert texts(exchanges) == (["text of x"], ["text of y"])
+
+
+def test_messages_with_one_id_are_all_kept(tmp_path: Path) -> None:
+    """Each is known by its node where the id is another's."""
+    mapping = {
+        "n1": node("n1", "user", None, ["n2"], id="same"),
+        "n2": node("n2", "assistant", "n1", ["n3"], id="same"),
+        "n3": node("n3", "user", "n2", ["n4"], id="same"),
+        "n4": node("n4", "assistant", "n3", id="same"),
+    }
+    exchanges, _ = read(tmp_path, mapping)
+    assert texts(exchanges) == (["text of n1", "text of n3"], ["text of n2", "text of n4"])
+    ids = [one.message_id for one in exchanges] + [answer.answer_id for one in exchanges for answer in one.answers]
+    assert len(set(ids)) == 4
+
+
+@pytest.mark.parametrize("content", ["plain", {"text": "plain"}, {"parts": "plain"}, ["plain"]])
+def test_a_text_is_found_in_every_form_that_exports_have(tmp_path: Path, content: Any) -> None:
+    exchanges, _ = read(tmp_path, {"q": node("q", "user", content=content)})
+    assert [one.text for one in exchanges] == ["plain"]
+
+
+@pytest.mark.parametrize("content", [None, 5, {}, {"parts": 5}, {"parts": [None, 5, {}]}, {"text": {}}])
+def test_a_content_that_is_no_text_costs_no_message(tmp_path: Path, content: Any) -> None:
+    exchanges, problems = read(tmp_path, {**GOOD, "x": node("x", "user", "a", content=content)})
+    assert [one.text for one in exchanges] == ["text of q", ""]
+    assert problems == []
+
+
+@pytest.mark.parametrize("when", [None, "", "soon", -1, 0, 1e300, "2024-05-01T10:00:00Z", True, [], float("nan")])
+def test_a_time_that_is_none_is_that_of_the_message_above(tmp_path: Path, when: Any) -> None:
+    exchanges, problems = read(tmp_path, {"q": GOOD["q"], "a": node("a", "assistant", "q", create_time=when)})
+    assert texts(exchanges) == (QUESTION, ANSWER)
+    assert problems == []
+    assert exchanges[0].answers[0].at_ns == BEGAN * 10**9
+
+
+def test_a_byte_order_mark_before_the_file_is_no_fault(tmp_path: Path) -> None:
+    exchanges, problems = read(tmp_path, GOOD, before="\ufeff")
+    assert texts(exchanges) == (QUESTION, ANSWER)
+    assert problems == []

@@ -3,23 +3,24 @@
 -- source: usage_1m for whole minutes, calls_by_time for the rest of the window
 -- units:  calls, tokens, USD
 -- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
--- A dimension that is not in group_by is '' everywhere; with 'bucket' in it there is a group per bucket too.
+-- Lines of a dimension (`-- dimension NAME`) are left out where it is neither grouped by nor filtered: analysing them takes
+-- longer than reading. A dimension that is not in group_by is ''; with 'bucket' in it there is a group per bucket too.
 -- An empty only_* list does not filter; rows that say nothing are left out (with_tools: tool runs say something); bucket_s = 0: one bucket.
 SELECT
-    multiIf(grouping(bucket) = 0, 'bucket', grouping(by_provider) = 0, 'group', 'total') AS level,
+    multiIf(grouping(bucket) = 0, 'bucket', grouping(by_bucket) = 0, 'group', 'total') AS level,
     bucket,
     by_bucket,
-    by_provider,
-    by_model,
-    by_workflow,
-    by_agent,
-    by_tool,
-    by_prompt,
-    by_variant,
-    by_operation,
-    by_service,
-    by_tenant,
-    by_status,
+    by_provider, -- dimension provider
+    by_model, -- dimension model
+    by_workflow, -- dimension workflow
+    by_agent, -- dimension agent
+    by_tool, -- dimension tool
+    by_prompt, -- dimension prompt
+    by_variant, -- dimension variant
+    by_operation, -- dimension operation
+    by_service, -- dimension service
+    by_tenant, -- dimension tenant
+    by_status, -- dimension status
     sum(e.llm_calls) AS llm_calls,
     sum(e.failed_calls) AS failed_calls,
     sum(e.input_tokens) AS input_tokens,
@@ -39,18 +40,18 @@ FROM
     SELECT
         *,
         if({bucket_s:Int64} = 0, 0, intDiv(toInt64(toUnixTimestamp(at)), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
-        if(has({group_by:Array(String)}, 'bucket'), bucket, 0) AS by_bucket,
-        if(has({group_by:Array(String)}, 'provider'), provider, '') AS by_provider,
-        if(has({group_by:Array(String)}, 'model'), model, '') AS by_model,
-        if(has({group_by:Array(String)}, 'workflow'), workflow, '') AS by_workflow,
-        if(has({group_by:Array(String)}, 'agent'), agent, '') AS by_agent,
-        if(has({group_by:Array(String)}, 'tool'), tool, '') AS by_tool,
-        if(has({group_by:Array(String)}, 'prompt'), prompt, '') AS by_prompt,
-        if(has({group_by:Array(String)}, 'variant'), variant, '') AS by_variant,
-        if(has({group_by:Array(String)}, 'operation'), operation, '') AS by_operation,
-        if(has({group_by:Array(String)}, 'service'), service, '') AS by_service,
-        if(has({group_by:Array(String)}, 'tenant'), tenant, '') AS by_tenant,
-        if(has({group_by:Array(String)}, 'status'), status, '') AS by_status
+        if(has({group_by:Array(String)}, 'provider'), provider, '') AS by_provider, -- dimension provider
+        if(has({group_by:Array(String)}, 'model'), model, '') AS by_model, -- dimension model
+        if(has({group_by:Array(String)}, 'workflow'), workflow, '') AS by_workflow, -- dimension workflow
+        if(has({group_by:Array(String)}, 'agent'), agent, '') AS by_agent, -- dimension agent
+        if(has({group_by:Array(String)}, 'tool'), tool, '') AS by_tool, -- dimension tool
+        if(has({group_by:Array(String)}, 'prompt'), prompt, '') AS by_prompt, -- dimension prompt
+        if(has({group_by:Array(String)}, 'variant'), variant, '') AS by_variant, -- dimension variant
+        if(has({group_by:Array(String)}, 'operation'), operation, '') AS by_operation, -- dimension operation
+        if(has({group_by:Array(String)}, 'service'), service, '') AS by_service, -- dimension service
+        if(has({group_by:Array(String)}, 'tenant'), tenant, '') AS by_tenant, -- dimension tenant
+        if(has({group_by:Array(String)}, 'status'), status, '') AS by_status, -- dimension status
+        if(has({group_by:Array(String)}, 'bucket'), bucket, 0) AS by_bucket
     FROM
     (
         SELECT tenant, minute AS at, service, operation, provider, model, workflow, agent, tool, prompt, variant, status, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
@@ -74,19 +75,38 @@ FROM
             )
     )
     WHERE
-        (empty({only_provider:Array(String)}) OR has({only_provider:Array(String)}, provider))
-        AND (empty({only_model:Array(String)}) OR has({only_model:Array(String)}, model))
-        AND (empty({only_workflow:Array(String)}) OR has({only_workflow:Array(String)}, workflow))
-        AND (empty({only_agent:Array(String)}) OR has({only_agent:Array(String)}, agent))
-        AND (empty({only_tool:Array(String)}) OR has({only_tool:Array(String)}, tool))
-        AND (empty({only_prompt:Array(String)}) OR has({only_prompt:Array(String)}, prompt))
-        AND (empty({only_variant:Array(String)}) OR has({only_variant:Array(String)}, variant))
-        AND (empty({only_operation:Array(String)}) OR has({only_operation:Array(String)}, operation))
-        AND (empty({only_service:Array(String)}) OR has({only_service:Array(String)}, service))
-        AND (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant))
-        AND (empty({only_status:Array(String)}) OR has({only_status:Array(String)}, status))
+        1
+        AND (empty({only_provider:Array(String)}) OR has({only_provider:Array(String)}, provider)) -- dimension provider
+        AND (empty({only_model:Array(String)}) OR has({only_model:Array(String)}, model)) -- dimension model
+        AND (empty({only_workflow:Array(String)}) OR has({only_workflow:Array(String)}, workflow)) -- dimension workflow
+        AND (empty({only_agent:Array(String)}) OR has({only_agent:Array(String)}, agent)) -- dimension agent
+        AND (empty({only_tool:Array(String)}) OR has({only_tool:Array(String)}, tool)) -- dimension tool
+        AND (empty({only_prompt:Array(String)}) OR has({only_prompt:Array(String)}, prompt)) -- dimension prompt
+        AND (empty({only_variant:Array(String)}) OR has({only_variant:Array(String)}, variant)) -- dimension variant
+        AND (empty({only_operation:Array(String)}) OR has({only_operation:Array(String)}, operation)) -- dimension operation
+        AND (empty({only_service:Array(String)}) OR has({only_service:Array(String)}, service)) -- dimension service
+        AND (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant)) -- dimension tenant
+        AND (empty({only_status:Array(String)}) OR has({only_status:Array(String)}, status)) -- dimension status
 ) AS e
-GROUP BY GROUPING SETS ((bucket), (by_bucket, by_provider, by_model, by_workflow, by_agent, by_tool, by_prompt, by_variant, by_operation, by_service, by_tenant, by_status), ())
+GROUP BY GROUPING SETS
+(
+    (bucket),
+    (
+        by_provider, -- dimension provider
+        by_model, -- dimension model
+        by_workflow, -- dimension workflow
+        by_agent, -- dimension agent
+        by_tool, -- dimension tool
+        by_prompt, -- dimension prompt
+        by_variant, -- dimension variant
+        by_operation, -- dimension operation
+        by_service, -- dimension service
+        by_tenant, -- dimension tenant
+        by_status, -- dimension status
+        by_bucket
+    ),
+    ()
+)
 HAVING
     level = 'total'
     OR llm_calls != 0
@@ -95,5 +115,21 @@ HAVING
     OR output_tokens != 0
     OR cost_usd != 0
     OR ({with_tools:UInt8} AND tool_calls != 0)
-ORDER BY level, bucket, cost_usd DESC, input_tokens DESC, by_provider, by_model, by_workflow, by_agent, by_tool, by_prompt, by_variant, by_operation, by_service, by_tenant, by_status
+ORDER BY
+    level,
+    bucket,
+    cost_usd DESC,
+    input_tokens DESC,
+    by_provider, -- dimension provider
+    by_model, -- dimension model
+    by_workflow, -- dimension workflow
+    by_agent, -- dimension agent
+    by_tool, -- dimension tool
+    by_prompt, -- dimension prompt
+    by_variant, -- dimension variant
+    by_operation, -- dimension operation
+    by_service, -- dimension service
+    by_tenant, -- dimension tenant
+    by_status, -- dimension status
+    by_bucket
 LIMIT {limit:UInt64} BY level

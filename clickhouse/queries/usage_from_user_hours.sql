@@ -3,14 +3,15 @@
 -- source: user_usage_1h for whole hours, calls_by_time for the rest of the window
 -- units:  calls, tokens, USD
 -- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
--- A dimension that is not in group_by is '' everywhere; with 'bucket' in it there is a group per bucket too.
+-- Lines of a dimension (`-- dimension NAME`) are left out where it is neither grouped by nor filtered: analysing them takes
+-- longer than reading. A dimension that is not in group_by is ''; with 'bucket' in it there is a group per bucket too.
 -- An empty only_* list does not filter; rows that say nothing are left out (with_tools: tool runs say something); bucket_s = 0: one bucket.
 SELECT
-    multiIf(grouping(bucket) = 0, 'bucket', grouping(by_user) = 0, 'group', 'total') AS level,
+    multiIf(grouping(bucket) = 0, 'bucket', grouping(by_bucket) = 0, 'group', 'total') AS level,
     bucket,
     by_bucket,
-    by_user,
-    by_tenant,
+    by_user, -- dimension user
+    by_tenant, -- dimension tenant
     sum(e.llm_calls) AS llm_calls,
     sum(e.failed_calls) AS failed_calls,
     sum(e.input_tokens) AS input_tokens,
@@ -30,9 +31,9 @@ FROM
     SELECT
         *,
         if({bucket_s:Int64} = 0, 0, intDiv(toInt64(toUnixTimestamp(at)), {bucket_s:Int64}) * {bucket_s:Int64}) AS bucket,
-        if(has({group_by:Array(String)}, 'bucket'), bucket, 0) AS by_bucket,
-        if(has({group_by:Array(String)}, 'user'), user_id, '') AS by_user,
-        if(has({group_by:Array(String)}, 'tenant'), tenant, '') AS by_tenant
+        if(has({group_by:Array(String)}, 'user'), user_id, '') AS by_user, -- dimension user
+        if(has({group_by:Array(String)}, 'tenant'), tenant, '') AS by_tenant, -- dimension tenant
+        if(has({group_by:Array(String)}, 'bucket'), bucket, 0) AS by_bucket
     FROM
     (
         SELECT tenant, hour AS at, user_id, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
@@ -58,9 +59,19 @@ FROM
             )
     )
     WHERE
-        (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant))
+        1
+        AND (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant)) -- dimension tenant
 ) AS e
-GROUP BY GROUPING SETS ((bucket), (by_bucket, by_user, by_tenant), ())
+GROUP BY GROUPING SETS
+(
+    (bucket),
+    (
+        by_user, -- dimension user
+        by_tenant, -- dimension tenant
+        by_bucket
+    ),
+    ()
+)
 HAVING
     level = 'total'
     OR llm_calls != 0
@@ -69,5 +80,12 @@ HAVING
     OR output_tokens != 0
     OR cost_usd != 0
     OR ({with_tools:UInt8} AND tool_calls != 0)
-ORDER BY level, bucket, cost_usd DESC, input_tokens DESC, by_user, by_tenant
+ORDER BY
+    level,
+    bucket,
+    cost_usd DESC,
+    input_tokens DESC,
+    by_user, -- dimension user
+    by_tenant, -- dimension tenant
+    by_bucket
 LIMIT {limit:UInt64} BY level

@@ -160,7 +160,8 @@ def breakdown(
         **{f"only_{name}": list(filters.get(name, ())) for name in source.dimensions},
         **window.split(source.grain),
     }
-    rows = store.dicts(queries.sql(source.query), asked)
+    sql = queries.narrowed(source.query, frozenset({*group_by, *filters}))
+    rows = store.dicts(sql, asked)
     total = [row for row in rows if row["level"] == "total"]
     groups = [row for row in rows if group_by and row["level"] == "group"]
     shown = limit if top is None else top
@@ -168,7 +169,7 @@ def breakdown(
     listed = [_group(row, group_by) for row in groups[:shown]]
     if seconds and series and listed:
         drawn = listed[:series]
-        found = store.dicts(queries.sql(source.query), asked | _series(drawn, group_by))
+        found = store.dicts(sql, asked | _series(drawn, group_by))
         for group in drawn:
             key = [group[name] for name in group_by]  # type: ignore[literal-required]
             of_group = [row for row in found if row["level"] == "group" and [row[f"by_{n}"] for n in group_by] == key]

@@ -5,6 +5,7 @@ from functools import cache
 
 from spanledger import resources
 
+_OF_DIMENSION = re.compile(r" -- dimension (\w+)$")
 _INCLUDE = re.compile(r"^ *-- include (\S+)$", re.MULTILINE)
 
 
@@ -14,3 +15,14 @@ def sql(name: str) -> str:
     text = (resources.folder("clickhouse") / "queries" / f"{name}.sql").read_text()
     statement = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
     return _INCLUDE.sub(lambda found: sql(found[1]), statement)
+
+
+@cache
+def narrowed(name: str, dimensions: frozenset[str]) -> str:
+    """The same without the lines of other dimensions, which end in `-- dimension NAME`."""
+    kept = []
+    for line in sql(name).splitlines():
+        of = _OF_DIMENSION.search(line)
+        if of is None or of[1] in dimensions:
+            kept.append(line)
+    return "\n".join(kept)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spanledger.dialects import plain
 from spanledger.dialects.alike import Bools, Ints, one_chunk
 from spanledger.dialects.amounts import BILLING, FIRST_CHUNK_FIELDS, FirstChunk, claimed, first_chunk_ns, saved
 from spanledger.dialects.batch import Spans
@@ -182,11 +183,16 @@ class _Reading:
         usage = self._usage()
         found = self._ids() | self._calls()
         amounts, sources = self._claims()
-        there = [usage.known["input_tokens"], usage.known["output_tokens"], amounts != None]  # noqa: E711
+        there = [
+            usage.known["input_tokens"],
+            usage.known["output_tokens"],
+            amounts.is_valid().to_numpy(zero_copy_only=False),
+        ]
         there += [found["time_to_first_chunk_ns"] != None, found["response_id"] != ""]  # noqa: E711
         bits = sum(mask.astype(np.int64) << number for number, mask in enumerate(there))
-        found |= {"cost_claim_usd": amounts, "cost_claim_source": sources, "usage_estimated": usage.estimated}
+        found |= {"cost_claim_source": sources, "usage_estimated": usage.estimated}
         columns = {name: pa.array(values, schema.field(name).type) for name, values in found.items()}
+        columns["cost_claim_usd"] = amounts.cast(schema.field("cost_claim_usd").type)
         for name in COLUMNS:
             columns[name] = pa.array(usage.values[name], pa.int64(), mask=~usage.known[name])
         said = pa.array(usage.anomalies, schema.field("anomalies").type)
@@ -283,9 +289,11 @@ class _Reading:
         event[has] = spans.take(items).to_numpy(zero_copy_only=False)
         words.append(event)
         some = is_call & np.logical_or.reduce([texts != "" for texts in words])
+        lasted_ns = one_chunk(spans.told["duration_ns"]).to_numpy()[self._rows]
+        some[plain.first_chunks(words[0], is_call, lasted_ns, result)] = False  # seconds go before all other words
         rows = np.flatnonzero(some)
         started = one_chunk(spans.told["started_at_ns"]).to_numpy()[self._rows[rows]].tolist()
-        lasted = one_chunk(spans.told["duration_ns"]).to_numpy()[self._rows[rows]].tolist()
+        lasted = lasted_ns[rows].tolist()
         for row, start, duration in zip(rows.tolist(), started, lasted, strict=True):
             group = self._groups[self._group[row]]
             said = FirstChunk(*(texts[row] for texts in words))
@@ -301,18 +309,23 @@ class _Reading:
             result[row] = told_calls(texts[row])
         return result
 
-    def _claims(self) -> tuple[Texts, Texts]:
+    def _claims(self) -> tuple[pa.Array, Texts]:
         texts, own = self._text("cost"), self._own_text("cost")
-        amounts, sources = np.full(len(texts), None, dtype=object), np.full(len(texts), "", dtype=object)
         has_figures = self._of_groups(lambda group: group.kind.case is not None)
-        for row in np.flatnonzero(has_figures & (texts != "")).tolist():
+        plainly = np.array([_plain_source(group) for group in self._groups], dtype=object)[self._group]
+        plainly[~has_figures] = ""
+        rows, found, sources = plain.claims(texts, plainly)
+        amounts = np.full(len(texts), None, dtype=object)
+        left = has_figures & (texts != "")
+        left[rows] = False
+        for row in np.flatnonzero(left).tolist():
             group = self._groups[self._group[row]]
             notes: list[str] = []
             currency, source = group.read.r("cost_currency").lower(), group.read.r("cost_source").lower()
             is_billed = not own[row] and group.kind.words["provider"] in BILLING
             amounts[row], sources[row] = claimed(texts[row], currency, source, is_billed, notes)
             self.odd[row] |= bool(notes)
-        return amounts, sources
+        return pc.coalesce(found, pa.array(amounts, found.type)), sources
 
     def _usage(self) -> Usage:
         """Counts, each case by itself and in it those spans that have the same counts."""
@@ -352,6 +365,14 @@ class _Reading:
             else:
                 self.odd[row] = True
         return result, np.concatenate([has, np.array(rows, np.int64)])
+
+
+def _plain_source(group: _Group) -> str:
+    """Who has worked out a claim of this group, whatever its amount; '' where more has to be looked at."""
+    currency, source = group.read.r("cost_currency").lower(), group.read.r("cost_source").lower()
+    if currency not in ("", "usd") or (group.kind.case is not None and group.kind.words["provider"] in BILLING):
+        return ""
+    return "provider" if source == "provider" else "local"
 
 
 @cache

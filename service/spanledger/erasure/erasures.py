@@ -195,17 +195,22 @@ class Erasures:
         if not known:
             return
         arrived: Arrived = {}
+        users: dict[tuple[str, str], set[str]] = {}  # who takes part in a trace, by pseudonym
         for subject, trace in _ids(spans):
-            for entry in known.get((subject.tenant, self._mark_of(subject)), ()):
+            mark = self._mark_of(subject)
+            if subject.kind == "user":
+                users.setdefault((subject.tenant, trace), set()).add(mark)
+            for entry in known.get((subject.tenant, mark), ()):
                 if entry.body["kind"] == subject.kind:
                     arrived.setdefault((subject, entry.body["scope"]), set()).add(trace)
-        # Late spans of traces that were deleted as a whole: the ledger has their entries under a pseudonym.
+        # Late spans of traces that were deleted as a whole: the ledger has their entries under a pseudonym. Where they
+        # name the same user and no other, the user's own erasure deletes them.
         there = set(spans["trace_id"].to_pylist())
         for tenant, trace, user in zip(
             *(posted[c].to_pylist() for c in ("tenant", "trace_id", "user_id")), strict=True
         ):
             scopes = {entry.body["scope"] for entry in known.get((tenant, user), ())}
-            if "everything" in scopes and trace in there:
+            if "everything" in scopes and trace in there and users.get((tenant, trace)) != {user}:
                 arrived.setdefault((Subject(tenant, "trace", trace), "everything"), set()).add(trace)
         if arrived:
             self._await(arrived)

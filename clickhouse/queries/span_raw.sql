@@ -1,18 +1,29 @@
 -- span_raw: one span as it was received, values cut; of duplicates the one that ended last
 -- grain:  one row
 -- source: otel_traces; service, span_name and the time let the primary key work
--- units:  at_ns since 1970 UTC; cut and cut_attributes in characters; cut = 0: nothing is cut
+-- units:  at_ns since 1970 UTC; cut and cut_attributes in characters; cut = 0: no value is cut for its length; most,
+--         left_out in bytes: of a span that says more than `most` a part is shown
+WITH
+    byteSize(SpanAttributes) + byteSize(ResourceAttributes) + byteSize(Events.Attributes) + byteSize(Events.Name)
+        + 48 * length(Links.SpanId) AS said,
+    said > {most:UInt64} AS is_large,
+    if(is_large, 40, 1000000) AS shown,
+    if(is_large, least(if({cut:UInt64} = 0, 1000000000, {cut:UInt64}), intDiv({most:UInt64}, 400)), {cut:UInt64}) AS width,
+    (m) -> if(is_large, mapFromArrays(
+        arraySlice(mapKeys(mapFilter((k, v) -> length(k) < 200, m)), 1, 40),
+        arraySlice(mapValues(mapFilter((k, v) -> length(k) < 200, m)), 1, 40)), m) AS some
 SELECT
     SpanKind AS kind,
-    StatusMessage AS status_message,
-    mapApply((k, v) -> (k, if({cut:UInt64} = 0, v, substringUTF8(v, 1, {cut:UInt64}))), ResourceAttributes) AS resource,
-    mapApply((k, v) -> (k, if({cut:UInt64} = 0, v, substringUTF8(v, 1, {cut:UInt64}))), SpanAttributes) AS attributes,
-    mapFilter((k, bytes) -> {cut:UInt64} != 0 AND bytes > {cut:UInt64}, mapApply((k, v) -> (k, lengthUTF8(v)), SpanAttributes)) AS cut_attributes,
-    arrayMap(t -> toUnixTimestamp64Nano(t), Events.Timestamp) AS event_ns,
-    Events.Name AS event_names,
-    arrayMap(m -> mapApply((k, v) -> (k, if({cut:UInt64} = 0, v, substringUTF8(v, 1, {cut:UInt64}))), m), Events.Attributes) AS event_attributes,
-    Links.TraceId AS link_trace_ids,
-    Links.SpanId AS link_span_ids
+    substringUTF8(StatusMessage, 1, 10000) AS status_message,
+    mapApply((k, v) -> (k, if(width = 0, v, substringUTF8(v, 1, width))), some(ResourceAttributes)) AS resource,
+    mapApply((k, v) -> (k, if(width = 0, v, substringUTF8(v, 1, width))), some(SpanAttributes)) AS attributes,
+    mapFilter((k, length_) -> width != 0 AND length_ > width, mapApply((k, v) -> (k, lengthUTF8(v)), some(SpanAttributes))) AS cut_attributes,
+    arraySlice(arrayMap(t -> toUnixTimestamp64Nano(t), Events.Timestamp), 1, shown) AS event_ns,
+    arraySlice(Events.Name, 1, shown) AS event_names,
+    arrayMap(m -> mapApply((k, v) -> (k, if(width = 0, v, substringUTF8(v, 1, intDiv(width, if(is_large, 40, 1))))), some(m)), arraySlice(Events.Attributes, 1, shown)) AS event_attributes,
+    arraySlice(Links.TraceId, 1, shown) AS link_trace_ids,
+    arraySlice(Links.SpanId, 1, shown) AS link_span_ids,
+    if(is_large, greatest(1, toInt64(said) - toInt64(byteSize(attributes) + byteSize(resource) + byteSize(event_attributes))), 0) AS left_out
 FROM otel_traces
 WHERE
     Tenant = {tenant:String}

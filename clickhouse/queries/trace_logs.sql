@@ -1,18 +1,38 @@
 -- trace_logs: the log records of some traces, each once
 -- grain:  log record, in time order
 -- source: otel_logs
--- units:  at_ns since 1970 UTC
-SELECT DISTINCT
-    toUnixTimestamp64Nano(Timestamp) AS at_ns,
-    TraceId AS trace_id,
-    SpanId AS span_id,
-    SeverityText AS severity,
-    ServiceName AS service,
-    ScopeName AS scope,
-    EventName AS event_name,
-    Body AS body,
-    LogAttributes AS attributes
-FROM otel_logs
-WHERE Tenant = {tenant:String} AND TraceId IN {trace_ids:Array(String)}
+-- units:  at_ns since 1970 UTC; most, left_out in bytes: of a record that says more than its share of `most` a part is shown
+WITH
+    byteSize(told_body) + byteSize(told_attributes) AS said,
+    greatest(2000, intDiv({most:UInt64}, count() OVER ())) AS share
+SELECT
+    at_ns,
+    trace_id,
+    span_id,
+    severity,
+    service,
+    scope,
+    event_name,
+    if(said > share, substringUTF8(told_body, 1, intDiv(share, 4)), told_body) AS body,
+    if(said > share, mapApply((k, v) -> (k, substringUTF8(v, 1, intDiv(share, 160))), mapFromArrays(
+        arraySlice(mapKeys(mapFilter((k, v) -> length(k) < 200, told_attributes)), 1, 40),
+        arraySlice(mapValues(mapFilter((k, v) -> length(k) < 200, told_attributes)), 1, 40))), told_attributes) AS attributes,
+    if(said > share, greatest(1, toInt64(said) - toInt64(byteSize(body) + byteSize(attributes))), 0) AS left_out
+FROM
+(
+    SELECT DISTINCT
+        toUnixTimestamp64Nano(Timestamp) AS at_ns,
+        TraceId AS trace_id,
+        SpanId AS span_id,
+        SeverityText AS severity,
+        ServiceName AS service,
+        ScopeName AS scope,
+        EventName AS event_name,
+        Body AS told_body,
+        LogAttributes AS told_attributes
+    FROM otel_logs
+    WHERE Tenant = {tenant:String} AND TraceId IN {trace_ids:Array(String)}
+    ORDER BY at_ns, span_id, told_body
+    LIMIT {limit:UInt64}
+)
 ORDER BY at_ns, span_id, body
-LIMIT {limit:UInt64}

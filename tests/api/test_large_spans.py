@@ -3,7 +3,7 @@
 import gzip
 import os
 
-from otlp_make import trace_request
+from otlp_make import log_request, trace_request
 from system import System
 
 MIB = 1024 * 1024
@@ -57,3 +57,30 @@ def test_an_ordinary_trace_is_shown_in_full(system: System) -> None:
     found = system.get("traces", trace_id.hex())
     assert not found["truncated"]
     assert (len(found["spans"][0]["attributes"]["long"]), found["spans"][0]["left_out"]) == (100_000, 0)
+
+
+def test_a_huge_span_is_shown_in_part_by_its_own_address_too(system: System) -> None:
+    trace_id, span_id = os.urandom(16), os.urandom(8)
+    send(system, trace_id, {"span_id": span_id, "attributes": {f"k{n:02}": "v" * MIB for n in range(30)}})
+    for more in ({}, {"cut": 0}, {"cut": 1_000_000}):
+        found = system.get("traces", trace_id.hex(), "spans", span_id.hex(), **more)
+        shown = sum(map(len, found["attributes"].values()))
+        assert 0 < shown < 16 * MIB
+        assert abs(shown + found["left_out"] - 30 * MIB) < 10_000
+    small = os.urandom(8)
+    send(system, os.urandom(16), {"span_id": small, "trace_id": trace_id, "attributes": {"long": "v" * MIB}})
+    found = system.get("traces", trace_id.hex(), "spans", small.hex())
+    assert (len(found["attributes"]["long"]), found["left_out"], found["cut"]) == (MIB, 0, {})
+
+
+def test_huge_log_records_are_shown_in_part(system: System) -> None:
+    trace_id, span_id = os.urandom(16), os.urandom(8)
+    send(system, trace_id, {"span_id": span_id})
+    body = gzip.compress(log_request("v" * 30 * MIB, trace_id, span_id=span_id).SerializeToString())
+    headers = {"Content_Type": "application/x-protobuf", "Content_Encoding": "gzip"}
+    assert system.request("POST", "/v1/logs", body, system.otlp_port, **headers)[0] == 200
+    system.post("/v1/flush", {})
+    for found in (system.get("traces", trace_id.hex()), system.get("traces", trace_id.hex(), "spans", span_id.hex())):
+        (log, *_) = found["logs"]
+        assert sum(len(one["body"]) for one in found["logs"]) < 16 * MIB
+        assert abs(len(log["body"]) + log["left_out"] - 30 * MIB) < 10_000

@@ -46,7 +46,7 @@ class EmbeddingsRequest(BaseModel):
         return [given] if isinstance(given, str) or isinstance(given[0], int) else list(given)
 
 
-@router.post("/v1/embeddings", responses={402: {"model": Problem}})
+@router.post("/v1/embeddings", responses={402: {"model": Problem}, 404: {"model": Problem}})
 async def create_embeddings(
     asked: EmbeddingsRequest, services: AppServices, parts: Parts, principal: Caller
 ) -> Embeddings:

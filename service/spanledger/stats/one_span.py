@@ -5,7 +5,7 @@ from typing import Any
 
 from spanledger.errors import NotFound
 from spanledger.stats.times import format_time, milliseconds
-from spanledger.stats.traces import Log, SpanEvent, log_of
+from spanledger.stats.traces import MAX_BYTES, Log, SpanEvent, log_of
 from spanledger.stats.usage import Usage, total
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -30,7 +30,8 @@ _CANONICAL = (
 @dataclass(frozen=True)
 class OneSpan:
     """`canonical`: what normalisation read from the attributes, fields without a value left out. `cut`: how many
-    characters the attributes have that are not shown in full."""
+    characters the attributes have that are not shown in full. `left_out`: bytes that are not shown of a span that says
+    more than 16 MB."""
 
     trace_id: str
     span_id: str
@@ -47,6 +48,7 @@ class OneSpan:
     canonical: dict[str, str]
     attributes: dict[str, str]
     cut: dict[str, int]
+    left_out: int
     resource: dict[str, str]
     events: list[SpanEvent]
     links: list[dict[str, str]]
@@ -62,11 +64,11 @@ def one_span(store: Store, tenant: str, trace_id: str, span_id: str, cut: int = 
         raise NotFound(f"there is no span {span_id!r} in trace {trace_id!r}")
     row = rows[0]
     place = {name: row[name] for name in ("service", "span_name", "started_ns")}
-    received = store.dicts(queries.sql("span_raw"), {**named, **place, "cut": cut})
+    received = store.dicts(queries.sql("span_raw"), {**named, **place, "cut": cut, "most": MAX_BYTES})
     said: dict[str, Any] = received[0] if received else {}
     sums = store.dicts(queries.sql("trace_usage"), {"tenant": tenant, "trace_ids": [trace_id]})
     usage = total(one for one in sums if one["span_id"] == span_id)
-    logs = store.dicts(queries.sql("span_logs"), {**named, "limit": 1000})
+    logs = store.dicts(queries.sql("span_logs"), {**named, "limit": 1000, "most": MAX_BYTES})
     events = zip(said.get("event_names", ()), said.get("event_ns", ()), said.get("event_attributes", ()), strict=True)
     links = zip(said.get("link_trace_ids", ()), said.get("link_span_ids", ()), strict=True)
     return OneSpan(
@@ -85,6 +87,7 @@ def one_span(store: Store, tenant: str, trace_id: str, span_id: str, cut: int = 
         canonical={name: str(row[name]) for name in _CANONICAL if row[name] not in (None, "")},
         attributes=dict(said.get("attributes", {})),
         cut=dict(said.get("cut_attributes", {})),
+        left_out=said.get("left_out", 0),
         resource=dict(said.get("resource", {})),
         events=[SpanEvent(name, format_time(at), dict(attributes)) for name, at, attributes in events],
         links=[{"trace_id": trace, "span_id": span} for trace, span in links],

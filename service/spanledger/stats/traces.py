@@ -81,6 +81,7 @@ class Log:
     event_name: OrNull
     body: str
     attributes: dict[str, str]
+    left_out: int  # bytes of a large record that are not shown
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,14 @@ def _trees(store: Store, tenant: str, ids: list[str], correlation_id: str = "") 
     truncated = len(ids) > MAX_TRACES
     ids = ids[:MAX_TRACES]
     of_traces = {"tenant": tenant, "trace_ids": ids}
-    asked_logs = store.soon(lambda: store.dicts(queries.sql("trace_logs"), {**of_traces, "limit": MAX_LOGS + 1}))
+    asked_logs = store.soon(
+        lambda: store.dicts(queries.sql("trace_logs"), {**of_traces, "limit": MAX_LOGS + 1, "most": MAX_BYTES})
+    )
     asked_sums = store.soon(lambda: store.dicts(queries.sql("trace_usage"), of_traces))
     rows = store.dicts(queries.sql("trace_spans"), {**of_traces, "limit": MAX_SPANS + 1})
     raw = _raw(store, of_traces, rows[:MAX_SPANS])
     logs, sums = asked_logs.result(), asked_sums.result()
-    spans_left_out = any(span["left_out"] for span in raw.values())
+    parts_left_out = any(one["left_out"] for one in (*raw.values(), *logs))
     used = {(s["trace_id"], s["span_id"]): usage_of(s) for s in sums if s["llm_calls"] or s["failed_calls"]}
     return Trace(
         trace_id=ids[0] if ids else "",
@@ -164,7 +167,7 @@ def _trees(store: Store, tenant: str, ids: list[str], correlation_id: str = "") 
         spans=[_span(row, raw, used) for row in rows[:MAX_SPANS]],
         logs=[log_of(row) for row in logs[:MAX_LOGS]],
         usage=total(sums),
-        truncated=truncated or len(rows) > MAX_SPANS or len(logs) > MAX_LOGS or spans_left_out,
+        truncated=truncated or len(rows) > MAX_SPANS or len(logs) > MAX_LOGS or parts_left_out,
     )
 
 
@@ -238,6 +241,7 @@ def log_of(row: Mapping[str, Any]) -> Log:
         event_name=row["event_name"],
         body=row["body"],
         attributes=dict(row["attributes"]),
+        left_out=row["left_out"],
     )
 
 

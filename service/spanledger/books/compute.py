@@ -39,12 +39,14 @@ class Joined:
 
 @dataclass(frozen=True)
 class Books:
-    """The lines of the book, the messages, what was joined, and what was odd."""
+    """The lines of the book, the messages, what was joined, and what was odd. `across`: tenant and two traces that tell
+    of one call, the one that stands for it first."""
 
     lines: pa.Table
     message_rows: pa.Table
     joined_calls: Callable[[], list[Joined]]
     anomalies: list[Anomaly] = field(default_factory=list)
+    across: frozenset[tuple[str, str, str]] = frozenset()
 
     @cached_property
     def book(self) -> Book:
@@ -120,6 +122,7 @@ def _both(one: Books, two: Books) -> Books:
         pa.concat_tables([one.message_rows, two.message_rows]),
         lambda: one.joined + two.joined,
         one.anomalies + two.anomalies,
+        one.across | two.across,
     )
 
 
@@ -170,7 +173,12 @@ def span_by_span(table: pa.Table, prices: Prices) -> tuple[Books, list[Call]]:
     joined = [_joined(call, spans) for call in calls if len(call.rows) > 1]
     served = [(call, cost) for call, cost in costs if not call.failed]
     odd = anomalies_of(table, context, served, spans)
-    return Books(lines_of(book), message_rows(messages.values()), lambda: joined, odd), calls
+    return Books(lines_of(book), message_rows(messages.values()), lambda: joined, odd, _across(calls, spans)), calls
+
+
+def _across(calls: list[Call], spans: dict[int, Span]) -> frozenset[tuple[str, str, str]]:
+    told = ((call, spans[row]["trace_id"]) for call in calls if len(call.rows) > 1 for row in call.rows)
+    return frozenset((call.tenant, call.trace, trace) for call, trace in told if trace != call.trace)
 
 
 def _spans(table: pa.Table, mask: Bools, context: Context) -> dict[int, Span]:

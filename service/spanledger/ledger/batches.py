@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from spanledger.errors import SpanledgerError
 from spanledger.ledger import spans
-from spanledger.ledger.copy_lookup import ALONE, MAX_ROUNDS, WORK_COLUMNS, CopyLookup, Link, Note, Trace, keys_run
+from spanledger.ledger.copy_lookup import ALONE, MAX_ROUNDS, WORK_COLUMNS, CopyLookup, Note, Trace, keys_run
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
@@ -77,12 +77,11 @@ class Batch:
 @dataclass(frozen=True)
 class Chunk:
     """Spans of whole traces, each span once, and those traces; `waiting_since_ms`: when the first span came that was
-    read now for the first time, None when there was none. `links`: which of the traces may hold copies of one call."""
+    read now for the first time, None when there was none."""
 
     spans: pa.Table
     traces: frozenset[Trace]
     waiting_since_ms: int | None
-    links: frozenset[Link] = frozenset()
 
 
 def take(
@@ -205,4 +204,4 @@ def read_chunk(
     if len(known) > len(traces):
         others, _ = spans.read(store, run_id, from_round=1)
         table = pa.concat_tables([table, others.spans]).sort_by(spans.ORDER)
-    return Chunk(table, frozenset(known), since_ms, frozenset(lookup.links))
+    return Chunk(table, frozenset(known), since_ms)

@@ -50,7 +50,6 @@ SELECT tenant, trace, trace_id FROM {shards:Identifier}.call_keys
 WHERE tenant IN {tenants:Array(String)} AND key IN {keys:Array(UInt64)}
 """
 
-Link = tuple[str, int, int]  # tenant, and two traces by their hashes
 Telling = tuple[int, str, int, int]  # a trace by its hash, scope, start and end in ms
 Shared = tuple[str, int, int, list[Telling]]  # tenant, whether surely the same, a key (of likeness without its minute)
 
@@ -74,7 +73,6 @@ class CopyLookup:
         self._traces: set[Trace] = set()
         self._names: dict[tuple[str, int], set[Trace]] = {}  # by hash; seldom more than one
         self._shares: set[tuple[str, int, int]] = set()  # tenant, hash and shared key of our own traces
-        self.links: set[Link] = set()  # of traces that may hold copies of one call
 
     def beside(self, traces: Collection[Trace], spans: pa.Table) -> set[Trace]:
         """The traces beside `traces` that may hold copies of the calls in `spans`, which are theirs and at hand."""
@@ -98,8 +96,6 @@ class CopyLookup:
         found: set[Trace] = set()
         for tenant, surely, _, tellings in shared:
             told = tellings if surely else self._at_once(tenant, tellings)
-            traces = {trace for trace, *_ in told}
-            self.links.update((tenant, one, other) for one in traces for other in traces if one != other)
             found.update(trace for telling in told for trace in self._names.get((tenant, telling[0]), ()))
         return found - self._traces
 

@@ -1,4 +1,4 @@
-"""Which traces were settled together, because their calls may be copies: where one changes, the others change too.
+"""Which traces tell of one call together: where one changes, the others change too.
 
 A span may come again and say something else, for example another response id, or none. What joined it to the call of
 another trace is then found nowhere any more: the row that said it is replaced. So the pair itself is kept, in both
@@ -10,7 +10,7 @@ from collections.abc import Collection
 import pyarrow as pa
 
 from spanledger.books import copy_keys
-from spanledger.ledger.copy_lookup import ALONE, NAMES, Link, Trace
+from spanledger.ledger.copy_lookup import ALONE, NAMES, Trace
 from spanledger.store.client import Store
 
 _COLUMNS = ("tenant", "key", "trace", "trace_id", "scope", "start_ms", "duration_ms")
@@ -20,9 +20,14 @@ WHERE tenant IN {tenants:Array(String)} AND key IN {keys:Array(UInt64)}
 """
 
 
-def keep(store: Store, links: Collection[Link], shards: str) -> None:
-    """Writes pairs down; those that are there already make no difference."""
-    rows = [[tenant, copy_keys.of_links(one), other, "", "", 0, 0] for tenant, one, other in sorted(links)]
+def keep(store: Store, pairs: Collection[tuple[str, str, str]], shards: str) -> None:
+    """Writes pairs down (tenant and two trace ids); those that are there already make no difference."""
+    if not pairs:
+        return
+    tenants, ones, others = zip(*sorted(pairs), strict=True)
+    first, second = (copy_keys.of_traces(pa.array(ids, pa.string())).tolist() for ids in (ones, others))
+    both = {*zip(tenants, first, second, strict=True), *zip(tenants, second, first, strict=True)}
+    rows = [[tenant, copy_keys.of_links(one), other, "", "", 0, 0] for tenant, one, other in sorted(both)]
     store.insert(f"{shards or store.database}.call_keys", _COLUMNS, rows)
 
 

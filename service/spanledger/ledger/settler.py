@@ -82,7 +82,7 @@ def settle(store: Store, prices: Prices, batch: Batch, reason: str = "settle", o
         entries = corrections(books.lines, posted)
         journal.upsert_messages(store, books, posted)
         anomalies.upsert(store, batch.run_id, books.anomalies)
-        links.keep(store, batch.chunk.links, shards)
+        links.keep(store, books.across, shards)
         journal.post(store, entries, reason=reason, run_id=batch.run_id, shards=shards)
         _mark_settled(store, batch)
         if len(entries):

@@ -96,7 +96,7 @@ def _draw(system: System, target: Path) -> None:
             page.set_default_timeout(120_000)
             for name, path in pages(system).items():
                 page.goto(f"http://127.0.0.1:{system.port}{path}")
-                page.wait_for_function("document.readyState === 'complete'")
+                page.wait_for_selector(".later", state="detached")  # parts that come after the page
                 height = min(page.evaluate("document.documentElement.scrollHeight"), _TALLEST)
                 size = {"x": 0, "y": 0, "width": options["viewport"]["width"], "height": height}
                 page.screenshot(path=target / f"{name}-{look}.png", full_page=True, clip=size)

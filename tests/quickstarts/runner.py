@@ -33,11 +33,12 @@ _TIMEOUT_S = 240.0
 
 
 def pins(page: str) -> dict[str, str]:
-    """Package → version that the page runs with."""
+    """Package → version that the page runs with; a page that starts a program of its own has none."""
     node = REQUIREMENTS / f"{page}.json"
     if node.exists():
         return dict(json.loads(node.read_text())["dependencies"])
-    text = (REQUIREMENTS / f"{page}.txt").read_text()
+    listed = REQUIREMENTS / f"{page}.txt"
+    text = listed.read_text() if listed.exists() else ""
     return dict(re.findall(r"^([\w.@/-]+?)(?:\[[\w,]+\])?==(\S+)", text, re.MULTILINE))
 
 

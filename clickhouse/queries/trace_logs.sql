@@ -1,6 +1,7 @@
--- trace_logs: the log records of some traces, each once
+-- trace_logs: the log records of some traces, or of spans of them, each once
 -- grain:  log record, in time order
 -- source: otel_logs
+-- span_ids: of which spans; an empty list does not filter
 -- units:  at_ns since 1970 UTC; most, left_out in bytes: of a record that says more than its share of `most` a part is shown
 WITH
     byteSize(told_body) + byteSize(told_attributes) AS said,
@@ -31,7 +32,9 @@ FROM
         Body AS told_body,
         LogAttributes AS told_attributes
     FROM otel_logs
-    WHERE Tenant = {tenant:String} AND TraceId IN {trace_ids:Array(String)}
+    WHERE
+        Tenant = {tenant:String} AND TraceId IN {trace_ids:Array(String)}
+        AND (empty({span_ids:Array(String)}) OR SpanId IN {span_ids:Array(String)})
     ORDER BY at_ns, span_id, told_body
     LIMIT {limit:UInt64}
 )

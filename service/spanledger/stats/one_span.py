@@ -66,9 +66,11 @@ def one_span(store: Store, tenant: str, trace_id: str, span_id: str, cut: int = 
     place = {name: row[name] for name in ("service", "span_name", "started_ns")}
     received = store.dicts(queries.sql("span_raw"), {**named, **place, "cut": cut, "most": MAX_BYTES})
     said: dict[str, Any] = received[0] if received else {}
-    sums = store.dicts(queries.sql("trace_usage"), {"tenant": tenant, "trace_ids": [trace_id]})
+    of_trace = {"tenant": tenant, "trace_ids": [trace_id]}
+    sums = store.dicts(queries.sql("trace_usage"), of_trace)
     usage = total(one for one in sums if one["span_id"] == span_id)
-    logs = store.dicts(queries.sql("span_logs"), {**named, "limit": 1000, "most": MAX_BYTES})
+    of_span = {**of_trace, "span_ids": [span_id], "limit": 1000, "most": MAX_BYTES}
+    logs = store.dicts(queries.sql("trace_logs"), of_span)
     events = zip(said.get("event_names", ()), said.get("event_ns", ()), said.get("event_attributes", ()), strict=True)
     links = zip(said.get("link_trace_ids", ()), said.get("link_span_ids", ()), strict=True)
     return OneSpan(

@@ -147,9 +147,8 @@ def _trees(store: Store, tenant: str, ids: list[str], correlation_id: str = "") 
     truncated = len(ids) > MAX_TRACES
     ids = ids[:MAX_TRACES]
     of_traces = {"tenant": tenant, "trace_ids": ids}
-    asked_logs = store.soon(
-        lambda: store.dicts(queries.sql("trace_logs"), {**of_traces, "limit": MAX_LOGS + 1, "most": MAX_BYTES})
-    )
+    of_logs = {**of_traces, "span_ids": [], "limit": MAX_LOGS + 1, "most": MAX_BYTES}
+    asked_logs = store.soon(lambda: store.dicts(queries.sql("trace_logs"), of_logs))
     asked_sums = store.soon(lambda: store.dicts(queries.sql("trace_usage"), of_traces))
     rows = store.dicts(queries.sql("trace_spans"), {**of_traces, "limit": MAX_SPANS + 1})
     raw = _raw(store, of_traces, rows[:MAX_SPANS])

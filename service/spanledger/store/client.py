@@ -181,7 +181,7 @@ class Store:
             client.insert_arrow(table, data, settings=dict(settings or {}))
 
     def close(self) -> None:
-        self._beside.shutdown()
+        self._beside.shutdown(cancel_futures=True)
         with self._clients_guard:
             for client in self._clients:
                 client.close()

@@ -1,5 +1,6 @@
 """Users and tenants with what they used in a window, in any order."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from spanledger.store.client import Store
 Sort = Literal["cost", "-cost", "tokens", "-tokens", "calls", "-calls", "name"]
 SORTS: tuple[Sort, ...] = ("cost", "-cost", "tokens", "-tokens", "calls", "-calls", "name")
 _DAY_S = 86_400
+_AMOUNT = re.compile(r"-?[0-9]{1,22}(\.[0-9]{1,15})?")
 _KIND = {"cost": str, "tokens": int, "calls": int, "name": int}
 
 
@@ -76,19 +78,13 @@ def users(
     BadRequest."""
     if sort not in SORTS:
         raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
-    by = sort.removeprefix("-")
-    asked = {"tenant": tenant, "prefix": prefix, **window.split(_DAY_S)}
-    rows = store.dicts(queries.sql("users"), asked)
-    sign = -1 if sort.startswith("-") else 1
-    ordered = sorted(rows, key=lambda row: (sign * _value(row, by), row["user_id"]))
-    if cursor:
-        position, name = read_place(cursor, (_KIND[by], str))
-        after = (sign * (Decimal(position) if by == "cost" else position), name)
-        ordered = [row for row in ordered if (sign * _value(row, by), row["user_id"]) > after]
-    page = ordered[:limit]
-    more = len(ordered) > limit
-    whole = {name: sum((row[name] for row in rows), Decimal(0) if name == "cost_usd" else 0) for name in _SUMMED}
+    by, sign = sort.removeprefix("-"), -1 if sort.startswith("-") else 1
+    asked = {"tenant": tenant, "prefix": prefix, "by": by, "sign": sign, **window.split(_DAY_S)}
+    rows = store.dicts(queries.sql("users_page"), {**asked, **_after(cursor, by, sign), "limit": limit + 1})
+    page = rows[:limit]
     trends = _trends(store, tenant, window, [row["user_id"] for row in page]) if trend and page else {}
+    if cursor and not rows:  # nobody is left, and what all used stands beside users
+        rows = store.dicts(queries.sql("users_page"), {**asked, **_after(None, by, sign), "limit": 1})
     return UserList(
         items=[
             UserLine(
@@ -100,10 +96,20 @@ def users(
             )
             for row in page
         ],
-        next_cursor=write_place([_place(page[-1], by), page[-1]["user_id"]]) if more else None,
-        usage=usage_of(whole),
-        count=len(rows),
+        next_cursor=write_place([_place(sign * page[-1]["value"], by), page[-1]["user_id"]])
+        if len(rows) > limit
+        else None,
+        usage=usage_of({name: rows[0][f"all_{name}"] for name in _SUMMED} if rows else _NOTHING),
+        count=rows[0]["all_users"] if rows else 0,
     )
+
+
+def _after(cursor: str | None, by: str, sign: int) -> dict[str, Any]:
+    """The parameters of a place behind a user, and behind none."""
+    position, name = read_place(cursor, (_KIND[by], str)) if cursor else (0, "")
+    if not _AMOUNT.fullmatch(str(position)):
+        raise BadRequest("cursor is not one that this API gave out; leave it away to start over")
+    return {"has_after": int(cursor is not None), "after_value": sign * Decimal(position), "after_name": name}
 
 
 def _trends(store: Store, tenant: str, window: Window, users: list[str]) -> dict[str, list[DayCost]]:
@@ -122,20 +128,7 @@ def tenants(store: Store, window: Window = ALL_TIME) -> TenantList:
     return TenantList(lines, usage_of(whole))
 
 
-def _value(row: dict[str, Any], by: str) -> Any:
-    match by:
-        case "cost":
-            return row["cost_usd"]
-        case "tokens":
-            return row["input_tokens"] + row["output_tokens"]
-        case "calls":
-            return row["llm_calls"]
-        case _:
-            return 0
-
-
-def _place(row: dict[str, Any], by: str) -> int | str:
-    value = _value(row, by)
+def _place(value: Decimal, by: str) -> int | str:
     return format(value, "f") if by == "cost" else int(value)
 
 
@@ -144,3 +137,4 @@ _SUMMED = (
     *("output_tokens", "reasoning_output_tokens", "cost_usd"),
     *("billed_calls", "computed_calls", "estimated_calls", "unpriced_calls"),
 )
+_NOTHING = {name: Decimal(0) if name == "cost_usd" else 0 for name in _SUMMED}

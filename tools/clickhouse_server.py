@@ -6,6 +6,7 @@ ClickHouse's own npm package carries the engine as `libchdb.so`. Its entry point
 
 import argparse
 import ctypes
+import fcntl
 import json
 import os
 import secrets
@@ -29,12 +30,17 @@ BLOCKING_QUERY = "SELECT sleepEachRow(3) FROM numbers(1000000000) SETTINGS max_b
 
 
 def install() -> Path:
-    """Fetches the pinned package through npm, checked against the lock file; returns the library's path."""
-    if LIBRARY.exists():
-        return LIBRARY
+    """Fetches the pinned package through npm, checked against the lock file; returns the library's path. Of several
+    that start at once one fetches it, and the others wait: a part of the library is no library."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return LIBRARY if LIBRARY.exists() else _fetched()
+
+
+def _fetched() -> Path:
     if shutil.which("npm") is None:
         sys.exit("npm is needed to fetch the engine: apt-get install npm (or use a server of yours)")
-    BUILD.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(SHIPPED / name, BUILD / name)
     print("fetching the ClickHouse engine (170 MB, once)", file=sys.stderr, flush=True)

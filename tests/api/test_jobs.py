@@ -146,7 +146,7 @@ def test_a_schedule_says_when_it_comes_next_and_ends_with_delete(up: System) -> 
     [
         ({}, 422, "either content or messages"),
         ({"content": "x", "messages": [{"role": "user", "content": "y"}]}, 422, "either content or messages"),
-        ({"messages": [{"content": "y"}]}, 422, "has a role"),
+        ({"messages": [{"content": "y"}]}, 422, "messages.0.role: Field required"),
         ({"content": "x", "schedule": "every tuesday"}, 422, "is not a cron expression"),
         ({"content": "x", "schedule": "0 0 30 2 *"}, 422, "never comes"),
         ({"content": "x", "retries": -1}, 422, "retries"),

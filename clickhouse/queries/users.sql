@@ -2,4 +2,8 @@
 -- grain:  user
 -- source: user_usage_1d for whole days, calls_by_time and message_list for the rest of the window
 -- units:  calls, tokens, USD; last_s since 1970 UTC: the start of the last day with whole figures, or of the last call
--- include parts/users_in_window
+SELECT *
+FROM
+(
+    -- include parts/users_in_window
+)

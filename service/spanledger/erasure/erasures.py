@@ -64,6 +64,7 @@ class Erasures:
         self._registry, self._jobs, self._emitted = registry, jobs, emitted
         self._pseudonyms = Pseudonyms(settings.data_dir)
         self._one = threading.Lock()
+        self._looking = threading.Lock()  # at what a settlement has read; who stops waits for it
         self._guard = threading.Condition()
         self._arrived: Arrived = {}
         self._tombstones = _Tombstones((-1, -1), {})
@@ -79,7 +80,7 @@ class Erasures:
 
     def stop(self) -> None:
         self._ledger.settler.observe_with(lambda spans, posted: None)  # the next start looks for what arrives meanwhile
-        with self._guard:
+        with self._looking, self._guard:
             self._stopping = True
             self._guard.notify_all()
         if self._thread is not None:
@@ -191,6 +192,11 @@ class Erasures:
 
     def _observe(self, spans: pa.Table, posted: pa.Table) -> None:
         """Looks for what was erased before among the spans of a batch. On the settling thread."""
+        with self._looking:
+            if not self._stopping:  # a settlement may have begun before the stop; then the registry is about to close
+                self._look_at(spans, posted)
+
+    def _look_at(self, spans: pa.Table, posted: pa.Table) -> None:
         known = self._done()
         if not known:
             return

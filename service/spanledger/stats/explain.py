@@ -20,6 +20,7 @@ from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.explained_calls import ExplainedCall, explained
 from spanledger.stats.explained_spans import with_copies
 from spanledger.stats.times import ALL_TIME, Window, format_time
+from spanledger.stats.traces import as_stored
 from spanledger.stats.usage import Usage, total, usage_of
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -188,7 +189,7 @@ def _filters(store: Store, tenant: str, subject: Subject) -> dict[str, Any]:
     for name in only:
         if name not in DIMENSIONS:
             raise BadRequest(f"{name!r} cannot be explained by; these can: {', '.join((*SUBJECTS, *DIMENSIONS))}")
-    traces: list[str] = [subject.trace] if subject.trace else []
+    traces: list[str] = [as_stored(subject.trace)] if subject.trace else []
     if subject.message and not traces:
         sql = "SELECT DISTINCT trace_id FROM message_usage WHERE tenant = {tenant:String} AND message_id = {id:String}"
         traces = [row[0] for row in store.query(sql, {"tenant": tenant, "id": subject.message})]
@@ -197,7 +198,7 @@ def _filters(store: Store, tenant: str, subject: Subject) -> dict[str, Any]:
         "trace_ids": traces,
         "with_traces": int(bool(subject.trace or subject.message)),
         "message_id": subject.message,
-        "span_id": subject.span,
+        "span_id": as_stored(subject.span),
         **{f"only_{name}": only.get(name, []) for name in DIMENSIONS if name != "tenant"},
         "first_ns": subject.window.first_ns,
         "last_ns": subject.window.last_ns,

@@ -16,7 +16,7 @@ from google.protobuf.json_format import MessageToDict
 
 from guarded import Caller, make_key, spanledger
 from otlp_make import log_request, trace_request
-from system import WITHOUT_CHAT, System, free_port
+from system import System, free_port
 
 ROLES = ("ingest", "chat", "read", "admin")
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -382,22 +382,3 @@ def test_commands_of_this_machine_need_no_key(guarded: System, keys: dict[str, s
     assert Caller(guarded, keys["blue"]).sql(f"SELECT count() FROM otel_traces WHERE SpanName = '{name}'") == [[1]]
     assert spanledger("keys", "revoke", "aaaaaaaaaaaa", *place).returncode == 2
     assert (guarded.data_dir / "operator.token").stat().st_mode & 0o077 == 0
-
-
-def test_on_loopback_without_keys_nobody_needs_one(tmp_path: Path) -> None:
-    """A system of its own: the first key that others make ends this for good."""
-    alone = System(tmp_path / "data", roles=WITHOUT_CHAT).start()
-    try:
-        assert alone.request("GET", "/v1/usage")[0] == 200
-        assert alone.request("GET", "/v1/usage", Authorization="Bearer whatever a client must send")[0] == 200
-        forged = "Bearer sl_aaaaaaaaaaaa_" + "A" * 43
-        assert alone.request("GET", "/v1/usage", Authorization=forged)[0] == 401
-    finally:
-        alone.stop()
-
-
-def test_loopback_can_be_made_to_need_keys(tmp_path: Path) -> None:
-    done = spanledger("up", "--require-keys", "--data-dir", tmp_path / "data")
-    assert done.returncode == 2
-    assert "there are no keys" in done.stderr
-    assert not (tmp_path / "data").exists()

@@ -107,20 +107,21 @@ class PreviousUsage:
 @dataclass(frozen=True)
 class _Source:
     """A table that can answer, the dimensions it keeps and the length in seconds of its finest bucket; what a window
-    has beside whole buckets is read from calls_by_time."""
+    has beside whole buckets is read from calls_by_time. `names`: of table and column, where the query is of several."""
 
     query: str
     dimensions: frozenset[str]
     grain: int
+    names: tuple[tuple[str, str], ...] = ()
 
 
 # The cheapest table that can give the exact answer comes first; calls_by_time always can.
 _LOW = frozenset(DIMENSIONS) - {"user", "conversation"}
 _USER_DAYS = _Source("usage_from_user_days", frozenset({"user", "tenant"}), 86_400)
 _SOURCES = (
-    _Source("usage_from_hours", _LOW, 3600),
+    _Source("usage_from_buckets", _LOW, 3600, (("rollup", "usage_1h"), ("begin", "hour"))),
     _Source("usage_from_user_hours", frozenset({"user", "tenant"}), 3600),
-    _Source("usage_from_minutes", _LOW, 60),
+    _Source("usage_from_buckets", _LOW, 60, (("rollup", "usage_1m"), ("begin", "minute"))),
     _Source("usage_from_calls", frozenset(DIMENSIONS), 1),
 )
 _CONVERSATIONS = _Source("usage_from_conversations", frozenset({"conversation", "user", "tenant"}), 1)
@@ -159,6 +160,7 @@ def breakdown(
         "limit": max(limit + 1, MAX_BUCKETS * (10 if folds else 1) if seconds else 0),
         **{f"only_{name}": list(filters.get(name, ())) for name in source.dimensions},
         **window.split(source.grain),
+        **dict(source.names),
     }
     sql = queries.narrowed(source.query, frozenset({*group_by, *filters}))
     rows = store.dicts(sql, asked)

@@ -1,6 +1,6 @@
--- usage_from_minutes: usage of any window by the low-cardinality dimensions, in buckets of minutes
+-- usage_from_buckets: usage of any window by the low-cardinality dimensions, in the buckets of a rollup or longer ones
 -- grain:  bucket, combination of dimensions, and total
--- source: usage_1m for whole minutes, calls_by_time for the rest of the window
+-- source: the rollup by time (usage_1h by hour, usage_1m by minute) for whole buckets, calls_by_time for the rest of the window
 -- units:  calls, tokens, USD
 -- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
 -- Lines of a dimension (`-- dimension NAME`) are left out where it is neither grouped by nor filtered: analysing them takes
@@ -54,12 +54,12 @@ FROM
         if(has({group_by:Array(String)}, 'bucket'), bucket, 0) AS by_bucket
     FROM
     (
-        SELECT tenant, minute AS at, service, operation, provider, model, workflow, agent, tool, prompt, variant, status, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
-        FROM usage_1m
+        SELECT tenant, {begin:Identifier} AS at, service, operation, provider, model, workflow, agent, tool, prompt, variant, status, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        FROM {rollup:Identifier}
         WHERE
             tenant = {tenant:String}
-            AND minute >= toDateTime({core_first_s:UInt32}, 'UTC')
-            AND minute < toDateTime({core_end_s:UInt32}, 'UTC')
+            AND {begin:Identifier} >= toDateTime({core_first_s:UInt32}, 'UTC')
+            AND {begin:Identifier} < toDateTime({core_end_s:UInt32}, 'UTC')
         UNION ALL
         SELECT tenant, toDateTime(started_at, 'UTC') AS at, service, operation, provider, model, workflow, agent, tool, prompt, variant, status, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
         FROM calls_by_time

@@ -45,6 +45,9 @@ class Supervisor:
 
     def __init__(self, settings: Settings, workers: int, on_segment: Callable[[spool.Segment], None]) -> None:
         self._settings = settings
+        # The engine's library changes the working directory of the whole process while it is loaded, which may be just
+        # when a worker starts.
+        self._data_dir, self._folder = settings.data_dir.resolve(), Path.cwd()
         self._on_segment = on_segment
         self._count = workers
         self._processes: list[_Process] = []
@@ -167,7 +170,7 @@ class Supervisor:
             control_fd=theirs.fileno(),
             http_fds=[listener.fileno() for listener in self._listeners],
             grpc_address=_address(settings.host, settings.otlp_grpc_port) if settings.otlp_grpc_port else "",
-            data_dir=str(settings.data_dir.resolve()),
+            data_dir=str(self._data_dir),
             durable=settings.durability == "fsync",
             max_body_bytes=settings.max_body_bytes,
             spool_max_bytes=settings.spool_max_bytes,
@@ -189,6 +192,7 @@ class Supervisor:
                 [sys.executable, "-m", "spanledger.ingest.worker", json.dumps(asdict(config))],
                 pass_fds=[config.control_fd, *config.http_fds],
                 stdin=subprocess.DEVNULL,
+                cwd=self._folder,
             )
         except OSError:
             ours.close()

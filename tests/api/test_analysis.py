@@ -114,10 +114,11 @@ def test_a_conversation_that_goes_on_is_active_again_and_then_resumed(up: System
     say(up, "resumed", "hello")
     assert up.post("/v1/conversations/resumed/seal", {})["cause"] == "sealed"
     say(up, "resumed", "one more thing")
-    second = until(up, "conversations", "resumed", "statement", holds=lambda body: body["version"] == 2)
-    assert second["cause"] == "resumed"
+    # On a busy machine spans of the first exchange may come after it was sealed: a version of their own.
+    second = until(up, "conversations", "resumed", "statement", holds=lambda body: body["cause"] == "resumed")
     assert second["difference"]["message_count"] == [2, 4]
-    assert [one["version"] for one in second["versions"]] == [2, 1]
+    versions = [one["version"] for one in second["versions"]]
+    assert versions == list(range(second["version"], 0, -1))
     assert second["versions"][1]["usage"]["llm_calls"] == 1  # what was said then stays
 
 

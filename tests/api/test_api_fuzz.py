@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -63,7 +63,10 @@ def _is_stream(response: Any) -> bool:
     return any("text/event-stream" in kind for kind in response.headers.get("content-type", ()))
 
 
-def _try(caller: Caller, session: requests.Session, name: str, secret: str, examples: int) -> None:
+def _try(caller: Caller, session: requests.Session, name: str, secret: str, examples: int) -> int:
+    """The number of requests that were answered."""
+    statuses = []
+
     @given(case=OPERATIONS[name].as_strategy())
     @settings(
         max_examples=examples,
@@ -75,18 +78,25 @@ def _try(caller: Caller, session: requests.Session, name: str, secret: str, exam
     def answered(case: Any) -> None:
         base = f"http://127.0.0.1:{caller.system.port}"
         response = case.call(base_url=base, session=session, headers=caller.headers, timeout=120)
+        statuses.append(response.status_code)
         # The schema of a stream is that of its whole text, which the check would ask of each event.
         left_out = {response_schema_conformance} if _is_stream(response) else set()
         case.validate_response(response, checks=[check for check in CHECKS if check not in left_out])
         assert secret not in response.text
 
     answered()
+    return len(statuses)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in APART])
 def test_none_of_many_requests_is_an_error_of_ours(
-    callers: dict[str, Caller], session: requests.Session, secret: str, role: str, name: str
+    callers: dict[str, Caller],
+    session: requests.Session,
+    secret: str,
+    role: str,
+    name: str,
+    record_property: Callable[[str, int], None],
 ) -> None:
-    _try(callers[role], session, name, secret, PER_OPERATION)
+    record_property("requests", _try(callers[role], session, name, secret, PER_OPERATION))

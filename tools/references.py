@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import tempfile
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -90,7 +91,8 @@ def api() -> str:
 def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
     yield f"### {method.upper()} {path}"
     yield ""
-    yield from ["`" + operation["operationId"] + "`: " + " ".join(operation.get("description", "").split()), ""]
+    description = f"`{operation['operationId']}`: {' '.join(operation.get('description', '').split())}"
+    yield from [*textwrap.wrap(description, 120, break_long_words=False, break_on_hyphens=False), ""]
     parameters = operation.get("parameters", ())
     if parameters:
         yield from ["| parameter | in | meaning |", "|---|---|---|"]

@@ -68,16 +68,23 @@ def test_the_table_in_the_docs_is_current(judged: dict[str, list[Judgement]]) ->
 def _table(judged: dict[str, list[Judgement]]) -> str:
     right: dict[str, int] = defaultdict(int)
     total: dict[str, int] = defaultdict(int)
-    missing: dict[str, list[str]] = defaultdict(list)
+    scenarios: dict[str, int] = defaultdict(int)
+    missing: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for name, judgements in judged.items():
         dialect, scenario = name.split("/")
-        told = [j for j in judgements if j.verdict != "missing"]
-        right[dialect] += sum(j.verdict == "right" for j in told)
-        total[dialect] += len(told)
+        scenarios[dialect] += 1
+        carried = [j for j in judgements if j.verdict != "missing"]
+        right[dialect] += sum(j.verdict == "right" for j in carried)
+        total[dialect] += len(carried)
         lost = [j for j in judgements if j.verdict == "missing"]
         if lost:
             state = ", ".join(sorted({s for j in lost for s in j.states})) or "no served call"
-            missing[dialect].append(f"{scenario}: {', '.join(j.field for j in lost)} ({state})")
-    lines = ["| dialect | right of carried | what its spans do not say (state of the calls) |", "|---|---|---|"]
-    lines += [f"| {d} | {right[d]}/{total[d]} | {'<br>'.join(missing[d]) or '–'} |" for d in sorted(total)]
+            missing[dialect][f"{', '.join(j.field for j in lost)} ({state})"].append(scenario)
+    lines = ["| dialect | right of carried | missing in its spans (state of the calls): scenarios |", "|---|---|---|"]
+    for dialect in sorted(total):
+        gaps = [
+            f"{fields}: {'all' if len(names) == scenarios[dialect] else ', '.join(names)}"
+            for fields, names in missing[dialect].items()
+        ]
+        lines.append(f"| {dialect} | {right[dialect]}/{total[dialect]} | {'<br>'.join(gaps) or '–'} |")
     return "\n".join(lines) + "\n"

@@ -22,6 +22,7 @@ from spanledger.settings import Settings
 from spanledger.store.client import Store
 
 LANGUAGES = {"bash", "console", "http", "js", "json", "python", "sql", "text", "yaml"}
+MAX_CELL = 240
 GENERATED = ROOT / "docs" / "reference"
 ALL_BLOCKS = [block for page in pages() if page.parent != GENERATED for block in blocks(page)]
 
@@ -82,6 +83,15 @@ def test_a_query_of_a_block_runs(block: Block, store: Store) -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links(page.read_text()) if not leads_somewhere(page, link)] == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_prose_has_short_lines_and_cells(page: Path) -> None:
+    """Cells of tables may have several lines; none of them is a paragraph."""
+    prose = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE).splitlines()
+    assert [line for line in prose if len(line) > 120 and not line.startswith("|")] == []
+    rows = [line for line in prose if line.startswith("|")]
+    assert [cell for row in rows for cell in re.split(r"\||<br>", row) if len(cell) > MAX_CELL] == []
 
 
 def test_every_page_is_in_the_navigation_of_the_site() -> None:

@@ -17,9 +17,9 @@ SpanledgerError
 ├── Elsewhere          a part that this process does not run (HTTP 503)
 └── UpstreamError      the model provider failed (HTTP 502)
 
-A message says what happened and what to do about it. `told` is what a caller of a port may hear of an error: messages
-of some kinds hold words of the engine or of this machine (rows, paths, addresses), which go to the log and to the
-operator's terminal alone.
+A message says what happened and what to do about it. Some messages contain text of the engine or of this machine (rows,
+paths, addresses). Such text goes to the log and the operator's terminal only; `public_message` is what an answer over
+the network may contain.
 """
 
 from collections.abc import Mapping
@@ -35,14 +35,14 @@ class SpanledgerError(Exception):
 
     title = "Internal error"
     status = 500
-    private = ""  # what a caller of a port is told in place of the message; empty: the message itself
+    public_text = ""  # replaces the message in answers over the network; empty: the message itself
     members: Mapping[str, Any] = {}
     headers: Mapping[str, str] = MappingProxyType({})
 
 
 class SettingsError(SpanledgerError):
     title = "Unusable setting"
-    private = "a setting of this service cannot be used; the log says which"
+    public_text = "a setting of this service cannot be used; the log says which"
 
 
 class StoreError(SpanledgerError):
@@ -53,7 +53,7 @@ class StoreError(SpanledgerError):
 class EngineError(StoreError):
     """In the words of the engine, of its driver or of the network to it."""
 
-    private = "the store could not do it; the log says why"
+    public_text = "the store could not do it; the log says why"
 
 
 class StoreBusy(StoreError):
@@ -62,7 +62,7 @@ class StoreBusy(StoreError):
 
 class SchemaError(StoreError):
     title = "Schema does not fit this version"
-    private = EngineError.private
+    public_text = EngineError.public_text
 
 
 class BadRequest(SpanledgerError):
@@ -126,8 +126,8 @@ class UpstreamError(SpanledgerError):
     status = 502
 
 
-def told(error: BaseException) -> str:
-    """What a caller of a port may hear of an error, whatever it is."""
+def public_message(error: BaseException) -> str:
+    """The text of an error for answers over the network."""
     if not isinstance(error, SpanledgerError):
         return f"an error inside ({type(error).__name__}); the log holds it"
-    return error.private or str(error)
+    return error.public_text or str(error)

@@ -56,7 +56,7 @@ class Lane:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant, deque()).append(place)
         try:
-            await place  # whoever completes it has counted us as running
+            await place  # the caller that completes it has already counted us as running
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
                 self.leave(tenant)

@@ -66,7 +66,7 @@ class Settings:
     otlp_cors_origin: str = ""  # web origins whose pages may send OTLP/HTTP, with commas between, or *; empty: none
     price_book: str = ""  # YAML file of prices that go before the bundled list
     canary_interval_s: float = 900.0  # between canaries, see /readyz; 0: none
-    settle_interval_ms: int = 250  # settlement looks for work this often when nobody wakes it
+    settle_interval_ms: int = 250  # settlement polls for work at this interval when it is not woken
     settle_idle_ms: int = 30_000  # and, where it is woken by every load, in growing steps up to this when idle
     job_workers: int = 4  # jobs of one tenant that run at the same time
     seal_after_s: float = 5400.0  # a conversation seals when nothing happened in it for so long; 0: only when asked to
@@ -79,7 +79,7 @@ class Settings:
 
     @property
     def needs_keys(self) -> bool:
-        """Whether whoever comes without a key is refused."""
+        """Whether requests without a key are refused."""
         return self.require_keys or not self.loopback
 
     @property

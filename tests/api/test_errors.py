@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from chat_service import ChatService
-from spanledger.errors import BadRequest, EngineError, SchemaError, SettingsError, SpanledgerError, told
+from spanledger.errors import BadRequest, EngineError, SchemaError, SettingsError, SpanledgerError, public_message
 
 MESSAGES = "/v1/conversations/conv/messages"
 COMPLETIONS = "/v1/chat/completions"
@@ -161,9 +161,9 @@ def test_words_of_the_engine_and_of_this_machine_are_told_to_the_log_alone(
 
 
 def test_every_way_to_a_caller_hears_the_same() -> None:
-    assert "/srv" not in told(EngineError("Code: 1. /srv"))
-    assert told(KeyError("/srv")) == "an error inside (KeyError); the log holds it"
-    assert told(BadRequest("name it")) == "name it"
+    assert "/srv" not in public_message(EngineError("Code: 1. /srv"))
+    assert public_message(KeyError("/srv")) == "an error inside (KeyError); the log holds it"
+    assert public_message(BadRequest("name it")) == "name it"
 
 
 def test_rejected_messages_call_no_model_and_later_ones_are_not_disturbed(

@@ -11,7 +11,7 @@ from spanledger.principal import LOCAL, OURS, Principal
 
 
 class Authentication:
-    """`required`: whoever gives no key is refused; otherwise it is the operator of this machine."""
+    """`required`: requests without a key are refused; otherwise they are the operator's."""
 
     def __init__(self, ring: KeyRing, required: bool, operator_token: str = "") -> None:
         self.ring = ring

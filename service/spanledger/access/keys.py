@@ -105,7 +105,7 @@ class KeyRing:
     def create(
         self, tenant: str, role: str, name: str = "", expires_at: datetime | None = None, by: str = ""
     ) -> tuple[Key, str]:
-        """A new key and its text, which nobody can tell again. Raises BadRequest."""
+        """A new key and its text, which is not stored. Raises BadRequest."""
         if role not in ROLES:
             raise BadRequest(f"role={role!r} is unknown; it can be {', '.join(ROLES)}")
         if len(name) > _MAX_NAME or not name.isprintable():

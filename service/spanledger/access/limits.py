@@ -115,7 +115,7 @@ class LimitBook:
         return self._limits.get(tenant, ())
 
     def on_tenant(self, tenant: str) -> Sequence[Limit]:
-        """Those that whoever runs this machine set for a whole tenant; it can see them and not change them."""
+        """Limits that the operator set for a whole tenant; the tenant can see but not change them."""
         if tenant == DEFAULT_TENANT:
             return ()
         ours = self.of_tenant(DEFAULT_TENANT)

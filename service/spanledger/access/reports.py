@@ -86,7 +86,7 @@ class Reports:
             look()
 
     def finish(self) -> bool:
-        """Looks, and tells all that waits; whether there was anything to tell."""
+        """Emits everything that waits; whether there was anything."""
         before = self._told
         self.look()
         self.tell(all_of_it=True)
@@ -103,7 +103,7 @@ class Reports:
             try:
                 self.look()
                 self.tell()
-            except Exception:  # noqa: BLE001 — the next look may be better; without this thread nothing would be told any more
+            except Exception:  # noqa: BLE001 — without this thread no report would be emitted any more
                 _log.exception("what happened could not be reported")
 
     def _tell(self, kind: _Kind, count: int) -> None:

@@ -56,7 +56,7 @@ def topics(texts: Iterable[str]) -> list[str]:
 
 
 def commitments(texts: Iterable[str]) -> list[str]:
-    """Sentences in which somebody says that they will do something."""
+    """Sentences that promise an action."""
     found = (sentence.strip() for text in texts for sentence in _SENTENCE.findall(text[:MAX_CHARS]))
     return [one[:300] for one in dict.fromkeys(found) if _PROMISE.search(one)][:MAX_ITEMS]
 

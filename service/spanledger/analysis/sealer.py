@@ -161,7 +161,7 @@ class Sealer:
             except (SpanledgerError, OSError) as exc:  # no store or no disk for a while; the next look sees the same
                 self.failed += 1
                 _log.warning("conversations could not be looked at for sealing: %s", exc)
-            except Exception:  # noqa: BLE001 — and what nobody foresaw must not end all sealing
+            except Exception:  # noqa: BLE001 — one failure must not end all sealing
                 self.failed += 1
                 _log.exception("conversations could not be looked at for sealing")
 

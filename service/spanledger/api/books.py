@@ -135,7 +135,7 @@ async def _while_connected(request: Request, sandboxes: Sandboxes | None, statem
     finally:
         cancelled.set()
         leaving.cancel()
-        running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody else may look at it
+        running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # retrieved, so not logged
 
 
 def _tell_query(services: Services, principal: Principal, wish: NewQuery, outcome: str) -> None:

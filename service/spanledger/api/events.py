@@ -24,7 +24,7 @@ from spanledger.runtime.services import Caller
 router = APIRouter(tags=["live"])
 
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-_WRITE_TIMEOUT_S = 30.0  # whoever takes nothing for so long has gone
+_WRITE_TIMEOUT_S = 30.0  # a client that reads nothing for this time is disconnected
 
 
 OfType = Annotated[

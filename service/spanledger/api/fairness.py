@@ -63,7 +63,7 @@ class Turns:
 
 
 class _Waiting:
-    """Listens to the client meanwhile: what it sends is kept for the route, and when it goes nobody waits any more."""
+    """Receives from the client while the request waits: keeps data for the route, ends the wait when it leaves."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive

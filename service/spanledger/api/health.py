@@ -11,7 +11,7 @@ from spanledger.api.problems import problem
 from spanledger.api.reader import AppServices
 from spanledger.api.schemas.common import Problem
 from spanledger.api.schemas.operations import Alive, Canary, Flushed, Readiness
-from spanledger.errors import StoreError, told
+from spanledger.errors import StoreError, public_message
 from spanledger.ledger import audit_record
 from spanledger.runtime.services import Services
 
@@ -106,7 +106,7 @@ def _store(services: Services) -> str:
     try:
         services.store.scalar("SELECT 1")
     except StoreError as exc:
-        return f"store: {told(exc)}"
+        return f"store: {public_message(exc)}"
     return ""
 
 

@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from spanledger.errors import SpanledgerError, told
+from spanledger.errors import SpanledgerError, public_message
 from spanledger.telemetry import ids
 from spanledger.telemetry.errors import error_type
 from spanledger.workflows.model import ModelError
@@ -103,7 +103,7 @@ def _openai_error(status: int, detail: str, code: str) -> dict[str, Any]:
 def _told(error: Exception) -> tuple[int, str, str]:
     """Status, title and detail for the caller."""
     if isinstance(error, SpanledgerError):
-        return error.status, error.title, told(error)
+        return error.status, error.title, public_message(error)
     return 500, "Internal error", "something went wrong inside; the log holds it under this correlation id"
 
 

@@ -89,7 +89,7 @@ class Running:
         with anyio.CancelScope(shield=True):
             await asyncio.wait([self._task])
         if not self._task.cancelled():
-            self._task.exception()  # seen; whoever is interested asked `result`
+            self._task.exception()  # retrieved, so that asyncio does not log it; callers use `result`
 
 
 class EventStream(StreamingResponse):

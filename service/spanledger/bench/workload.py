@@ -1,7 +1,7 @@
 """One trace of a chat service as its instrumentations write it, without content: what benchmarks send.
 
 Eight spans (HTTP server, workflow, two model calls, a tool, two databases, HTTP client) of 15 to 20 attributes, about
-660 bytes each. Ids, times and users come from `Marks`, which whoever sends the trace overwrites.
+660 bytes each. Ids, times and users come from `Marks`, which the sender overwrites.
 """
 
 import json

@@ -34,7 +34,7 @@ class Anomaly:
 def anomalies_of(
     table: pa.Table, context: Context, costs: Sequence[tuple[Call, Cost]], spans: dict[int, Span]
 ) -> list[Anomaly]:
-    """Those of some traces; `costs`: the calls that were served, `spans`: by row, those that tell of calls."""
+    """The anomalies of some traces. `costs`: calls that were served; `spans`: by row, those that report calls."""
     result = _cut(table, context)
     for call, cost in costs:
         span = spans[call.row]
@@ -76,7 +76,7 @@ def unpriced(provider: str, model: str) -> str:
 
 
 def _disagreement(tellings: list[Span]) -> str:
-    """What spans that tell of one call say differently of its tokens; '' when they agree."""
+    """How the token counts of the spans of one call differ; '' when they agree."""
     said = {
         (span["input_tokens"], span["output_tokens"]): span["scope"]
         for span in tellings

@@ -1,7 +1,7 @@
-"""A provider call, as one span or several tell of it.
+"""A provider call, as one span or several report it.
 
-What was joined stays listed in `Call.rows`; audit shows it. A call that a response cache answered (`cached`) is no
-provider call: it belongs to its message and to nobody's bill.
+`Call.rows` lists the spans that were joined; audit shows them. A call that a response cache answered (`cached`) is no
+provider call: it belongs to its message and is not billed.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ Span = dict[str, Any]
 
 @dataclass(slots=True)
 class Call:
-    """One provider call. `rows` are the indexes of the spans that tell of it; `row` is the one that stands for it."""
+    """One provider call. `rows`: indexes of the spans that report it; `row`: the span that represents it."""
 
     row: int
     rows: list[int]
@@ -60,13 +60,13 @@ class Call:
     user: str
     finish_reason: str = ""
     cached: bool = False
-    count: int = 1  # of calls: more for a step that alone tells of several
-    shows_answer: bool = True  # False: marked as a call, but nothing in the span tells of an answer
+    count: int = 1  # number of calls: above 1 for a step that reports several
+    shows_answer: bool = True  # False: marked as a call, but the span shows no answer
     parent: str = ""
     server: str = ""  # the host that was called
-    level: int = 0  # of a telling: how many tellings of the call stand below it in its trace
-    tellings: list["Call"] = field(default_factory=list)  # what each span says, when there are several
-    rested: bool = False  # its usage is what others left of a total
+    level: int = 0  # of a telling: number of tellings of the call below it in its trace
+    tellings: list["Call"] = field(default_factory=list)  # one per span, when there are several
+    rested: bool = False  # its usage was derived: a total minus other calls
     copies: list["Call"] = field(default_factory=list)
 
     @property
@@ -75,12 +75,12 @@ class Call:
 
     @property
     def failed(self) -> bool:
-        """Ended in an error and billed nothing, as far as anybody said. A stream that the client left was served."""
+        """Ended in an error, without known usage or cost. A stream that the client left counts as served."""
         return self.error and not self.measured and not self.claim_usd and self.finish_reason != "aborted"
 
     @property
     def is_own(self) -> bool:
-        """Whether a span of our own service tells of it."""
+        """Whether a span of our own service reports it."""
         return has_own(self.scopes)
 
     @property
@@ -105,7 +105,7 @@ def has_own(scopes: frozenset[str]) -> bool:
 
 
 def call_of(row: int, span: Span) -> Call:
-    """A call as one span tells it."""
+    """The call that one span reports."""
     models = frozenset(m.lower().rsplit("/", 1)[-1] for m in (span["request_model"], span["response_model"]) if m)
     return Call(
         row=row,

@@ -1,9 +1,9 @@
-"""Plain traces: those whose calls and message can be told from columns alone, most of all traffic.
+"""Plain traces: their calls and message are computed from columns alone. Most traces are plain.
 
-A trace is plain when each of its calls is told once, or also by a span above it that contradicts it in nothing; when
-nothing in it failed, was guessed or came from a cache, no other trace may hold a copy, and its spans are all of one
-message. What is not plain is left to the rules of nested.py, tellings.py, copies.py and messages.py, which the columns
-here repeat for the plain case only; a test compares both on everything.
+A trace is plain when each call has one telling, or a second one in an ancestor span that does not contradict it; when
+nothing in it failed, was estimated or came from a cache; when no other trace can hold a copy of its calls; and when its
+spans belong to one message. All other traces go through nested.py, tellings.py, copies.py and messages.py. The code
+here implements the same rules for the plain case; a test compares both implementations.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from spanledger.books.forest import Bools, Ints, codes, objects, one_chunk
 from spanledger.books.inheritance import Context, as_mask
 from spanledger.dialects.tables import OWN_SCOPE
 
-_NONE = np.iinfo(np.int64).min  # of a count that nobody said
+_NONE = np.iinfo(np.int64).min  # an unknown count
 _TEXTS = ("provider", "request_model", "response_model", "response_id", "service_tier")
 
 
@@ -34,7 +34,7 @@ class Chains:
     end_ns: Ints
     error: Bools
     texts: dict[str, Any]  # name → object array
-    usage: dict[str, Ints]  # `_NONE` where nobody said
+    usage: dict[str, Ints]  # `_NONE` where unknown
     claim: Any  # rows of cost_claim_usd; −1: none
     by_provider: Bools  # whether the claim is the provider's
 
@@ -67,7 +67,7 @@ class Chains:
         return said
 
     def count(self, name: str) -> Ints:
-        """Nothing said as zero."""
+        """Unknown counts as zero."""
         return np.where(self.known(name), self.usage[name], 0)
 
 
@@ -166,8 +166,8 @@ class Plain:
         )
 
     def _contradict(self, leaf: Ints, top: Ints) -> Bools:
-        """Whether it takes tellings.py to say which of two tellings is believed: one is of our own service, both claim
-        a cost, they differ in a name, or the outer one alone knows the owner."""
+        """Whether two tellings need the rules of tellings.py: one is our own service's, both claim a cost, they differ
+        in a name, or only the outer one knows the owner."""
         is_own = self.is_own()
         odd: Bools = is_own[leaf] | is_own[top]
         claimed = as_mask(pc.is_valid(self.table["cost_claim_usd"]))
@@ -178,7 +178,7 @@ class Plain:
             odd |= (numbers[leaf] != numbers[top]) & ~empty[numbers[leaf]] & ~empty[numbers[top]]
         for name in ("conversation_id", "user_id"):
             said = self.context.values[name]
-            odd |= (said[leaf] == "") & (said[top] != "")  # else the inner one stands for the call
+            odd |= (said[leaf] == "") & (said[top] != "")  # otherwise the inner span represents the call
         return odd
 
     def is_own(self) -> Bools:
@@ -195,7 +195,7 @@ class Plain:
         return texts[np.where(empty[numbers[leaf]], numbers[top], numbers[leaf])]
 
     def _leave_copies(self, chains: Chains) -> None:
-        """Leaves out all that copies.py may have to join, whatever it then says."""
+        """Excludes calls that copies.py might join."""
         unit = np.arange(len(self.trace))
         unit[chains.outer[chains.outer >= 0]] = chains.leaf[chains.outer >= 0]
         tenant, service = self.codes("tenant")[0], self.codes("service")[0]
@@ -228,7 +228,7 @@ class Plain:
         self._leave(rows[lowest[group] != highest[group]])
 
     def _leave_alike(self, keys: list[Ints], start: Ints, end: Ints, unit: Ints, scopes: Ints) -> None:
-        """Leaves out what has the same tokens at the same time, told by different instrumentations."""
+        """Excludes calls of different instrumentations with equal token counts at the same time."""
         rows = self.rows
         group = _groups(keys)
         order = np.lexsort((start[rows], group))
@@ -246,7 +246,7 @@ class Plain:
         self._leave(ordered[differ[0] & differ[1]])
 
     def _leave_conversations(self, chains: Chains) -> None:
-        """Leaves out calls in a conversation with one whose tokens nobody said: they may be told of twice."""
+        """Excludes conversations that have a call without token counts: another call may be its second telling."""
         measured = (self._ints("input_tokens") != _NONE) | (self._ints("output_tokens") != _NONE)
         silent = np.zeros(len(self.odd), np.bool_)
         alone = np.ones(len(self.trace), np.bool_)
@@ -255,9 +255,13 @@ class Plain:
         if not silent.any():
             return
         conversations = self.context.values["conversation_id"]
-        told = {text for row in self.rows[silent[self.trace[self.rows]]].tolist() if (text := conversations[row])}
-        if told:
-            self._leave(np.array([row for row in self.rows.tolist() if conversations[row] in told], np.int64))
+        silent_conversations = {
+            text for row in self.rows[silent[self.trace[self.rows]]].tolist() if (text := conversations[row])
+        }
+        if silent_conversations:
+            self._leave(
+                np.array([row for row in self.rows.tolist() if conversations[row] in silent_conversations], np.int64)
+            )
 
     def _leave_messages(self) -> None:
         """Leaves out traces of several messages, and those that share one."""

@@ -33,7 +33,7 @@ _COMPUTED, _BILLED, _UNPRICED = 0, 1, 2
 
 
 class Columns:
-    """What the books should say of the plain traces. Prices may find more traces that are not plain (`plain.odd`)."""
+    """The books of the plain traces. Pricing may find more traces that are not plain (`plain.odd`)."""
 
     def __init__(self, plain: Plain, prices: Prices) -> None:
         self._plain = plain
@@ -43,7 +43,7 @@ class Columns:
         self._tenant, self._traces = objects(self._table["tenant"]), objects(self._table["trace_id"])
 
     def _price(self, chains: Chains, prices: Prices) -> None:
-        """Puts prices on the calls; leaves out the traces of those that take a look at each."""
+        """Prices the calls; excludes the traces of calls that must be priced one by one."""
         size = len(chains.leaf)
         amounts, is_plain = np.zeros(size, np.int64), np.ones(size, np.bool_)
         state = np.full(size, _COMPUTED)

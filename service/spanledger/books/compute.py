@@ -1,6 +1,6 @@
-"""What the books should say about some traces, computed from their spans alone.
+"""Computes the books of some traces from their spans alone.
 
-A pure function: spans in, book and messages out. Settlement, audit and re-pricing all ask it, so they cannot disagree.
+A pure function: spans in, book and messages out. Settlement, audit and re-pricing all use it, so they cannot disagree.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from spanledger.books.tellings import name_by_price
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Spans that tell of one call: the one that stands for it, and the others (trace_id, span_id, scope)."""
+    """Spans that report one call: the span that represents it, and the others (trace_id, span_id, scope)."""
 
     tenant: str
     trace_id: str
@@ -127,8 +127,8 @@ def _both(one: Books, two: Books) -> Books:
 
 
 def _may_join(calls: list[Call], chains: Chains, plain: Plain) -> bool:
-    """Whether a call that was put together span by span may be one that was told by columns: tokens that no single
-    span says, or a time between those of its spans, are not seen before."""
+    """Whether a call that was computed span by span may also have been computed by columns. The earlier check misses
+    tokens that no single span reports, and times between those of its spans."""
     checked = [call for call in calls if len(call.rows) > 1 or call.estimated or call.copies or call.rested]
     if not checked or not len(chains.leaf):
         return False
@@ -143,7 +143,7 @@ def _may_join(calls: list[Call], chains: Chains, plain: Plain) -> bool:
 
 
 def _candidates(table: pa.Table) -> Bools:
-    """Spans that may tell of calls: those that are one, or know usage."""
+    """Spans that may report calls: they are a call, or have usage."""
     is_call = pc.is_in(table["role"].cast(pa.string()), value_set=pa.array(sorted(CALL_ROLES)))
     measured = pc.or_(pc.is_valid(table["input_tokens"]), pc.is_valid(table["output_tokens"]))
     return as_mask(pc.or_(is_call, measured))
@@ -207,7 +207,7 @@ def _post_call(book: Book, call: Call, values: dict[str, str], cost: Cost) -> No
         status="error" if call.error else "ok",
         cost_state=cost.state if served else "",
         price_book=cost.book if served else "",
-        # A joined copy may know the conversation or user that the span which stands for the call does not.
+        # A joined copy may have the conversation or user that the representing span lacks.
         **{k: values[k] for k in ("message_id", "workflow", "agent", "tool", "prompt", "prompt_version", "variant")},
         conversation_id=call.conversation,
         user_id=call.user,
@@ -233,7 +233,7 @@ def _post_call(book: Book, call: Call, values: dict[str, str], cost: Cost) -> No
 
 
 def _tool_rows(table: pa.Table, context: Context) -> list[Tool]:
-    """Tool executions, innermost first told: a tool span below one of the same name repeats it."""
+    """Tool executions. A tool span below one of the same name repeats it: the innermost one counts."""
     mask = as_mask(pc.equal(table["role"].cast(pa.string()), "tool"))
     if not mask.any():
         return []

@@ -1,4 +1,4 @@
-"""Joins the copies of a provider call that no parent joins: siblings, and orphan traces.
+"""Joins copies of a provider call that have no common parent: siblings, and separate traces.
 
 1. The same provider response id at about the same time is the same call.
 2. A span without usage and the span of no length in which the same instrumentation reports the result are one call.
@@ -6,7 +6,7 @@
    have equal token counts (or stand in one trace or conversation where a copy has none), the one's time contains the
    other's, and nothing contradicts (conversation, user, provider, host, served model, end). Each copy joins at most
    one call per instrumentation.
-4. Embeddings have no response id: told by our own service and by another, they are one call by rule 3 as well.
+4. Embeddings have no response id: reported by our own service and by another one, they are one call by rule 3, too.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ REUSED_ID = 50  # a response id in more traces than this is a constant of some e
 
 
 def join_copies(calls: Iterable[Call]) -> list[Call]:
-    """Joins the copies that no parent joins; the input may span several traces. Independent of the input's order."""
+    """Joins copies without a common parent, also across traces. The order of the input does not matter."""
     ordered = sorted(calls, key=lambda c: (c.start_ns, -c.end_ns, c.trace, c.span_id))
     return _join_embeddings(_join_by_likeness(_join_results(_join_by_response_id(ordered))))
 
@@ -56,7 +56,7 @@ def _asker(call: Call) -> tuple[str, str, frozenset[str], str, str]:
 
 def _may_end(call: Call, result: Call) -> bool:
     is_after = call.end_ns - TOLERANCE_NS <= result.start_ns <= call.end_ns + NEAR_NS
-    return is_after and _agree(call, result)
+    return is_after and _owners_agree(call, result)
 
 
 def _join_embeddings(calls: list[Call]) -> list[Call]:
@@ -147,7 +147,7 @@ def _alike(outer: Call, inner: Call) -> bool:
     close = outer.trace == inner.trace or (outer.conversation != "" and outer.conversation == inner.conversation)
     if outer.measured and inner.measured:
         if any((outer.usage[n] or 0) != (inner.usage[n] or 0) for n in ("input_tokens", "output_tokens")):
-            return False  # embeddings: some say an output of 0, others none
+            return False  # embeddings: some instrumentations report an output of 0, others none
     elif not close:
         return False
     return (
@@ -157,21 +157,21 @@ def _alike(outer: Call, inner: Call) -> bool:
         and not (outer.response_id and inner.response_id)
         and not outer.models.isdisjoint(inner.models)
         and (inner.end_ns <= outer.end_ns + TOLERANCE_NS or inner.start_ns <= outer.start_ns + TOLERANCE_NS)
-        and _agree(outer, inner)
+        and _owners_agree(outer, inner)
         and (outer.service != inner.service or _one_provider(outer, inner))
-        and _one_answer(outer, inner)
+        and _answers_agree(outer, inner)
     )
 
 
-def _agree(a: Call, b: Call) -> bool:
-    """Whether nothing that two tellings say of the owner contradicts."""
+def _owners_agree(a: Call, b: Call) -> bool:
+    """Whether conversation and user do not contradict each other."""
     return not (a.conversation and b.conversation and a.conversation != b.conversation) and not (
         a.user and b.user and a.user != b.user
     )
 
 
-def _one_answer(a: Call, b: Call) -> bool:
-    """Whether nothing contradicts that says which model answered and why it stopped."""
+def _answers_agree(a: Call, b: Call) -> bool:
+    """Whether response model and finish reason do not contradict each other."""
     if {a.finish_reason, b.finish_reason} == _ENDS:
         return False
     one, two = _served(a), _served(b)
@@ -179,7 +179,7 @@ def _one_answer(a: Call, b: Call) -> bool:
 
 
 def _served(call: Call) -> str:
-    """The model that answered, where the telling names another than was asked for."""
+    """The response model if it differs from the requested one, else ''."""
     served = call.response_model.lower().rpartition("/")[2]
     return "" if served == call.request_model.lower().rpartition("/")[2] else served
 

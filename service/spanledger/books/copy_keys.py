@@ -36,7 +36,7 @@ SQL_LIKENESS = "bitAnd(key, 0xfffffffff)"
 
 
 def of_trace(trace_hash: int) -> int:
-    """The key under which a trace says its id; `trace_hash` as in column `trace`."""
+    """The key of the row that holds a trace's id; `trace_hash` as in column `trace`."""
     return 3 << TRACE_BITS | trace_hash
 
 
@@ -56,7 +56,7 @@ def of_likeness(minute: int, likeness: int) -> int:
 
 
 def is_sure(key: int) -> bool:
-    """Whether spans that share the key surely tell of the same call or message."""
+    """Whether spans that share the key are certainly the same call or message."""
     return bool(key >> SURE_BIT)
 
 

@@ -1,4 +1,4 @@
-"""What spans say together: whose parent is whose, and what each inherits from those above it."""
+"""Parents of spans, and the values that each span inherits from its ancestors."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -46,11 +46,11 @@ class Context:
         return {name: values.tolist() for name, values in self.values.items() if (values != "").any()}
 
     def at(self, row: int) -> dict[str, str]:
-        """What a row says or inherits."""
+        """The own or inherited value of a row."""
         return self._empty | {name: values[row] for name, values in self._said.items()}
 
     def first(self, rows: Sequence[int]) -> dict[str, str]:
-        """The first of each that one of these rows says or inherits."""
+        """Of each field the first own or inherited value among these rows."""
         return self._empty | {
             name: next((value for row in rows if (value := values[row])), "") for name, values in self._said.items()
         }

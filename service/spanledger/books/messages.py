@@ -1,4 +1,4 @@
-"""The messages that spans tell of: what is known of each beside its usage."""
+"""The messages that spans report, with everything but their usage."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -68,7 +68,7 @@ def messages_in(rows: pa.Table) -> list[Message]:
 def messages_of(
     table: pa.Table, context: Context, calls: list[Call], tools: list[Tool]
 ) -> dict[tuple[str, str, str], Message]:
-    """Messages: those that spans name, and every trace in which a model was asked for an answer."""
+    """Messages: those that spans name, and one for every trace that has a model call."""
     keys = _keys(objects(table["tenant"]), context, calls)
     wanted = {keys[row] for row in np.flatnonzero(context.explicit_message).tolist()}
     by_message: dict[_Key, list[Call]] = {}

@@ -1,7 +1,7 @@
-"""The provider calls that the spans of a trace tell of.
+"""The provider calls that the spans of a trace report.
 
-Within a trace the leaves count: a span above them that repeats their usage is the same call seen from further out, one
-more telling of it. Copies that no parent joins are joined by copies.py.
+Leaf spans count. An ancestor span that repeats their usage is another telling of the same call. Copies without a common
+parent are joined by copies.py.
 """
 
 from collections import defaultdict
@@ -11,11 +11,11 @@ from typing import Any
 from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, call_of
 from spanledger.books.tellings import absorb, join
 
-_BESIDE_NS = 1_000_000_000  # a library's own steps follow each other without waiting for anybody
+_BESIDE_NS = 1_000_000_000  # longest gap between internal steps of one library
 
 
 def calls_in_traces(spans: dict[int, Span], above: dict[int, int]) -> list[Call]:
-    """The calls that the candidate spans tell of, leaves joined with the spans above that repeat them.
+    """The calls that the candidate spans report; leaves are joined with ancestors that repeat them.
 
     `spans`: candidates by row (a call role, or usage); `above`: row → row of the nearest candidate ancestor, or −1.
     """
@@ -36,7 +36,7 @@ def calls_in_traces(spans: dict[int, Span], above: dict[int, int]) -> list[Call]
 
 
 def _without_helpers(calls: list[Call]) -> list[Call]:
-    """Without the steps of a library that are marked as calls, show no answer and take place around the real one."""
+    """Removes internal steps of a library: marked as calls, without an answer, at the time of the real call."""
     if all(call.shows_answer for call in calls):
         return calls
     real: dict[Any, list[Call]] = defaultdict(list)
@@ -79,7 +79,7 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
         absorb(served[0], outer)
         return below
     if outer.is_own and is_call and not _cover(served, outer):
-        # Others tell of less below a call of our own service than it says itself: they cannot take anything from it.
+        # The spans below a call of our own service report less usage than it does: its own usage stands.
         for call in served[1:]:
             absorb(served[0], call)
         absorb(served[0], outer)
@@ -90,12 +90,12 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
         rest = _rest(outer, [c for c in served if c.measured])
         if rest is not None and (len(unknown) == 1 or len(unknown) == len(served)):
             _give(unknown[-1], rest)
-            unknown[-1].estimated |= outer.estimated or any(c.estimated for c in served)  # a sum of guesses is a guess
+            unknown[-1].estimated |= outer.estimated or any(c.estimated for c in served)  # estimates add up to one
     return below
 
 
 def _is_step_of(call: Call, outer: Call) -> bool:
-    """Whether a call below one that knows its usage is a step of the library that shows nothing of its own."""
+    """Whether a call below a measured one is an internal step of the same library, without answer or usage."""
     is_silent = not call.shows_answer and not call.measured
     return is_silent and call.scopes == outer.scopes and _may_be_model(call, outer)
 
@@ -105,7 +105,7 @@ def _may_be_model(helper: Call, real: Call) -> bool:
 
 
 def _without_twins(below: list[Call], same: list[Call]) -> tuple[list[Call], list[Call]]:
-    """Siblings of different instrumentations with one response id are one call, which the span above tells too."""
+    """Joins siblings of different instrumentations that have the same response id: they are one call."""
     if len(same) < 2:
         return below, same
     first: dict[str, Call] = {}
@@ -121,14 +121,14 @@ def _without_twins(below: list[Call], same: list[Call]) -> tuple[list[Call], lis
 
 
 def _give(call: Call, usage: dict[str, int | None]) -> None:
-    """Usage that no telling of a call knows."""
+    """Sets usage that was derived from a total; no telling of the call reports it."""
     call.usage, call.rested = usage, True
     if call.tellings:
         call.tellings[0].usage = usage
 
 
 def _cover(calls: Sequence[Call], outer: Call) -> bool:
-    """Whether calls together use no less than a span above them says."""
+    """Whether the usage of `calls` adds up to at least that of the ancestor `outer`."""
     if not outer.measured or any(call.is_own for call in calls):
         return True
     names = ("input_tokens", "output_tokens")
@@ -136,7 +136,7 @@ def _cover(calls: Sequence[Call], outer: Call) -> bool:
 
 
 def _rest(outer: Call, known: Sequence[Call]) -> dict[str, int | None] | None:
-    """What a span's total leaves for the one call below it that does not say; None when the total does not reach."""
+    """The usage of `outer` minus that of the `known` calls; None when the total is smaller than their sum."""
     rest: dict[str, int | None] = {}
     for name in USAGE:
         whole = outer.usage[name]

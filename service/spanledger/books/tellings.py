@@ -1,10 +1,10 @@
-"""What several tellings of one call say together: one rule per field (docs/dialects.md, "Who is believed").
+"""Merges the tellings of one call, one rule per field (docs/dialects.md, "Conflicting records of one call").
 
-The result depends on the set of tellings alone, not on their order, on who is whose parent or in which trace they
-stand; only where tellings of one trace contradict each other in their counts, the innermost is believed.
+The result depends on the set of tellings alone, not on their order, nesting or traces. One exception: where tellings of
+one trace contradict each other in their counts, the innermost one wins.
 
-Whoever may send spans may tell of any call. So a telling of our own service is never lowered or erased by others: its
-usage, names, owner and bill stand, and others only add what it leaves open.
+Any sender can report any call. Therefore tellings of our own service take precedence: others never lower or remove
+their usage, names, owner or bill, and only fill in fields that they leave empty.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ _ORDINARY_TIERS = ("", "auto", "default", "standard")
 
 
 def absorb(call: Call, other: Call) -> None:
-    """`other`, which stands above `call`, tells of the same call."""
+    """Merges `other`, the telling of an ancestor span."""
     highest = max((one.level for one in call.tellings), default=0)
     for one in _tellings(other):
         one.level += highest + 1
@@ -27,7 +27,7 @@ def absorb(call: Call, other: Call) -> None:
 
 
 def join(call: Call, other: Call) -> None:
-    """`other` tells of the same call, from wherever."""
+    """Merges `other`, a telling of the same call in any trace."""
     call.tellings = _tellings(call) + _tellings(other)
     call.rows.extend(other.rows)
     call.scopes |= other.scopes
@@ -45,37 +45,37 @@ def _tellings(call: Call) -> list[Call]:
 
 def resolve(call: Call) -> None:
     """Sets the fields of a call by its tellings; names are settled without prices, see `name_by_price`."""
-    told = _in_standing_order(call.tellings)
-    first = told[0]
+    tellings = _by_precedence(call.tellings)
+    first = tellings[0]
     call.row, call.trace, call.span_id, call.service = first.row, first.trace, first.span_id, first.service
     call.parent = first.parent
-    call.conversation, call.user = _owner(told)
-    _set_usage(call, told)
-    _set_claim(call, told)
-    _set_role(call, told)
-    call.error = all(one.error for one in told)
-    own = [one for one in told if one.is_own and one.role in CALL_ROLES]
-    call.cached = any(one.cached for one in own or told)
-    call.shows_answer = any(one.shows_answer for one in told)
-    call.finish_reason = _first(told, "finish_reason")
-    call.response_id = _first(told, "response_id")
+    call.conversation, call.user = _owner(tellings)
+    _set_usage(call, tellings)
+    _set_claim(call, tellings)
+    _set_role(call, tellings)
+    call.error = all(one.error for one in tellings)
+    own = [one for one in tellings if one.is_own and one.role in CALL_ROLES]
+    call.cached = any(one.cached for one in own or tellings)
+    call.shows_answer = any(one.shows_answer for one in tellings)
+    call.finish_reason = _first(tellings, "finish_reason")
+    call.response_id = _first(tellings, "response_id")
     call.service_tier = max(
-        (one.service_tier for one in told),
-        key=lambda tier: (_is_own_word(told, "service_tier", tier), tier not in _ORDINARY_TIERS, tier),
+        (one.service_tier for one in tellings),
+        key=lambda tier: (_is_own_value(tellings, "service_tier", tier), tier not in _ORDINARY_TIERS, tier),
     )
-    providers, models = _providers(told), _models(told)
+    providers, models = _providers(tellings), _models(tellings)
     call.provider = providers[0] if providers else ""
-    call.request_model = _first(told, "request_model")
+    call.request_model = _first(tellings, "request_model")
     call.response_model = models[0] if models else ""
 
 
 def name_by_price(call: Call, is_priced: IsPriced) -> None:
-    """Settles provider and model where tellings differ: a name with a price goes before one without."""
+    """Chooses provider and model where tellings differ: a name with a price takes precedence."""
     if len(call.tellings) < 2:
         return
-    told = _in_standing_order(call.tellings)
-    providers, models = _providers(told), _models(told) or [""]
-    requests = [name for name in dict.fromkeys(one.request_model for one in told) if name]
+    tellings = _by_precedence(call.tellings)
+    providers, models = _providers(tellings), _models(tellings) or [""]
+    requests = [name for name in dict.fromkeys(one.request_model for one in tellings) if name]
     if len(providers) < 2 and len(models) < 2 and len(requests) < 2:
         return
 
@@ -84,8 +84,8 @@ def name_by_price(call: Call, is_priced: IsPriced) -> None:
         return is_priced(replace(call, provider=provider, response_model=model, request_model=request))
 
     prices = {(p, m): priced(p, m) for p in providers for m in models}
-    own = {one.provider for one in told if one.is_own}
-    hosted = {one.provider for one in told if one.by_host}
+    own = {one.provider for one in tellings if one.is_own}
+    hosted = {one.provider for one in tellings if one.by_host}
     best = sorted(
         range(len(providers)),
         key=lambda n: (
@@ -100,39 +100,39 @@ def name_by_price(call: Call, is_priced: IsPriced) -> None:
         call.response_model = min(models, key=lambda m: (not prices[call.provider, m], models.index(m)))
 
 
-def _in_standing_order(tellings: list[Call]) -> list[Call]:
-    """Who stands for a call, best first: our own service, who knows the owner, then the innermost of the trace in which
-    the call was told of first. The depth in one trace says nothing about a telling in another."""
+def _by_precedence(tellings: list[Call]) -> list[Call]:
+    """Tellings in the order in which they represent a call: own service, known owner, then the innermost of the trace
+    that reported the call first. Depths in different traces are not comparable."""
     began: dict[str, int] = {}
     for one in tellings:
         began[one.trace] = min(one.start_ns, began.get(one.trace, one.start_ns))
 
-    def standing(one: Call) -> tuple[Any, ...]:
+    def precedence(one: Call) -> tuple[Any, ...]:
         is_own = one.is_own and one.role in CALL_ROLES
         since = began[one.trace]
-        return not is_own, not one.conversation, not one.user, since, one.trace, one.level, *_told_first(one)
+        return not is_own, not one.conversation, not one.user, since, one.trace, one.level, *_start_order(one)
 
-    return sorted(tellings, key=standing)
+    return sorted(tellings, key=precedence)
 
 
-def _told_first(one: Call) -> tuple[Any, ...]:
+def _start_order(one: Call) -> tuple[Any, ...]:
     return one.start_ns, -one.end_ns, one.trace, one.span_id
 
 
-def _first(told: Iterable[Call], name: str) -> str:
-    """What the first of the tellings says that says anything, those of our own service before others; of the others by
-    the text, which does not depend on where they stand."""
-    said = [(not one.is_own, getattr(one, name)) for one in told if getattr(one, name)]
-    return str(min(said)[1]) if said else ""
+def _first(tellings: Iterable[Call], name: str) -> str:
+    """The first non-empty value of a field: own service first, then by value, so that the order of tellings does not
+    matter."""
+    values = [(not one.is_own, getattr(one, name)) for one in tellings if getattr(one, name)]
+    return str(min(values)[1]) if values else ""
 
 
-def _is_own_word(told: Iterable[Call], name: str, word: str) -> bool:
-    return any(one.is_own and getattr(one, name) == word != "" for one in told)
+def _is_own_value(tellings: Iterable[Call], name: str, word: str) -> bool:
+    return any(one.is_own and getattr(one, name) == word != "" for one in tellings)
 
 
-def _owner(told: list[Call]) -> tuple[str, str]:
-    """Conversation and user, of one telling as far as it knows both; `told` in standing order."""
-    ranked = sorted(told, key=lambda one: (not (one.is_own and one.user), not (one.conversation and one.user)))
+def _owner(tellings: list[Call]) -> tuple[str, str]:
+    """Conversation and user, from one telling if it has both. `tellings` is ordered by precedence."""
+    ranked = sorted(tellings, key=lambda one: (not (one.is_own and one.user), not (one.conversation and one.user)))
     conversation = next((one.conversation for one in ranked if one.conversation), "")
     return conversation, next((one.user for one in ranked if one.user), "")
 
@@ -141,18 +141,18 @@ def _total(one: Call) -> int:
     return (one.usage["input_tokens"] or 0) + (one.usage["output_tokens"] or 0)
 
 
-def _set_usage(call: Call, told: list[Call]) -> None:
-    measured = [one for one in told if one.measured]
+def _set_usage(call: Call, tellings: list[Call]) -> None:
+    measured = [one for one in tellings if one.measured]
     if not measured:
         return
     guesses = [one for one in measured if one.estimated]
     ranked = sorted(
-        measured, key=lambda one: (_is_guess(one, guesses), not one.is_own, one.level, -_total(one), *_told_first(one))
+        measured, key=lambda one: (_is_guess(one, guesses), not one.is_own, one.level, -_total(one), *_start_order(one))
     )
     base = ranked[0]
     own = next((one for one in ranked if one.is_own and one.role in CALL_ROLES), None)
     if own is not None and not base.is_own and _total(base) < _total(own):
-        base = own  # nobody else lowers what our own service says
+        base = own  # other senders cannot lower what our own service recorded
     if not base.is_own:
         for one in ranked:
             if not one.estimated and refines(one, base):
@@ -162,17 +162,17 @@ def _set_usage(call: Call, told: list[Call]) -> None:
         if same_counts(base, one):
             usage = {name: count if count is not None else one.usage[name] for name, count in usage.items()}
     call.usage, call.estimated = usage, base.estimated
-    is_sum = all(one.role not in CALL_ROLES for one in told)
-    call.count = max(one.count for one in told) if is_sum else 1  # a step that alone tells of several, or repeats it
+    is_sum = all(one.role not in CALL_ROLES for one in tellings)
+    call.count = max(one.count for one in tellings) if is_sum else 1  # only a step can report several calls
 
 
 def _is_guess(one: Call, guesses: list[Call]) -> bool:
-    """Whether it is an estimate, or a step that merely sums one up, which makes it no better known."""
+    """Whether it is an estimate, or a step that repeats the counts of an estimate."""
     return one.estimated or (one.role not in CALL_ROLES and any(same_counts(one, guess) for guess in guesses))
 
 
 def refines(richer: Call, plain: Call) -> bool:
-    """Whether a telling counts what another leaves out: thoughts beside the output, cache beside the input."""
+    """Whether `richer` includes tokens that `plain` omits: reasoning in the output, or cache in the input."""
     a, b = richer.usage, plain.usage
     if None in (a["input_tokens"], b["input_tokens"], a["output_tokens"], b["output_tokens"]):
         return False
@@ -188,13 +188,13 @@ def _has_cache(usage: dict[str, int | None]) -> bool:
     return bool(usage["cache_read_input_tokens"] or usage["cache_write_input_tokens"])
 
 
-def _set_claim(call: Call, told: list[Call]) -> None:
-    """A provider's bill goes before a sender's own sum. Where our own service measured the call, only the bill that it
-    saw is one."""
-    is_ours = any(one.is_own and one.measured for one in told)
+def _set_claim(call: Call, tellings: list[Call]) -> None:
+    """A provider's bill takes precedence over a sender's own sum. If our own service measured the call, only the bill
+    that it received counts."""
+    is_ours = any(one.is_own and one.measured for one in tellings)
     claims: list[tuple[bool, bool, Decimal]] = [
         (one.claim_source == "provider" and (one.is_own or not is_ours), one.is_own, one.claim_usd)
-        for one in told
+        for one in tellings
         if one.claim_usd is not None
     ]
     if not claims:
@@ -203,27 +203,27 @@ def _set_claim(call: Call, told: list[Call]) -> None:
     call.claim_usd, call.claim_source = amount, "provider" if is_bill else "local"
 
 
-def _set_role(call: Call, told: list[Call]) -> None:
-    roles = [one for one in told if one.role in CALL_ROLES]
+def _set_role(call: Call, tellings: list[Call]) -> None:
+    roles = [one for one in tellings if one.role in CALL_ROLES]
     if roles:
         chosen = min(roles, key=lambda one: (not one.is_own, one.level, one.role, one.operation))
         call.role, call.operation = chosen.role, chosen.operation
 
 
-def _providers(told: list[Call]) -> list[str]:
-    """The names of who answered, the most believable first: our own service's, one by its own host, one that is a
-    provider's name, a gateway's or host's name."""
+def _providers(tellings: list[Call]) -> list[str]:
+    """Provider names, most reliable first: from our own service, confirmed by the provider's host, a provider's name,
+    a gateway's or host's name."""
     ranked = sorted(
-        (one for one in told if one.provider),
+        (one for one in tellings if one.provider),
         key=lambda one: (not one.is_own, not one.by_host, not one.is_named, one.provider),
     )
     return list(dict.fromkeys(one.provider for one in ranked))
 
 
-def _models(told: list[Call]) -> list[str]:
-    """The models that answered: our own service's, then one that was not merely asked for, then the most particular."""
+def _models(tellings: list[Call]) -> list[str]:
+    """Response models, most reliable first: from our own service, other than the requested model, most specific."""
     ranked = sorted(
-        (one for one in told if one.response_model),
+        (one for one in tellings if one.response_model),
         key=lambda one: (
             not one.is_own,
             one.response_model == one.request_model,

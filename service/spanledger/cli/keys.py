@@ -108,7 +108,7 @@ def _revoke(chosen: Settings, key_id: str) -> None:
 
 
 def _api(chosen: Settings) -> Api | None:
-    """The running API, which tells of the change. Without one the file is open to us: every process looks at it."""
+    """The running API, which reports the change. Without one the registry file is changed; all processes read it."""
     try:
         return running_api(chosen)
     except StoreBusy:

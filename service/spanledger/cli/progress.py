@@ -19,7 +19,7 @@ BYTES = "B"
 
 
 class Bar:
-    """Shows nothing. `shown` says whether somebody sees it."""
+    """A bar that shows nothing. `shown`: whether it is visible."""
 
     shown = False
 

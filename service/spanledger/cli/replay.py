@@ -83,7 +83,7 @@ def _one_by_one(letters: _Letters, ids: list[str], bar: Bar) -> list[dict[str, A
 
 @contextmanager
 def _letters(chosen: Settings) -> Iterator[_Letters]:
-    """Dead letters lie in the data folder, whatever holds the books: who runs on it is asked first."""
+    """The running system if there is one, else the data folder: dead letters are files in it, also with a server."""
     api = running_api_of(chosen.data_dir)
     if api is not None:
         yield _Letters(

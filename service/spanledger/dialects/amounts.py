@@ -1,4 +1,4 @@
-"""What a span says of money and of time: the sender's claim of cost, what a cache saved, the time to the first part.
+"""Money and time of a span: the sender's claim of cost, what a cache saved, the time to the first chunk.
 
 A figure that cannot be counts as unknown and leaves its reason in the anomalies; it never moves another figure.
 """
@@ -17,7 +17,7 @@ _SCALE = Decimal(1).scaleb(-15)
 
 
 def saved(text: str) -> Decimal | None:
-    """What the sender says a response cache saved, in USD; None: it does not say, or nothing that can be used."""
+    """What a response cache saved according to the sender, in USD; None: unknown or unusable."""
     if not text:
         return None
     try:
@@ -28,12 +28,12 @@ def saved(text: str) -> Decimal | None:
 
 
 def claim(span: Reading, provider: str, anomalies: list[str]) -> tuple[Decimal | None, str]:
-    """What the sender says it cost, in USD, and whether the provider or the sender worked it out."""
-    text = span.x("cost")
+    """The cost according to the sender, in USD, and whether the provider or the sender computed it."""
+    text = span.own_or_nested("cost")
     if not text:
         return None, ""
-    currency, source = span.r("cost_currency"), span.r("cost_source")
-    is_billed = not span.r("cost") and provider in BILLING
+    currency, source = span.own("cost_currency"), span.own("cost_source")
+    is_billed = not span.own("cost") and provider in BILLING
     return claimed(text, currency.lower(), source.lower(), is_billed, anomalies)
 
 
@@ -60,7 +60,7 @@ def claimed(text: str, currency: str, source: str, is_billed: bool, anomalies: l
         anomalies.append(f"{reason}:cost")
         return None, ""
     if amount == 0 and source != "provider":
-        return None, ""  # a claim of exactly nothing is how libraries say that they know no price
+        return None, ""  # libraries report a cost of exactly 0 when they have no price
     if source not in ("provider", "local"):
         source = "provider" if is_billed else "local"
     return amount, source
@@ -82,7 +82,7 @@ _NO_CHUNK = FirstChunk("", "", "", "", "")
 
 def first_chunk(span: Reading) -> FirstChunk:
     event = span.events.get(EVENT + "first_token_ns", "") if span.events else ""
-    in_s, in_ms, token, at = [span.r(name) for name in FIRST_CHUNK_FIELDS]
+    in_s, in_ms, token, at = [span.own(name) for name in FIRST_CHUNK_FIELDS]
     return FirstChunk(in_s, in_ms, token, at, event)
 
 

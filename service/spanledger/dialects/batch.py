@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanledger.dialects.alike import Facts, Ints, equal_sequences, numbered, one_chunk
-from spanledger.dialects.interpreter import MAX_STILL, Interpreter, Said
+from spanledger.dialects.interpreter import MAX_CONSTANT, Interpreter, SpanFacts
 from spanledger.dialects.lexicon import Shape
 
 
@@ -22,39 +22,39 @@ class Spans:
         facts = self.facts
         members, self.shape = equal_sequences(facts.key, facts.first, facts.count, ())
         self.shapes: list[Shape] = [self.by.shape(facts.keys_of(member)) for member in members.tolist()]
-        self.moving = [dict(shape.moving) for shape in self.shapes]
+        self.per_span = [dict(shape.per_span_positions) for shape in self.shapes]
         self.words = {name: numbered(one_chunk(told[name])) for name in ("scope", "span_name", "status")}
-        self._lay_out_still()
+        self._lay_out_constants()
 
-    def _lay_out_still(self) -> None:
+    def _lay_out_constants(self) -> None:
         """Where the values stand that spans of a kind share."""
         count = np.array([len(shape.positions) for shape in self.shapes], np.int64)
         begin = np.cumsum(count) - count
         flat = np.array([p for shape in self.shapes for p in shape.positions], np.int64)
-        self._still_count = count[self.shape]
-        self._still_first = np.cumsum(self._still_count) - self._still_count
-        span = np.repeat(np.arange(len(self.shape)), self._still_count)
-        place = np.arange(len(span)) - self._still_first[span]
+        self._constant_count = count[self.shape]
+        self._constant_first = np.cumsum(self._constant_count) - self._constant_count
+        span = np.repeat(np.arange(len(self.shape)), self._constant_count)
+        place = np.arange(len(span)) - self._constant_first[span]
         entry = self.facts.first[span] + flat[begin[self.shape[span]] + place] if len(span) else span
-        self._still_item = self.facts.item[entry]
-        self._still_length = np.bincount(span, self.facts.length[self._still_item], len(self.shape))
+        self._constant_item = self.facts.item[entry]
+        self._constant_length = np.bincount(span, self.facts.length[self._constant_item], len(self.shape))
 
     def fitting(self) -> Ints:
         """The spans that the interpreter would read by their kind."""
         is_plain = np.array([not shape.shaped for shape in self.shapes], np.bool_)
-        fit = is_plain[self.shape] & (self._still_length <= MAX_STILL)
+        fit = is_plain[self.shape] & (self._constant_length <= MAX_CONSTANT)
         fit &= (pc.list_value_length(self.told["anomalies"]).to_numpy() == 0) & (self.facts.count > 0)
         fit[self.facts.span[self.facts.length == 0]] = False
         return np.flatnonzero(fit)
 
     def grouped(self, fit: Ints) -> tuple[Ints, Ints]:
         """Members and groups of the fitting spans that are of one kind and shape's sort."""
-        count = self._still_count[fit]
+        count = self._constant_count[fit]
         first = np.cumsum(count) - count
         span = np.repeat(np.arange(len(fit)), count)
-        entry = self._still_first[fit][span] + np.arange(len(span)) - first[span]
-        values = self.facts.values.take(pa.array(self._still_item[entry]))
-        self._codes, self._still_words = numbered(values)
+        entry = self._constant_first[fit][span] + np.arange(len(span)) - first[span]
+        values = self.facts.values.take(pa.array(self._constant_item[entry]))
+        self._codes, self._constant_words = numbered(values)
         self._fit_first, self._place = first, {row: number for number, row in enumerate(fit.tolist())}
         sort = np.array([shape.sort for shape in self.shapes], np.int64)[self.shape[fit]]
         beside = [sort, self._dialects()[fit], *(numbers[fit] for numbers, _ in self.words.values())]
@@ -77,14 +77,16 @@ class Spans:
         shape = self.shapes[number]
         scope, name, status = (texts[numbers[span]] for numbers, texts in self.words.values())
         first = self._fit_first[self._place[span]]
-        still = [self._still_words[code] for code in self._codes[first : first + self._still_count[span]].tolist()]
-        return (status, shape.sort, scope, name, self.dialect(scope, number), *still), shape
+        constants = [
+            self._constant_words[code] for code in self._codes[first : first + self._constant_count[span]].tolist()
+        ]
+        return (status, shape.sort, scope, name, self.dialect(scope, number), *constants), shape
 
-    def said(self, span: int) -> Said:
-        """What a span says beside its times."""
+    def said(self, span: int) -> SpanFacts:
+        """The fields of a span other than its times."""
         scope, name, status = (texts[numbers[span]] for numbers, texts in self.words.values())
         facts = self.facts
-        return Said(scope, name, status, 0, 0, (), keys=facts.keys_of(span), values=facts.values_of(span))
+        return SpanFacts(scope, name, status, 0, 0, (), keys=facts.keys_of(span), values=facts.values_of(span))
 
     def lists(self, rows: Ints) -> Iterator[tuple[Shape, str, list[str]]]:
         """Shape, status and values of spans."""

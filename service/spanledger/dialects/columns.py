@@ -1,6 +1,6 @@
 """Canonical columns of many spans at once.
 
-Spans that say the same but for ids and figures are one group, which the interpreter reads once. Ids, costs and times
+Spans that differ in ids and figures only form a group, which the interpreter reads once. Ids, costs and times
 are then read value by value, counts by columns (figures.py), each by the rule that the interpreter uses itself. A span
 in which anything is unusual is left to the interpreter, which reads it alone.
 """
@@ -46,7 +46,7 @@ _COUNT = "^[0-9]{1,12}$"  # of what usage.is_plain_count says
 
 @dataclass
 class _Group:
-    """Spans that differ in ids and figures only; `by_figures`: their words, by which figures are there."""
+    """Spans that differ in ids and figures only; `by_figures`: their text columns, by which figures are present."""
 
     read: Reading
     kind: Kind
@@ -77,8 +77,8 @@ class ColumnReader:
         self._figures = Figures()
 
     def read(self, told: pa.Table) -> tuple[dict[str, Any], Bools]:
-        """The canonical columns of the spans that can be read so, and which those are. `told`: in one chunk, with
-        `facts` and the other columns of `Said`."""
+        """The canonical columns of the spans that can be read by columns, and their mask. `told`: in one chunk, with
+        `facts` and the other columns of `SpanFacts`."""
         spans = Spans(told, self._by)
         fit = spans.fitting()
         members, group = spans.grouped(fit)
@@ -94,7 +94,7 @@ class ColumnReader:
         return columns, mask
 
     def _group(self, spans: Spans, span: int) -> _Group:
-        """The group of a span; if it has texts, by what the texts of this one tell."""
+        """The group of a span; with texts, also by the facts in them."""
         key, shape = spans.kind_key(span)
         group = self._groups.get(key)
         if group is None:
@@ -106,7 +106,7 @@ class ColumnReader:
 
 
 class _Told(NamedTuple):
-    """What spans have in common whose texts tell the same."""
+    """What spans share whose texts hold the same facts."""
 
     group: int
     places: tuple[tuple[str, str, str], ...]  # of ids and figures in the texts: field, object and fact
@@ -115,16 +115,16 @@ class _Told(NamedTuple):
 
 
 class _Within:
-    """What stands within the texts of spans, each of which is parsed by itself.
+    """Facts within the texts of spans; each text is parsed.
 
-    `group`: the group of each span, after what its texts tell; `fields`: ids and figures by field, as rows and texts;
+    `group`: the group of each span, by the facts in its texts; `fields`: ids and figures by field, as rows and texts;
     `responses`: ids of answers by row; `odd`: rows that only the interpreter can read.
     """
 
     def __init__(self, by: Interpreter, spans: Spans, rows: Ints, group: Ints, groups: list[_Group]) -> None:
         self.group = group.copy()
         self.groups = groups.copy()
-        self.fields: dict[str, tuple[list[int], list[str]]] = {name: ([], []) for name in by.by.tables.moving}
+        self.fields: dict[str, tuple[list[int], list[str]]] = {name: ([], []) for name in by.by.tables.per_span}
         self.responses: dict[int, str] = {}
         self.odd: list[int] = []
         self._by = by
@@ -160,7 +160,9 @@ class _Within:
         return _Told(
             group=len(self.groups) - 1,
             places=tuple((name, *place) for name, place in read.places().items() if name in self.fields),
-            may_be_searched=read.is_call and not read.x("input_tokens") and not read.x("output_tokens"),
+            may_be_searched=read.is_call
+            and not read.own_or_nested("input_tokens")
+            and not read.own_or_nested("output_tokens"),
             is_answer=has_figures and not read.raw.get("response_id") and "output" in read.present,
         )
 
@@ -214,7 +216,7 @@ class _Reading:
         return np.array([value(group) for group in self._groups], np.bool_)[self._group]
 
     def _text(self, name: str) -> Texts:
-        """What each span says in a field, '' for nothing."""
+        """The value of a field per span, '' if it has none."""
         texts = self._own_text(name)
         rows, inner = self._within.fields[name]
         texts[rows] = np.array(inner, dtype=object)
@@ -224,7 +226,7 @@ class _Reading:
         """The same without what stands within values."""
         spans = self._spans
         texts = np.full(len(self._rows), "", dtype=object)
-        has, items = spans.items(self._rows, [moving.get(name, -1) for moving in spans.moving])
+        has, items = spans.items(self._rows, [positions.get(name, -1) for positions in spans.per_span])
         texts[has] = spans.take(items).to_numpy(zero_copy_only=False)
         quoted = np.array([name in shape.quoted for shape in spans.shapes], np.bool_)[spans.shape[self._rows]]
         for row in np.flatnonzero(quoted & (texts != "")).tolist():
@@ -285,12 +287,12 @@ class _Reading:
         spans = self._spans
         words = [self._own_text(name) for name in FIRST_CHUNK_FIELDS]
         event = np.full(len(self._rows), "", dtype=object)
-        has, items = spans.items(self._rows, [dict(s.moving_events).get(_FIRST_TOKEN, -1) for s in spans.shapes])
+        has, items = spans.items(self._rows, [dict(s.per_span_events).get(_FIRST_TOKEN, -1) for s in spans.shapes])
         event[has] = spans.take(items).to_numpy(zero_copy_only=False)
         words.append(event)
         some = is_call & np.logical_or.reduce([texts != "" for texts in words])
         lasted_ns = one_chunk(spans.told["duration_ns"]).to_numpy()[self._rows]
-        some[plain.first_chunks(words[0], is_call, lasted_ns, result)] = False  # seconds go before all other words
+        some[plain.first_chunks(words[0], is_call, lasted_ns, result)] = False  # seconds take precedence
         rows = np.flatnonzero(some)
         started = one_chunk(spans.told["started_at_ns"]).to_numpy()[self._rows[rows]].tolist()
         lasted = lasted_ns[rows].tolist()
@@ -301,7 +303,7 @@ class _Reading:
             result[row] = first_chunk_ns(said, group.kind.end.is_stream, in_ms, start, duration)
 
     def _told_calls(self) -> Texts:
-        """What spans that are no calls say of how many calls they tell."""
+        """The number of calls that spans other than calls report."""
         texts = self._text("told_calls")
         result = np.full(len(texts), None, dtype=object)
         is_other = self._of_groups(lambda group: group.kind.case is not None and not group.kind.case.is_call)
@@ -321,7 +323,7 @@ class _Reading:
         for row in np.flatnonzero(left).tolist():
             group = self._groups[self._group[row]]
             notes: list[str] = []
-            currency, source = group.read.r("cost_currency").lower(), group.read.r("cost_source").lower()
+            currency, source = group.read.own("cost_currency").lower(), group.read.own("cost_source").lower()
             is_billed = not own[row] and group.kind.words["provider"] in BILLING
             amounts[row], sources[row] = claimed(texts[row], currency, source, is_billed, notes)
             self.odd[row] |= bool(notes)
@@ -349,10 +351,10 @@ class _Reading:
         return usage
 
     def _counts(self, name: str) -> tuple[Ints, Ints]:
-        """A count, and which spans say it; what is no plain number makes a span unusual."""
+        """A count, and which spans have it; anything but a plain number makes a span unusual."""
         spans = self._spans
         result = np.zeros(len(self._rows), np.int64)
-        has, items = spans.items(self._rows, [moving.get(name, -1) for moving in spans.moving])
+        has, items = spans.items(self._rows, [positions.get(name, -1) for positions in spans.per_span])
         if len(has):
             texts = spans.take(items)
             is_count = pc.match_substring_regex(texts, _COUNT)
@@ -368,8 +370,8 @@ class _Reading:
 
 
 def _plain_source(group: _Group) -> str:
-    """Who has worked out a claim of this group, whatever its amount; '' where more has to be looked at."""
-    currency, source = group.read.r("cost_currency").lower(), group.read.r("cost_source").lower()
+    """Who computed the cost claims of this group, if that does not depend on the amount; else ''."""
+    currency, source = group.read.own("cost_currency").lower(), group.read.own("cost_source").lower()
     if currency not in ("", "usd") or (group.kind.case is not None and group.kind.words["provider"] in BILLING):
         return ""
     return "provider" if source == "provider" else "local"

@@ -13,12 +13,12 @@ from spanledger.dialects.values import as_list, member, parts, unquoted
 
 CALL_ROLES = frozenset({"inference", "embedding", "rerank"})
 _OPENLIT_NAME = re.compile(r"(chat|text_completion|embeddings) .")
-# Words for what a span does that is no call, whatever model it names.
+# Operations that are not calls, even if the span names a model.
 _NO_CALL = re.compile(
     r"agent|tool|workflow|chain|step|task|graph|memor|retriev|guardrail|evaluat|session|thread|create|list|delete"
     r"|upload|file|batch|chunk|search|cancel|run\b"
 )
-# Words for a call that hold one of those.
+# Operations that are calls although they match the pattern above.
 _SURELY_CALL = re.compile(
     r"(?:completions?|(?<!threads\.)messages?|responses?|images?|speech|embeddings?)[._ ]create|generate"
 )
@@ -27,7 +27,7 @@ _COUNTS_TOKENS = re.compile(
 )
 _SEARCHED: tuple[str, ...] = ("output", "provider_metadata", "metadata")  # fields whose texts may hold usage
 _OWNED = ("model", "modelVersion", "model_version", "model_name", "modelId")
-_OTHERS_USAGE = frozenset({"chain", "agent", "workflow"})  # roles of spans that may tell of several calls at once
+_OTHERS_USAGE = frozenset({"chain", "agent", "workflow"})  # roles of spans that may report several calls at once
 _CALLS = re.compile(
     r"""successful_?requests|num_requests|llm_requests|request_count|total_requests|\brequests(?=['"]?\s*[:=]|$)""",
     re.IGNORECASE,
@@ -47,11 +47,11 @@ class Reading:
         self._facts: dict[str, Facts] = {}
         self._filled: dict[str, str] | None = None
         self._cases: dict[tuple[str, str], bool] = {}
-        self._still = {field: values[position] for field, position in shape.still}
-        self._still_events = {key: values[position] for key, position in shape.events}
+        self._constants = {field: values[position] for field, position in shape.constant_positions}
+        self._constant_events = {key: values[position] for key, position in shape.events}
         for field in shape.quoted:
-            if field in self._still:
-                self._still[field] = unquoted(self._still[field])
+            if field in self._constants:
+                self._constants[field] = unquoted(self._constants[field])
         self._take(shape, values)
         self.tools_asked = [values[position] for position in shape.tools]
         self.by_shape = shape.shaped != () and self._take_shaped(shape, values)
@@ -72,24 +72,24 @@ class Reading:
         return self
 
     def again(self, shape: Shape, values: Sequence[str]) -> "Reading":
-        """The same for a span that has its own moving values and texts."""
+        """The same for a span that has its own ids, figures and texts."""
         other = object.__new__(Reading)
         other.__dict__.update(self.__dict__)
         other._take(shape, values)
         return other
 
     def _take(self, shape: Shape, values: Sequence[str]) -> None:
-        self.raw = self._still.copy()
-        for field, position in shape.moving:
+        self.raw = self._constants.copy()
+        for field, position in shape.per_span_positions:
             self.raw[field] = values[position]
         for field, position in shape.texts:
             self.raw[field] = values[position]
         for field in shape.quoted:
-            if field not in self._still:
+            if field not in self._constants:
                 self.raw[field] = unquoted(self.raw[field])
-        self.events = self._still_events
-        if shape.moving_events:
-            self.events = self.events | {key: values[position] for key, position in shape.moving_events}
+        self.events = self._constant_events
+        if shape.per_span_events:
+            self.events = self.events | {key: values[position] for key, position in shape.per_span_events}
         self.present = shape.objects
         self.counts = shape.counts  # those that can be there
         self._facts = {}
@@ -97,11 +97,10 @@ class Reading:
         self._cases = {}
 
     def _take_shaped(self, shape: Shape, values: Sequence[str]) -> bool:
-        """Takes usage from values that no table names; whether there was any. Messages on their way through a system
-        carry the usage of calls told elsewhere: of spans that do something else, and of those that name no model, it is
-        not taken."""
+        """Takes usage from attributes that no table names; whether there was any. Messages that are passed on carry the
+        usage of calls that other spans report. Therefore spans with another role, or without a model, are skipped."""
         known = self._known_meaning()
-        is_sum = known is not None and known[0] in _OTHERS_USAGE  # counts if it says of how many calls
+        is_sum = known is not None and known[0] in _OTHERS_USAGE  # counts if it states the number of calls
         if known is not None and known[0] not in CALL_ROLES and not is_sum:
             return False
         found = shapes.find({key: values[position] for key, position in shape.shaped})
@@ -114,7 +113,7 @@ class Reading:
         return self._take_found(found)
 
     def _take_found(self, found: shapes.Found | None) -> bool:
-        """Takes usage that was found by its shape as if it stood in its place; whether there was any."""
+        """Treats usage that was found by its shape like usage in its usual attribute; whether there was any."""
         if found is None:
             return False
         usage = {key: value for key, value in found.usage.items() if value is not None}
@@ -132,9 +131,13 @@ class Reading:
         return True
 
     def searched(self) -> bool:
-        """Looks for usage by its shape in the texts of a call that told none where the tables look for it; whether
-        any was found."""
-        if not self.is_call or self.by_shape or self.x("input_tokens") or self.x("output_tokens"):
+        """Searches the texts of a call for usage by its shape, if the tables found none; whether any was found."""
+        if (
+            not self.is_call
+            or self.by_shape
+            or self.own_or_nested("input_tokens")
+            or self.own_or_nested("output_tokens")
+        ):
             return False
         texts = {name: self.raw[name] for name in _SEARCHED if name in self.raw}
         if not any(map(shapes.mentions_usage, texts.values())):
@@ -143,27 +146,27 @@ class Reading:
         return self.by_shape
 
     def told(self) -> tuple[Any, ...]:
-        """What the texts of a span say that is no figure or id, and which figures and ids they have."""
+        """The facts in the texts of a span; for figures and ids only whether they are present."""
         if not self.present and "output_messages" not in self.raw and "tool_calls" not in self.raw:
             return ()
-        moving = self.by.moving_facts
+        per_span = self.by.per_span_facts
         facts = [
-            (name, fact, "" if (name, fact) in moving else text)
+            (name, fact, "" if (name, fact) in per_span else text)
             for name in self.present
             for fact, text in self._facts_of(name).items()
         ]
         return (*facts, *self.tools_in_texts()) if self.is_call else tuple(facts)
 
     def inside(self) -> dict[str, str]:
-        """What stands inside values, by the field that it fills where nothing better is there."""
+        """Facts inside values, by the field that they fill if no attribute does."""
         if self._filled is None:
             self._filled = self._fill() if self.present else {}
         return self._filled
 
     def tools_in_texts(self) -> list[str]:
-        """The tools that a model asked for in its answer's own text."""
+        """The tools that the model requested in the text of its answer."""
         found: list[Any] = []
-        messages = self.r("output_messages")
+        messages = self.own("output_messages")
         if "tool_call" in messages:
             found += [
                 part.get("name")
@@ -171,7 +174,7 @@ class Reading:
                 for part in parts(message)
                 if isinstance(part, dict) and part.get("type") == "tool_call"
             ]
-        for asked in as_list(self.r("tool_calls")):
+        for asked in as_list(self.own("tool_calls")):
             if isinstance(asked, dict):
                 function = asked.get("function")
                 found.append(asked.get("toolName") or asked.get("name") or member(function, "name"))
@@ -179,13 +182,13 @@ class Reading:
 
     def _kind(self) -> tuple[str, str]:
         role, operation = self._meaning()
-        asked = (self.name.lower(), self._doing(), self.r("http_address").lower())
+        asked = (self.name.lower(), self._doing(), self.own("http_address").lower())
         if role in CALL_ROLES and any(map(_COUNTS_TOKENS.search, asked)):
-            return "other", "count_tokens"  # asks how many tokens a text has; answers nothing and costs nothing
+            return "other", "count_tokens"  # a token-counting request: no answer, no cost
         return role, operation
 
     def _known_meaning(self) -> tuple[str, str] | None:
-        """Role and operation by the words of the vocabularies."""
+        """Role and operation by the known vocabularies."""
         for field, words, any_word in self.by.kinds:
             if value := self.raw.get(field):
                 meaning = any_word or words.get(unquoted(value).lower())
@@ -196,21 +199,21 @@ class Reading:
     def _meaning(self) -> tuple[str, str]:
         if known := self._known_meaning():
             return known
-        has_usage = bool(self.r("usage_object")) or self.by_shape
+        has_usage = bool(self.own("usage_object")) or self.by_shape
         if self.name == "raw_gen_ai_request":
             # LiteLLM's inner span: the provider's own words about the call in litellm_request around it.
-            if not self.r("response_id") and not has_usage:
+            if not self.own("response_id") and not has_usage:
                 return "other", "raw"
-            return ("embedding", "embeddings") if self.r("object_kind") == "list" else ("inference", "chat")
-        if has_usage or self.r("input_tokens") or self.r("output_tokens") or self._is_unknown_call():
-            is_embedding = "embed" in self._doing() and not self.r("output_tokens")
+            return ("embedding", "embeddings") if self.own("object_kind") == "list" else ("inference", "chat")
+        if has_usage or self.own("input_tokens") or self.own("output_tokens") or self._is_unknown_call():
+            is_embedding = "embed" in self._doing() and not self.own("output_tokens")
             return ("embedding", "embeddings") if is_embedding else ("inference", "chat")
         if self.is_named:
             return ("embedding", "embeddings") if self.name.startswith("emb") else ("inference", "chat")
         return "other", ""
 
     def _doing(self) -> str:
-        """The span's own words for what it does, in lower case: an operation of any vocabulary, else its name."""
+        """The span's operation in lower case: of any vocabulary, else its name."""
         said = (self.raw.get(field, "") for field, _, _ in self.by.kinds)
         return next((unquoted(word).lower() for word in said if word), self.name.lower())
 
@@ -218,16 +221,16 @@ class Reading:
         """Whether a model and a provider are named for something that no vocabulary knows, and that sounds like a
         call."""
         return (
-            any(self.r(name) for name in ("request_model", "model_said", "response_model"))
-            and any(self.r(name) for name in ("provider", "provider_openinference", "system_openinference"))
+            any(self.own(name) for name in ("request_model", "model_said", "response_model"))
+            and any(self.own(name) for name in ("provider", "provider_openinference", "system_openinference"))
             and (not _NO_CALL.search(self._doing()) or _SURELY_CALL.search(self._doing()) is not None)
         )
 
-    def r(self, field: str) -> str:
+    def own(self, field: str) -> str:
         """The first value under the keys of a field, '' for none."""
         return self.raw.get(field, "")
 
-    def x(self, field: str) -> str:
+    def own_or_nested(self, field: str) -> str:
         """The same, else what stands inside a value."""
         if value := self.raw.get(field, ""):
             return value
@@ -237,7 +240,7 @@ class Reading:
         return {field: self._facts_of(name)[fact] for field, (name, fact) in self.places().items()}
 
     def places(self) -> dict[str, tuple[str, str]]:
-        """Object and fact that fill a field where nothing better is there."""
+        """Object and fact that fill a field if no attribute does."""
         best: dict[str, tuple[int, str, str]] = {}
         fields_of = self.by.fields_of
         for name in self.present:
@@ -273,7 +276,7 @@ class Reading:
             return self.is_call
         if name == "output":  # answers may be long, embeddings' most of all
             if self.is_call:
-                return self.role == "inference" or not (self.r("input_tokens") or self.r("usage_object"))
+                return self.role == "inference" or not (self.own("input_tokens") or self.own("usage_object"))
             return self.by_shape or (self.role in _OTHERS_USAGE and _tells_calls(self.raw["output"]))
         return True
 
@@ -290,11 +293,11 @@ class Reading:
             and ("provider" not in case or provider in case["provider"])
             and ("scope" not in case or self.scope.startswith(tuple(case["scope"])))
             and ("exact_scope" not in case or self.scope in case["exact_scope"])
-            and ("with" not in case or self.x(case["with"]) != "")
-            and ("without" not in case or self.x(case["without"]) == "")
+            and ("with" not in case or self.own_or_nested(case["with"]) != "")
+            and ("without" not in case or self.own_or_nested(case["without"]) == "")
         )
 
 
 def _tells_calls(text: str) -> bool:
-    """Whether a text may say of how many calls it tells."""
+    """Whether a text may state a number of calls."""
     return "request" in text.lower() and _CALLS.search(text) is not None

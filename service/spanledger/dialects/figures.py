@@ -1,6 +1,6 @@
 """The rules of usage.py on counts, worked out once for all spans of one case and applied to whole columns.
 
-The rules run on figures that note every comparison made and every sum formed. What they say then holds for all spans
+The rules run on figures that note every comparison made and every sum formed. Their result then holds for all spans
 whose counts compare alike, so a second span of the kind costs a few operations on columns. The rules stand in usage.py
 only; an operation that figures do not know raises TypeError.
 """
@@ -96,7 +96,7 @@ class _Figure:
 
 @dataclass
 class _Way:
-    """One way through the rules: the comparisons that lead along it, and what they say at its end."""
+    """One path through the rules: its comparisons, and the result at its end."""
 
     conditions: list[tuple[_Figure, str]] = field(default_factory=list)
     columns: dict[str, Any] = field(default_factory=dict)
@@ -163,7 +163,7 @@ class Usage:
         return self.anomalies.index(said)
 
     def take(self, columns: Mapping[str, Any], anomalies: list[str], rows: Ints, counts: Mapping[str, Ints]) -> None:
-        """What the rules said of these rows."""
+        """Stores the result of the rules for these rows."""
         self.anomaly[rows] = self._number(anomalies)
         self.estimated[rows] = columns["usage_estimated"]
         for name in COLUMNS:

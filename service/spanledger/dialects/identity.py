@@ -60,18 +60,18 @@ def ending(span: Reading, said_status: str) -> Ending:
 def error(span: Reading, said_status: str) -> tuple[str, str]:
     """Status and type of error. A library that names an error without setting a status means an error."""
     status = said_status
-    if status == "unset" and span.is_genai and (span.r("error_level").lower() == "error" or span.r("error_type")):
+    if status == "unset" and span.is_genai and (span.own("error_level").lower() == "error" or span.own("error_type")):
         status = "error"
     if status != "error":
         return status, ""
     message = _ERROR_WORD.match(span.events.get(STATUS_MESSAGE, ""))
-    word = span.r("error_type") or span.events.get(EVENT + "exception.type", "")
-    word = word or (message[0] if message else "") or span.r("http_status")
+    word = span.own("error_type") or span.events.get(EVENT + "exception.type", "")
+    word = word or (message[0] if message else "") or span.own("http_status")
     return status, _MODULE.sub("", word)[:128]
 
 
 def _finish_word(span: Reading) -> str:
-    said = span.x("finish_reason")
+    said = span.own_or_nested("finish_reason")
     if enum := _FINISH_ENUM.search(said.lower()):
         return enum[1]
     if said.startswith("["):
@@ -83,27 +83,32 @@ def _finish_word(span: Reading) -> str:
 
 
 def _is_stream(span: Reading) -> bool:
-    if span.x("stream").lower() in ("true", "1") or EVENT + "first_token_ns" in span.events:
+    if span.own_or_nested("stream").lower() in ("true", "1") or EVENT + "first_token_ns" in span.events:
         return True
     return span.dialect == "vercel-ai" and "stream" in span.name.lower()
 
 
 def names(span: Reading, status: str) -> Names:
     """Of a span about GenAI."""
-    server = span.by.host_of(span.x("server") or span.x("api_base"))
-    asked = span.x("routed_model") or span.x("request_model") or span.x("model_said")
+    server = span.by.host_of(span.own_or_nested("server") or span.own_or_nested("api_base"))
+    asked = (
+        span.own_or_nested("routed_model") or span.own_or_nested("request_model") or span.own_or_nested("model_said")
+    )
     if not asked and span.is_call:
-        asked = span.x("action")
+        asked = span.own_or_nested("action")
     if not asked and span.is_named:
         asked = span.name.split(" ")[1]
-    provider = _provider(span, server, (asked or span.x("response_model")).lower())
+    provider = _provider(span, server, (asked or span.own_or_nested("response_model")).lower())
     request_model = _bare(span, asked, provider)
-    served = span.x("response_model")
-    aliases = (span.x("model_alias"), span.x("request_model") if span.x("routed_model") else "")
+    served = span.own_or_nested("response_model")
+    aliases = (
+        span.own_or_nested("model_alias"),
+        span.own_or_nested("request_model") if span.own_or_nested("routed_model") else "",
+    )
     if served and served in aliases and served != request_model:
-        served = ""  # a proxy's alias is nobody's model
+        served = ""  # the alias of a proxy is not a model name
     elif not served and span.is_call and (status != "error" or _is_answer(span)):
-        served = span.x("model_said")
+        served = span.own_or_nested("model_said")
     return Names(
         server=server,
         provider=provider,
@@ -113,8 +118,8 @@ def names(span: Reading, status: str) -> Names:
 
 
 def _is_answer(span: Reading) -> bool:
-    """A failed call that names another model than it asked for got as far as an answer."""
-    return span.x("request_model") not in ("", span.x("model_said"))
+    """Whether a failed call got an answer: its response model differs from the requested one."""
+    return span.own_or_nested("request_model") not in ("", span.own_or_nested("model_said"))
 
 
 def _provider(span: Reading, server: str, model: str) -> str:
@@ -123,13 +128,17 @@ def _provider(span: Reading, server: str, model: str) -> str:
         return known
     if span.case("unknown_gateway"):
         return "openai_compatible"
-    word = span.x("provider") or span.x("provider_openinference") or span.x("system_openinference")
+    word = (
+        span.own_or_nested("provider")
+        or span.own_or_nested("provider_openinference")
+        or span.own_or_nested("system_openinference")
+    )
     named = by.alias(by.suffix.sub("", word.strip().lower()))
     if named in by.frameworks:
-        hint = span.x("provider_hint").lower()
+        hint = span.own_or_nested("provider_hint").lower()
         named = by.alias(hint) if hint not in by.frameworks else _maker(span, model)
     if not named or named in by.frameworks:
-        named_by_class = by.alias(by.suffix.sub("", span.x("provider_class").lower()))
+        named_by_class = by.alias(by.suffix.sub("", span.own_or_nested("provider_class").lower()))
         named = named_by_class if by.is_provider(named_by_class) else named
     if named == _GOOGLE:
         named = _google(span, model)
@@ -142,7 +151,11 @@ def _provider(span: Reading, server: str, model: str) -> str:
 
 def _google(span: Reading, model: str) -> str:
     """Which of Google's endpoints answered, where one word only names the maker."""
-    words = (span.x("system_openinference"), span.x("provider_openinference"), span.x("provider"))
+    words = (
+        span.own_or_nested("system_openinference"),
+        span.own_or_nested("provider_openinference"),
+        span.own_or_nested("provider"),
+    )
     known = {span.by.alias(span.by.suffix.sub("", word.strip().lower())) for word in words if word}
     if "gcp.vertex_ai" in known:
         return "gcp.vertex_ai"
@@ -169,14 +182,16 @@ def _bare(span: Reading, model: str, provider: str) -> str:
 
 def response_id(span: Reading, provider: str) -> str:
     """The provider's own id of a call; those that libraries make up are none."""
-    said = span.x("response_id")
+    said = span.own_or_nested("response_id")
     if not said and "output" in span.present:
         identity = span.fact("output", "id")
         is_message = span.fact("output", "type") == "message" and span.fact("output", "model")
         is_response = span.fact("output", "object") in _RESPONSE_OBJECTS
         is_genuine = is_response or is_message or _PROVIDER_ID.match(identity)
         said = identity if is_genuine else span.fact("output", "langchain_id")
-    return genuine_id(said, span.x("own_call_id"), provider in span.by.sets["no_chatcmpl_ids"]) if said else ""
+    return (
+        genuine_id(said, span.own_or_nested("own_call_id"), provider in span.by.sets["no_chatcmpl_ids"]) if said else ""
+    )
 
 
 def genuine_id(said: str, own_call_id: str, no_chatcmpl: bool) -> str:

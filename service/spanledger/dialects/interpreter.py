@@ -1,7 +1,7 @@
-"""What a span says, in canonical names: the facts of genai_spans → its other columns.
+"""Interprets spans: the facts of genai_spans → its canonical columns.
 
-Nothing in here raises for any value a sender may invent; what cannot be used counts as unknown and leaves an anomaly.
-Which key says what is data (clickhouse/dialects); `reading` finds it, `naming` and `figures` say what it means.
+Nothing here raises, whatever a sender's values are: an unusable value counts as unknown and leaves an anomaly. The
+meaning of keys is data (clickhouse/dialects); facts.py finds values, identity.py and usage.py interpret them.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ CANONICAL = (
     "anomalies",
 )
 MAX_ID = 256
-MAX_STILL = 600  # characters of values to remember a kind of span by
+MAX_CONSTANT = 600  # characters of values to remember a kind of span by
 _MOST_TOLD = 10_000
 _MAX_KINDS = 8_000  # of each sort of memory; twice as many at most
 _OTHER: dict[str, Any] = {
@@ -74,7 +74,7 @@ OTHER_FIGURES: dict[str, Any] = {
 _in_order = itemgetter(*CANONICAL)
 
 
-class Said(NamedTuple):
+class SpanFacts(NamedTuple):
     """A span in its own words: facts as keys and their values, its times, and what the view found odd about it."""
 
     scope: str
@@ -106,62 +106,62 @@ class Interpreter:
         self._rows: Recent[tuple[Any, ...]] = Recent(_MAX_KINDS)
 
     def columns(self, span: Mapping[str, Any]) -> dict[str, Any]:
-        """The canonical columns of a row that has `facts` (pairs or a mapping) and the other fields of `Said`."""
+        """The canonical columns of a row that has `facts` (pairs or a mapping) and the other fields of `SpanFacts`."""
         facts = span["facts"]
         pairs = list(facts.items() if isinstance(facts, Mapping) else facts)
-        values = {name: span[name] for name in Said._fields[:6]}
-        said = Said(**values, keys=tuple(key for key, _ in pairs), values=[value for _, value in pairs])
+        values = {name: span[name] for name in SpanFacts._fields[:6]}
+        said = SpanFacts(**values, keys=tuple(key for key, _ in pairs), values=[value for _, value in pairs])
         return dict(zip(CANONICAL, self.row(said), strict=True))
 
-    def row(self, said: Said) -> tuple[Any, ...]:
+    def row(self, said: SpanFacts) -> tuple[Any, ...]:
         """The canonical columns, in the order of CANONICAL."""
         values = said.values
         shape = self.by.shape(said.keys)
-        still = tuple([values[position] for position in shape.positions])
+        constants = tuple([values[position] for position in shape.positions])
         is_alike = not shape.shaped and all(values[position] for position in shape.its_own)
-        if not is_alike or sum(map(len, still)) > MAX_STILL:
+        if not is_alike or sum(map(len, constants)) > MAX_CONSTANT:
             read = Reading(self.by, shape, said.scope, said.span_name, values)
             read.searched()
             return self._row(_kind(read, said.status), read, said)
-        key = (shape.sort, said.scope, said.span_name, self.by.dialect_of(said.scope, shape.keys), *still)
-        if not shape.its_own and not shape.moving_events and not said.anomalies:
+        key = (shape.sort, said.scope, said.span_name, self.by.dialect_of(said.scope, shape.keys), *constants)
+        if not shape.its_own and not shape.per_span_events and not said.anomalies:
             return self._same_row(key, shape, said)
         read = self._base(key, shape, said)
         kind = _kind(read, said.status) if read.searched() else self.kind_of(read, said.status)
         return self._row(kind, read, said)
 
-    def base(self, key: tuple[Any, ...], shape: Shape, said: Said) -> Reading:
+    def base(self, key: tuple[Any, ...], shape: Shape, said: SpanFacts) -> Reading:
         """A span that is read by its kind. `key`: by what `row` remembers such a kind."""
         return self._base(key, shape, said)
 
     def kind_of(self, read: Reading, status: str) -> Kind:
-        """What spans of the same base share whose texts tell the same."""
+        """What spans of one base share when their texts hold the same facts."""
         whole = (read.base, status, read.told())
         kind = self._kinds.get(whole)
         if kind is None:
             kind = self._kinds[whole] = _kind(read, status)
         return kind
 
-    def _same_row(self, key: tuple[Any, ...], shape: Shape, said: Said) -> tuple[Any, ...]:
-        """Of spans that do not even differ in ids and figures."""
+    def _same_row(self, key: tuple[Any, ...], shape: Shape, said: SpanFacts) -> tuple[Any, ...]:
+        """The row of spans that are equal in all values, ids and figures included."""
         row = self._rows.get((key, said.status))
         if row is None:
             read = self._base(key, shape, said)
             row = self._rows[key, said.status] = self._row(_kind(read, said.status), read, said)
         return row
 
-    def through(self, read: Reading, said: Said) -> dict[str, Any]:
+    def through(self, read: Reading, said: SpanFacts) -> dict[str, Any]:
         """The canonical columns of a span as `read` finds its facts."""
         return dict(zip(CANONICAL, self._row(_kind(read, said.status), read, said), strict=True))
 
-    def _base(self, key: tuple[Any, ...], shape: Shape, said: Said) -> Reading:
+    def _base(self, key: tuple[Any, ...], shape: Shape, said: SpanFacts) -> Reading:
         base = self._bases.get(key)
         if base is None:
             base = Reading(self.by, shape, said.scope, said.span_name, said.values).without_values(next(self._numbers))
             self._bases[key] = base
         return base.again(shape, said.values)
 
-    def _row(self, kind: Kind, read: Reading, said: Said) -> tuple[Any, ...]:
+    def _row(self, kind: Kind, read: Reading, said: SpanFacts) -> tuple[Any, ...]:
         anomalies: list[str] = list(said.anomalies)
         columns = kind.words | _ids(read, anomalies)
         columns |= OTHER_FIGURES if kind.case is None else _figures(read, kind, kind.case, said, anomalies)
@@ -186,13 +186,13 @@ def interpreter() -> Interpreter:
 
 
 def _words(read: Reading, end: Ending) -> dict[str, Any]:
-    """What a span says beside ids and figures."""
-    entity = read.r("entity")
+    """The canonical columns other than ids and figures."""
+    entity = read.own("entity")
     columns = {
-        "workflow": read.x("workflow") or (entity if read.role == "workflow" else ""),
+        "workflow": read.own_or_nested("workflow") or (entity if read.role == "workflow" else ""),
         "agent": _agent(read, entity),
-        "prompt": read.x("prompt"),
-        "prompt_version": read.x("prompt_version"),
+        "prompt": read.own_or_nested("prompt"),
+        "prompt_version": read.own_or_nested("prompt_version"),
         "variant": _variant(read),
         "status": end.status,
         "error_type": end.error_type,
@@ -209,15 +209,15 @@ def _words(read: Reading, end: Ending) -> dict[str, Any]:
         "request_model": who.request_model,
         "response_model": who.response_model,
         "server_address": who.server,
-        "service_tier": read.x("service_tier").lower(),
+        "service_tier": read.own_or_nested("service_tier").lower(),
         "stream": int(end.is_stream),
         "finish_reason": end.finish_reason,
-        "tool": _tool_name(read, read.x("tool") or entity or read.name) if read.role == "tool" else "",
+        "tool": _tool_name(read, read.own_or_nested("tool") or entity or read.name) if read.role == "tool" else "",
         "response_cache": _response_cache(read),
     }
 
 
-def _figures(read: Reading, kind: Kind, case: Case, said: Said, anomalies: list[str]) -> dict[str, Any]:
+def _figures(read: Reading, kind: Kind, case: Case, said: SpanFacts, anomalies: list[str]) -> dict[str, Any]:
     """Counts, costs and times of a span about GenAI, and the provider's id of a call."""
     provider = kind.words["provider"]
     amount, source = claim(read, provider, anomalies)
@@ -226,7 +226,7 @@ def _figures(read: Reading, kind: Kind, case: Case, said: Said, anomalies: list[
     columns["response_id"], columns["saved_usd"], columns["time_to_first_chunk_ns"] = "", None, None
     if read.is_call:
         columns["response_id"] = bounded("response_id", response_id(read, provider), anomalies)
-        columns["saved_usd"] = saved(read.r("saved"))
+        columns["saved_usd"] = saved(read.own("saved"))
         columns["time_to_first_chunk_ns"] = first_chunk_ns(
             *(first_chunk(read), kind.end.is_stream, read.case("first_token_in_ms")),
             *(said.started_at_ns, said.duration_ns),
@@ -235,12 +235,12 @@ def _figures(read: Reading, kind: Kind, case: Case, said: Said, anomalies: list[
         anomalies.append("found_by:shape")
     columns |= by_presence(read, kind, columns)
     if not read.is_call:
-        columns["told_calls"] = told_calls(read.x("told_calls"))
+        columns["told_calls"] = told_calls(read.own_or_nested("told_calls"))
     return columns
 
 
 def by_presence(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """What a span says by which of its figures are there, not by what they are."""
+    """The columns that depend on which figures are present, not on their values."""
     found: dict[str, Any] = {"told_calls": 0 if read.is_call and not _shows(read, kind, columns) else None}
     is_blank = columns["input_tokens"] is None and columns["output_tokens"] is None
     is_blank &= columns["cost_claim_usd"] is None and columns["time_to_first_chunk_ns"] is None
@@ -251,12 +251,12 @@ def by_presence(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> dict[s
 
 
 def told_calls(text: str) -> int | None:
-    """Of how many calls a span tells that is none itself, in its own words."""
+    """The number of calls that a span other than a call reports, from its attributes."""
     return int(text) if text.isdecimal() and 0 < int(text) < _MOST_TOLD else None
 
 
 def _shows(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> bool:
-    """Whether a call shows an answer, usage or an id; one that shows nothing tells of no call."""
+    """Whether a call span has an answer, usage or an id. Without any of them it does not prove a call."""
     return bool(
         columns["input_tokens"] is not None
         or columns["output_tokens"] is not None
@@ -267,21 +267,21 @@ def _shows(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> bool:
         or kind.end.is_stream
         or kind.end.status == "error"
         or kind.words["tools_requested"]
-        or read.r("answer")
-        or read.r("output_messages")
-        or (read.r("output") and not read.case("answers_apart"))
+        or read.own("answer")
+        or read.own("output_messages")
+        or (read.own("output") and not read.case("answers_apart"))
     )
 
 
 def _only_counts(read: Reading) -> bool:
     """Whether the answer is a count of tokens, which is no call of a model."""
-    if not read.is_call or read.role == "embedding" or read.r("output_tokens"):
+    if not read.is_call or read.role == "embedding" or read.own("output_tokens"):
         return False
     return read.fact("output", "object") == "response.input_tokens" or read.alone("output") == "counted"
 
 
 def _agent(read: Reading, entity: str) -> str:
-    said = read.x("agent") or (entity if read.role == "agent" else "") or read.x("node")
+    said = read.own_or_nested("agent") or (entity if read.role == "agent" else "") or read.own_or_nested("node")
     return "" if squashed(said) in read.by.sets["placeholder_agents"] and read.role != "agent" else said
 
 
@@ -290,19 +290,21 @@ def _tool_name(read: Reading, said: str) -> str:
 
 
 def _ids(read: Reading, anomalies: list[str]) -> dict[str, Any]:
-    """Whom a span belongs to, as far as it says itself."""
-    conversation = read.x("conversation_id") or (read.x("bare_conversation_id") if read.is_genai else "")
-    user = read.x("user_id") or (read.x("bare_user_id") if read.is_genai else "")
+    """The span's own conversation, message, user and correlation id."""
+    conversation = read.own_or_nested("conversation_id") or (
+        read.own_or_nested("bare_conversation_id") if read.is_genai else ""
+    )
+    user = read.own_or_nested("user_id") or (read.own_or_nested("bare_user_id") if read.is_genai else "")
     return {
         "conversation_id": conversation_id(conversation, anomalies),
-        "message_id": bounded("message_id", read.x("message_id"), anomalies),
+        "message_id": bounded("message_id", read.own_or_nested("message_id"), anomalies),
         "user_id": bounded("user_id", user, anomalies),
-        "correlation_id": correlation_id(read.x("correlation_id"), anomalies),
+        "correlation_id": correlation_id(read.own_or_nested("correlation_id"), anomalies),
     }
 
 
 def conversation_id(text: str, anomalies: list[str]) -> str:
-    """OpenAI's id of the answer before is none: it is another one with each turn."""
+    """Excludes OpenAI's previous response ids (`resp_…`), which differ in each turn."""
     return bounded("conversation_id", "" if text.startswith("resp_") else text, anomalies)
 
 
@@ -314,14 +316,14 @@ def correlation_id(text: str, anomalies: list[str]) -> str:
 
 
 def _response_cache(read: Reading) -> str:
-    """`hit`: a cache answered and no provider was asked; `miss`: the cache was asked in vain; '': none was asked."""
-    said = read.x("response_cache").lower() if read.is_call else ""
+    """`hit`: a cache answered, no provider was called; `miss`: the cache had no answer; '': no cache was used."""
+    said = read.own_or_nested("response_cache").lower() if read.is_call else ""
     return {"true": "hit", "1": "hit", "hit": "hit", "false": "miss", "0": "miss", "miss": "miss"}.get(said, "")
 
 
 def _variant(read: Reading) -> str:
     """Variants of different experiments may share a name; with its experiment's before it, it stands alone."""
-    experiment, variant = read.r("experiment"), read.x("variant")
+    experiment, variant = read.own("experiment"), read.own_or_nested("variant")
     return f"{experiment}/{variant}" if experiment and variant else variant
 
 
@@ -335,4 +337,4 @@ def bounded(field: str, value: str, anomalies: list[str]) -> str:
 
 def _tools_requested(read: Reading) -> list[str]:
     """The tools that the model asked for in its answer."""
-    return sorted({name for name in (read.x("tool"), *read.tools_asked, *read.tools_in_texts()) if name})
+    return sorted({name for name in (read.own_or_nested("tool"), *read.tools_asked, *read.tools_in_texts()) if name})

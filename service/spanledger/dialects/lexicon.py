@@ -18,43 +18,43 @@ _CLIENT = re.compile(  # classes of clients: ChatOpenAI, WatsonxLLM, BedrockConv
 )
 _MAKERS = ("gcp.", "azure.")  # whose endpoints have several names
 SHORT_TEXT = 300  # characters of values that are the same on many spans, as parameters of a model are
-# Facts of which every span has its own, beside those that stand for a moving field.
-_MOVING_FACTS = {("output", "id"), ("output", "langchain_id")} | {
+# Facts that differ from span to span, beside those that fill a per-span field.
+_PER_SPAN_FACTS = {("output", "id"), ("output", "langchain_id")} | {
     (name, prefix + fact)
     for name, prefix in (("usage", ""), ("output", "usage."))
     for fact in ("total", "raw_cache", "google", "calls")
 }
-_MOVING_FACTS.add(("output", "counted"))
+_PER_SPAN_FACTS.add(("output", "counted"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
     """What a set of keys comes down to: positions of the values that count, a field's best key first come.
 
-    `still`: fields that spans of one kind share, `moving`: those of which every span has its own, and nothing but a
-    figure or id hangs on them; `texts`: those that hold more facts inside. `sort`: a number for all that
-    a kind knows of a shape.
+    `constant_positions`: fields that spans of one kind share; `per_span_positions`: ids and figures, which differ from
+    span to span; `texts`: values that hold more facts inside. `sort`: a number for everything of a shape that defines
+    a kind.
     """
 
-    still: tuple[tuple[str, int], ...]
-    moving: tuple[tuple[str, int], ...]
+    constant_positions: tuple[tuple[str, int], ...]
+    per_span_positions: tuple[tuple[str, int], ...]
     texts: tuple[tuple[str, int], ...]
     quoted: tuple[str, ...]
     events: tuple[tuple[str, int], ...]
-    moving_events: tuple[tuple[str, int], ...]
+    per_span_events: tuple[tuple[str, int], ...]
     tools: tuple[int, ...]
     keys: frozenset[str]
     objects: frozenset[str]
     counts: tuple[str, ...]
     is_genai: bool
     positions: tuple[int, ...]  # of the values that spans of a kind share
-    its_own: tuple[int, ...]  # of moving values and texts
+    its_own: tuple[int, ...]  # of ids, figures and texts
     shaped: tuple[tuple[str, int], ...]  # values that no table names, kept for their shape
     sort: int
 
 
 class Lexicon:
-    """The tables, ready to be asked."""
+    """The compiled tables."""
 
     def __init__(self, known: Tables) -> None:
         self.tables = known
@@ -83,9 +83,9 @@ class Lexicon:
         for field, places in known.inside.items():
             for rank, place in enumerate(places):
                 self.fields_of.setdefault(place, []).append((field, rank))
-        self.moving_facts = {place for field in known.moving for place in known.inside.get(field, ())}
-        self.moving_facts |= _MOVING_FACTS
-        # What a kind asks of moving fields: whether they are there.
+        self.per_span_facts = {place for field in known.per_span for place in known.inside.get(field, ())}
+        self.per_span_facts |= _PER_SPAN_FACTS
+        # A kind only depends on whether these fields are present.
         self._sorts: dict[tuple[Any, ...], int] = {}
         self.asked = frozenset({"usage_object", "input_tokens", "output_tokens", "response_id"}) | {
             case[word]
@@ -105,7 +105,7 @@ class Lexicon:
         self.dialect_of = lru_cache(maxsize=10_000)(self._dialect_of)
 
     def facts_in(self, name: str, text: str) -> Facts:
-        """The facts that the text of an object of objects.yaml holds; nobody changes them."""
+        """The facts in the text of an object of objects.yaml. Do not modify the result."""
         known = self.inside.get(name)
         if known is not None:
             value = as_object(text)
@@ -193,33 +193,33 @@ class Lexicon:
         fields += [(field, position) for field, (_, position) in shared.items() if field not in best]
         fields.sort()
         quoted = tuple(field for field, position in fields if field in best and self._is_quoted(field, keys[position]))
-        moving = tuple(pair for pair in fields if pair[0] in self.tables.moving)
+        per_span = tuple(pair for pair in fields if pair[0] in self.tables.per_span)
         texts = tuple(pair for pair in fields if pair[0] in self.texts)
-        still = tuple(pair for pair in fields if pair[0] not in self.tables.moving and pair[0] not in self.texts)
-        moving_events = tuple(pair for pair in events if pair[0] == EVENT + "first_token_ns")
-        events = [pair for pair in events if pair not in moving_events]
+        constants = tuple(pair for pair in fields if pair[0] not in self.tables.per_span and pair[0] not in self.texts)
+        per_span_events = tuple(pair for pair in events if pair[0] == EVENT + "first_token_ns")
+        events = [pair for pair in events if pair not in per_span_events]
         present = {*best, *shared}
         objects = frozenset(name for name, text in self.objects.items() if text in present)
         is_genai = any(field not in self.tables.common for field in present)
         sort = (
-            tuple(field for field, _ in (*still, *texts)),
-            *(quoted, tuple(key for key, _ in (*events, *moving_events)), len(tools)),
+            tuple(field for field, _ in (*constants, *texts)),
+            *(quoted, tuple(key for key, _ in (*events, *per_span_events)), len(tools)),
             *(self.asked & present, objects, is_genai, bool(own)),
         )
         return Shape(
-            still=still,
-            moving=moving,
+            constant_positions=constants,
+            per_span_positions=per_span,
             texts=texts,
             quoted=quoted,
             events=tuple(events),
-            moving_events=moving_events,
+            per_span_events=per_span_events,
             tools=tuple(tools),
             keys=frozenset(own),
             objects=objects,
             counts=tuple(name for name in self.tables.counts if objects or name in present),
             is_genai=is_genai,
-            positions=(*(position for _, position in (*still, *events)), *tools),
-            its_own=tuple(position for _, position in (*moving, *texts)),
+            positions=(*(position for _, position in (*constants, *events)), *tools),
+            its_own=tuple(position for _, position in (*per_span, *texts)),
             shaped=tuple(shaped),
             sort=self._sorts.setdefault(sort, len(self._sorts)),
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spanledger.dialects.facts import Reading
-from spanledger.dialects.interpreter import Interpreter, Said, interpreter
+from spanledger.dialects.interpreter import Interpreter, SpanFacts, interpreter
 from spanledger.dialects.lexicon import Lexicon, Shape
 
 MAX_VALUE = 500  # characters of a value that are passed on
@@ -23,7 +23,7 @@ class Origin:
     rule: str
 
 
-def origins(said: Said, by: Interpreter | None = None) -> tuple[list[Origin], dict[str, Any]]:
+def origins(said: SpanFacts, by: Interpreter | None = None) -> tuple[list[Origin], dict[str, Any]]:
     """Every value that the interpreter used of a span, in the order of fields, and the canonical columns it made."""
     reader = by or interpreter()
     read = _Noting(reader.by, reader.by.shape(said.keys), said)
@@ -49,20 +49,20 @@ class _Used(dict[str, str]):
 class _Noting(Reading):
     """`used`: field → key, value and rule of what was read."""
 
-    def __init__(self, by: Lexicon, shape: Shape, said: Said) -> None:
+    def __init__(self, by: Lexicon, shape: Shape, said: SpanFacts) -> None:
         self.used: dict[str, tuple[str, str, str]] = {}
         self._keys: Sequence[str] = said.keys
-        self._position = dict((*shape.still, *shape.moving, *shape.texts))
+        self._position = dict((*shape.constant_positions, *shape.per_span_positions, *shape.texts))
         super().__init__(by, shape, said.scope, said.span_name, said.values)
         self.raw = _Used(self.raw, self._note_field)
         self.events = _Used(self.events, self._note_event)
         if self.is_genai:  # once more, now that what decides the role is noted
             self._kind()
 
-    def x(self, field: str) -> str:
+    def own_or_nested(self, field: str) -> str:
         if value := self.raw.get(field, ""):
             return str(value)
-        value = super().x(field)
+        value = super().own_or_nested(field)
         if value:
             places = [
                 (rank, name, fact)

@@ -27,7 +27,7 @@ def claims(texts: Texts, sources: Texts) -> tuple[Ints, pa.Array, Texts]:
     worked out a claim, '' where it is not to be read here."""
     rows, plainly = _plain(texts, sources != "", _AMOUNT)
     amounts = plainly.cast(_MONEY)
-    # A claim of exactly nothing is how libraries say that they know no price.
+    # Libraries report a cost of exactly 0 when they have no price.
     counts = pc.not_equal(amounts, pa.scalar(0, _MONEY)).to_numpy(zero_copy_only=False) | (sources[rows] == "provider")
     place = np.full(len(texts), -1, np.int64)
     place[rows[counts]] = np.flatnonzero(counts)

@@ -1,4 +1,4 @@
-"""A bounded memory of what was asked for lately."""
+"""A bounded cache of recently used values."""
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -7,7 +7,7 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Value]):
-    """At most twice `most` values. What is asked for stays; the rest is forgotten a generation at a time.
+    """At most twice `most` values. Values that are used stay; the others are dropped a generation at a time.
 
     Several threads may use it at once: what one of them forgets, another makes again.
     """

@@ -1,4 +1,4 @@
-"""The tables of clickhouse/dialects: which attribute says what, in every dialect.
+"""The tables of clickhouse/dialects: the meaning of attributes in every dialect.
 
 Two readers: the view over otel_traces keeps the attributes that any table names (`view_sql`, committed under
 clickhouse/views), and `interpret` turns them into canonical columns.
@@ -24,7 +24,7 @@ _PLAIN = (
     *("Timestamp", "TraceId", "SpanId", "ParentSpanId", "SpanName", "ServiceName", "ScopeName", "Duration"),
     *("Tenant", "Batch", "ReceivedAt"),
 )
-OWN_SCOPE = "spanledger"  # our own service's instrumentation; the door lets nobody else say so (ingest/claims.py)
+OWN_SCOPE = "spanledger"  # our own service's instrumentation; the door reserves it (ingest/claims.py)
 IMPORT_SCOPE = f"{OWN_SCOPE}.imports"  # history, as old as it may be
 IMPORT_MS = "spanledger.import.at_ms"  # when it was imported: a later import of the same message stands, as a whole
 _LATEST_MS = 2**43  # in the year 2248
@@ -50,7 +50,7 @@ class Tables:
         self.dialects: dict[str, Any] = files["dialects"]
         self.common = frozenset(files["fields"]["common"])
         self.idle = frozenset(files["fields"]["idle"])
-        self.moving = {*files["fields"]["moving"]}
+        self.per_span = {*files["fields"]["per_span"]}
         self.key_patterns: dict[str, str] = files["fields"]["key_patterns"]
         prefixes: Sequence[str] = files["fields"]["metadata_prefixes"]
         encoded = tuple(files["fields"]["json_encoded"])
@@ -60,7 +60,7 @@ class Tables:
         self.resource_fields = frozenset(name for name, field in self.fields.items() if field.get("resource"))
         self.json_encoded = encoded  # values under these prefixes may be JSON texts themselves: they arrive in quotes
         self.counts = [n for n in self.fields if n.endswith("_tokens") or n == "cache_write_5m"]
-        self.moving |= set(self.counts)
+        self.per_span |= set(self.counts)
         self.inside = {
             name: [_place(p) for p in field["inside"]] for name, field in self.fields.items() if "inside" in field
         }

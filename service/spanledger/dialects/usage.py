@@ -43,7 +43,7 @@ class Case(NamedTuple):
     is_additive: bool  # the provider's input may leave out the cache
     has_thoughts_beside: bool  # the provider's output leaves out its thoughts
     is_guess: bool  # counts of streams are the library's own
-    is_marked: bool  # the sender says that it counted itself
+    is_marked: bool  # the sender marked the counts as its own
     makes_images: bool
     has_tool_use_within: bool  # the sender adds what tools read to the input
 
@@ -56,7 +56,7 @@ def case_of(span: Reading, provider: str, model: str, end: Ending) -> Case:
         is_inference=span.role == "inference",
         is_error=end.status == "error",
         is_unfinished=end.is_unfinished,
-        has_output_text=span.x("output_tokens") != "",
+        has_output_text=span.own_or_nested("output_tokens") != "",
         in_words=in_words,
         is_raw=is_raw,
         is_google=is_google,
@@ -64,7 +64,7 @@ def case_of(span: Reading, provider: str, model: str, end: Ending) -> Case:
         is_additive=provider in span.by.sets["additive_providers"],
         has_thoughts_beside=provider in span.by.sets["thoughts_beside_output"],
         is_guess=end.is_stream and span.case("usage_estimated", provider),
-        is_marked=span.r("estimated").lower() in ("true", "1"),
+        is_marked=span.own("estimated").lower() in ("true", "1"),
         makes_images=span.by.makes_images(model.lower()),
         has_tool_use_within=span.case("tool_use_within_input", provider),
     )
@@ -72,7 +72,7 @@ def case_of(span: Reading, provider: str, model: str, end: Ending) -> Case:
 
 def _source(span: Reading, provider: str) -> tuple[bool, bool, bool]:
     """Whether the input stands in Langfuse's own words, in Anthropic's or Bedrock's own usage, or in Google's."""
-    if not span.present or span.r("input_tokens"):
+    if not span.present or span.own("input_tokens"):
         return False, False, False
     in_usage = bool(span.fact("usage", "input") or span.fact("usage", "input_word"))
     where, inner = ("usage", "") if in_usage else ("output", "usage.")
@@ -85,7 +85,7 @@ def _source(span: Reading, provider: str) -> tuple[bool, bool, bool]:
 
 
 def counts_of(span: Reading, anomalies: list[str]) -> dict[str, int]:
-    """The counts that a span says, as far as they can be used."""
+    """The usable token counts of a span."""
     return {name: count for name in span.counts if (count := _count(span, name, anomalies)) is not None}
 
 
@@ -100,7 +100,7 @@ def tokens(case: Case, said: Mapping[str, Any], anomalies: list[str]) -> dict[st
     columns = _Usage(case, said, anomalies.append).columns()
     output = columns["output_tokens"]
     if case.makes_images and output and columns["image_output_tokens"] is columns["audio_output_tokens"] is None:
-        # An image model puts out images, also when its usage does not say of what kind the output is.
+        # The output of an image model is images, even if its usage does not name the kind.
         columns["image_output_tokens"] = output - (columns["reasoning_output_tokens"] or 0)
     return columns
 
@@ -111,7 +111,7 @@ def is_plain_count(text: str) -> bool:
 
 
 def _count(span: Reading, name: str, anomalies: list[str]) -> int | None:
-    text = span.x(name)
+    text = span.own_or_nested(name)
     if not text:
         return None
     if is_plain_count(text):
@@ -143,7 +143,7 @@ class _Parts(NamedTuple):
 
 
 class _Usage:
-    """Adds up what a span said: input with its cache and tool use, output with its reasoning.
+    """Adds up the counts of a span: input with cache and tool use, output with reasoning.
 
     Where the sender's words or dialect do not settle what a whole includes, the stated total does: the first reading of
     the figures that adds up to it is taken.
@@ -160,21 +160,21 @@ class _Usage:
         self.output = None if is_blank or case.is_unfinished else said.get("output_tokens")
         if case.is_unfinished and case.has_output_text:
             self.note("aborted:output_tokens")
-        # A total of nothing beside counts that are something says nothing.
+        # A total of 0 beside other counts is ignored.
         self.total = said.get("total_tokens") or None
         self.read = said.get("cache_read_input_tokens")
         self.write = self._written()
         self.reasoning = said.get("reasoning_output_tokens")
         self.tool_use = said.get("tool_use_input_tokens") or 0
         self.is_uncertain = False
-        # Langfuse's own words leave out every part named beside them, unless the total says otherwise.
+        # Langfuse's counts exclude the parts that it lists separately, unless the total includes them.
         self.is_apart = case.in_words and (
             self.total is None or self.input is None or self.total != self.input + (self.output or 0)
         )
         self._settle_input_of_total()
 
     def _written(self) -> int | None:
-        """Anthropic's writes are told apart by how long they last, in some libraries only so."""
+        """Anthropic reports cache writes by lifetime; some libraries only pass these parts on."""
         write = self.said.get("cache_write_input_tokens")
         short, long = self.said.get("cache_write_5m"), self.said.get("cache_write_1h_input_tokens")
         if not write and (short is not None or long is not None):
@@ -306,7 +306,7 @@ class _Usage:
         return sum(self.said.get(name, 0) for name in names) if self.is_apart else 0
 
     def _with_rest(self, whole_input: int, whole_output: int | None) -> tuple[int, int | None]:
-        """What a total says beyond both wholes: Google's thoughts, or what its server-side tools read."""
+        """The part of a total beyond input and output: Google's thoughts, or what its server-side tools read."""
         total, plain = self.total or 0, (self.input or 0) + (self.output or 0)
         if total in (whole_input + (whole_output or 0), plain, whole_input + (self.output or 0)):
             return whole_input, whole_output
@@ -315,7 +315,7 @@ class _Usage:
         rest = total - whole_input - (whole_output or 0)
         if rest > 0 and whole_output is not None and self.case.has_thoughts_beside:
             if self.reasoning is None:
-                # Nothing tells thoughts from what tools read; thoughts are far the more frequent.
+                # Thoughts and tool input cannot be distinguished here; thoughts are far more frequent.
                 self.note("inferred:thoughts")
                 self.is_uncertain, self.reasoning = True, rest
                 return whole_input, whole_output + rest

@@ -15,7 +15,7 @@ TEXTS = frozenset(
     (
         *("metadata", "request_metadata", "request_headers", "invocation", "hidden_params", "output"),
         *("output_messages", "tool_calls", "provider_metadata"),
-        *("request_object", "http_address"),  # read only where they hold a word; the rest of them is anybody's text
+        *("request_object", "http_address"),  # the books use single words of them; other values may be free text
     )
 )
 _FIGURES = frozenset({"usage_object", "input_details", "output_details", "cost_object"})
@@ -85,13 +85,13 @@ def filtered(condition: str, column: str) -> str:
 
 @cache
 def identity_keys(column: str) -> str:
-    """The attributes that say a user's or a conversation's id, as a list of literals."""
+    """The attributes that hold a user's or a conversation's id, as a list of literals."""
     return _list([*_keys(set(_IDENTITY[column])), *_OURS_WITH_ID[column]])
 
 
 @cache
 def figure_keys() -> str:
-    """Attributes that the books read and that say neither a user's nor a conversation's id."""
+    """Attributes that the books read and that hold neither a user's nor a conversation's id."""
     ids = {field for fields in _IDENTITY.values() for field in fields}
     return _list(_keys(set(tables().fields) - ids - TEXTS))
 
@@ -112,7 +112,7 @@ def replaced(column: str, word: str, pseudonym: str, pattern: str, source: str) 
 
 
 def names(column: str, word: str, source: str) -> str:
-    """Whether a map of attributes says the id."""
+    """Whether a map of attributes contains the id."""
     return (
         f"arrayExists((k, v) -> v = {word} AND k IN ({identity_keys(column)}), mapKeys({source}), mapValues({source}))"
     )

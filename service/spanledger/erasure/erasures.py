@@ -1,4 +1,4 @@
-"""Erasures of one service: begun, remembered, and done again when what they are about comes once more.
+"""Erasures of one service: starts them, records them, and repeats them for data that arrives later.
 
 Each is an entry of the registry. While it runs the entry holds the id, so that a process that starts after a crash goes
 on; when it is done the entry holds the keyed pseudonym alone, by which the id is recognised if it arrives again.
@@ -17,7 +17,7 @@ import pyarrow as pa
 from spanledger.erasure.local import LocalFiles
 from spanledger.erasure.run import Outcome, Run, clear, old_parts
 from spanledger.erasure.subject import COLUMNS, Extent, Pseudonyms, Subject, is_pseudonym
-from spanledger.errors import BadRequest, NotFound, SpanledgerError, StoreError, told
+from spanledger.errors import BadRequest, NotFound, SpanledgerError, StoreError, public_message
 from spanledger.ingest.service import Ingest
 from spanledger.jobs.book import JobBook
 from spanledger.ledger.ledger import Ledger
@@ -27,7 +27,7 @@ from spanledger.store.registry import Entry, Registry
 
 KIND = "erasure"
 RUNNING, DONE, FAILED = "running", "done", "failed"
-_GATHER_S = 1.0  # what comes again is gathered for so long before it is erased
+_GATHER_S = 1.0  # data that arrives again is collected for this time before it is erased
 _FLUSH_S = 60.0
 _ORDER: tuple[Extent, ...] = ("content", "identity", "everything")
 Say = Callable[[str], None]
@@ -64,7 +64,7 @@ class Erasures:
         self._registry, self._jobs, self._emitted = registry, jobs, emitted
         self._pseudonyms = Pseudonyms(settings.data_dir)
         self._one = threading.Lock()
-        self._looking = threading.Lock()  # at what a settlement has read; who stops waits for it
+        self._looking = threading.Lock()  # held while spans of a settlement are checked; a stop waits for it
         self._guard = threading.Condition()
         self._arrived: Arrived = {}
         self._tombstones = _Tombstones((-1, -1), {})
@@ -100,7 +100,7 @@ class Erasures:
         return self._registry.put(subject.tenant, KIND, uuid.uuid4().hex, body, by)
 
     def run(self, ordered: Entry, say: Say) -> dict[str, Any]:
-        """Does it; the answer is what `described` says of it afterwards. Raises SpanledgerError."""
+        """Runs the erasure; returns the result of `described`. Raises SpanledgerError."""
         subject = _subject(ordered)
         extent: Extent = ordered.body["scope"]
         with self._one:
@@ -111,14 +111,14 @@ class Erasures:
                 outcome = self._erase(subject, extent, None, say)
             except SpanledgerError as exc:
                 self._registry.put(
-                    ordered.tenant, KIND, ordered.name, {**ordered.body, "state": FAILED, "error": told(exc)}
+                    ordered.tenant, KIND, ordered.name, {**ordered.body, "state": FAILED, "error": public_message(exc)}
                 )
                 raise
             self._conclude(ordered, subject, outcome)
         return self.described(ordered.tenant, ordered.name)
 
     def described(self, tenant: str, erasure_id: str) -> dict[str, Any]:
-        """An erasure as the API tells it. Raises NotFound."""
+        """An erasure as the API returns it. Raises NotFound."""
         entry = self._registry.get(tenant, KIND, erasure_id)
         if entry is None:
             raise NotFound(f"there is no erasure {erasure_id!r}")
@@ -130,7 +130,7 @@ class Erasures:
         return sorted(found, key=lambda one: one["requested_at"], reverse=True)
 
     def lift(self, tenant: str, erasure_id: str, by: str) -> None:
-        """What arrives from now on stays. Raises NotFound."""
+        """Ends the erasing of data that arrives later. Raises NotFound."""
         if not self._registry.remove(tenant, KIND, erasure_id, by):
             raise NotFound(f"there is no erasure {erasure_id!r}")
 
@@ -185,7 +185,7 @@ class Erasures:
         self._registry.scrub()
 
     def _mark_of(self, subject: Subject) -> str:
-        """By which an id is recognised; a trace's says nothing of a person and stays as it is."""
+        """What identifies a subject after its erasure: a pseudonym; a trace id is not personal and is kept."""
         if subject.kind == "trace":
             return subject.value
         return self._pseudonyms.of(subject.tenant, subject.kind, subject.value)
@@ -239,7 +239,7 @@ class Erasures:
             self._guard.notify_all()
 
     def _look(self) -> None:
-        """What arrived while nobody watched, or was seen by a process that died before it was erased again."""
+        """Finds what arrived while no process ran, and what a process found that died before it erased it."""
         known = self._done()
         tenants = sorted({tenant for tenant, _ in known})
         arrived: Arrived = {}
@@ -270,7 +270,7 @@ class Erasures:
             self._resume()
             self._look()
         except SpanledgerError as exc:
-            log.error("what arrived while nobody watched could not be looked for: %s", exc)
+            log.error("the search for data of erased subjects that arrived while no process ran failed: %s", exc)
         while True:
             with self._guard:
                 self._guard.wait_for(lambda: self._stopping or self._arrived or self._unclean)

@@ -29,7 +29,7 @@ class Figures:
         return tenant
 
     def settle(self, traces: Sequence[str]) -> int:
-        """Posts what the books of these traces should say by now; how many entries."""
+        """Settles these traces; returns the number of posted entries."""
         posted = 0
         for run_id, piece in self._pieces(traces):
             chunk = batches.read_chunk(self._do.store, run_id, {(self._tenant, trace) for trace in piece})
@@ -106,7 +106,7 @@ class Figures:
         return calls, cost
 
     def unlike(self, traces: Sequence[str]) -> list[tuple[str, str]]:
-        """The spans whose raw row no longer says what genai_spans says of them."""
+        """The spans whose raw row no longer matches their row in genai_spans."""
         found = []
         for start in range(0, len(traces), _PIECE):
             piece = tuple(traces[start : start + _PIECE])
@@ -115,7 +115,7 @@ class Figures:
         return found
 
     def _choose_by(self, column: str) -> None:
-        """A trace is whole when nobody else's id of the kind is in it."""
+        """Selects whole traces: those without another subject's id of the same kind."""
         traces, words = values("trace"), values("id")
         own = f"tenant = {{tenant:String}} AND trace_id IN {traces} AND {column} != ''"
         named = (

@@ -132,7 +132,7 @@ class Retention:
         clear(self._store, ("otel_traces", "otel_logs"))
 
     def _mark(self, day: str) -> None:
-        """Notes which spans' raw rows no longer tell their figures, so that audits compare them from genai_spans on."""
+        """Marks spans whose raw rows no longer have their figures; audits compare them from genai_spans on."""
         begin = _begin(day)
         level = RawLevel(self._store, Scope(begin - timedelta(days=1), begin + timedelta(days=2)))
         run_id = uuid.uuid4().hex

@@ -141,7 +141,7 @@ class Rows:
         self._do.delete("message_list", f"trace_id IN {values('whole')}")
 
     def mark(self, spans: list[tuple[str, str]]) -> None:
-        """Notes that raw spans (trace, span) no longer tell what genai_spans does: audits do not compare them."""
+        """Marks spans whose raw row no longer matches genai_spans: audits do not compare them."""
         self._do.note("marked", spans)
         self._do.update("genai_spans", {"batch": f"'{ERASED}'"}, f"(trace_id, span_id) IN {pairs('marked')}")
 
@@ -194,7 +194,7 @@ class Rows:
         return f"if({_PATTERN} = '', `{name}`, replaceRegexpAll(`{name}`, {_PATTERN}, {_PSEUDONYM}))"
 
     def _drop_facts(self) -> None:
-        """What the spans said in their own words, where settlement has read it."""
+        """Clears the stored facts of spans that settlement has interpreted."""
         read = (
             "SELECT trace_id, span_id, version FROM genai_spans "
             f"WHERE tenant = {{tenant:String}} AND normalised = 1 AND trace_id IN {_TRACES}"

@@ -42,7 +42,7 @@ class Outcome:
     entries: int = 0
     removed_calls: int = 0
     removed_usd: Decimal = Decimal(0)
-    not_compared: int = 0  # spans whose raw row no longer tells their figures
+    not_compared: int = 0  # spans whose raw row no longer has their figures
     balanced: bool = True
     differences: int = 0
     tables: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class Run:
         self._rows.mark(unlike)
         outcome.not_compared = len(unlike)
         self._erase_files(conversations, traces)
-        if self._only is None:  # nobody is told of what comes again
+        if self._only is None:  # no report for data that arrives again
             outcome.balanced, outcome.differences = self._audit(traces)
         outcome.rows, outcome.files = self._do.changed, self._files.changed
         outcome.tables = tuple(sorted(self._do.tables))

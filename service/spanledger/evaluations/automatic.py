@@ -1,6 +1,6 @@
 """Evaluates a share of all runs by itself: after the answer, in the background, with the content in hand.
 
-Content is not kept on spans unless somebody switched that on, so what is to be judged is judged now or never.
+By default spans have no content, so a run can only be judged right after it ended.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class Automatic:
             try:
                 principal = Principal(tenant=task.tenant)
                 await self._evaluators.evaluate(runner, principal, task.evaluator, task.exchange, task.about)
-            except Exception:  # noqa: BLE001 — one that fails in a way nobody foresaw must not end all others
+            except Exception:  # noqa: BLE001 — one failure must not end all other evaluations
                 _log.exception("evaluator %s failed", task.evaluator.name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spanledger.access import Principal
-from spanledger.errors import SpanledgerError, told
+from spanledger.errors import SpanledgerError, public_message
 from spanledger.evaluations.verdict import Exchange, Verdict
 from spanledger.telemetry import errors
 from spanledger.workflows import Completion, Order, Runner
@@ -46,7 +46,7 @@ async def judge(
     try:
         outcome = await runner.complete(Completion(order, [{"role": "user", "content": material}]))
     except SpanledgerError as exc:
-        return Verdict(None, error_type=errors.error_type(exc), explanation=told(exc)[:_MAX_EXPLANATION]), ""
+        return Verdict(None, error_type=errors.error_type(exc), explanation=public_message(exc)[:_MAX_EXPLANATION]), ""
     return _read(str(outcome.reply.message.get("content") or ""), float(settings["pass_from"])), outcome.trace_id
 
 

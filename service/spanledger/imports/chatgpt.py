@@ -1,4 +1,4 @@
-"""ChatGPT's data export: the zip, or its conversations.json. All branches count: what was regenerated was answered."""
+"""ChatGPT's data export: the zip, or its conversations.json. All branches count: each answer was generated."""
 
 import json
 import zipfile
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from spanledger.errors import BadRequest
-from spanledger.imports.counted import Counted, Told, nobody
+from spanledger.imports.counted import Counted, OnRead, ignore
 from spanledger.imports.history import (
     MAX_PARTS,
     Answer,
@@ -45,11 +45,11 @@ def size(path: Path) -> int:
         return 0  # `read` says what is wrong
 
 
-def read(path: Path, user_id: str = "", told: Told = nobody) -> Items:
+def read(path: Path, user_id: str = "", on_read: OnRead = ignore) -> Items:
     """Raises BadRequest for a file that is no export."""
     for name, file, user in _files(path):
         try:
-            for number, conversation in enumerate(elements(Counted(file, told)), 1):
+            for number, conversation in enumerate(elements(Counted(file, on_read)), 1):
                 yield from _conversation(f"{name}, conversation {number}", conversation, user_id or user)
         except NotAnArray as exc:
             yield Problem(name, f"is not a list of conversations: {exc}")
@@ -184,7 +184,7 @@ class _Tree:
         return {node_id: list(found) for node_id, found in children.items()}
 
     def _roots(self) -> list[str]:
-        """Nodes that are nobody's child."""
+        """Nodes without a parent."""
         below = {child for found in self._children.values() for child in found}
         return [node_id for node_id in self._nodes if node_id not in below]
 

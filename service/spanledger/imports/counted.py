@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from typing import BinaryIO
 
-Told = Callable[[int], None]  # how many bytes more
+OnRead = Callable[[int], None]  # how many bytes more
 
 
-def nobody(count: int) -> None:
+def ignore(count: int) -> None:
     """For readers whose progress is not shown."""
 
 
 class Counted:
     """Reads from a binary file."""
 
-    def __init__(self, file: BinaryIO, told: Told) -> None:
-        self._file, self._told = file, told
+    def __init__(self, file: BinaryIO, on_read: OnRead) -> None:
+        self._file, self._on_read = file, on_read
 
     def read(self, size: int = -1) -> bytes:
         return self._counted(self._file.read(size))
@@ -23,5 +23,5 @@ class Counted:
         return self._counted(self._file.readline(size))
 
     def _counted(self, piece: bytes) -> bytes:
-        self._told(len(piece))
+        self._on_read(len(piece))
         return piece

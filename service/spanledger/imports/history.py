@@ -38,14 +38,14 @@ class ToolUse:
 
 @dataclass(slots=True)
 class Exchange:
-    """A message and the answers to it. Without answers, or with nobody who asked, it is one message alone."""
+    """A message and the answers to it. Without answers, or without a question, it counts as one message."""
 
     source: str  # jsonl | chatgpt | imessage
     conversation_id: str
     message_id: str
     at_ns: int
     user_id: str = ""
-    asked: bool = True  # somebody said something
+    asked: bool = True  # a user wrote something
     text: str = ""
     answers: list[Answer] = field(default_factory=list)
     tools: list[ToolUse] = field(default_factory=list)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spanledger.errors import BadRequest
-from spanledger.imports.counted import Counted, Told, nobody
+from spanledger.imports.counted import Counted, OnRead, ignore
 from spanledger.imports.history import (
     MAX_PARTS,
     Answer,
@@ -37,11 +37,11 @@ _ASIDE = frozenset({"system", "developer"})
 _INPUT, _OUTPUT = ("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")
 
 
-def read(path: Path, told: Told = nobody) -> Items:
+def read(path: Path, on_read: OnRead = ignore) -> Items:
     """Raises BadRequest for a file that cannot be read at all."""
     try:
         with path.open("rb") as file:
-            yield from _exchanges(_messages(_lines(Counted(file, told))))
+            yield from _exchanges(_messages(_lines(Counted(file, on_read))))
     except OSError as exc:
         raise BadRequest(f"{path} cannot be read: {exc.strerror}") from exc
 

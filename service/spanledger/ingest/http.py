@@ -29,7 +29,7 @@ async def synced(answer: Answer, signal: Signal, sync: Sync | None) -> Answer:
 
 
 def over_limit(exc: Limited) -> Answer:
-    """Retry-After has whole seconds, so it is rounded up: whoever waits that long is let in."""
+    """Retry-After has whole seconds, so it is rounded up: after it the request is accepted."""
     return Answer(429, str(exc), retry_after=math.ceil(exc.retry_after))
 
 
@@ -42,7 +42,7 @@ _CORS = {
 
 @dataclass(frozen=True)
 class Bounds:
-    """Protection against slow, many and big requests, whoever sends them."""
+    """Protection against slow, many and large requests of any sender."""
 
     body_timeout_s: float = 30.0  # for a whole body
     idle_timeout_s: float = 75.0  # for a whole header, and between requests of a connection

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spanledger.errors import StoreError, told
+from spanledger.errors import StoreError, public_message
 from spanledger.ingest import salvage, spool, targets
 from spanledger.ingest.feed import Load, feed_of
 from spanledger.ingest.journal import Journal
@@ -147,7 +147,7 @@ class Loader:
         return self.waiting()["bytes"] > _BATCH_BYTES
 
     def _run(self, signal: str) -> None:
-        """What was interrupted comes first: until it is complete nobody can say which segments are new."""
+        """Interrupted batches come first: until they are complete it is unknown which segments are new."""
         lane = self._lanes[signal]
         recovery = Recovery(self._store, self._data_dir, signal)
         journals = [Journal(self._data_dir, signal, self._durable, number) for number in range(_THREADS[signal])]
@@ -171,7 +171,7 @@ class Loader:
             self._insist(lane, lambda: self._load(lane, journal, recovery, segments))
 
     def _rest(self, lane: _Lane, worked_s: float) -> None:
-        """So that batches grow with the load of the machine; not when one is full already or somebody waits for all."""
+        """Makes batches grow with the load. No wait when a batch is full or a flush is pending."""
         pause = min(_APART * worked_s, _LONGEST_APART_S) - worked_s
         with self._changed:
             self._changed.wait_for(lambda: self._stop or self._drains > 0 or lane.holds >= _BATCH_BYTES, pause)
@@ -199,10 +199,10 @@ class Loader:
                 attempt()
                 return
             except (StoreError, OSError) as exc:
-                self._note_retry(lane, told(exc))
+                self._note_retry(lane, public_message(exc))
                 log.warning("a batch could not be loaded, trying again: %s", exc)
             except Exception as exc:  # the thread must survive whatever it meets, and say so
-                self._note_retry(lane, told(exc))
+                self._note_retry(lane, public_message(exc))
                 log.exception("a batch could not be loaded, trying again")
             with self._changed:
                 self._changed.wait_for(lambda: self._stop, pause)

@@ -33,7 +33,7 @@ def report(meter: Meter, health: Health) -> None:
 
 
 class _Look:
-    """One look serves all instruments of a collection: who asks again begins another."""
+    """One snapshot serves all instruments of a collection; a second read of one instrument takes a new snapshot."""
 
     def __init__(self, health: Health) -> None:
         self._health = health

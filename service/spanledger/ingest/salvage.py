@@ -51,7 +51,7 @@ def mend(data_dir: Path, signal: str, path: Path, into: Path | None = None) -> b
     target = into or path
     try:
         data = path.read_bytes()
-    except FileNotFoundError:  # somebody cleaned up by hand
+    except FileNotFoundError:  # deleted by hand
         return False
     found = records.scan(data)
     for start, length in found.damaged:

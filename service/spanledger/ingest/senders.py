@@ -30,7 +30,7 @@ class TurnedAway(Exception):
 
 
 class Senders:
-    """Knows the senders of one door. Without `authentication` everybody is welcome."""
+    """The senders of one door. Without `authentication` every request is accepted."""
 
     def __init__(self, authentication: Authentication | None = None) -> None:
         self._authentication = authentication

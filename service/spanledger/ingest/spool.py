@@ -162,7 +162,7 @@ class Writer:
         except OSError as exc:
             raise SpoolFull(f"the spool cannot be written: {exc.strerror}") from exc
         if segment.size >= SEGMENT_BYTES:
-            with contextlib.suppress(OSError):  # the record is stored; whoever finishes it next will say
+            with contextlib.suppress(OSError):  # the record is stored; the next finish reports the error
                 self.finish(signal)
 
     def duplicate(self, signal: str) -> int | None:

@@ -69,7 +69,7 @@ class Turns:
             raise
 
     def _next(self) -> None:
-        """Hands the turn on. It stays taken in between, so that nobody slips in."""
+        """Hands the turn on. It stays taken in between, so that no other sender gets it."""
         while self._waiting:
             sender = min(self._waiting, key=self.used)
             line = self._waiting[sender]

@@ -183,7 +183,7 @@ class Worker:
             self._send_counts()
 
     async def _sync(self, signal: str) -> None:
-        """Group commit: whoever comes while the disk is busy shares the next sync."""
+        """Group commit: requests that arrive during a sync share the next one."""
         running = self._syncing.get(signal)
         if running is not None:
             await asyncio.wait({running})

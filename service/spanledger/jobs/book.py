@@ -84,7 +84,7 @@ class Spec:
     retries: int = 0  # attempts after the first
     retry_delay_s: float = 5.0  # before the first retry; doubles with each further one
     timeout_s: float = 600.0
-    misfire: str = "run_once"  # run_once | skip: what becomes of the times that nobody was there for
+    misfire: str = "run_once"  # run_once | skip: for scheduled times at which no process ran
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Attempt:
 
 
 class JobBook:
-    """Thread-safe. A commit survives the death of the process; it is not synced, for nobody is promised more."""
+    """Thread-safe. A commit survives the death of the process, not a power failure: it is not synced."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -210,7 +210,7 @@ class JobBook:
         return changed
 
     def tidy(self, now: datetime) -> None:
-        """Forgets what nobody needs for going on."""
+        """Deletes what is not needed to continue."""
         long_ago = _plain(now - timedelta(days=KEPT_DAYS))
         with self._transaction():
             self._db.execute(

@@ -18,7 +18,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from spanledger.access import Principal
-from spanledger.errors import BadRequest, Elsewhere, NotFound, told
+from spanledger.errors import BadRequest, Elsewhere, NotFound, public_message
 from spanledger.jobs import book
 from spanledger.jobs.book import Attempt, Job, JobBook, Spec
 from spanledger.jobs.execution import Progress, Runs, Watch, execute, is_final, order_of, tell_abandoned
@@ -188,7 +188,7 @@ class Jobs:
         if due is not None and due < _now() and job.spec.misfire == "skip":
             due = _next_fire(job.spec.schedule, _now())
             self._book.write(job=replace(job, next_at=due))
-        # A time that has passed while nobody was there is a misfire, which APScheduler makes up for, once.
+        # A scheduled time at which no process ran is a misfire; APScheduler runs it once.
         self._scheduler.add_job(
             self._fire, _trigger(job.spec.schedule), args=[job.job_id], id=job.job_id, next_run_time=due
         )
@@ -269,9 +269,9 @@ class Jobs:
                 self._end(job, current, book.ABANDONED, "abandoned", "the service was stopped", retry=True)
             raise
         except Exception as exc:  # noqa: BLE001 — whatever a workflow raises is the end of this attempt, not of us
-            if told(exc) != str(exc):
+            if public_message(exc) != str(exc):
                 _log.exception("job %s failed", job.job_id)
-            self._end(job, current, book.FAILED, error_type(exc), told(exc), retry=not is_final(exc))
+            self._end(job, current, book.FAILED, error_type(exc), public_message(exc), retry=not is_final(exc))
         else:
             current = replace(current, answer=text_of(outcome.reply.message))
             self._end(job, current, book.SUCCEEDED, "", "")

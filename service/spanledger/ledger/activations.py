@@ -152,7 +152,7 @@ def activations(store: Store) -> list[Activation]:
 
 
 def listed(store: Store) -> dict[str, Any]:
-    """What is in force as the API tells it, in the order of activation."""
+    """The active price books as the API returns them, in the order of activation."""
     return {
         "items": [
             {

@@ -27,7 +27,7 @@ def differing(store: Store, run_id: str, should: Iterable[Anomaly]) -> tuple[lis
 
 
 def upsert(store: Store, run_id: str, should: Iterable[Anomaly]) -> None:
-    """Makes table trace_anomalies say what it should about the traces in settle_work."""
+    """Brings table trace_anomalies up to date for the traces in settle_work."""
     missing, gone = differing(store, run_id, should)
     if missing or gone:
         version = store.versions.next()

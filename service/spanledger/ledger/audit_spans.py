@@ -127,7 +127,7 @@ class RawLevel:
         )
 
     def repair(self, traces: Sequence[tuple[str, str]]) -> int:
-        """Replaces these traces in genai_spans by what the raw spans say; returns how many spans were written."""
+        """Rewrites these traces in genai_spans from the raw spans; returns how many spans were written."""
         written = 0
         for tenant, trace_id in traces:
             one = {"tenant": tenant, "trace": trace_id}

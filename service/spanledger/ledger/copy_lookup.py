@@ -15,7 +15,7 @@ from spanledger.store.client import Params, Store
 Trace = tuple[str, str]  # tenant, trace id
 Note = Callable[[], None]  # called when a run stopped looking for copies
 _TOLERANCE_MS = TOLERANCE_NS // 1_000_000
-MAX_ROUNDS = 8  # of looking for copies of copies; beyond it a run goes on with what it has, and says so
+MAX_ROUNDS = 8  # of the search for copies of copies; a run that reaches it continues with what it found, and logs it
 ALONE = {"max_threads": 1}  # for questions that are over before threads have shared them out: a third of the time
 WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id")  # of table settle_work
 
@@ -149,7 +149,7 @@ class CopyLookup:
             self._names.setdefault((tenant, trace), set()).add((tenant, trace_id))
 
     def _at_once(self, tenant: str, tellings: Iterable[Telling]) -> list[Telling]:
-        """Those that may tell of a call of one of our traces: by another instrumentation, at the same time."""
+        """Traces that may report a call of ours: another instrumentation, at the same time."""
         ours = [t for t in tellings if not self._traces.isdisjoint(self._names.get((tenant, t[0]), ()))]
         return [
             telling

@@ -44,7 +44,7 @@ def post(store: Store, entries: pa.Table, reason: str, run_id: str, token: str =
     count = len(entries)
     if not count:
         return
-    when = store.versions.next()  # not the clock: whoever follows the ledger by posted_at must find every entry
+    when = store.versions.next()  # not the clock: readers that follow the ledger by posted_at must find every entry
     columns: dict[str, Any] = {
         "posted_at": pa.repeat(pa.scalar(when, pa.timestamp("us", "UTC")), count),
         "reason": pa.repeat(reason, count),

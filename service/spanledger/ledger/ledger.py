@@ -68,7 +68,7 @@ class Ledger:
         return audit_record.history(self._data_dir)[::-1]
 
     def audit_thing(self, tenant: str, kind: str, value: str, say: Say = lambda _: None) -> Report:
-        """Compares what the levels say of one conversation, message, trace or user. Nothing waits for it."""
+        """Audits one conversation, message, trace or user, while settlement goes on."""
         scope = of_thing(self._store, tenant, kind, value)
         found = audit.audit(self._store, self._prices, scope, say=say, settle_first=False)
         if found.balanced:

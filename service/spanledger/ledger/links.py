@@ -1,8 +1,8 @@
-"""Which traces tell of one call together: where one changes, the others change too.
+"""Pairs of traces that were joined because they report the same call. When one changes, the other is settled again.
 
-A span may come again and say something else, for example another response id, or none. What joined it to the call of
-another trace is then found nowhere any more: the row that said it is replaced. So the pair itself is kept, in both
-directions, as rows of call_keys under a key of a kind of its own.
+A span can arrive again with other values, for example another response id or none. Its earlier row is then replaced,
+and with it the key that joined it to another trace. Therefore the pair itself is stored, in both directions, as rows of
+call_keys with a key kind of their own.
 """
 
 from collections.abc import Collection

@@ -54,14 +54,14 @@ class Rollup:
     kinds: frozenset[str]
 
     def covers(self, scope: Scope) -> bool:
-        """Whether its lines can be told by the thing that a scope is about."""
+        """Whether its rows have the column that the scope selects by."""
         return not scope.column or scope.column in self.keys
 
     def differences(self, store: Store, scope: Scope) -> Iterator[Row]:
         """What must be added to the rollup, by key; only keys that the scope touches."""
         expected, found, params = self._sides(scope)
         keys, sums = ", ".join(self.keys), ", ".join(f"sum(d.{m}) AS {m}" for m in self.measures)
-        # A time in nanoseconds is more than Python's clock can say: it travels as a number.
+        # Python's datetime has no nanoseconds: such times are passed as numbers.
         told = ", ".join(f"toUnixTimestamp64Nano(d.{k}) AS {k}_ns" if k == "started_at" else k for k in self.keys)
         sql = f"""
             SELECT {told}, {sums}

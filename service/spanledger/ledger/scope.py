@@ -8,7 +8,7 @@ from spanledger.errors import BadRequest
 from spanledger.store.client import Store
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-END = datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)  # of what 64 bits of nanoseconds can say
+END = datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)  # the last time that 64 bits of nanoseconds can hold
 MAX_TRACES = 20_000  # of one thing
 THINGS = {"conversation": "conversation_id", "message": "message_id", "trace": "trace_id", "user": "user_id"}
 

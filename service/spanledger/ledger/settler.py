@@ -19,7 +19,7 @@ import pyarrow as pa
 from spanledger.books.compute import compute
 from spanledger.books.costs import Prices
 from spanledger.books.entries import corrections
-from spanledger.errors import SpanledgerError, told
+from spanledger.errors import SpanledgerError, public_message
 from spanledger.ledger import anomalies, journal, links
 from spanledger.ledger.batches import BATCH_TRACES, FIRST, Batch, forget, in_hand, take
 from spanledger.store.client import Store
@@ -35,12 +35,12 @@ Observer = Callable[[pa.Table, pa.Table], None]
 
 
 def _ignore(spans: pa.Table, posted: pa.Table) -> None:
-    """Nobody looks."""
+    """The default observer: does nothing."""
 
 
 @dataclass
 class Health:
-    """What settlement tells of itself: counters since start, lag of the last run."""
+    """Health of settlement: counters since start, lag of the last run."""
 
     runs: int = 0
     spans: int = 0
@@ -72,8 +72,8 @@ def settle_once(store: Store, prices: Prices, limit: int = BATCH_TRACES) -> Outc
 
 
 def settle(store: Store, prices: Prices, batch: Batch, reason: str = "settle", observe: Observer = _ignore) -> Outcome:
-    """Posts what the books of a batch should say beyond what is posted, and takes its traces off the queue. `observe`
-    sees the spans of the batch and what was posted about them before."""
+    """Posts the difference between the books of a batch and its posted entries, and dequeues its traces. `observe`
+    receives the spans of the batch and the entries posted for them before."""
     shards = "" if batch.alone else store.all_shards
     try:
         books = compute(batch.chunk.spans, prices)
@@ -88,7 +88,7 @@ def settle(store: Store, prices: Prices, batch: Batch, reason: str = "settle", o
         if len(entries):
             _queue(store, batch)
             if not batch.alone:
-                _look_again(store, batch.run_id)
+                _requeue_joined_traces(store, batch.run_id)
     finally:
         forget(store, batch.run_id)
     return Outcome(batch.traces, batch.chunk.spans.num_rows, len(entries), batch.chunk.waiting_since_ms)
@@ -106,8 +106,8 @@ def _mark_settled(store: Store, batch: Batch) -> None:
 
 
 def _queue(store: Store, batch: Batch) -> None:
-    """Queues the traces that the batch's were settled together with before and are not now: their calls may be copies
-    no more. It ends where nothing more is posted."""
+    """Queues the traces that were settled together with traces of the batch before, but not this time: their calls may
+    no longer be copies. It ends when nothing more is posted."""
     touched = [(tenant, trace_id) for tenant, trace_id, _ in batch.touched]
     others = links.linked(store, touched, batch.chunk.traces)
     store.insert(
@@ -118,7 +118,7 @@ def _queue(store: Store, batch: Batch) -> None:
     )
 
 
-def _look_again(store: Store, run_id: str) -> None:
+def _requeue_joined_traces(store: Store, run_id: str) -> None:
     """Queues the traces beside the queue's own that took part in a run that posted, each on its shard, so that a second
     settler that worked on them at the same moment cannot leave both postings standing."""
     store.command(
@@ -130,11 +130,11 @@ def _look_again(store: Store, run_id: str) -> None:
 
 
 class Settler:
-    """Runs settlement in a thread of its own: at once when woken, and every so often in case nobody wakes it.
+    """Runs settlement in a thread of its own: when woken, and otherwise at intervals.
 
     `interval_ms` is the pause after a run that found work; each run that finds none doubles it, up to `idle_ms`.
 
-    `busy` is held during each run; whoever compares or rewrites the books takes it, so that nothing moves meanwhile.
+    `busy` is held during each run; code that compares or rewrites the books takes it to stop settlement meanwhile.
     """
 
     def __init__(self, store: Store, prices: Callable[[], Prices], interval_ms: int = 100, idle_ms: int = 100) -> None:
@@ -173,11 +173,11 @@ class Settler:
         self._observe = observe
 
     def give_way_to(self, is_flooded: Callable[[], bool]) -> None:
-        """While `is_flooded` says so, only a little is settled now and then: storing what comes in goes first."""
+        """While `is_flooded` returns True, settlement runs small batches with long pauses: storing has priority."""
         self._is_flooded = is_flooded
 
     def wake(self) -> None:
-        """Says that spans have landed."""
+        """Wakes the thread: new spans were stored."""
         self._wake.set()
 
     def settle_now(self, within_s: float = math.inf) -> int:
@@ -261,7 +261,7 @@ class Settler:
             self._rest(time.monotonic() - started)
 
     def _settle_what_waits(self) -> bool:
-        """False after a failure, which is logged and counted."""
+        """Settles the queue; False after a failure, which is logged and counted."""
         try:
             if self._is_flooded():
                 self._settle_a_little()
@@ -277,7 +277,7 @@ class Settler:
         return True
 
     def _rest(self, worked_s: float) -> None:
-        """In a flood every run is in the way."""
+        """In a flood, pauses for a multiple of the time that the last run took."""
         until = time.monotonic() + _GIVING_WAY * worked_s
         while time.monotonic() < until and self._is_flooded() and not self._stop.is_set():
             self._stop.wait(0.1)
@@ -301,6 +301,6 @@ class Settler:
 
     def _failed(self, exc: BaseException) -> None:
         self._health.failures += 1
-        self._health.last_error = told(exc)
+        self._health.last_error = public_message(exc)
         log.error("settlement failed, will try again: %s", exc)
         self._stop.wait(1.0)

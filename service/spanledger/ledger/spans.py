@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from spanledger.books.forest import objects, one_chunk, values_of
 from spanledger.dialects.alike import Facts
 from spanledger.dialects.columns import column_reader
-from spanledger.dialects.interpreter import CANONICAL, Said, interpreter
+from spanledger.dialects.interpreter import CANONICAL, SpanFacts, interpreter
 from spanledger.dialects.usage import COLUMNS as COUNTS
 from spanledger.store.client import Store
 
@@ -148,7 +148,7 @@ def _each_once(table: pa.Table) -> pa.Table:
 
 
 def _with_empty(table: pa.Table) -> pa.Table:
-    """The same with the canonical columns that it lacks, which say nothing; in the order of COLUMNS."""
+    """The table with missing canonical columns added (empty), in the order of COLUMNS."""
     count = table.num_rows
     names = (*_PLAIN, *CANONICAL, "started_at_ns", "received_at_ms", "facts", "normalised")
     return pa.table(
@@ -194,7 +194,7 @@ def _by_columns(told: pa.Table) -> tuple[dict[str, pa.Array], npt.NDArray[np.boo
     """The canonical columns of the spans that can be read many at a time, and which those are."""
     try:
         return column_reader().read(told)
-    except Exception:  # what nobody foresaw is left to the reading of each span by itself
+    except Exception:  # after any failure the spans are interpreted one by one
         log.exception("%d spans could not be read by columns", told.num_rows)
         empty = {name: pa.array([], told.schema.field(name).type) for name in CANONICAL}
         return empty, np.zeros(told.num_rows, np.bool_)
@@ -208,12 +208,12 @@ def one_by_one(told: pa.Table) -> dict[str, pa.Array]:
     bounds = [*facts.first.tolist(), len(keys)]
     read = interpreter().row
     rows: list[tuple[Any, ...]] = []
-    for index, words in enumerate(zip(*(values_of(told[name]) for name in Said._fields[:6]), strict=True)):
+    for index, words in enumerate(zip(*(values_of(told[name]) for name in SpanFacts._fields[:6]), strict=True)):
         here = slice(bounds[index], bounds[index + 1])
-        said = Said._make((*words, tuple(keys[here]), values[here]))
+        said = SpanFacts._make((*words, tuple(keys[here]), values[here]))
         try:
             rows.append(read(said))
-        except Exception:  # one span that nobody foresaw must not hold up the books of all others
+        except Exception:  # one span that cannot be interpreted must not stop settlement
             row = told.slice(index, 1).to_pylist()[0]
             log.exception("span %s of trace %s could not be interpreted", row["span_id"], row["trace_id"])
             row["anomalies"] = [*row["anomalies"], "unreadable:span"]

@@ -1,4 +1,4 @@
-"""The in-process bus: one ring of the newest events, read by everybody at their own pace.
+"""The in-process bus: one ring of the newest events; each reader has its own position.
 
 Whoever publishes appends to the ring and goes on; nothing waits for a reader, and memory is the ring's whatever the
 number of readers. A reader whose place the ring has overwritten was too slow and is told so.
@@ -38,7 +38,7 @@ class Bell:
         self.readers = 0
 
     def ring(self) -> None:
-        """Called by whoever publishes, from any thread, under the bus's guard."""
+        """Called by publishers, from any thread, while they hold the bus's lock."""
         if not self._due:
             self._due = True
             with suppress(RuntimeError):  # the loop is closed; its readers are gone
@@ -55,7 +55,7 @@ class Bell:
                 future.set_result(None)
 
     def beat(self) -> None:
-        """Wakes everybody now and then, so that they can say that they are still there."""
+        """Wakes all readers at intervals, so that they can send a heartbeat."""
         if self.readers:
             self._wake()
             self._loop.call_later(BEAT_S, self.beat)
@@ -158,7 +158,7 @@ class Bus:
 
     @contextmanager
     def listen(self) -> Iterator[Bell]:
-        """The bell of the running loop, while somebody reads."""
+        """The bell of the running loop, while it has readers."""
         loop = asyncio.get_running_loop()
         with self._guard:
             bell = self._bells.setdefault(loop, Bell(loop))

@@ -70,7 +70,7 @@ def _place(text: str) -> Place | None:
 
 @dataclass(slots=True, eq=False)
 class Event:
-    """`facts` is asked only when somebody listens; it must not change any more."""
+    """`facts` is called only while there are readers; its result must not change."""
 
     type: str
     at_ns: int
@@ -108,7 +108,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events somebody wants, of those that they may see. Empty = all."""
+    """Selects events among those that the reader may see. Empty: all."""
 
     tenant: str
     types: frozenset[str] = frozenset()

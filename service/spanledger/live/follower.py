@@ -45,7 +45,7 @@ class Follower:
         """For a new reader, who is counted already: the number of the next event of the bus, and the moment (µs) up
         to which it has to read the ledger itself."""
         with self._guard:
-            if self._bus.readers <= 1:  # nobody read before: nothing was followed
+            if self._bus.readers <= 1:  # the first reader: nothing was followed before
                 self._reached_us = max(self._reached_us, _now_us())
                 self._bus.pass_booked(Place(self._reached_us * 1000))
             return self._bus.head, self._reached_us

@@ -13,7 +13,7 @@ from spanledger.store import queries
 from spanledger.store.client import Store
 from spanledger.telemetry import semconv
 
-PAGE = 20_000  # events at once; whoever missed more comes again for the rest
+PAGE = 20_000  # events per page; a reader that missed more asks again
 _FOREVER = 2**63 - 1
 _SKEW_MS = 60_000
 

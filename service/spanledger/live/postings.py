@@ -1,4 +1,4 @@
-"""Events that the books tell: `usage` for every message they know, and what other services' calls and tools came to.
+"""Events from the books: `usage` of every message, and the calls and tools of other services.
 
 Foreign spans are not seen as they happen; they become events when they are settled, by then read in canonical names,
 counted once, and with the conversation and user that they inherit. A view over the ledger, ordered by posting.

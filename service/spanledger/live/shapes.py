@@ -34,7 +34,7 @@ _IDS = {
     "variant": semconv.VARIANT,
     "from": semconv.SOURCE,
 }
-# Who has to do something: `high` us, `normal` nobody yet (the provider may recover), `low` whoever asked.
+# Who has to act: `high` we, `normal` no one yet (the provider may recover), `low` the caller.
 _LOW = frozenset({"cancelled", "400", "404", "422", "unknown_model", "unknown_workflow", "limit_exceeded", "denied"})
 _NORMAL = frozenset({"429", "408", "409", "500", "502", "503", "504", "529", "timeout", "connection_error"})
 
@@ -248,7 +248,7 @@ def priority(error_type: str) -> str:
 
 
 def _silent(span: SpanView) -> bool:
-    """The call says nothing of what it used."""
+    """Whether the call has no usage."""
     return semconv.INPUT_TOKENS not in span.attributes and semconv.OUTPUT_TOKENS not in span.attributes
 
 

@@ -180,7 +180,7 @@ def _latest_first(price: Price) -> tuple[bool, float]:
 
 
 def _refuse_overlaps(prices: tuple[Price, ...], stated: Sequence[tuple[Mapping[str, Any], Place]]) -> None:
-    """Two prices of the same model for the same moment: nobody could say which is meant."""
+    """Two prices of the same model for the same time: ambiguous."""
     plain = sorted((price for price in prices if not price.windows), key=_latest_first)
     for later, earlier in pairwise(plain):
         if later.valid_from is None or earlier.valid_to is None or earlier.valid_to > later.valid_from:

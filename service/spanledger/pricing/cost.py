@@ -40,7 +40,7 @@ class Usage(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether anything was said about how much was used."""
+        """Whether any usage is known."""
         return self.input_tokens is not None or self.output_tokens is not None
 
 
@@ -94,7 +94,7 @@ def settle(
     """Which cost the books show, and its state.
 
     `billed`: the provider itself said it (`claim_source` `provider`), which wins. `computed`: usage × price book.
-    `estimated`: the same, with usage that somebody counted. `unpriced`: no price, or usage unknown.
+    `estimated`: the same, with usage that was counted by us or the sender. `unpriced`: no price, or usage unknown.
     A claim computed on the client side never decides: the caller keeps it beside the result.
     """
     if claim_source == "provider" and claim_usd is not None and claim_usd.is_finite() and claim_usd >= 0:
@@ -112,7 +112,7 @@ def _tier_flags(price: Price, tier: str) -> tuple[str, ...]:
 
 
 def _odd(rates: Rates, usage: Usage, flags: tuple[str, ...]) -> Cost:
-    """A negative count says nothing, so it is unknown."""
+    """A negative count is unknown."""
     bad = tuple(
         f"negative:{name}" for name, count in zip(Usage._fields, usage, strict=True) if count is not None and count < 0
     )
@@ -188,7 +188,7 @@ def output_parts(usage: Usage, whole: int) -> tuple[tuple[int, ...], tuple[str, 
 
 
 def _writes(usage: Usage) -> int:
-    """All cache writes; whoever names only the 1-hour ones had no others."""
+    """All cache writes; a sender that only reports 1-hour writes had no others."""
     if usage.cache_write_input_tokens is None:
         return usage.cache_write_1h_input_tokens or 0
     return usage.cache_write_input_tokens

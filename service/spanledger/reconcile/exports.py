@@ -1,6 +1,6 @@
 """Reads what providers say was used: OpenAI's and Anthropic's usage and cost exports, per day (UTC) and model.
 
-Formats, told apart by their content (checked November 2026):
+Formats, record apart by their content (checked November 2026):
 
 - OpenAI usage API, `GET /v1/organization/usage/{completions,embeddings,…}`, and costs API, `…/organization/costs`:
   https://platform.openai.com/docs/api-reference/usage; as typed in the package `openai`, `types.admin.organization`.
@@ -190,16 +190,16 @@ def _json_result(export: Export, day: date, result: Any, place: Place) -> None:
 # OpenAI
 
 
-def _openai_usage(day: date, told: Mapping[str, Any], place: Place) -> UsageRow:
+def _openai_usage(day: date, record: Mapping[str, Any], place: Place) -> UsageRow:
     return UsageRow(
         day=day,
         provider="openai",
-        model=read_name(told.get("model")),
-        calls=read_count(told, "num_model_requests", place),
-        input_tokens=read_count(told, "input_tokens", place),
-        cache_read_input_tokens=read_count(told, "input_cached_tokens", place),
-        cache_write_input_tokens=read_count(told, "input_cache_write_tokens", place),
-        output_tokens=read_count(told, "output_tokens", place),
+        model=read_name(record.get("model")),
+        calls=read_count(record, "num_model_requests", place),
+        input_tokens=read_count(record, "input_tokens", place),
+        cache_read_input_tokens=read_count(record, "input_cached_tokens", place),
+        cache_write_input_tokens=read_count(record, "input_cache_write_tokens", place),
+        output_tokens=read_count(record, "output_tokens", place),
     )
 
 
@@ -221,29 +221,29 @@ def _openai_cost(export: Export, day: date, item: object, value: object, currenc
 # Anthropic
 
 
-def _anthropic_usage(day: date, told: Mapping[str, Any], place: Place) -> UsageRow:
-    creation = told.get("cache_creation")
+def _anthropic_usage(day: date, record: Mapping[str, Any], place: Place) -> UsageRow:
+    creation = record.get("cache_creation")
     parts = creation if isinstance(creation, dict) else {}
     writes = total(read_count(parts, f"ephemeral_{ttl}_input_tokens", place) for ttl in ("5m", "1h"))
-    reads = read_count(told, "cache_read_input_tokens", place)
+    reads = read_count(record, "cache_read_input_tokens", place)
     return UsageRow(
         day=day,
         provider="anthropic",
-        model=read_name(told.get("model")),
-        calls=read_count(told, "requests", place),
-        input_tokens=total((read_count(told, "uncached_input_tokens", place), reads, writes)),
+        model=read_name(record.get("model")),
+        calls=read_count(record, "requests", place),
+        input_tokens=total((read_count(record, "uncached_input_tokens", place), reads, writes)),
         cache_read_input_tokens=reads,
         cache_write_input_tokens=writes,
-        output_tokens=read_count(told, "output_tokens", place),
+        output_tokens=read_count(record, "output_tokens", place),
     )
 
 
-def _anthropic_cost(export: Export, day: date, told: Mapping[str, Any], place: Place) -> None:
-    cost = read_money(told["amount"], told.get("currency") or "USD", place).scaleb(-2)
-    if told.get("cost_type") not in (None, "tokens"):
-        export.other.append(OtherCost(day, str(told["cost_type"]), cost))
+def _anthropic_cost(export: Export, day: date, record: Mapping[str, Any], place: Place) -> None:
+    cost = read_money(record["amount"], record.get("currency") or "USD", place).scaleb(-2)
+    if record.get("cost_type") not in (None, "tokens"):
+        export.other.append(OtherCost(day, str(record["cost_type"]), cost))
     else:
-        export.rows.append(UsageRow(day, "anthropic", read_name(told.get("model")), cost_usd=cost))
+        export.rows.append(UsageRow(day, "anthropic", read_name(record.get("model")), cost_usd=cost))
 
 
 # CSV
@@ -258,12 +258,12 @@ def _read_csv(text: str, name: str) -> Export:
         kind, provider, read_line = _csv_kind(set(columns), name)
         export, wrong = Export(kind, provider), list[BadRequest]()
         for cells in reader:
-            told = dict.fromkeys(columns, "") | {c: cell.strip() for c, cell in zip(columns, cells, strict=False)}
-            if any(told.values()):
+            record = dict.fromkeys(columns, "") | {c: cell.strip() for c, cell in zip(columns, cells, strict=False)}
+            if any(record.values()):
                 place = Place(name, f"line {reader.line_num}")
                 with _set_aside(wrong):
-                    day = _csv_day(told, place)
-                    read_line(export, day, told, place)
+                    day = _csv_day(record, place)
+                    read_line(export, day, record, place)
                     export.days.add(day)
     except csv.Error as exc:
         raise BadRequest(f"{name}, line {reader.line_num}: not CSV: {exc}") from exc
@@ -289,45 +289,45 @@ def _csv_kind(columns: set[str], name: str) -> tuple[str, str, _ReadLine]:
     )
 
 
-def _csv_day(told: Mapping[str, str], place: Place) -> date:
+def _csv_day(record: Mapping[str, str], place: Place) -> date:
     columns = ("start_time", "usage_date_utc", "usage_hour_utc", "start_time_iso", "date")
-    value = next((told[column] for column in columns if told.get(column)), None)
+    value = next((record[column] for column in columns if record.get(column)), None)
     if value is None:
         raise place.wrong(f"no day: expected one of the columns {', '.join(columns)}")
     return read_moment(value, place).date()
 
 
-def _openai_usage_line(export: Export, day: date, told: Mapping[str, str], place: Place) -> None:
-    if told["num_model_requests"]:  # empty days have a line of empty cells
-        export.rows.append(_openai_usage(day, told, place))
+def _openai_usage_line(export: Export, day: date, record: Mapping[str, str], place: Place) -> None:
+    if record["num_model_requests"]:  # empty days have a line of empty cells
+        export.rows.append(_openai_usage(day, record, place))
 
 
-def _openai_cost_line(export: Export, day: date, told: Mapping[str, str], place: Place) -> None:
-    _openai_cost(export, day, told.get("line_item"), told["amount_value"], told.get("amount_currency"), place)
+def _openai_cost_line(export: Export, day: date, record: Mapping[str, str], place: Place) -> None:
+    _openai_cost(export, day, record.get("line_item"), record["amount_value"], record.get("amount_currency"), place)
 
 
-def _anthropic_usage_line(export: Export, day: date, told: Mapping[str, str], place: Place) -> None:
-    reads = read_count(told, "usage_input_tokens_cache_read", place)
+def _anthropic_usage_line(export: Export, day: date, record: Mapping[str, str], place: Place) -> None:
+    reads = read_count(record, "usage_input_tokens_cache_read", place)
     names = ("", "_5m", "_1h")
-    writes = total(read_count(told, f"usage_input_tokens_cache_write{name}", place) for name in names)
-    fresh = read_count(told, "usage_input_tokens_no_cache", place)
+    writes = total(read_count(record, f"usage_input_tokens_cache_write{name}", place) for name in names)
+    fresh = read_count(record, "usage_input_tokens_no_cache", place)
     row = UsageRow(
         day=day,
         provider="anthropic",
-        model=read_name(told.get("model_version") or told.get("model")),
+        model=read_name(record.get("model_version") or record.get("model")),
         input_tokens=total((fresh, reads, writes)),
         cache_read_input_tokens=reads,
         cache_write_input_tokens=writes,
-        output_tokens=read_count(told, "usage_output_tokens", place),
+        output_tokens=read_count(record, "usage_output_tokens", place),
     )
     export.rows.append(row)
 
 
-def _anthropic_cost_line(export: Export, day: date, told: Mapping[str, str], place: Place) -> None:
-    cost = read_money(told["cost_usd"], "USD", place)
-    if told.get("cost_type") not in (None, "", "token", "tokens"):
-        export.other.append(OtherCost(day, told["cost_type"], cost))
+def _anthropic_cost_line(export: Export, day: date, record: Mapping[str, str], place: Place) -> None:
+    cost = read_money(record["cost_usd"], "USD", place)
+    if record.get("cost_type") not in (None, "", "token", "tokens"):
+        export.other.append(OtherCost(day, record["cost_type"], cost))
         return
     exponent = cost.as_tuple().exponent
     rounding = _HALF_A_CENT if isinstance(exponent, int) and exponent >= -2 else Decimal(0)
-    export.rows.append(UsageRow(day, "anthropic", read_name(told.get("model")), cost_usd=cost, rounding_usd=rounding))
+    export.rows.append(UsageRow(day, "anthropic", read_name(record.get("model")), cost_usd=cost, rounding_usd=rounding))

@@ -53,7 +53,7 @@ _FIGURES = ("calls", "input_tokens", "cache_read_input_tokens", "cache_write_inp
 
 
 def summed(rows: Iterable[UsageRow]) -> list[UsageRow]:
-    """One row per day and model. Lines of zeros go: dashboards list models that nobody used."""
+    """One row per day and model. Rows of zeros are dropped: dashboards list unused models, too."""
     sums: dict[tuple[date, str, str], UsageRow] = {}
     for row in rows:
         old = sums.get(row[:3])
@@ -65,8 +65,8 @@ def add_rows(one: UsageRow, other: UsageRow) -> UsageRow:
     """The figures of both; what neither tells stays unknown."""
     sums: dict[str, Any] = {}
     for name in _FIGURES:
-        told = [value for row in (one, other) if (value := getattr(row, name)) is not None]
-        sums[name] = sum(told[1:], told[0]) if told else None
+        known = [value for row in (one, other) if (value := getattr(row, name)) is not None]
+        sums[name] = sum(known[1:], known[0]) if known else None
     return one._replace(**sums, rounding_usd=one.rounding_usd + other.rounding_usd)
 
 
@@ -84,9 +84,9 @@ def read_name(value: object) -> str:
     return str(value).strip().lower() if value else ""
 
 
-def read_count(told: Mapping[str, Any], name: str, place: Place) -> int | None:
+def read_count(record: Mapping[str, Any], name: str, place: Place) -> int | None:
     """A whole number, which dashboards write as `10.0`; None if it is not there."""
-    value = told.get(name)
+    value = record.get(name)
     if value is None or value == "":
         return None
     number = _number(value)
@@ -120,8 +120,8 @@ def _number(value: object) -> Decimal | None:
 
 
 def total(counts: Iterable[int | None]) -> int | None:
-    told = [count for count in counts if count is not None]
-    return sum(told) if told else None
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def read_moment(value: object, place: Place) -> datetime:

@@ -1,7 +1,7 @@
 """The canaries of a running service: every so often a span from write to read, and a small run of a workflow.
 
-Both belong to a tenant of their own, so they are in nobody's figures. A failure raises a health event at once, and
-`/readyz` says it until one succeeds.
+Both have a tenant of their own, so no other tenant's figures contain them. A failure raises a health event at once, and
+`/readyz` reports it until a canary succeeds.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from spanledger.access import Principal
-from spanledger.errors import SpanledgerError, told
+from spanledger.errors import SpanledgerError, public_message
 from spanledger.runtime import canary
 from spanledger.stats.fields import rfc3339
 from spanledger.telemetry import Telemetry, audit
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spanledger.workflows import Runner
 
 _RUN_TIMEOUT_S = 30.0
-_AGAIN_S = 5.0  # after a failure: nobody stays out of service for a minute because of one
+_AGAIN_S = 5.0  # after a failure, so that the service is ready again soon
 _ASKED = "canary: 2 + 2?"
 _log = logging.getLogger(__name__)
 
@@ -61,8 +61,8 @@ class Canaries:
         return result
 
     async def keep_singing(self, interval_s: float) -> None:
-        """Until it is cancelled; soon again after a failure, whoever asked for the canary that failed. A workflow runs
-        once the workflows are loaded: they are loaded for somebody's first message, not for a canary."""
+        """Runs canaries until it is cancelled; sooner after a failure, also of a canary that a request started. The
+        workflow runs only when the workflows are loaded already, which the first message does."""
         while True:
             try:
                 await self.sing(workflow=self._runner is not None and self._runner.is_loaded)
@@ -77,7 +77,7 @@ class Canaries:
         try:
             return {"ok": True, "readable_after_ms": canary.run(self._ingest, self._store)}
         except SpanledgerError as exc:
-            return {"ok": False, "detail": told(exc)}
+            return {"ok": False, "detail": public_message(exc)}
 
     async def _run(self) -> dict[str, Any]:
         assert self._runner is not None
@@ -96,7 +96,7 @@ class Canaries:
         except TimeoutError:
             return {"ok": False, "detail": f"the workflow did not answer within {_RUN_TIMEOUT_S:.0f} s"}
         except Exception as exc:  # noqa: BLE001 — it is what the canary is for
-            return {"ok": False, "detail": f"the workflow failed: {told(exc)}"}
+            return {"ok": False, "detail": f"the workflow failed: {public_message(exc)}"}
         if not outcome.reply.message.get("content"):
             return {"ok": False, "detail": "the workflow answered nothing"}
         return {"ok": True, "took_ms": round((time.monotonic() - started) * 1000)}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from spanledger.ingest.service import Ingest
     from spanledger.store.client import Store
 
-TENANT = "spanledger-canary"  # nobody's figures
+TENANT = "spanledger-canary"  # of no user
 _TIMEOUT_S = 15.0
 
 

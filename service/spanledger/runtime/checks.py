@@ -11,7 +11,7 @@ from spanledger.store.registry import Registry
 
 
 def refuse_open_host(settings: Settings) -> None:
-    """Whoever is not on this machine needs a key. Raises SettingsError."""
+    """Refuses an address beyond loopback while there are no keys. Raises SettingsError."""
     if not settings.needs_keys or has_keys(settings.data_dir):
         return
     asked = "--require-keys" if settings.loopback else f"--host {settings.host} would let others in, and it"

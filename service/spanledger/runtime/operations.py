@@ -1,4 +1,4 @@
-"""Work that takes longer than a request should: begun by one request, asked after by others.
+"""Operations that outlast a request: one request starts them, others poll them.
 
 One operation runs at a time, on a daemon thread of its own; the others wait, but for urgent ones. The results of the
 last ones are kept in memory for a while.
@@ -100,7 +100,7 @@ class Operations:
             return new
 
     def get(self, owner: str, operation_id: str) -> Operation:
-        """`owner`: empty finds everybody's. Raises NotFound."""
+        """`owner`: empty finds the operations of all tenants. Raises NotFound."""
         with self._guard:
             found = self._known.get(operation_id)
         if found is None or (owner and found.owner != owner):

@@ -122,7 +122,7 @@ def emission_of(node: Node, instance: str) -> Telemetry:
     return telemetry.start(
         endpoint,
         capture_content=settings.capture_content,
-        token="" if settings.otlp_endpoint else operator.read(settings.data_dir),  # it is nobody else's business
+        token="" if settings.otlp_endpoint else operator.read(settings.data_dir),  # only our own door needs it
         instance=instance,
         seal_secret=operator.seal_secret(settings.data_dir),
         outbox=outbox_of(settings),

@@ -79,7 +79,7 @@ class Services:
 
     @property
     def access(self) -> Access | None:
-        """None: there are no keys, whoever asks is the operator."""
+        """None: there are no keys, so every caller is the operator."""
         return self.books.platform.access if self.books is not None else None
 
     def in_flight(self, tenant: str) -> int:

@@ -1,6 +1,6 @@
-"""How long the event loop was held up: while it is, nobody is served, not even `/healthz`.
+"""Measures how long the event loop was blocked. Meanwhile no request is answered, not even `/healthz`.
 
-The loop says every 200 ms that it lives; a thread looks whether it did. A stall over 250 ms is logged with the line of
+The loop sets a time every 200 ms; a thread checks it. A stall over 250 ms is logged with the line of
 ours that the loop was in.
 """
 
@@ -69,7 +69,7 @@ class Stalls:
 
     def _take_longest(self, _: CallbackOptions) -> Iterable[Observation]:
         longest, self._since_collection = self._since_collection, 0.0
-        return [Observation(longest if longest > LOGGED_S else 0.0)]  # what everybody has would be a change each time
+        return [Observation(longest if longest > LOGGED_S else 0.0)]  # short delays would export a change each time
 
     def _next(self) -> None:
         assert self._loop is not None

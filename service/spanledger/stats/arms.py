@@ -117,7 +117,7 @@ def _sample(count: int, mean: float, variance: float) -> Sample:
     return Sample(count, mean if count else 0.0, max(variance, 0.0) if count > 1 else 0.0)
 
 
-def nobody(name: str) -> Arm:
+def empty_arm(name: str) -> Arm:
     """An arm without runs."""
     nothing = Sample(0, 0.0, 0.0)
     return Arm(name, 0, 0, 0, 0, 0, 0, 0, 0, "0", 0.0, 0.0, 0, nothing, nothing, nothing, nothing)

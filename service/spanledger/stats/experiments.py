@@ -77,7 +77,7 @@ def results(
         experiment,
         baseline,
         [
-            _result(found.get(name, arms.nobody(name)), weights.get(name), found.get(baseline), scored.get(name, []))
+            _result(found.get(name, arms.empty_arm(name)), weights.get(name), found.get(baseline), scored.get(name, []))
             for name in names
         ],
         _sample_ratio(weights, {name: arm.users for name, arm in found.items()}, steady),

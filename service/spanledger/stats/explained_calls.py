@@ -26,7 +26,7 @@ _COMPARED = ("llm_calls", "failed_calls", "input_tokens", "output_tokens", "cost
 
 @dataclass(frozen=True)
 class JoinedSpan:
-    """A span that tells of the same call, and why it is taken to be the same."""
+    """A span that reports the same call, and the rule by which they were joined."""
 
     trace_id: str
     span_id: str

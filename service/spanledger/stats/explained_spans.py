@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from spanledger.books import copy_keys
 from spanledger.books.copies import REUSED_ID, TOLERANCE_NS
-from spanledger.dialects.interpreter import Said
+from spanledger.dialects.interpreter import SpanFacts
 from spanledger.dialects.origins import Origin, origins
 from spanledger.dialects.tables import RESOURCE
 from spanledger.ledger import spans
@@ -109,10 +109,10 @@ def readings(
     return {(row["trace_id"], row["span_id"]): origins(_said(row)) for row in rows}
 
 
-def _said(row: Mapping[str, Any]) -> Said:
+def _said(row: Mapping[str, Any]) -> SpanFacts:
     """A raw span in the words that the view over otel_traces keeps; keys that no table names do no harm."""
     facts = {key: value for key, value in row["attributes"].items() if value not in ("", "None", "null")}
     facts |= {RESOURCE + key: value for key, value in row["resource"].items() if value}
     facts |= {key: value for key, value in row["events"].items() if value}
-    values = {name: row[name] for name in Said._fields[:6]}
-    return Said(**values, keys=tuple(facts), values=list(facts.values()))
+    values = {name: row[name] for name in SpanFacts._fields[:6]}
+    return SpanFacts(**values, keys=tuple(facts), values=list(facts.values()))

@@ -1,6 +1,6 @@
 """Raw spans as OTLP/JSON, so that a copy can be moved to another instance or to a Collector.
 
-Attributes are texts in the table, and texts they are here: whoever reads them as the books do reads the same.
+The table stores attributes as text, so the export has text, too. The books read both alike.
 """
 
 from collections.abc import Iterator

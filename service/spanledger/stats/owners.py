@@ -83,7 +83,7 @@ def users(
     rows = store.dicts(queries.sql("users_page"), {**asked, **_after(cursor, by, sign), "limit": limit + 1})
     page = rows[:limit]
     trends = _trends(store, tenant, window, [row["user_id"] for row in page]) if trend and page else {}
-    if cursor and not rows:  # nobody is left, and what all used stands beside users
+    if cursor and not rows:  # past the last user: the totals are columns of a user's row
         rows = store.dicts(queries.sql("users_page"), {**asked, **_after(None, by, sign), "limit": 1})
     return UserList(
         items=[

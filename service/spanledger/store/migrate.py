@@ -150,7 +150,7 @@ def migrate(store: Store, say: Callable[[str], None] = lambda _: None, base: Pat
 
 
 def _expect_tables(store: Store, migrations: list[SqlFile]) -> None:
-    """What was applied is there. Raises SchemaError: nobody but a person can have dropped it."""
+    """What was applied is there. Raises SchemaError: somebody dropped an object by hand."""
     rows = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
     there = {name for (name,) in rows}
     for migration in migrations:

@@ -50,7 +50,7 @@ def withdraw(data_dir: Path) -> None:
 
 
 def running_instance(data_dir: Path) -> dict[str, Any] | None:
-    """What the owner of the folder announced (`api_url`, `pid`, …), or None when nobody owns it or has announced."""
+    """What the owner of the folder announced (`api_url`, `pid`, …), or None: no owner, or not announced yet."""
     try:
         lock = (data_dir / _LOCK).open("r")
     except OSError:

@@ -32,7 +32,7 @@ class OtlpHandler(logging.Handler):
             return
         try:
             self._logger(record.name).emit(_translated(record))
-        except Exception:  # noqa: BLE001 — a log line that cannot be told must not break who wrote it
+        except Exception:  # noqa: BLE001 — a log record that cannot be exported must not break its caller
             self.handleError(record)
 
     def _logger(self, name: str) -> Logger:

@@ -21,7 +21,7 @@ QUEUE_SIZE = 8192  # spans, and as many log records: some 10 s of heavy traffic,
 BATCH_SIZE = 512
 SPAN_DELAY_S = 0.1  # a reply's spans leave at most this much after it
 ALONE_DELAY_S = 5.0
-LOG_DELAY_S = 0.5  # nobody waits for them as for figures, and every request costs
+LOG_DELAY_S = 0.5  # log records are less urgent than figures, and every export request costs
 
 
 class Tally:
@@ -76,7 +76,7 @@ class Tally:
 
 
 class IdsOnSpans(SpanProcessor):
-    """Stamps the request's ids on every span, whoever starts it."""
+    """Sets the request's ids on every span, also on those of libraries."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         ids.stamp(span, ids.current(parent_context))

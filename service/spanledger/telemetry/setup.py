@@ -283,7 +283,7 @@ def _counts_exports(name: str, attributes: Mapping[str, Any]) -> bool:
 
 
 def _within(timeout_s: float, work: Callable[[], Any]) -> bool:
-    """Whether `work` was done in time; if not it goes on in a thread that nobody waits for."""
+    """Whether `work` ended in time; otherwise it continues on its daemon thread."""
     thread = threading.Thread(target=work, name="telemetry-flush", daemon=True)
     thread.start()
     thread.join(timeout_s)

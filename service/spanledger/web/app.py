@@ -33,7 +33,7 @@ def create_app(services: Services) -> FastAPI:
 
 
 def _show_unknown_paths(app: FastAPI) -> None:
-    """A browser that opens a path that does not exist gets a page; everybody else the API's problem."""
+    """Unknown paths: a browser gets a page, other clients the API's problem document."""
     as_problem = cast(Callable[[Request, Exception], Awaitable[Response]], app.exception_handlers[HTTPException])
 
     async def handle(request: Request, error: Exception) -> Response:

@@ -35,7 +35,7 @@ def money(value: Any) -> str:
 
 
 def cost(usage: dict[str, Any]) -> str:
-    """The cost of a usage; what nobody knows is not $0, and a sum of some of its calls says so."""
+    """The cost of a usage as text. An unknown cost is not $0; a sum of priced calls only is marked."""
     if usage["cost_state"] == "unpriced":
         return "unpriced"
     known = money(usage["cost_usd"])

@@ -1,4 +1,4 @@
-"""A call that is about to be made: what it will take at most, or typically, so that somebody can say no before."""
+"""A call before it is made, with its highest or typical usage, so that a gate can refuse it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

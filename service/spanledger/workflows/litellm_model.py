@@ -88,7 +88,7 @@ class LiteLLM:
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         try:
-            async with asyncio.timeout(self._timeout_s):  # not every provider's client keeps to what it is told
+            async with asyncio.timeout(self._timeout_s):  # some providers' clients ignore their own time-out
                 response = await self._litellm.acompletion(**self._arguments(request))
         except Exception as exc:
             raise mapped(exc) from exc

@@ -46,7 +46,7 @@ class Order:
 
     @property
     def for_people(self) -> bool:
-        """Somebody asked, now or by a schedule: users' wishes and experiments are about these runs alone."""
+        """Whether a user or a schedule started the run: only then preferences and experiments apply."""
         return self.source in ("chat", "job")
 
     def completed(self, **values: Any) -> "Order":

@@ -12,12 +12,12 @@ from spanledger.errors import BadRequest
 from spanledger.foreign import checks, process
 
 MAX_ARGUMENT_CHARS: Final = 65_536
-TIMEOUT_S: Final = 30.0  # of one run, where nobody said otherwise
+TIMEOUT_S: Final = 30.0  # of one run, by default
 _MAX_WIRE_NAME: Final = 64
 
 
 class ToolError(BadRequest):
-    """The tool did not do what was asked; the model is told so and may try again."""
+    """The tool failed. The model gets the message and may try again."""
 
     title = "Tool failed"
     error_type = "invalid_arguments"

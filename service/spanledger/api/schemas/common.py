@@ -19,7 +19,7 @@ class Answer(BaseModel):
 
 
 class Body(BaseModel):
-    """Base of every request body: what nobody would read is refused."""
+    """Base of every request body: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 

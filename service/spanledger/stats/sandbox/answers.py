@@ -1,4 +1,4 @@
-"""What a person may ask for and is told: formats, limits, and the engine's errors in plain words."""
+"""Formats and limits of SQL queries, and the error messages that callers get."""
 
 import logging
 import re
@@ -30,7 +30,7 @@ LIMITS = {
 _log = logging.getLogger(__name__)
 _SYNTAX_ERROR = "Code: 62."  # the engine does not always put the name behind it
 _CODE = re.compile(r"\(([A-Z][A-Z0-9_]{3,})\)")
-# What parsing and analysis say of the statement itself.
+# Errors of parsing and analysis, which describe the statement itself.
 _OF_THE_STATEMENT = re.compile(
     r"SYNTAX_ERROR|UNKNOWN_\w+|NUMBER_OF_ARGUMENTS\w*|TOO_(MANY|FEW)_ARGUMENTS\w*|ILLEGAL_(TYPE|COLUMN|AGGREGATION)\w*"
     r"|AMBIGUOUS_\w+|NO_COMMON_TYPE|TYPE_MISMATCH|NOT_AN_AGGREGATE|NOT_FOUND_COLUMN\w*|MULTIPLE_EXPRESSIONS\w*"
@@ -62,7 +62,7 @@ def checked_format(name: str) -> str:
 
 
 def error_of(text: str, reason: str = "") -> BadRequest:
-    """What the caller is told of an error of the engine; the text of one that came while rows were read is logged."""
+    """The message for an error of the engine; the text of an error that came while rows were read is only logged."""
     if reason:
         return BadRequest(f"the query was stopped: {_OF_THE_PROCESS[reason]}")
     codes = _CODE.findall(text)

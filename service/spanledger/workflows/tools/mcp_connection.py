@@ -158,7 +158,7 @@ class McpConnection:
                 self._stderr.close()
 
     def _fail(self, ready: "asyncio.Future[None]", why: str) -> None:
-        """Tells whoever waits for the connection that there is none."""
+        """Fails all waiters for the connection."""
         if ready.done():
             return
         said = self._stderr.tail() if self._stderr is not None else ""

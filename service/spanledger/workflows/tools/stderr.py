@@ -1,4 +1,4 @@
-"""What a server's process says on its stderr: kept short, for the one who asks why it does not work."""
+"""The last lines of an MCP server's stderr, for its error message."""
 
 import logging
 import os

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from spanledger.errors import SpanledgerError, told
+from spanledger.errors import SpanledgerError, public_message
 from spanledger.telemetry import GenAI, Telemetry, audit, semconv
 from spanledger.workflows.run import Order
 from spanledger.workflows.tool import Tool, ToolError
@@ -87,7 +87,7 @@ class Toolbox:
                 content = await self._permitted(tool, arguments, order)
             except SpanledgerError as exc:
                 running.failed(exc)
-                content = f"error: {told(exc)}"
+                content = f"error: {public_message(exc)}"
                 failure = exc.error_type if isinstance(exc, ToolError) else type(exc).__name__
             else:
                 failure = ""

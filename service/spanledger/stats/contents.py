@@ -58,9 +58,7 @@ def contents(
         for trace_id, spans in groupby(rows, key=lambda row: row["trace_id"])
     }
     told = [
-        Said(row["message_id"], row["trace_id"], said[row["trace_id"]])
-        for row in page
-        if said.get(row["trace_id"])
+        Said(row["message_id"], row["trace_id"], said[row["trace_id"]]) for row in page if said.get(row["trace_id"])
     ]
     return Contents(told, more)
 

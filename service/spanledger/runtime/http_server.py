@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import h11
@@ -17,6 +17,7 @@ from spanledger.ingest.crowd import Crowd
 HEADER_S = 30.0  # for a whole header, from the connection or from its first byte on
 BODY_S = 60.0  # for a whole body; the API's own time-out comes before it and says so
 IDLE_S = 15.0  # between requests of a connection
+_TICK_S = 1.0
 MOST_CONNECTIONS = 1000
 _FILES_OF_THE_ENGINE = 640  # tables' columns, the spool, the registry, pipes
 _MOST_HEADER_BYTES = 32 * 1024
@@ -132,6 +133,18 @@ class Server(uvicorn.Server):
             )
         )
         self.accepts = asyncio.Event()
+        self._over = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Wakes once a second, which the date of answers needs; uvicorn's own loop wakes ten times."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), _TICK_S)
+
+    def end(self) -> None:
+        """Accepts nothing more and waits for the answers under way, `drain_s` at most."""
+        self.should_exit = True
+        self._over.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

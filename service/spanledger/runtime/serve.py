@@ -134,7 +134,7 @@ async def _serve_http(
         wait.cancel()
     say(_waits_for(runtime))
     await asyncio.to_thread(runtime.end_long_answers)
-    server.should_exit = True
+    server.end()
     await serving
 
 

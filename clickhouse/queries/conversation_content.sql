@@ -2,7 +2,8 @@
 -- grain:  span with content, in time order
 -- source: otel_traces, through the traces of the conversation's messages
 -- units:  at_ns since 1970 UTC
--- trace_ids: the conversation's traces; a span that came twice stands here once
+-- trace_ids, span_ids: those of conversation_content_sizes that an answer has room for; a span that came twice stands
+--         here once
 SELECT
     TraceId AS trace_id,
     SpanId AS span_id,
@@ -13,7 +14,7 @@ FROM otel_traces
 WHERE
     Tenant = {tenant:String}
     AND TraceId IN {trace_ids:Array(String)}
+    AND SpanId IN {span_ids:Array(String)}
     AND (asked != '' OR answered != '')
 ORDER BY Timestamp, SpanId
 LIMIT 1 BY TraceId, SpanId
-LIMIT {limit:UInt64}

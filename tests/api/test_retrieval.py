@@ -139,6 +139,11 @@ def test_a_form_may_hold_the_document(system: System) -> None:
         (b'{"text": "\\ud800"}', "application/json", 400),
         (b'{"text": 5}', "application/json", 422),
         (b'{"texts": "x"}', "application/json", 422),
+        (
+            json.dumps({"text": "x", "metadata": {f"k{n}": "v" * 4000 for n in range(5)}}).encode(),
+            "application/json",
+            422,
+        ),
         (b"{", "application/json", 400),
         (b'{"text": "x", "content_type": "text/html"}', "application/json", 422),
         (b"", "text/plain", 422),

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spanledger.stats.contents import MAX_SPANS, rows_with_content
 from spanledger.store import queries
 from spanledger.store.client import Store
 
-MAX_SPANS = 2000
 MAX_CHARS = 24_000  # of the transcript that a model reads
 NOTHING = (
     "nothing is known of what was said: the conversation is not one of this service's own, and its spans carry no "
@@ -50,10 +50,7 @@ def of_spans(store: Store, tenant: str, conversation_id: str) -> Transcript:
         queries.sql("traces_of_conversation"),
         {"tenant": tenant, "conversation_id": conversation_id, "limit": MAX_SPANS},
     )
-    rows = store.dicts(
-        queries.sql("conversation_content"),
-        {"tenant": tenant, "trace_ids": [row[0] for row in ids], "limit": MAX_SPANS},
-    )
+    rows, _ = rows_with_content(store, tenant, [row[0] for row in ids])
     lines: list[tuple[str, str]] = []
     for trace_id in dict.fromkeys(row["trace_id"] for row in rows):
         told = [row for row in rows if row["trace_id"] == trace_id]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
 from spanledger.api.inputs import Id, Text
@@ -28,7 +28,18 @@ from spanledger.workflows import Order
 
 router = APIRouter(tags=["documents"], route_class=ListingRoute)
 
-_Metadata = Annotated[dict[Id, Annotated[Text, Field(max_length=4096)]], Field(max_length=64)]
+_MOST_METADATA = 16_384  # characters of a document: a list shows those of a thousand
+
+
+def _short_together(metadata: dict[str, str]) -> dict[str, str]:
+    if sum(len(key) + len(value) for key, value in metadata.items()) > _MOST_METADATA:
+        raise ValueError(f"metadata may have {_MOST_METADATA:,} characters together")
+    return metadata
+
+
+_Metadata = Annotated[
+    dict[Id, Annotated[Text, Field(max_length=4096)]], Field(max_length=64), AfterValidator(_short_together)
+]
 
 
 class DocumentBody(BaseModel):

@@ -12,6 +12,8 @@ from spanledger.store import queries
 from spanledger.store.client import Store
 
 MAX_SPANS = 2_000
+MAX_BYTES = 16_000_000  # of the spans of an answer
+MAX_INPUT_BYTES = 256_000  # of one message whose beginning stands in a list
 MAX_PIECES = 200  # of one message
 
 
@@ -37,10 +39,12 @@ class Said:
 
 @dataclass(frozen=True)
 class Contents:
-    """By message, in time order; messages without content are not listed."""
+    """By message, in time order; messages without content are not listed. `left_out`: bytes of spans for which the
+    answer has no room; a smaller `limit` shows them, as far as one message alone does not have more."""
 
     items: list[Said]
     next_cursor: str | None
+    left_out: int
 
 
 def contents(
@@ -49,9 +53,7 @@ def contents(
     """The same page as `messages` with this limit and cursor. Raises NotFound, BadRequest."""
     page, more = rows_of(store, tenant, conversation_id, limit, cursor)
     trace_ids = [row["trace_id"] for row in page if row["trace_id"]]
-    rows = store.dicts(
-        queries.sql("conversation_content"), {"tenant": tenant, "trace_ids": trace_ids, "limit": MAX_SPANS}
-    )
+    rows, left_out = rows_with_content(store, tenant, trace_ids)
     rows.sort(key=lambda row: (row["trace_id"], row["at_ns"], row["span_id"]))
     said = {
         trace_id: list(_pieces(list(spans), cut))[:MAX_PIECES]
@@ -60,12 +62,28 @@ def contents(
     told = [
         Said(row["message_id"], row["trace_id"], said[row["trace_id"]]) for row in page if said.get(row["trace_id"])
     ]
-    return Contents(told, more)
+    return Contents(told, more, left_out)
+
+
+def rows_with_content(store: Store, tenant: str, trace_ids: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
+    """`trace_id`, `span_id`, `at_ns`, `asked` and `answered` (JSON) of the first spans with content, in time order, and
+    how many bytes the others have: those for which MAX_BYTES leave no room."""
+    of_traces = {"tenant": tenant, "trace_ids": list(trace_ids)}
+    sizes = store.query(queries.sql("conversation_content_sizes"), {**of_traces, "limit": MAX_SPANS})
+    kept, room, left_out = [], MAX_BYTES, 0
+    for _, span_id, size in sizes:
+        if size <= room:
+            kept.append(span_id)
+            room -= size
+        else:
+            left_out += size
+    rows = store.dicts(queries.sql("conversation_content"), {**of_traces, "span_ids": kept}) if kept else []
+    return rows, left_out
 
 
 def asked_of(store: Store, tenant: str, trace_ids: Sequence[str], around: Window, cut: int) -> dict[str, str]:
     """By trace the beginning of its last user turn, where spans carry content. `around`: when the spans started."""
-    wanted = {"tenant": tenant, "trace_ids": list(trace_ids), **around.bounds()}
+    wanted = {"tenant": tenant, "trace_ids": list(trace_ids), "most": MAX_INPUT_BYTES, **around.bounds()}
     rows = store.dicts(queries.sql("message_inputs"), wanted)
     found: dict[str, str] = {}
     for row in rows:
@@ -77,9 +95,7 @@ def asked_of(store: Store, tenant: str, trace_ids: Sequence[str], around: Window
 
 def exchange(store: Store, tenant: str, trace_id: str) -> tuple[str | None, str | None]:
     """The question and the last answer of a message's trace, as far as its spans carry them."""
-    rows = store.dicts(
-        queries.sql("conversation_content"), {"tenant": tenant, "trace_ids": [trace_id], "limit": MAX_SPANS}
-    )
+    rows, _ = rows_with_content(store, tenant, [trace_id])
     rows.sort(key=lambda row: (row["at_ns"], row["span_id"]))
     texts = [piece for piece in _pieces(rows, 0) if piece.kind == "text"]
     question = next((piece.text for piece in texts if piece.role == "user"), None)

@@ -1,6 +1,6 @@
 -- consumption: what a tenant, one of its users, workflows or keys has used since the starts of day and month
 -- grain:  message in `apart`; all others together ('')
--- source: ledger (one table, one look: an entry is in exactly one row); key_calls says what came through a key
+-- source: ledger (one statement, so each entry is counted once); key_calls has the calls of a key
 -- units:  tokens, USD, calls
 SELECT
     if(has({apart:Array(String)}, message_id), message_id, '') AS message,

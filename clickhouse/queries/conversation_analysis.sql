@@ -1,4 +1,4 @@
--- conversation_analysis: what the span that sealed a conversation says of it
+-- conversation_analysis: the analysis on the span that sealed a conversation
 -- grain:  span; newest first
 -- source: otel_traces, by the trace that the statement names
 -- units:  at_ns since 1970 UTC

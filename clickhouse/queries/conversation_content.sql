@@ -1,4 +1,4 @@
--- conversation_content: what was said in a conversation, where spans carry content
+-- conversation_content: the texts of a conversation, if its spans carry content
 -- grain:  span with content, in time order
 -- source: otel_traces, through the traces of the conversation's messages
 -- units:  at_ns since 1970 UTC

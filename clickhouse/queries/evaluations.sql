@@ -1,5 +1,5 @@
--- evaluations: everything that was said of a message, or of a trace, newest first
--- grain:  evaluation result; superseded: the same evaluator (and person) said something newer
+-- evaluations: all evaluations of a message or a trace, newest first
+-- grain:  evaluation result; superseded: there is a newer one of the same evaluator (and person)
 -- source: evaluations
 -- sealed: 1 if it was taken here; what a sender claims supersedes none of ours
 -- units:  at_ns since 1970 UTC; an empty message finds by trace

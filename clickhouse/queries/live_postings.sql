@@ -1,6 +1,6 @@
 -- live_postings: what messages came to with each posting in (after_us, until_us]
 -- grain:  posting, message
--- source: ledger; re-pricing is left out, it would tell of all history
+-- source: ledger; without re-pricing, which would repeat all history
 -- units:  posted_us since 1970; tokens; USD
 SELECT
     toUnixTimestamp64Micro(p.posted_at) AS posted_us,

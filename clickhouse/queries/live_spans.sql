@@ -1,5 +1,5 @@
 -- live_spans: the spans that events are made of, of every trace in which one started or ended in (after_ns, until_ns]
--- grain:  span, each once; whole traces, for a run's end tells the sums of its calls
+-- grain:  span, each once; whole traces, because the end event of a run holds the sums of its calls
 -- source: otel_traces, the spans of one service
 -- units:  ns since 1970; received_ms: nothing that is looked for was received earlier; a run lasts a day at most
 SELECT

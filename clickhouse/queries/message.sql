@@ -1,6 +1,6 @@
 -- message: what is known of a message beside its usage
 -- grain:  message; newest first when conversations share a message id
--- source: messages; message_usage, whose key starts with the message, tells the conversation
+-- source: messages; message_usage, whose key starts with the message, supplies the conversation
 -- units:  started_ns since 1970 UTC, duration in ns
 SELECT
     message_id,

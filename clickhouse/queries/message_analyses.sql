@@ -1,4 +1,4 @@
--- message_analyses: what the live pass said of a conversation's messages, in time order
+-- message_analyses: results of the live analysis of a conversation's messages, in time order
 -- grain:  message
 -- source: otel_logs, by the messages' traces
 -- units:  at_ns since 1970 UTC

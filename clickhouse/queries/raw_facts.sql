@@ -1,4 +1,4 @@
--- raw_facts: what some spans said, as received, in the words in which the view genai_spans_mv keeps it
+-- raw_facts: the facts of spans as the view genai_spans_mv extracts them from the raw rows
 -- grain:  span; of duplicates the one that lasted longest
 -- source: otel_traces; services and the time range let the primary key work
 -- units:  ns

@@ -1,6 +1,6 @@
 -- raw_spans: everything that was received of some traces, each span once: of duplicates the one that lasted longest
 -- grain:  span
--- source: otel_traces; genai_spans says between which times and of which services they are, so that the key can work
+-- source: otel_traces; genai_spans supplies times and services, so that the primary key is used
 -- units:  ns since 1970 UTC, duration in ns
 WITH
 (

@@ -1,4 +1,4 @@
--- response_cache: what response caches were asked, and what they saved
+-- response_cache: look-ups of response caches, and what they saved
 -- grain:  provider and model
 -- source: genai_spans
 -- units:  look-ups, tokens, USD; priced_hits: hits whose saving is known in USD

@@ -2,7 +2,7 @@
 -- grain:  one row
 -- source: otel_traces; service, span_name and the time let the primary key work
 -- units:  at_ns since 1970 UTC; cut and cut_attributes in characters; cut = 0: no value is cut for its length; most,
---         left_out in bytes: of a span that says more than `most` a part is shown
+--         left_out in bytes: a span larger than `most` is shown in part
 WITH
     byteSize(SpanAttributes) + byteSize(ResourceAttributes) + byteSize(Events.Attributes) + byteSize(Events.Name)
         + 48 * length(Links.SpanId) AS said,

@@ -1,6 +1,6 @@
 -- tool_errors: why the runs of a tool failed
 -- grain:  error type, the most frequent first
--- source: genai_spans; the ledger says which spans stand for a run
+-- source: genai_spans; the ledger has the spans that represent runs
 -- units:  runs
 SELECT error_type, count() AS calls
 FROM genai_spans FINAL

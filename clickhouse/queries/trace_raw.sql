@@ -1,4 +1,4 @@
--- trace_raw: what the spans of some traces said, as received; of duplicates the one that ended last
+-- trace_raw: the raw spans of some traces; of duplicates the one that ended last
 -- grain:  span
 -- source: otel_traces; services, span_names and the time range let the primary key work
 -- units:  first_ns, last_ns since 1970 UTC bound the spans' start; most, left_out in bytes: of a span that says more than

@@ -4,7 +4,7 @@
 -- units:  calls, tokens, USD
 -- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
 -- A dimension that is not in group_by is '' everywhere.
--- An empty only_* list does not filter; rows that say nothing are left out (with_tools: tool runs say something).
+-- An empty only_* list does not filter; empty rows are left out (with_tools: a row with tool runs is not empty).
 SELECT
     multiIf(grouping(bucket) = 0, 'bucket', grouping(by_conversation) = 0, 'group', 'total') AS level,
     bucket,

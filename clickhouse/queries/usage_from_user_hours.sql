@@ -5,7 +5,7 @@
 -- rows:   level 'total' (one row), 'bucket' (one per bucket, by time), 'group' (one per combination, dearest first)
 -- Lines of a dimension (`-- dimension NAME`) are left out where it is neither grouped by nor filtered: analysing them takes
 -- longer than reading. A dimension that is not in group_by is ''; with 'bucket' in it there is a group per bucket too.
--- An empty only_* list does not filter; rows that say nothing are left out (with_tools: tool runs say something); bucket_s = 0: one bucket.
+-- An empty only_* list does not filter; empty rows are left out (with_tools: a row with tool runs is not empty); bucket_s = 0: one bucket.
 SELECT
     multiIf(grouping(bucket) = 0, 'bucket', grouping(by_bucket) = 0, 'group', 'total') AS level,
     bucket,

@@ -201,6 +201,11 @@ def test_what_is_empty_says_where_to_look(spanledger: Run, migrated: Path) -> No
     assert "no re-pricing is in force" in spanledger("reprice", "--list", *place).stdout
 
 
+def test_a_format_within_the_statement_names_the_option(spanledger: Run, migrated: Path) -> None:
+    refused = spanledger("sql", "SELECT 1 FORMAT TSV", "--data-dir", migrated)
+    assert (refused.returncode, "--format" in refused.stderr, "csv" in refused.stderr) == (2, True, True)
+
+
 def test_verbose_and_quiet(spanledger: Run, migrated: Path) -> None:
     place = ("--data-dir", migrated)
     assert f"opening {migrated}" in spanledger("sql", "SELECT 1", "-v", *place).stderr

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from spanledger import __version__
 from spanledger.settings import ROLES, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,20 @@ def test_images_are_pinned_and_logs_are_bounded() -> None:
     for name, service in parsed(BASE)["services"].items():
         assert re.search(r":[0-9][\w.]*$", service["image"]), name
         assert service["logging"]["options"]["max-size"], name
+
+
+def test_the_image_of_the_service_has_the_version_of_the_package() -> None:
+    for name in (BASE, OVERLAY):
+        assert set(re.findall(r"image: spanledger:(\S+)", (ROOT / name).read_text())) == {__version__}
+
+
+def test_files_that_a_service_starts_with_are_mounted() -> None:
+    """The image holds the installed package alone, no checkout."""
+    for name, service in parsed(BASE)["services"].items():
+        mounted = {mount.split(":")[1] for mount in service.get("volumes", [])}
+        for word in (*service.get("entrypoint", []), *service.get("command", [])):
+            if word.endswith(".py"):
+                assert word in mounted, name
 
 
 def test_every_password_comes_from_the_example_file_and_has_no_default() -> None:

@@ -1,5 +1,14 @@
-"""Statements of the schema on a cluster."""
+"""Statements of the schema on a cluster, and data of another schema."""
 
+import shutil
+from pathlib import Path
+
+import pytest
+
+from spanledger import resources
+from spanledger.errors import SchemaError
+from spanledger.store import migrate
+from spanledger.store.client import Store
 from spanledger.store.layout import Layout, adapt, distributed
 
 ADD = "ALTER TABLE messages\n    ADD COLUMN IF NOT EXISTS prompt String"
@@ -34,3 +43,12 @@ def test_how_local_tables_store_their_parts_is_nothing_for_the_table_over_all_sh
     setting = "ALTER TABLE messages MODIFY SETTING min_level_for_wide_part = 1"
     assert adapt(setting, CLUSTER) == setting.replace("messages", "messages ON CLUSTER 'two'")
     assert distributed(setting, CLUSTER) == []
+
+
+def test_data_of_another_schema_is_refused_with_advice(store: Store, tmp_path: Path) -> None:
+    changed = tmp_path / "clickhouse"
+    shutil.copytree(resources.folder("clickhouse") / "migrations", changed / "migrations")
+    first = min((changed / "migrations").glob("*.sql"))
+    first.write_text(first.read_text() + "-- another\n")
+    with pytest.raises(SchemaError, match=rf"{first.stem}.*use another data folder.*docs/upgrade.md"):
+        migrate.status(store, changed)

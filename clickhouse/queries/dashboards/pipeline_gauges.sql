@@ -1,4 +1,4 @@
--- pipeline_gauges: what the Collector and the OTLP door say of their queues and spools
+-- pipeline_gauges: queues and spools, as the Collector and the OTLP door report them
 -- grain:  bucket and metric (by exporter, where it names one)
 -- source: otel_metrics_gauge
 -- units:  UTC seconds; as the metric

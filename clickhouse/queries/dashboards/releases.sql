@@ -1,4 +1,4 @@
--- releases: when a version of a service told of itself for the first time
+-- releases: the first span of each version of a service
 -- grain:  service and version that began within the window
 -- source: otel_metrics_gauge, otel_metrics_sum, otel_metrics_histogram: their resources are few, those of spans are many
 -- units:  UTC

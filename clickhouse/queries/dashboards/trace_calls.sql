@@ -1,4 +1,4 @@
--- trace_calls: the spans of one trace with what the books say about them
+-- trace_calls: the spans of one trace with their entries in the books
 -- grain:  span, in time order
 -- source: genai_spans, ledger
 -- units:  UTC; seconds, tokens, USD; NULL where the span stands for no call

@@ -83,7 +83,7 @@ def _show(report: dict[str, Any]) -> None:
 def _details(report: dict[str, Any]) -> list[str]:
     lines = []
     if report["joined_calls"]:
-        lines.append(f"{report['joined_calls']} calls were told of more than once and counted once")
+        lines.append(f"calls that several spans report, each counted once: {report['joined_calls']}")
     if report["anomaly_count"]:
         lines += _anomalies(report)
     lines += [_difference(d) for d in report["differences"][:_SHOWN]]

@@ -43,7 +43,7 @@ def opened(chosen: Settings, schema: Schema = "required") -> Iterator["Store"]:
     store = open_embedded(chosen.data_dir) if embedded else open_server(chosen.clickhouse_url)
     try:
         if schema == "migrate":
-            migrate.migrate(store, say)
+            migrate.prepare(store, say)
         if schema == "required" and not migrate.ready(store):
             raise SchemaError("the data is not migrated to this version; run `spanledger migrate` (or `up`) first")
         clean = not embedded or running.begin(chosen.data_dir)

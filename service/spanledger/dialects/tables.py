@@ -221,7 +221,10 @@ def _quote(value: str) -> str:
 
 def main() -> None:
     """Writes the view's file."""
-    (resources.folder("clickhouse") / "views" / "genai_spans_mv.sql").write_text(view_sql())
+    file = resources.folder("clickhouse") / "views" / "genai_spans_mv.sql"
+    before, text = file.read_text(), view_sql()
+    file.write_text(text)
+    print(f"{file}: {'as before' if text == before else 'written; restart `spanledger up` to use it'}")
 
 
 if __name__ == "__main__":

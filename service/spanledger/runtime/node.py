@@ -39,7 +39,7 @@ def start_node(settings: Settings, stack: ExitStack, say: Say) -> Node:
         if settings.plays("ingest"):
             undo.callback(ingest.stop, 1.0)
             ingest.open_door()
-        migrate.migrate(store, say)
+        migrate.prepare(store, say)
         ledger = Ledger(store, settings)
         if settings.plays("settle") and not clean:
             ledger.recover(say)

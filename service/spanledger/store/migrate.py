@@ -69,7 +69,10 @@ def status(store: Store, base: Path | None = None) -> list[SqlFile]:
         if migration.name in known:
             checksum, states = known[migration.name]
             if "done" in states and checksum != migration.checksum:
-                raise SchemaError(f"migration {migration.name} was changed after it had been applied")
+                raise SchemaError(
+                    f"the data has another migration {migration.name} than this version: a development version from "
+                    "before 0.1.0 made it; use another data folder, and send the spans again (docs/upgrade.md)"
+                )
         applied = migration.name in known and "done" in known[migration.name][1]
         result.append(SqlFile(migration.name, migration.statement, applied))
     return result
@@ -147,6 +150,15 @@ def migrate(store: Store, say: Callable[[str], None] = lambda _: None, base: Pat
         _apply(store, view.statement, wanted)
         _record(store, "view:" + view.name, view.checksum)
     return len(pending) + len(views)
+
+
+def prepare(store: Store, say: Callable[[str], None]) -> None:
+    """`migrate` for a process that starts: a new schema is announced in one line, changes in a line each."""
+    if any(migration.applied for migration in status(store)):
+        migrate(store, say)
+    else:
+        say("creating the schema")
+        migrate(store)
 
 
 def _expect_tables(store: Store, migrations: list[SqlFile]) -> None:

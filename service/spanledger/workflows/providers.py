@@ -55,9 +55,9 @@ class Providers:
         return provider.lower() in _COMMON or self.allowed(provider)
 
     def refusal(self, provider: str) -> str:
-        """What is said to the caller."""
+        """The error message for the caller."""
         variable = _PREFIXES.get(provider, (provider.upper().replace("-", "_"),))[0]
         return (
             f"provider {provider!r} is not configured here; the operator sets its key ({variable}_API_KEY) or names "
-            "it in SPANLEDGER_MODEL_PROVIDERS"
+            "it in SPANLEDGER_MODEL_PROVIDERS. Models named offline/… need no key; `GET /v1/models` lists what works"
         )

@@ -29,6 +29,8 @@ LIMITS = {
 
 _log = logging.getLogger(__name__)
 _SYNTAX_ERROR = "Code: 62."  # the engine does not always put the name behind it
+# The engine takes the statement's own FORMAT and then finds ours, behind which only these may stand.
+_SECOND_FORMAT = re.compile(r"\(FORMAT\).*Expected one of: SETTINGS, ParallelWithClause, PARALLEL WITH, end of query")
 _CODE = re.compile(r"\(([A-Z][A-Z0-9_]{3,})\)")
 # Errors of parsing and analysis, which describe the statement itself.
 _OF_THE_STATEMENT = re.compile(
@@ -65,6 +67,11 @@ def error_of(text: str, reason: str = "") -> BadRequest:
     """The message for an error of the engine; the text of an error that came while rows were read is only logged."""
     if reason:
         return BadRequest(f"the query was stopped: {_OF_THE_PROCESS[reason]}")
+    if _SECOND_FORMAT.search(text):
+        return BadRequest(
+            "leave FORMAT out of the statement; the parameter format (on the command line --format) chooses it: "
+            f"{', '.join(FORMATS)}"
+        )
     codes = _CODE.findall(text)
     for code in codes:
         if code in _HINTS:

@@ -1,0 +1,5 @@
+"""`python -m spanledger`: the command line."""
+
+from spanledger.cli.main import main
+
+main()

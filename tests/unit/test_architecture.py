@@ -24,6 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"web"}),
     frozenset({"bench"}),
     frozenset({"cli"}),
+    frozenset({"__main__"}),
 )
 HEIGHTS = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
 SDK = "opentelemetry.sdk"

@@ -201,6 +201,16 @@ def test_what_is_empty_says_where_to_look(spanledger: Run, migrated: Path) -> No
     assert "no re-pricing is in force" in spanledger("reprice", "--list", *place).stdout
 
 
+def test_status_loads_neither_the_engine_nor_its_client() -> None:
+    program = (
+        "import sys; from spanledger.cli import status\n"
+        "from spanledger.ingest import dead; from spanledger.ledger import audit_record\n"
+        "print([m for m in ('chdb', 'clickhouse_connect', 'numpy', 'pyarrow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_a_format_within_the_statement_names_the_option(spanledger: Run, migrated: Path) -> None:
     refused = spanledger("sql", "SELECT 1 FORMAT TSV", "--data-dir", migrated)
     assert (refused.returncode, "--format" in refused.stderr, "csv" in refused.stderr) == (2, True, True)

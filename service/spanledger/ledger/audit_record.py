@@ -4,8 +4,10 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from spanledger.ledger.audit import Report
+if TYPE_CHECKING:  # `spanledger status` reads records without loading the engine's client
+    from spanledger.ledger.audit import Report
 
 _FILE = "audits.jsonl"  # the latest is the last line
 _KEPT = 200
@@ -25,7 +27,7 @@ class AuditRecord:
     repaired: bool = False
 
 
-def write(data_dir: Path, report: Report, repaired: bool = False) -> None:
+def write(data_dir: Path, report: "Report", repaired: bool = False) -> None:
     """Adds a record and forgets the oldest. A folder that cannot be written to keeps what it has: an audit also runs on
     a full disk."""
     scope = report.scope

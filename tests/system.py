@@ -37,7 +37,7 @@ class System:
         self.preloaded = True  # False: a process that imports its modules itself, for tests of start-up
         self.migrated = True  # False: a new data folder begins without a schema
         self.timeout_s = 60.0  # of a request
-        self.start_s = 60.0  # until it is ready
+        self.start_s = 180.0  # until it is ready; a busy machine takes its time
         self.process: subprocess.Popen[str] | preloaded.Process | None = None
         self.printed: list[str] = []  # by the latest process
 

@@ -7,9 +7,20 @@ from decimal import Decimal
 import pytest
 
 from guarded import Caller
+from otlp_make import trace_request
 from system import System
 from tenants import ask, own_tenant, put
-from visitor import Visitor
+from visitor import Visitor, asked
+
+_PACKING = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt-4o",
+    "gen_ai.usage.input_tokens": 5,
+    "gen_ai.usage.output_tokens": 2,
+    "gen_ai.workflow.name": "packing",
+    "gen_ai.conversation.id": "packing",
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +65,24 @@ def test_agents_are_shown_with_what_they_did(lab: Caller, visit: Callable[..., V
     page.wait_for_url("**/catalogue/agents/clerk*")
     assert "<script>alert(1)</script>" in page.locator("pre").first.text_content()
     assert visitor.see("/catalogue#evaluators").locator("#evaluators [data-id=short]").count() == 1
+
+
+def test_a_workflow_of_two_services_leads_to_the_messages_of_each(lab: Caller, visit: Callable[..., Visitor]) -> None:
+    runs = {"shop": 2, "office": 3}
+    for service, count in runs.items():
+        for _ in range(count):
+            span = {"name": "chat gpt-4o", "attributes": _PACKING}
+            assert lab.send(trace_request(span, resource={"service.name": service}).SerializeToString()) == 200
+    lab.flush()
+    page = visit(lab).see("/catalogue")
+    rows = page.locator("tr[data-id=packing]")
+    found = {}
+    for number in range(rows.count()):
+        told = rows.nth(number).locator("[data-figure=runs]")
+        asked_for = asked(told.locator("xpath=ancestor-or-self::a").get_attribute("href"))
+        assert len(lab.get("messages", **asked_for)["items"]) == int(told.get_attribute("data-value"))
+        found[asked_for["service"]] = int(told.get_attribute("data-value"))
+    assert found == runs
 
 
 def test_users_have_a_trend_whose_sum_is_their_cost(lab: Caller, visit: Callable[..., Visitor]) -> None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from spanledger.api.reader import Reads
+from spanledger.api.schemas.common import Problem
 from spanledger.api.windows import Dimensions, Windowed
 from spanledger.errors import BadRequest
 from spanledger.stats import compare as comparison
@@ -24,7 +25,7 @@ class ExplainQuery(Dimensions):
     cursor: str | None = Field(None, max_length=4096, description="next_cursor of the page before")
 
 
-@router.get("/v1/explain", operation_id="explain")
+@router.get("/v1/explain", operation_id="explain", responses={404: {"model": Problem}})
 def explain(request: Request, reads: Reads, asked: Annotated[ExplainQuery, Query()]) -> stats.Explanation:
     """The entries and calls behind a figure: spans, attributes read, tokens × rate = amount, price, claim.
 
@@ -43,7 +44,7 @@ class CompareQuery(Windowed):
     user: str = Field("", max_length=256, description="user id")
 
 
-@router.get("/v1/explain/compare", operation_id="explain_compare")
+@router.get("/v1/explain/compare", operation_id="explain_compare", responses={404: {"model": Problem}})
 def compare(request: Request, reads: Reads, asked: Annotated[CompareQuery, Query()]) -> comparison.PeerComparison:
     """A message, conversation or user against the median of its peers: the difference as amounts of single factors.
 

@@ -9,6 +9,7 @@ from pydantic import Field, RootModel
 from spanledger.api.filters import Attributed, MessageFilter, attributes_of
 from spanledger.api.listing import ListingRoute
 from spanledger.api.reader import Reads, checked_id
+from spanledger.api.schemas.common import Problem
 from spanledger.api.windows import Windowed, many
 from spanledger.errors import Refused
 from spanledger.runtime.services import Caller
@@ -143,7 +144,7 @@ def tenants(reads: Reads, principal: Caller, asked: Annotated[Windowed, Query()]
     return owners.tenants(reads.store, asked.window)
 
 
-@router.get("/v1/find", operation_id="find")
+@router.get("/v1/find", operation_id="find", responses={404: {"model": Problem}})
 def find(
     reads: Reads,
     id: Annotated[str, Query(min_length=1, max_length=256, description="Any id.", examples=["support-42"])],

@@ -200,6 +200,13 @@ def test_repricing_is_shown_done_listed_and_taken_back(system: System, tmp_path:
     wish = {"start": "2020-01-01", "end": "2040-01-01", "price_book": book.read_text(), "dry_run": True}
     preview = system.post("/v1/reprice", wish)
     assert {"default"} <= {one["tenant"] for one in preview["groups"]["tenant"]["items"]}
+    body = json.dumps(wish | {"wait": 0}).encode()
+    status, headers, later = system.request("POST", "/v1/reprice", body, Content_Type="application/json")
+    while status == 202:
+        assert later["state"] in ("waiting", "running")
+        status, _, later = system.request("GET", headers["location"] + "?wait=5")
+    assert status == 200, later
+    assert (later["old_usd"], later["new_usd"]) == (preview["old_usd"], preview["new_usd"])
     for groups in preview["groups"].values():
         every = [*groups["items"], *([groups["other"]] if groups["other"] else [])]
         for name in ("calls", "old_usd", "new_usd", "difference_usd"):

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from spanledger.access import Principal
 from spanledger.api.inputs import MAX_ID_CHARS, Text
 from spanledger.api.parameters import Window
-from spanledger.api.schemas.books import AuditReport, AuditResult, OperationState
+from spanledger.api.schemas.books import AuditReport, AuditResult, OperationState, Repricing
 from spanledger.api.schemas.common import Body, Items
 from spanledger.api.schemas.erasures import Erasure, OperationResult
 from spanledger.errors import BadRequest, Refused
@@ -23,7 +23,7 @@ from spanledger.stats import times
 router = APIRouter(tags=["books"])
 
 WAIT_S = 30.0
-_GOES_ON: dict[int | str, dict[str, Any]] = {202: {"model": OperationState}}
+GOES_ON: dict[int | str, dict[str, Any]] = {202: {"model": OperationState}}
 
 
 def _one(meaning: str, example: str) -> object:
@@ -66,7 +66,7 @@ Books = Annotated[Ledger, Depends(_ledger)]
 Running = Annotated[Operations, Depends(_operations)]
 
 
-@router.get("/v1/audit", response_model=AuditReport, responses=_GOES_ON)
+@router.get("/v1/audit", response_model=AuditReport, responses=GOES_ON)
 async def get_audit(
     books: Books,
     operations: Running,
@@ -98,7 +98,7 @@ async def get_audit(
         return books.audit(start, end, say=say, tenant=owned).as_dict()
 
     key = f"audit {owned} {window} {sorted(named.items())}"
-    return await _answered(operations, operations.start(_owner(principal), key, work, urgent=bool(named)), wait)
+    return await answered(operations, operations.start(owner_of(principal), key, work, urgent=bool(named)), wait)
 
 
 @router.get("/v1/audits")
@@ -109,7 +109,7 @@ def list_audits(books: Books, principal: Caller) -> Items[AuditResult]:
     return Items(items=[AuditResult.model_validate(asdict(one)) for one in found])
 
 
-@router.post("/v1/audit", response_model=AuditReport, responses=_GOES_ON)
+@router.post("/v1/audit", response_model=AuditReport, responses=GOES_ON)
 async def create_audit(wish: NewAudit, books: Books, operations: Running, principal: Caller) -> Response:
     """The same over all tenants, and with `repair` posts the differences."""
     window = times.window(wish.start, wish.end)
@@ -118,16 +118,17 @@ async def create_audit(wish: NewAudit, books: Books, operations: Running, princi
         return books.audit(times.moment(window.start), times.moment(window.end), wish.repair, say).as_dict()
 
     key = f"audit of all {window} {wish.repair}"
-    return await _answered(operations, operations.start(_owner(principal), key, work), wish.wait)
+    return await answered(operations, operations.start(owner_of(principal), key, work), wish.wait)
 
 
-@router.get("/v1/operations/{operation_id}", response_model=OperationResult, responses=_GOES_ON)
+@router.get("/v1/operations/{operation_id}", response_model=OperationResult, responses=GOES_ON)
 async def get_operation(operation_id: OperationId, operations: Running, principal: Caller, wait: Wait = 0) -> Response:
     """202 and how far it is; what the request that began it would have answered when it is done."""
-    return await _answered(operations, operations.get(_owner(principal), operation_id), wait)
+    return await answered(operations, operations.get(owner_of(principal), operation_id), wait)
 
 
-async def _answered(operations: Operations, operation: Operation, wait: float) -> Response:
+async def answered(operations: Operations, operation: Operation, wait: float) -> Response:
+    """The result, or 202 when it takes longer than `wait` seconds."""
     if await operations.wait(operation, wait):
         return Response(await run_in_threadpool(_report, operation), media_type="application/json")
     headers = {"Location": f"/v1/operations/{operation.operation_id}", "Retry-After": "1"}
@@ -136,9 +137,9 @@ async def _answered(operations: Operations, operation: Operation, wait: float) -
 
 def _report(operation: Operation) -> str:
     found = operation.answer()
-    form = Erasure if "erasure_id" in found else AuditReport
+    form = Erasure if "erasure_id" in found else Repricing if "reprice_id" in found else AuditReport
     return form.model_validate(found).model_dump_json(by_alias=True)
 
 
-def _owner(principal: Principal) -> str:
+def owner_of(principal: Principal) -> str:
     return "" if principal.operator else principal.tenant

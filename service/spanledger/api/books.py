@@ -1,6 +1,7 @@
 """The books themselves: `/v1/reprice` and read-only SQL."""
 
 import asyncio
+import hashlib
 import tempfile
 import threading
 from functools import partial
@@ -9,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 from spanledger.access import DEFAULT_TENANT, Principal
+from spanledger.api.audit import GOES_ON, Running, answered, owner_of
 from spanledger.api.inputs import Text
 from spanledger.api.reader import AppServices, Reads
 from spanledger.api.schemas.books import PriceBookInForce, Repricing, SqlAnswer
@@ -19,8 +22,10 @@ from spanledger.api.streams import ClientGone, disconnected
 from spanledger.errors import BadRequest, Elsewhere, Refused, SettingsError
 from spanledger.foreign.texts import harmless_csv
 from spanledger.ledger import activations
+from spanledger.ledger.ledger import Ledger
 from spanledger.pricing import book_of_files
 from spanledger.runtime.daemon import in_daemon_thread
+from spanledger.runtime.operations import Say
 from spanledger.runtime.services import Caller, Services
 from spanledger.stats import times
 from spanledger.stats.sandbox.pool import Sandboxes, Statement
@@ -40,7 +45,8 @@ TimeText = Annotated[Text, Field(max_length=64, examples=["2026-11-21T00:00:00Z"
 
 
 class NewRepricing(Body):
-    """A window with both ends, or the id of a re-pricing to `undo`. `price_book`: YAML that goes before the book."""
+    """A window with both ends, or the id of a re-pricing to `undo`. `price_book`: YAML that goes before the book.
+    `wait`: seconds until the answer is 202; without it the answer comes at the end."""
 
     start: TimeText | None = None
     end: TimeText | None = None
@@ -48,13 +54,14 @@ class NewRepricing(Body):
     price_book_name: Annotated[Text, Field(pattern=r"^[^/\x00]{1,200}$")] = "prices.yaml"
     dry_run: bool = False
     undo: Annotated[Text, Field(max_length=256)] | None = None
+    wait: Annotated[float, Field(ge=0, le=600)] | None = None
 
 
 class NewQuery(Body):
     """`format`: json (default), csv or pretty.
 
     `from`, `to`: the rows of `[from, to)` alone, in tables that have a time. `all_tenants`: for who runs this machine;
-    without keys that is whoever reaches a loopback address.
+    without keys that is every caller on loopback.
     """
 
     query: Annotated[Text, Field(max_length=1024 * 1024, examples=["SELECT count() FROM messages"])]
@@ -70,17 +77,31 @@ def list_price_books(reads: Reads) -> Items[PriceBookInForce]:
     return Items[PriceBookInForce].model_validate(activations.listed(reads.store))
 
 
-@router.post("/v1/reprice")
-def create_repricing(services: AppServices, wish: NewRepricing) -> Repricing:
-    """Prices the calls of a window again as new entries, or takes that back; old and new stay side by side."""
-    ledger = services.ledger
-    assert ledger is not None
+@router.post("/v1/reprice", response_model=Repricing, responses=GOES_ON)
+async def create_repricing(
+    services: AppServices, operations: Running, principal: Caller, wish: NewRepricing
+) -> Response:
+    """Prices the calls of a window again as new entries, or takes that back; old and new stay side by side. With `wait`
+    202 and the `Location` of the operation when it takes longer than so many seconds."""
+    work = partial(_repriced, services.ledger, wish)
+    if wish.wait is None:
+        done = Repricing.model_validate(await run_in_threadpool(work, _unheard))
+        return Response(done.model_dump_json(by_alias=True), media_type="application/json")
+    key = f"reprice {hashlib.sha256(wish.model_dump_json().encode()).hexdigest()}"
+    return await answered(operations, operations.start(owner_of(principal), key, work), wish.wait)
+
+
+def _unheard(progress: str) -> None:
+    """For requests without `wait`, whose progress is not shown."""
+
+
+def _repriced(ledger: Ledger, wish: NewRepricing, say: Say) -> dict[str, Any]:
     if wish.undo:
-        return Repricing.model_validate(ledger.undo_reprice(wish.undo).as_dict())
+        return ledger.undo_reprice(wish.undo, say).as_dict()
     start, end = times.bounded(times.window(wish.start, wish.end))
     with tempfile.TemporaryDirectory(prefix="spanledger-prices-") as folder:
         book = _kept(Path(folder) / "book", wish.price_book_name, wish.price_book) if wish.price_book else None
-        return Repricing.model_validate(ledger.reprice(start, end, book, wish.dry_run).as_dict())
+        return ledger.reprice(start, end, book, wish.dry_run, say).as_dict()
 
 
 def _kept(folder: Path, name: str, text: str) -> Path:

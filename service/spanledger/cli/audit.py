@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spanledger.cli.common import existing, opened, running_api
+from spanledger.cli.common import LOOK_S, existing, opened, running_api
 from spanledger.cli.options import Json, Place, Since, Until, application, examples, with_place
 from spanledger.cli.output import Column, print_json, print_table
 from spanledger.cli.progress import Bar, progress
@@ -16,7 +16,6 @@ EXAMPLES = """\
   spanledger audit --repair              post what is missing, and report it
 """
 _SHOWN = 200
-_WAIT_S = 30
 _KINDS = 12
 
 
@@ -53,10 +52,10 @@ def _report(place: Place, start: str | None, end: str | None, repair: bool, bar:
     api = running_api(chosen)
     if api is not None:
         wish = {"start": start, "end": end, "repair": repair}
-        report: dict[str, Any] = api.post("/v1/audit", {**wish, "wait": _WAIT_S})
+        report: dict[str, Any] = api.post("/v1/audit", {**wish, "wait": LOOK_S})
         while "balanced" not in report:
             bar.tell(report["progress"] or report["state"])
-            report = api.get("/v1/operations", report["operation_id"], wait=_WAIT_S)
+            report = api.get("/v1/operations", report["operation_id"], wait=LOOK_S)
         return report
     from spanledger.ledger.ledger import Ledger
     from spanledger.stats import times

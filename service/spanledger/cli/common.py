@@ -28,6 +28,9 @@ def running_api(chosen: Settings) -> Api | None:
     return api
 
 
+LOOK_S = 1.0  # an answer about a running operation comes after it at the latest, for the progress bar
+
+
 @contextmanager
 def opened(chosen: Settings, schema: Schema = "required") -> Iterator["Store"]:
     """The store itself, when no running `up` holds it; closed afterwards.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spanledger.cli.common import existing, opened, running_api
+from spanledger.cli.common import LOOK_S, existing, opened, running_api
 from spanledger.cli.options import Json, Place, PriceBook, Since, Until, application, examples, with_place
 from spanledger.cli.output import Column, print_json, print_table
 from spanledger.cli.progress import Bar, progress
@@ -89,10 +89,12 @@ def _result(place: Place, wanted: _Repricing, bar: Bar) -> dict[str, Any]:
     api = running_api(chosen)
     if api is not None:
         wish = {"start": wanted.start, "end": wanted.end, "dry_run": wanted.dry_run, "undo": wanted.undo}
-        bar.tell("the running spanledger re-prices")
         if book is not None:
             wish |= {"price_book": book.read_text(), "price_book_name": book.name}
-        answer: dict[str, Any] = api.post("/v1/reprice", wish)
+        answer: dict[str, Any] = api.post("/v1/reprice", {**wish, "wait": LOOK_S})
+        while "reprice_id" not in answer:
+            bar.tell(answer["progress"] or answer["state"])
+            answer = api.get("/v1/operations", answer["operation_id"], wait=LOOK_S)
         return answer
     from spanledger.ledger.ledger import Ledger
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import RootModel
 
-from spanledger.api.schemas.books import AuditReport
+from spanledger.api.schemas.books import AuditReport, Repricing
 from spanledger.api.schemas.common import Answer
 from spanledger.stats.fields import Moment, Money
 
@@ -46,5 +46,5 @@ class Erasure(Answer):
     report: ErasureReport | None
 
 
-class OperationResult(RootModel[AuditReport | Erasure]):
+class OperationResult(RootModel[AuditReport | Erasure | Repricing]):
     """What the request that began an operation would have answered."""

@@ -1,6 +1,10 @@
 """`spanledger bench`: the benchmarks, each on a data folder of its own."""
 
 import importlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,7 +12,7 @@ import typer
 
 from spanledger.cli.options import Json, Place, application, examples, with_config
 from spanledger.cli.output import print_json
-from spanledger.cli.progress import progress
+from spanledger.cli.progress import Bar, progress
 from spanledger.errors import SettingsError
 
 EXAMPLES = """\
@@ -40,6 +44,7 @@ _TAKES = {
     "ingest": ("roles",),
     "ledger": ("captures",),
 }
+_MINUTES = {"soak": 20.0, "attack": 30.0, "idle": 10.0}  # how long they run without --minutes
 _MEANING = "; ".join(f"{name}: {meaning}" for name, meaning in _BENCHMARKS.items())
 Benchmark = Literal["ingest", "query", "web", "overhead", "live", "ledger", "masking", "idle", "attack", "soak"]
 app = application()
@@ -90,13 +95,36 @@ def bench(
     given = {name: value for name, value in flags.items() if value is not None}
     if unfit := [name for name in given if name not in _TAKES.get(benchmark, ())]:
         raise SettingsError(f"bench {benchmark} takes no --{unfit[0].replace('_', '-')}")
-    with progress(f"bench {benchmark}"):
+    runs_s = 60 * (minutes or _MINUTES[benchmark]) if benchmark in _MINUTES else None
+    with progress(f"bench {benchmark}", runs_s, "s") as bar, _ticking(bar, runs_s):
         figures: dict[str, Any] = importlib.import_module(f"spanledger.bench.{benchmark}").run(**given)
     if as_json:
         print_json(figures)
     else:
         print("\n".join(_lines(figures)))
     return 0 if figures.get("flat", True) else 1
+
+
+@contextmanager
+def _ticking(bar: Bar, runs_s: float | None) -> Iterator[None]:
+    """Moves the bar of a benchmark that runs for a known time."""
+    if runs_s is None or not bar.shown:
+        yield
+        return
+    ended = threading.Event()
+
+    def tick() -> None:
+        began = time.monotonic()
+        while not ended.wait(0.5):
+            bar.update(min(time.monotonic() - began, runs_s))
+
+    thread = threading.Thread(target=tick, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _lines(figures: dict[str, Any], indent: str = "") -> list[str]:

@@ -1,7 +1,8 @@
 """A model provider over real HTTP that does what the question says: for tests of what models make of tools.
 
 A question that is a JSON object {"tool": …, "arguments": …} (or a list of such) is answered by these calls, arguments
-as they stand; after their results the answer is those, one a line. Anything else is repeated.
+as they stand; after their results the answer is those, one a line. Anything else is repeated. The model
+`quoting-<status>` fails with that status and repeats the question in its error, `misshapen` where no text belongs.
 """
 
 import json
@@ -46,18 +47,26 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.owner.prompts.append(asked)
+        kind, _, number = asked["model"].partition("-")
+        if kind == "quoting":
+            said = json.dumps(asked.get("messages") or asked["input"])
+            self._send(int(number), {"error": {"message": f"{said} is refused", "type": "invalid", "param": said}})
+            return
         message, reason = _answer(asked["messages"])
-        data = json.dumps(
-            {
-                "id": f"chatcmpl-{len(self.owner.prompts)}",
-                "object": "chat.completion",
-                "created": 1_767_225_600,
-                "model": asked["model"],
-                "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-                "usage": USAGE,
-            }
-        ).encode()
-        self.send_response(200)
+        choices: Any = [{"index": 0, "message": message, "finish_reason": reason}]
+        answer = {
+            "id": f"chatcmpl-{len(self.owner.prompts)}",
+            "object": "chat.completion",
+            "created": 1_767_225_600,
+            "model": asked["model"],
+            "choices": message["content"] if kind == "misshapen" else choices,
+            "usage": USAGE,
+        }
+        self._send(200, answer)
+
+    def _send(self, status: int, answer: Any) -> None:
+        data = json.dumps(answer).encode()
+        self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
         self.end_headers()

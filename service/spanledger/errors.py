@@ -19,7 +19,8 @@ SpanledgerError
 
 A message says what happened and what to do about it. Some messages contain text of the engine or of this machine (rows,
 paths, addresses). Such text goes to the log and the operator's terminal only; `public_message` is what an answer over
-the network may contain.
+the network may contain. `telemetry_message` is what spans and logs may contain: errors of providers and tools may quote
+what a user said.
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ class SpanledgerError(Exception):
     title = "Internal error"
     status = 500
     public_text = ""  # replaces the message in answers over the network; empty: the message itself
+    telemetry_text = ""  # replaces a message that may quote a user in spans and logs; empty: the message itself
     members: Mapping[str, Any] = {}
     headers: Mapping[str, str] = MappingProxyType({})
 
@@ -124,6 +126,11 @@ class Elsewhere(SpanledgerError):
 class UpstreamError(SpanledgerError):
     title = "Model provider failed"
     status = 502
+
+
+def telemetry_message(error: BaseException) -> str:
+    """The text of an error for spans and logs: without content of conversations."""
+    return (error.telemetry_text if isinstance(error, SpanledgerError) else "") or str(error)
 
 
 def public_message(error: BaseException) -> str:

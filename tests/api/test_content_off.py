@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from calling_provider import CallingProvider
 from system import System
 
 MARKER = "xylophonic"  # a word that no text of ours contains
@@ -19,9 +20,11 @@ KEPT_ON_PURPOSE = ("conversations.db", "jobs.db")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a system that was talked to with the marker in every feature, sealed, and stopped."""
     folder = tmp_path_factory.mktemp("content-off") / "data"
-    system = System(folder).start(SPANLEDGER_SEAL_AFTER_S="3600")
-    use_every_feature(system)
-    assert system.stop() == 0
+    with CallingProvider() as provider:
+        system = System(folder).start(SPANLEDGER_SEAL_AFTER_S="3600", **provider.environ)
+        use_every_feature(system)
+        be_quoted(system)
+        assert system.stop() == 0
     assert MARKER not in system.stderr()
     return folder
 
@@ -54,6 +57,32 @@ def use_every_feature(system: System) -> None:
     assert send("POST", "/v1/conversations/talk/messages", {"content": {"not": text}})[0] == 422
     system.post("/v1/conversations/talk/seal", {})
     system.post("/v1/flush", {})
+
+
+def be_quoted(system: System) -> None:
+    """By a provider and by tools, which repeat in their errors what they were asked; the caller hears it."""
+
+    def ask(path: str, **body: Any) -> tuple[int, str]:
+        given = json.dumps(body).encode()
+        status, _, answer = system.request("POST", path, given, Content_Type="application/json")
+        return status, json.dumps(answer)
+
+    chat = [{"role": "user", "content": f"the {MARKER} train"}]
+    for status in (400, 404, 422, 429, 500):
+        model = f"openai/quoting-{status}"
+        for more in ({}, {"stream": True}):
+            refused, told = ask("/v1/chat/completions", messages=chat, model=model, **more)
+            assert (refused >= 400, MARKER in told) == (True, True)
+        ask("/v1/responses", input=MARKER, model=model)
+        ask("/v1/completions", prompt=MARKER, model=model)
+        ask("/v1/embeddings", input=MARKER, model=model)
+        ask("/v1/conversations/quoted/messages", content=MARKER, model=model)
+    for arguments in ({"expression": f"{MARKER} + 1"}, {"expression": [MARKER]}, {MARKER: 1}):
+        call = json.dumps({"tool": "calculator", "arguments": json.dumps(arguments)})
+        assert (
+            ask("/v1/conversations/quoted/messages", content=call, model="openai/calls", workflow="assistant")[0] == 200
+        )
+    ask("/v1/conversations/quoted/messages", content=MARKER, model="openai/misshapen")
 
 
 _LOOK = """

@@ -81,6 +81,8 @@ def test_a_rate_is_refused_with_the_time_to_come_again(tenant: Caller) -> None:
     assert (status, problem["limit"]) == (429, "rate")
     assert 1 <= int(headers["retry-after"]) <= 60
     assert datetime.fromisoformat(problem["reset_at"]) > datetime.now(UTC)
+    (told,) = usage_of(tenant, "rate").values()
+    assert datetime.fromisoformat(told["requests_per_minute"]["reset_at"]) > datetime.now(UTC)
     assert tenant.say("c", "hi", stream=True)[0] == 429  # as a status, not as an event in a stream
 
 

@@ -90,6 +90,12 @@ def test_a_response_that_needs_kept_answers_is_refused(client: openai.OpenAI, mo
         client.responses.create(model="offline/small", input="go on", **more)
 
 
+def test_the_tier_that_a_response_is_asked_for_reaches_the_model(service: ChatService, client: openai.OpenAI) -> None:
+    client.responses.create(model="offline/small", input="hello", service_tier="flex")
+    (call,) = calls(service)
+    assert call.attributes["openai.request.service_tier"] == "flex"
+
+
 def test_errors_of_responses_have_openais_shape(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as unknown:
         client.responses.create(model="offline/nobody", input="hello")
@@ -109,6 +115,11 @@ def test_errors_of_responses_have_openais_shape(client: openai.OpenAI) -> None:
         ({"top_logprobs": 3}, "unknown parameter 'top_logprobs'"),
         ({"truncation": "auto"}, "truncation"),
         ({"tools": [{"type": "web_search"}]}, "searches are not offered"),
+        ({"include": ["message.output_text.logprobs"]}, "include"),
+        ({"text": {"verbosity": "low"}}, "verbosity"),
+        ({"tool_choice": "required"}, "only with tools"),
+        ({"tools": [TOOL], "tool_choice": {"type": "function", "name": "nobody"}}, "none of the tools"),
+        ({"stream_options": {"include_obfuscation": False}}, "only with stream"),
     ],
 )
 def test_what_a_response_cannot_honour_is_refused(client: openai.OpenAI, more: dict[str, Any], says: str) -> None:
@@ -180,6 +191,16 @@ def test_several_choices_and_stop_sequences_are_honoured(service: ChatService, c
         ({"logit_bias": {"50256": -100}}, "not offered"),
         ({"functions": [{"name": "f", "parameters": {}}]}, "not offered"),
         ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, "unknown kind of part 'hologram'"),
+        ({"web_search_options": {}}, "searches are not offered"),
+        ({"tool_choice": "required"}, "only with tools"),
+        ({"stream_options": {"include_usage": True}}, "only with stream"),
+        (
+            {
+                "tools": [{"type": "function", "function": {"name": "f"}}],
+                "tool_choice": {"type": "function", "function": {"name": "g"}},
+            },
+            "'g' is none of the tools",
+        ),
     ],
 )
 def test_what_cannot_be_honoured_is_refused(client: openai.OpenAI, more: dict[str, Any], says: str) -> None:

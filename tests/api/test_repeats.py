@@ -88,6 +88,26 @@ def test_a_key_with_a_stream_is_refused(tenant: Caller, name: str) -> None:
     assert (status, "streamed" in problem["detail"]) == (422, True)
 
 
+OPENAI = {
+    "chat/completions": {"messages": [{"role": "user", "content": "hello"}]},
+    "responses": {"input": "hello"},
+    "completions": {"prompt": "hello"},
+    "embeddings": {"input": "hello", "model": "offline/embed"},
+}
+
+
+@pytest.mark.parametrize("path", OPENAI)
+def test_openais_paths_answer_the_same_key_once(tenant: Caller, name: str, path: str) -> None:
+    asked = {**OPENAI[path], "user": name}
+    status, _, first = post(tenant, f"/v1/{path}", asked, Idempotency_Key=name)
+    assert status == 200
+    _, headers, again = post(tenant, f"/v1/{path}", asked, Idempotency_Key=name)
+    assert (headers["idempotency-replayed"], again) == ("true", first)
+    assert post(tenant, f"/v1/{path}", {**asked, "user": "other"}, Idempotency_Key=name)[0] == 422
+    tenant.flush()
+    assert tenant.get("usage", user=name)["usage"]["llm_calls"] == 1
+
+
 def test_a_success_tells_what_the_limits_leave(system: System, name: str) -> None:
     with own_tenant(system) as tenant:
         body = {"messages": [{"role": "user", "content": "hello"}]}
@@ -104,6 +124,10 @@ def test_a_success_tells_what_the_limits_leave(system: System, name: str) -> Non
         assert headers["x-ratelimit-remaining-requests"] == "48"
         _, headers, _ = post(tenant, "/v1/chat/completions", {**body, "stream": True})
         assert headers["x-ratelimit-remaining-requests"] == "47"
+        for number, (path, asked) in enumerate(OPENAI.items()):
+            assert post(tenant, f"/v1/{path}", asked)[1]["x-ratelimit-remaining-requests"] == str(46 - number)
+        _, headers, _ = post(tenant, "/v1/completions", {"prompt": "hello", "stream": True})
+        assert headers["x-ratelimit-remaining-requests"] == "42"
         assert tenant.call("DELETE", f"/v1/limits/{name}")[0] == 204
 
 

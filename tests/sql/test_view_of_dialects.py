@@ -36,6 +36,22 @@ def test_reading_what_the_view_kept_is_reading_the_whole_span(store: Store, tena
     assert different == {}
 
 
+STRANGER = {"acme.vendor": "openai", "acme.model": "gpt-4o-mini", "acme.usage.prompt_tokens": "12", "acme.n": "1"}
+
+
+def test_the_model_beside_usage_that_no_table_names_is_kept(store: Store, tenant: str) -> None:
+    content_type, body = next(capture.bodies[0] for capture in all_captures() if capture.bodies)
+    row = next(iter(rows(body, content_type, tenant))) | {"Events.Name": [], "Events.Attributes": [], "ScopeName": "x"}
+    row |= {"Events.Timestamp": [], "ResourceAttributes": {}, "SpanName": "ask"}
+    used = STRANGER | {"acme.usage.completion_tokens": "5"}
+    sent = [row | {"SpanId": "a", "SpanAttributes": used}, row | {"SpanId": "b", "SpanAttributes": {"acme.model": "x"}}]
+    store.insert("otel_traces", COLUMNS, [[one[name] for name in COLUMNS] for one in sent])
+    kept = {one["span_id"]: one for one in store.dicts(_FACTS, {"tenant": tenant})}
+    assert kept["b"]["facts"] == {}
+    read = interpreter().columns(kept["a"])
+    assert (read["role"], read["response_model"], read["input_tokens"]) == ("inference", "gpt-4o-mini", 12)
+
+
 def _as_the_view_has_it(row: Row) -> dict[str, Any]:
     """The raw row with every attribute it has, in the form that the interpreter reads."""
     facts = dict(row["SpanAttributes"]) | {RESOURCE + k: v for k, v in row["ResourceAttributes"].items()}

@@ -164,10 +164,18 @@ def test_doctor_creates_nothing(spanledger: Run, tmp_path: Path) -> None:
 
 
 def test_a_tour_of_nothing_is_an_error(spanledger: Run, tmp_path: Path) -> None:
-    for only in ("0", "99", "three", ","):
+    for only in ("0", "99", "three", ",", ""):
         done = spanledger("tour", "--only", only, "--data-dir", tmp_path)
         assert done.returncode == 2
         assert "stops are numbers from 1 to 14" in done.stderr
+
+
+def test_every_command_names_variables_that_are_no_setting(
+    spanledger: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPANLEDGER_PROT", "1")
+    done = spanledger("sql", "SELECT 1", "--data-dir", tmp_path / "none")
+    assert "SPANLEDGER_PROT is no setting; is SPANLEDGER_PORT meant?" in done.stderr
 
 
 def test_variables_that_are_no_setting_are_named() -> None:

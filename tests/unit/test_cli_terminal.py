@@ -15,7 +15,7 @@ import pytest
 
 from otlp_make import trace_request
 from spanledger.cli import output, trace
-from spanledger.cli.output import Branch, first_line, print_tree
+from spanledger.cli.output import Branch, first_line, print_tree, spent
 
 COLOUR, HIDE_CURSOR = "\x1b[1m", "\x1b[?25l"
 
@@ -97,6 +97,11 @@ def drawn(root: Branch) -> str:
     with redirect_stdout(out):
         print_tree(root)
     return out.getvalue()
+
+
+def test_an_unknown_cost_is_no_amount() -> None:
+    told = [spent("0", "unpriced"), spent("0", "failed"), spent("0", "computed"), spent("0.5", "mixed")]
+    assert told == ["unpriced", "failed", "$0 computed", "$0.5 mixed"]
 
 
 def test_a_tree_in_plain_text_is_whole_and_without_colours() -> None:

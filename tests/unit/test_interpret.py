@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from dialect_examples import CACHED, DIALECTS
 from dialect_kinds import KINDS
 from dialect_siblings import SIBLINGS
+from dialect_strangers import STRANGERS
 from spanledger.dialects.interpreter import Interpreter, interpreter
 from spanledger.dialects.lexicon import lexicon
 from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, tables
 from spanledger.dialects.usage import MAX_COUNT
 
+WRONG_ONCE = KINDS | SIBLINGS | {f"{name} (stranger)": example for name, example in STRANGERS.items()}
 START = 1_795_000_000_000_000_000
 SECOND = 10**9
 
@@ -46,7 +48,7 @@ def test_a_dialect_says(attributes: dict[str, Any], expected: dict[str, Any]) ->
     assert differing(read(attributes), expected) == {}
 
 
-@pytest.mark.parametrize(("attributes", "expected"), (KINDS | SIBLINGS).values(), ids=list(KINDS | SIBLINGS))
+@pytest.mark.parametrize(("attributes", "expected"), WRONG_ONCE.values(), ids=list(WRONG_ONCE))
 def test_a_kind_that_came_out_wrong_once(attributes: dict[str, Any], expected: dict[str, Any]) -> None:
     attributes = dict(attributes)
     assert differing(read(attributes, attributes.pop("@status", "ok")), expected) == {}

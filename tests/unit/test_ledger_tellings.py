@@ -105,14 +105,14 @@ def test_any_tellings_of_one_call_say_the_same(prices: LedgerPrices, told: list[
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.permutations(["client", "own"]), st.integers(0, 40), st.booleans())
+@given(st.permutations(["client", "own"]), st.sampled_from([own, gateway]), st.integers(0, 40), st.booleans())
 def test_embeddings_without_an_id_are_joined_as_calls_are(
-    prices: LedgerPrices, names: list[str], delay: int, is_nested: bool
+    prices: LedgerPrices, names: list[str], knowing: Any, delay: int, is_nested: bool
 ) -> None:
     said = {"role": "embedding", "response_model": "", "output_tokens": None}
     model = {"request_model": "text-embedding-3-small"}
     outer = client("a", trace_id="t1", ms=100, **said, **model)
-    inner = own("b", trace_id="t2", at=delay, ms=50, **said, **model)
+    inner = knowing("b", trace_id="t2", at=delay, ms=50, **said, **model)
     if is_nested:
         inner |= {"trace_id": "t1", "parent_span_id": "a"}
     inner["span_id"], outer["span_id"] = (names[0], names[1])
@@ -121,6 +121,15 @@ def test_embeddings_without_an_id_are_joined_as_calls_are(
     assert [line["llm_calls"] for line in found] == [1]
     told = (found[0]["provider"], found[0]["user_id"], found[0]["cost_state"])
     assert told == ("openai", "ada", "computed")
+
+
+@pytest.mark.parametrize("server", ["api.openai.com", "vectors.internal", ""])
+def test_equal_embeddings_of_two_services_at_one_host_are_two(prices: LedgerPrices, server: str) -> None:
+    said = {"role": "embedding", "request_model": "text-embedding-3-small", "response_model": "", "provider": "openai"}
+    said |= {"output_tokens": None, "server_address": server}
+    one = client("a", trace_id="t1", ms=100, **said)
+    other = client("b", trace_id="t2", at=5, ms=50, **said, scope="openlit", service="index")
+    assert sum(line["llm_calls"] for line in calls(prices, one, other)) == 2
 
 
 def test_our_own_span_stands_for_the_call(prices: LedgerPrices) -> None:

@@ -1,11 +1,14 @@
 """Prices behind the paths, variants and past names under which clouds, gateways and instrumentations tell of models."""
 
+import json
+import re
 from decimal import Decimal
 
 import pytest
 from test_pricing_book import NOW, input_rate
 
 from spanledger.pricing import PriceBook, load_book
+from spanledger.pricing.book import bundled_file
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +23,8 @@ PATHS = [
     ("aws.bedrock", "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-5-sonnet-20240620-v1:0", "3"),
     ("azure.ai.openai", "azure/responses/gpt-5-mini", "0.25"),
     ("openai", "openai/responses/gpt-4o-mini", "0.15"),
+    ("azure.ai.openai", "azure/o_series/o3-mini", "1.1"),
+    ("aws.bedrock", "pixtral-large-2502-v1:0", "2"),
     ("gcp.vertex_ai", "projects/p/locations/us-central1/publishers/google/models/gemini-2.5-flash", "0.30"),
     ("gcp.vertex_ai", "publishers/meta/models/llama-3.1-405b-instruct-maas", "5"),
     (
@@ -45,7 +50,20 @@ def test_a_path_to_an_unknown_model_has_no_price(book: PriceBook, model: str) ->
     assert book.lookup("aws.bedrock", model, NOW) is None
 
 
+def test_every_model_of_bedrock_has_its_price_without_its_maker(book: PriceBook) -> None:
+    listed = json.loads(bundled_file().read_text())["prices"]
+    named = {
+        e["model"] for e in listed if e["provider"] == "aws.bedrock" and re.match(r"[a-z0-9]{3,}\.[a-z]", e["model"])
+    }
+    named = {model for model in named if not re.match(r"(apac|global)\.", model) and "/" not in model}
+    assert len(named) > 100
+    without = {model: book.lookup("aws.bedrock", model.split(".", 1)[1], NOW) for model in named}
+    assert [model for model, price in without.items() if price is None] == []
+
+
 RETIRED = [
+    ("gcp.gemini", "gemini-1.0-pro", "0.5"),
+    ("gcp.vertex_ai", "gemini-pro", "0.5"),
     ("anthropic", "claude-3-opus-20240229", "15"),
     ("anthropic", "claude-3-haiku-20240307", "0.25"),
     ("anthropic", "claude-2.1", "8"),

@@ -352,12 +352,22 @@ def test_the_report_tells_people_and_programs_the_same(tmp_path: Path) -> None:
     assert json.loads(json.dumps(data)) == data
 
 
+def test_counts_of_nothing_with_huge_exponents_are_counts(tmp_path: Path) -> None:
+    text = (
+        "start_time,model,num_model_requests,input_tokens\n2026-11-01,gpt-9,2,0E+6144\n2026-11-01,gpt-9,0.0,0E-6176\n"
+    )
+    (row,) = export_of(tmp_path, text, "usage.csv").rows
+    assert (row.calls, row.input_tokens) == (2, 0)
+
+
 def test_amounts_of_nothing_with_huge_exponents_are_amounts(tmp_path: Path) -> None:
-    amounts = ("0E-6176", "12.50", "1E-50", " 0.003627500000000000000000000000000000 ")
+    amounts = ("0E-6176", "0E+6144", "0e999999999", "12.50", "1E-50", " 0.003627500000000000000000000000000000 ")
     costs = [{"amount": {"value": amount, "currency": "usd"}, "line_item": "gpt-9, input"} for amount in amounts]
     export = export_of(tmp_path, openai_page(*costs))
     assert [row.cost_usd for row in export.rows] == [Decimal("12.5036275")]
-    assert max(map(len, render(compare(export, [])).splitlines())) < 200
+    report = render(compare(export, []))
+    assert max(map(len, report.splitlines())) < 200
+    assert "E-" not in report
 
 
 def test_an_unreadable_line_of_a_csv_is_listed_and_costs_no_other_line(tmp_path: Path) -> None:

@@ -135,6 +135,11 @@ class Account:
             self.requests.popleft()
         return len(self.requests)
 
+    def rate_resets(self, now: datetime) -> datetime:
+        """When the oldest request of the last minute counts no more, or would if one came now."""
+        self.rate(now)
+        return (self.requests[0] if self.requests else now) + MINUTE
+
     async def look(self, store: Store, clock: Callable[[], datetime], fresh_s: float = _FRESH_S) -> Period:
         """Makes sure that what the books say is known and not older than `fresh_s`. Raises StoreError."""
         now = period(clock())

@@ -12,7 +12,7 @@ from decimal import Decimal
 from math import ceil
 from typing import TYPE_CHECKING
 
-from spanledger.access.accounts import MINUTE, Account, Hold, Period
+from spanledger.access.accounts import Account, Hold, Period
 from spanledger.access.limits import Limit, LimitBook, Measure
 from spanledger.errors import LimitExceeded
 from spanledger.stats.consumption import Used
@@ -125,7 +125,7 @@ class LimitGate:
             for kind, measure in _TOLD:
                 allowed = limit.amounts.get(measure)
                 if allowed is not None and (known := account.period) is not None:
-                    used, reset = account.rate(now), (account.requests[0] if account.requests else now) + MINUTE
+                    used, reset = account.rate(now), account.rate_resets(now)
                     if kind == "tokens":
                         used, reset = account.used(known).tokens_day, known.next_day
                     left = Left(int(allowed), max(0, int(allowed) - used), reset)
@@ -138,8 +138,8 @@ class LimitGate:
             allowed = bound.limit.amounts.get("requests_per_minute")
             used = bound.account.rate(now)
             if allowed is not None and used >= allowed:
-                first = bound.account.requests[0] if bound.account.requests else now
-                self._exceeded(bound, "requests_per_minute", Decimal(used), allowed, first + MINUTE)
+                reset = bound.account.rate_resets(now)
+                self._exceeded(bound, "requests_per_minute", Decimal(used), allowed, reset)
         for account in {id(bound.account): bound.account for bound in bounds}.values():
             account.requests.append(now)
 

@@ -24,7 +24,7 @@ from spanledger.analysis.analyst import Completes, Findings
 from spanledger.analysis.content import Transcript
 from spanledger.analysis.statement import EVENT, attributes, drawn_up
 from spanledger.analysis.touched import Key, Touched
-from spanledger.errors import Elsewhere, NotFound, SpanledgerError
+from spanledger.errors import Elsewhere, NotFound, SpanledgerError, telemetry_message
 from spanledger.settings import Settings
 from spanledger.stats import conversations
 from spanledger.stats.statements import Statement, statements
@@ -143,7 +143,7 @@ class Sealer:
         try:
             return "done", await analyst.ask(self._runner, tenant, model, transcript), transcript.source
         except SpanledgerError as exc:
-            _log.warning("a conversation is sealed without a model's analysis: %s", exc)
+            _log.warning("a conversation is sealed without a model's analysis: %s", telemetry_message(exc))
             return "done", analyst.by_rules(transcript), transcript.source
 
     async def _transcript(self, tenant: str, conversation_id: str) -> Transcript:
@@ -190,7 +190,7 @@ class Sealer:
             return True  # calls without a message, or a conversation that has moved
         except SpanledgerError as exc:
             self.failed += 1
-            _log.warning("a conversation could not be sealed: %s", exc)
+            _log.warning("a conversation could not be sealed: %s", telemetry_message(exc))
             return False
         except Exception:  # noqa: BLE001 — one conversation must not hold up the others
             self.failed += 1

@@ -5,11 +5,14 @@ from array import array
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from spanledger.api import rates
 from spanledger.api.inputs import Id, Model, Text
 from spanledger.api.names import Parts
 from spanledger.api.reader import AppServices
+from spanledger.api.repeats import Once
 from spanledger.api.schemas.common import Problem
 from spanledger.api.schemas.documents import Embeddings
 from spanledger.errors import BadRequest
@@ -46,10 +49,10 @@ class EmbeddingsRequest(BaseModel):
         return [given] if isinstance(given, str) or isinstance(given[0], int) else list(given)
 
 
-@router.post("/v1/embeddings", responses={402: {"model": Problem}, 404: {"model": Problem}})
+@router.post("/v1/embeddings", response_model=Embeddings, responses={402: {"model": Problem}, 404: {"model": Problem}})
 async def create_embeddings(
-    asked: EmbeddingsRequest, services: AppServices, parts: Parts, principal: Caller
-) -> Embeddings:
+    asked: EmbeddingsRequest, services: AppServices, parts: Parts, principal: Caller, repeats: Once
+) -> Response:
     """A vector per text."""
     texts = asked.texts()
     if any(not text.strip() for text in texts if isinstance(text, str)):
@@ -57,21 +60,19 @@ async def create_embeddings(
     model = asked.model or services.settings.embedding_model
     parameters = {"dimensions": asked.dimensions} if asked.dimensions else {}
     order = Order(principal=principal, user_id=asked.user or "", model=model)
-    async with services.runner.admitted(order) as run:
-        embedded = await parts.embedder.embed(run, texts, model, parameters)
-    data = [
-        {"object": "embedding", "index": index, "embedding": _encoded(vector, asked.encoding_format)}
-        for index, vector in enumerate(embedded.vectors)
-    ]
-    used = embedded.input_tokens
-    return Embeddings.model_validate(
-        {
-            "object": "list",
-            "data": data,
-            "model": embedded.model,
-            "usage": {"prompt_tokens": used, "total_tokens": used},
-        }
-    )
+
+    async def answer() -> tuple[Any, dict[str, str]]:
+        async with services.runner.admitted(order) as run:
+            embedded = await parts.embedder.embed(run, texts, model, parameters)
+        data = [
+            {"object": "embedding", "index": index, "embedding": _encoded(vector, asked.encoding_format)}
+            for index, vector in enumerate(embedded.vectors)
+        ]
+        used = {"prompt_tokens": embedded.input_tokens, "total_tokens": embedded.input_tokens}
+        told = {"object": "list", "data": data, "model": embedded.model, "usage": used}
+        return told, rates.headers(services, order)
+
+    return await repeats.answer(answer)
 
 
 def _encoded(vector: list[float], encoding: str) -> list[float] | str:

@@ -119,7 +119,8 @@ async def _subjects(access: Access, reads: Reads, limit: Limit) -> list[str]:
 
 async def _usage(access: Access, tenant: str, limit: Limit, subject: str) -> dict[str, Any]:
     """Of one subject: per amount what is used, its share, and where that leads if it goes on so."""
-    used, unbooked, rate, now = await access.gate.used(access.gate.account(tenant, limit.scope, subject))
+    account = access.gate.account(tenant, limit.scope, subject)
+    used, unbooked, rate, now = await access.gate.used(account)
     at = access.gate.now()
     said: dict[str, Any] = {"subject": subject, "unpriced_calls": used.unpriced_month}
     for measure, allowed in limit.amounts.items():
@@ -135,7 +136,7 @@ async def _usage(access: Access, tenant: str, limit: Limit, subject: str) -> dic
             "share": share,
             "burn_rate": round(share / passed, 3) if share is not None and passed > 0 else None,
             "exhausted_at": rfc3339(full) if full is not None else None,
-            "reset_at": rfc3339(end),
+            "reset_at": rfc3339(account.rate_resets(at) if measure == "requests_per_minute" else end),
         }
     return said
 

@@ -111,6 +111,9 @@ class CompletionRequest(BaseModel):
             raise ValueError(f"unknown parameter {unknown[0][:100]!r}: it would be dropped")
         if self.top_logprobs and not self.logprobs:
             raise ValueError("top_logprobs: only with logprobs")
+        named = [tool.function.name for tool in self.tools or () if tool.function is not None]
+        openai_shapes.refuse_choice(self.tool_choice, self.tools, named)
+        openai_shapes.refuse_stream_options(self.stream, self.stream_options)
         return self
 
     def parameters(self) -> dict[str, Any]:

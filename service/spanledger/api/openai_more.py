@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from starlette.responses import JSONResponse
 
 from spanledger.api import openai_shapes, problems, rates
 from spanledger.api.inputs import Model, Text
 from spanledger.api.openai_compat import MAX_TOOLS, completion_body, model_list, order_of, usage_body
 from spanledger.api.reader import AppServices
+from spanledger.api.repeats import Once
 from spanledger.api.replies import finished
 from spanledger.api.schemas.chat import ModelResponse, OpenAIModel, TextCompletion
 from spanledger.api.schemas.common import EVENT_STREAM, Problem
@@ -53,7 +53,7 @@ class ResponsesRequest(BaseModel):
     safety_identifier: Text | None = None
     metadata: dict[str, Any] | None = None
     truncation: Literal["disabled"] | None = None
-    include: list[Text] | None = None
+    include: list[openai_shapes.Included] | None = None
     max_tool_calls: Annotated[int, Field(ge=1)] | None = None
     parallel_tool_calls: bool | None = None
     reasoning: openai_shapes.Reasoning | None = None
@@ -69,6 +69,9 @@ class ResponsesRequest(BaseModel):
         unknown = sorted(set(self.model_extra or ()) - _KNOWN - {*_STATEFUL})
         if unknown:
             raise ValueError(f"unknown parameter {unknown[0][:100]!r}: it would be dropped")
+        named = [tool.name for tool in self.tools or () if tool.name is not None]
+        openai_shapes.refuse_choice(self.tool_choice, self.tools, named)
+        openai_shapes.refuse_stream_options(self.stream, self.stream_options)
         return self
 
 
@@ -94,6 +97,11 @@ class TextRequest(BaseModel):
     echo: Literal[False] = False
     best_of: Literal[1] | None = None
 
+    @model_validator(mode="after")
+    def _refuse_stream_options(self) -> "TextRequest":
+        openai_shapes.refuse_stream_options(self.stream, self.stream_options)
+        return self
+
     def parameters(self) -> dict[str, Any]:
         names = ("max_tokens", "temperature", "top_p", "n", "stop", "seed", "frequency_penalty", "presence_penalty")
         return {name: value for name in (*names, "logit_bias") if (value := getattr(self, name)) is not None}
@@ -105,9 +113,10 @@ class TextRequest(BaseModel):
     responses={200: EVENT_STREAM, 402: {"model": Problem}, 404: {"model": Problem}},
 )
 async def create_response(
-    request: Request, asked: ResponsesRequest, services: AppServices, principal: Caller
+    request: Request, asked: ResponsesRequest, services: AppServices, principal: Caller, repeats: Once
 ) -> Response:
     """Answers in the format of OpenAI's Responses API; with `stream` as its server-sent events."""
+    repeats.refuse_stream(asked.stream)
     openai_shapes.refuse_broken_text(asked)
     body = asked.model_dump(exclude_unset=True, by_alias=True)
     if kept := [name for name in _STATEFUL if body.get(name) not in (None, False)]:
@@ -116,9 +125,13 @@ async def create_response(
     order = order_of(request.headers, asked.model, asked.user or asked.safety_identifier, asked.metadata, principal)
     completion = Completion(order.completed(parameters=parameters), messages, stream=asked.stream)
     if not asked.stream:
-        outcome = await services.runner.complete(completion)
-        told = openai_formats.response_of(body, completion_body(outcome))
-        return JSONResponse(told, headers=rates.headers(services, outcome.order))
+
+        async def answer() -> tuple[Any, dict[str, str]]:
+            outcome = await services.runner.complete(completion)
+            told = openai_formats.response_of(body, completion_body(outcome))
+            return told, rates.headers(services, outcome.order)
+
+        return await repeats.answer(answer)
     running = Running(lambda emit: services.runner.complete(completion, emit))
     await running.begin(request)
     return EventStream(running, _response_events(body, running), rates.headers(services, order))
@@ -159,9 +172,10 @@ async def _chunks_with_usage(running: Running) -> AsyncIterator[Chunk]:
     responses={200: EVENT_STREAM, 402: {"model": Problem}, 404: {"model": Problem}},
 )
 async def create_text_completion(
-    request: Request, asked: TextRequest, services: AppServices, principal: Caller
+    request: Request, asked: TextRequest, services: AppServices, principal: Caller, repeats: Once
 ) -> Response:
     """A legacy completion, of chat models too; with `stream` as server-sent chunks up to `[DONE]`."""
+    repeats.refuse_stream(asked.stream)
     prompts = openai_formats.text_prompts(asked.prompt)
     order = order_of(request.headers, asked.model, asked.user, None, principal).completed(parameters=asked.parameters())
     if asked.stream:
@@ -171,12 +185,18 @@ async def create_text_completion(
         wants_usage = asked.stream_options is not None and asked.stream_options.include_usage
         running = Running(lambda emit: services.runner.complete(completion, emit))
         await running.begin(request)
-        return EventStream(running, _text_events(running, wants_usage))
-    outcomes = [await services.runner.complete(Completion(order, [prompt])) for prompt in prompts]
-    choices: list[dict[str, Any]] = []
-    for outcome in outcomes:
-        choices += openai_formats.text_choices(completion_body(outcome), len(choices))
-    return JSONResponse({**_text_head(completion_body(outcomes[0])), "choices": choices, "usage": _total(outcomes)})
+        return EventStream(running, _text_events(running, wants_usage), rates.headers(services, order))
+
+    async def answer() -> tuple[Any, dict[str, str]]:
+        outcomes = [await services.runner.complete(Completion(order, [prompt])) for prompt in prompts]
+        choices: list[dict[str, Any]] = []
+        for outcome in outcomes:
+            choices += openai_formats.text_choices(completion_body(outcome), len(choices))
+        head = _text_head(completion_body(outcomes[0]))
+        told = {**head, "choices": choices, "usage": _total(outcomes)}
+        return told, rates.headers(services, outcomes[-1].order)
+
+    return await repeats.answer(answer)
 
 
 async def _text_events(running: Running, wants_usage: bool) -> AsyncIterator[str]:

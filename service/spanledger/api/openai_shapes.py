@@ -4,6 +4,7 @@ A request that does not have these shapes is refused here: a provider's client w
 """
 
 import json
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -120,10 +121,16 @@ class OfferedTool(Shape):
         return self
 
 
+class NamedTool(Shape):
+    name: Text | None = None
+
+
 class ToolChoice(Shape):
     """Of a tool, or of a function."""
 
     type: Text | None = None
+    name: Text | None = None
+    function: NamedTool | None = None
 
 
 class AnswerSchema(Shape):
@@ -223,6 +230,33 @@ class AnswerText(Shape):
 class Reasoning(Shape):
     effort: Text | None = None
     summary: Text | None = None
+
+
+# More of items that no answer here has, or that stand in it anyway. Log probabilities are refused, as in chats.
+Included = (
+    Literal["reasoning.encrypted_content", "message.input_image.image_url", "file_search_call.results"]
+    | Literal["computer_call_output.output.image_url", "code_interpreter_call.outputs"]
+    | Literal["web_search_call.results", "web_search_call.action.sources"]
+)
+
+
+def refuse_choice(choice: ToolChoice | str | None, tools: Sequence[object] | None, named: Collection[str]) -> None:
+    """Raises ValueError for the choice of a tool that is not offered: it would be dropped. `named`: the functions
+    among the tools."""
+    if choice in (None, "none", "auto"):
+        return
+    if not tools:
+        raise ValueError("tool_choice: only with tools")
+    if isinstance(choice, ToolChoice) and choice.type == "function":
+        name = choice.function.name if choice.function is not None else choice.name
+        if name is not None and name not in named:
+            raise ValueError(f"tool_choice: {name[:100]!r} is none of the tools")
+
+
+def refuse_stream_options(stream: bool, options: StreamOptions | None) -> None:
+    """Raises ValueError for options without a stream."""
+    if options is not None and not stream:
+        raise ValueError("stream_options: only with stream")
 
 
 def refuse_broken_text(request: BaseModel) -> None:

@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from spanledger.errors import SpanledgerError, public_message
+from spanledger.errors import SpanledgerError, public_message, telemetry_message
 from spanledger.telemetry import ids
 from spanledger.telemetry.errors import error_type
 from spanledger.workflows.model import ModelError
@@ -85,7 +85,7 @@ _OPENAI_PATHS = (
         "/v1/assistants",
         "/v1/threads",
     ),
-    *("/v1/vector_stores", "/v1/realtime", "/v1/videos", "/v1/engines"),
+    *("/v1/vector_stores", "/v1/realtime", "/v1/videos", "/v1/engines", "/v1/evals", "/v1/containers"),
 )
 _OPENAI_KINDS = {
     401: "authentication_error",
@@ -122,7 +122,7 @@ def for_openai(request: Request) -> bool:
 async def _expected(request: Request, error: Exception) -> Response:
     request.state.problem = error_type(error)
     if isinstance(error, SpanledgerError) and error.status >= 500:
-        _log.warning("%s %s: %s", request.method, request.url.path, error)
+        _log.warning("%s %s: %s", request.method, request.url.path, telemetry_message(error))
     return of_error(error, openai=for_openai(request))
 
 

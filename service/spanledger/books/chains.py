@@ -218,7 +218,10 @@ class Plain:
         nameless = self.is_one_of("role", *WITHOUT_ID)
         if (nameless & self.is_own())[rows].any():
             self._leave(rows[nameless[rows]])
-        self._leave_alike([tenant[rows], service[rows], *(c[rows] for c in counts)], start, end, unit, scopes)
+        # Embeddings may be told of by a gateway too, which is another service.
+        without_id = rows[nameless[rows]]
+        self._leave_alike(without_id, [tenant[without_id], counts[0][without_id]], start, end, unit, scopes)
+        self._leave_alike(rows, [tenant[rows], service[rows], *(c[rows] for c in counts)], start, end, unit, scopes)
         self._leave_conversations(chains)
 
     def _leave_shared(self, keys: list[Ints], unit: Ints, rows: Ints) -> None:
@@ -227,9 +230,10 @@ class Plain:
         lowest, highest = _extremes(group, unit)
         self._leave(rows[lowest[group] != highest[group]])
 
-    def _leave_alike(self, keys: list[Ints], start: Ints, end: Ints, unit: Ints, scopes: Ints) -> None:
-        """Excludes calls of different instrumentations with equal token counts at the same time."""
-        rows = self.rows
+    def _leave_alike(self, rows: Ints, keys: list[Ints], start: Ints, end: Ints, unit: Ints, scopes: Ints) -> None:
+        """Excludes those of the rows with equal keys at the same time from different instrumentations."""
+        if not len(rows):
+            return
         group = _groups(keys)
         order = np.lexsort((start[rows], group))
         sorted_group, since = group[order], start[rows][order]

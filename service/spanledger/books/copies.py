@@ -6,7 +6,8 @@
    have equal token counts (or stand in one trace or conversation where a copy has none), the one's time contains the
    other's, and nothing contradicts (conversation, user, provider, host, served model, end). Each copy joins at most
    one call per instrumentation.
-4. Embeddings have no response id: reported by our own service and by another one, they are one call by rule 3, too.
+4. Embeddings have no response id: reported by our own service and by another one, or by a client of a gateway and by
+   the gateway, they are one call by rule 3, too.
 """
 
 from collections import defaultdict
@@ -70,11 +71,18 @@ def _join_embeddings(calls: list[Call]) -> list[Call]:
             for inner in group[position + 1 :]:
                 if inner.start_ns > outer.end_ns + TOLERANCE_NS:
                     break
-                is_new = id(outer) not in gone and id(inner) not in gone
-                if is_new and outer.is_own != inner.is_own and outer.service != inner.service and _alike(outer, inner):
+                if id(outer) in gone or id(inner) in gone or outer.service == inner.service:
+                    continue
+                is_passed_on = outer.is_own != inner.is_own or _by_gateway(outer, inner) or _by_gateway(inner, outer)
+                if is_passed_on and _alike(outer, inner):
                     gone.add(id(inner))
                     _join(outer, inner)
     return [call for call in calls if id(call) not in gone]
+
+
+def _by_gateway(client: Call, gateway: Call) -> bool:
+    """Whether one went to a host that is no provider's own, and the other knows who answered."""
+    return client.server not in ("", gateway.server) and not client.by_host and gateway.is_named
 
 
 def _join_by_response_id(calls: list[Call]) -> list[Call]:

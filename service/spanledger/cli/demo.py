@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
+from spanledger.cli.output import spent
 from spanledger.client import Api
 from spanledger.errors import SpanledgerError
 from spanledger.stats.usage import decimal_text
@@ -55,7 +56,8 @@ def table(conversations: Iterable[dict[str, Any]]) -> list[str]:
         cost += Decimal(usage["cost_usd"])
         lines.append(
             _ROW.format(
-                one["conversation_id"], one["user_id"], *figures.values(), usage["cost_usd"], usage["cost_state"]
+                *(one["conversation_id"], one["user_id"], *figures.values()),
+                *("" if usage["cost_state"] == "unpriced" else usage["cost_usd"], usage["cost_state"]),
             )
         )
     return [*lines, _ROW.format("total", "", *sums.values(), decimal_text(cost), "").rstrip()]
@@ -63,7 +65,8 @@ def table(conversations: Iterable[dict[str, Any]]) -> list[str]:
 
 def _look_on(api_url: str, conversation: str, usage: dict[str, Any]) -> list[str]:
     models = ", ".join(
-        f"{group['model']} ${group['usage']['cost_usd']} ({group['usage']['llm_calls']} calls)"
+        f"{group['model']} {spent(group['usage']['cost_usd'], group['usage']['cost_state'])}"
+        f" ({group['usage']['llm_calls']} calls)"
         for group in usage["groups"]
     )
     return [

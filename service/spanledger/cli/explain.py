@@ -7,7 +7,7 @@ import typer
 
 from spanledger.cli.common import TENANT, existing, opened, running_api
 from spanledger.cli.options import Json, Place, Since, Until, application, examples, with_place
-from spanledger.cli.output import Branch, Column, print_json, print_table, print_tree
+from spanledger.cli.output import Branch, Column, print_json, print_table, print_tree, spent
 from spanledger.errors import BadRequest, NotFound
 
 EXAMPLES = """\
@@ -159,7 +159,7 @@ def _call(call: dict[str, Any]) -> list[str]:
     agrees = "" if call["agrees"] else "  DIFFERS FROM ITS SPANS"
     lines = [
         f"{call['operation'] or 'call'} {call['provider']} {call['model']}  {call['started_at']}  "
-        f"${call['amount']} {call['cost_state'] or 'failed'}{agrees}",
+        f"{spent(call['amount'], call['cost_state'] or 'failed')}{agrees}",
         f"span {call['span_id']} of trace {call['trace_id']} ({call['service']})",
     ]
     lines += [f"  joined {one['span_id']} ({one['scope']}): {one['reason']}" for one in call["joined"]]
@@ -186,7 +186,8 @@ def _part(part: dict[str, Any]) -> str:
 
 def _entry(entry: dict[str, Any]) -> str:
     usage = entry["usage"]
-    tokens = f"{usage['input_tokens']} in {usage['output_tokens']} out  ${usage['cost_usd']}"
+    paid = "unpriced" if usage["cost_state"] == "unpriced" else f"${usage['cost_usd']}"
+    tokens = f"{usage['input_tokens']} in {usage['output_tokens']} out  {paid}"
     what = entry["tool"] if entry["kind"] == "tool" else entry["model"]
     return (
         f"{entry['posted_at']} {'+' if entry['sign'] > 0 else '-'} {entry['kind']:7} {entry['reason']:7} {what} "
@@ -197,7 +198,7 @@ def _entry(entry: dict[str, Any]) -> str:
 def _usage(usage: dict[str, Any]) -> str:
     return (
         f"{usage['llm_calls']} calls, {usage['input_tokens']} in + {usage['output_tokens']} out, "
-        f"${usage['cost_usd']} {usage['cost_state']}"
+        f"{spent(usage['cost_usd'], usage['cost_state'])}"
     )
 
 

@@ -44,6 +44,8 @@ class Place:
         """Flags, then the environment, then the settings file, then the defaults. Raises SettingsError."""
         file = settings.find_file(self.config)
         output.detail(f"settings file: {file or 'none'}")
+        for unknown in settings.unknown_variables():
+            output.say(unknown)
         return settings.load(file=file, data_dir=self.data_dir, clickhouse_url=self.clickhouse_url, **flags)
 
 

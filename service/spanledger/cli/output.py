@@ -150,6 +150,11 @@ def print_tree(root: Branch) -> None:
         console(_ANY_WIDTH).print(tree, soft_wrap=True, crop=False)
 
 
+def spent(amount: str, state: str) -> str:
+    """An amount and how it is known; of what has no price, an amount is not known."""
+    return state if state in ("unpriced", "failed") else f"${amount} {state}"
+
+
 def first_line(text: str) -> str:
     """One line of a message: of a stack trace the last one, which names the error."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -56,7 +56,7 @@ app = application()
 def tour(
     place: Place,
     fresh: Annotated[bool, typer.Option("--fresh", help="On a system of its own that is started for it.")] = False,
-    only: Annotated[str, typer.Option("--only", metavar="N,…", help="These stops, by number.")] = "",
+    only: Annotated[str | None, typer.Option("--only", metavar="N,…", help="These stops, by number.")] = None,
     as_json: Json = False,
 ) -> int:
     """Shows every feature of the platform on the `spanledger up` that runs on the data folder.
@@ -72,13 +72,15 @@ def tour(
         return _go_round(api, wanted, as_json)
 
 
-def _chosen(only: str) -> set[int]:
+def _chosen(only: str | None) -> set[int]:
     """The numbers of the stops to make. Raises BadRequest for one that is not there."""
+    if only is None:
+        return set(range(1, len(STOPS) + 1))
     numbers = [text.strip() for text in only.split(",") if text.strip()]
     unknown = [text for text in numbers if not (text.isdecimal() and 1 <= int(text) <= len(STOPS))]
-    if unknown or (only and not numbers):
+    if unknown or not numbers:
         raise BadRequest(f"--only {only!r}: stops are numbers from 1 to {len(STOPS)}, for example 3,9")
-    return {int(text) for text in numbers} or set(range(1, len(STOPS) + 1))
+    return {int(text) for text in numbers}
 
 
 @contextmanager

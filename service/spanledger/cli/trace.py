@@ -6,7 +6,7 @@ import typer
 
 from spanledger.cli.common import TENANT, existing, opened, running_api
 from spanledger.cli.options import Json, Place, application, examples, with_place
-from spanledger.cli.output import Branch, Column, first_line, print_json, print_table, print_tree
+from spanledger.cli.output import Branch, Column, first_line, print_json, print_table, print_tree, spent
 from spanledger.errors import NotFound
 from spanledger.settings import Settings
 
@@ -125,7 +125,7 @@ def _usage(usage: dict[str, Any], calls: bool = False) -> str:
     failed = f", {usage['failed_calls']} failed" if usage["failed_calls"] else ""
     more = f" ({', '.join(details)})" if details else ""
     tokens = f"{usage['input_tokens']} in + {usage['output_tokens']} out{more}"
-    return f"{served}{tokens}, ${usage['cost_usd']} {usage['cost_state']}{failed}"
+    return f"{served}{tokens}, {spent(usage['cost_usd'], usage['cost_state'])}{failed}"
 
 
 def _duration(milliseconds: float) -> str:

@@ -11,7 +11,7 @@ from spanledger.cli import demo as demonstration
 from spanledger.cli.options import Place, application, examples, with_place
 from spanledger.cli.output import log_level, say
 from spanledger.errors import SettingsError
-from spanledger.settings import find_file, unknown_variables
+from spanledger.settings import find_file
 
 EXAMPLES = """\
   spanledger up --demo                       with a small workload through the real workflows
@@ -75,8 +75,6 @@ def up(
     )
     if file := find_file(place.config):
         say(f"settings file {file}")
-    for unknown in unknown_variables():
-        print(f"spanledger up: {unknown}", file=sys.stderr)
     if demo and not settings.port:
         raise SettingsError("--demo talks to the HTTP API, which --port 0 switches off")
     if demo and not settings.plays("chat"):

@@ -103,7 +103,8 @@ class Reading:
         is_sum = known is not None and known[0] in _OTHERS_USAGE  # counts if it states the number of calls
         if known is not None and known[0] not in CALL_ROLES and not is_sum:
             return False
-        found = shapes.find({key: values[position] for key, position in shape.shaped})
+        is_embedding = known[0] == "embedding" if known is not None else "embed" in self._doing()
+        found = shapes.find({key: values[position] for key, position in shape.shaped}, is_embedding)
         if (
             found is None
             or (is_sum and not any(map(_CALLS.fullmatch, found.usage)))
@@ -142,7 +143,7 @@ class Reading:
         texts = {name: self.raw[name] for name in _SEARCHED if name in self.raw}
         if not any(map(shapes.mentions_usage, texts.values())):
             return False
-        self.by_shape = self._take_found(shapes.find(texts))
+        self.by_shape = self._take_found(shapes.find(texts, self.role == "embedding"))
         return self.by_shape
 
     def told(self) -> tuple[Any, ...]:

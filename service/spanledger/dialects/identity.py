@@ -18,7 +18,8 @@ _MODEL_PATH = re.compile(
     r"^(?:models/|(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/models|endpoints)/"
     r"|arn:aws[\w-]*:bedrock:[^/]*(?:foundation-model|inference-profile)/"
     r"|bedrock/(?:(?:converse|converse_like|invoke|[a-z]{2}(?:-[a-z]+)+-\d)/)*"
-    r"|(?:azure|azure_ai|openai|xai)/(?:responses|chat|realtime|completions|text)/|responses/)",
+    r"|(?:azure|azure_ai|openai|xai)/(?:responses|chat|realtime|completions|text|o_series|gpt5_series)/"
+    r"|responses/)",
     re.IGNORECASE,
 )
 _GOOGLE = "gcp.gen_ai"  # Google, by one of its endpoints

@@ -20,11 +20,13 @@ SHAPE = "shape:"  # facts that the view keeps because of their shape, by their a
 INPUT_WORDS = (
     *("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count", "promptTokenCount"),
     *("input_token_count", "inputTokenCount", "prompt_eval_count"),  # any of them may begin with a capital letter
+    *("inputTextTokenCount", "x-amzn-bedrock-input-token-count"),
 )
 OUTPUT_WORDS = (
     *("completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidates_token_count"),
     *("candidatesTokenCount", "output_token_count", "outputTokenCount", "eval_count", "generation_token_count"),
     *("response_token_count", "responseTokenCount", "generated_token_count", "generatedTokenCount"),
+    *("totalOutputTextTokenCount", "x-amzn-bedrock-output-token-count"),
 )
 TOTAL_WORDS = ("total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
 # Parts of keys under which a request stands: the usage within it belongs to the calls before.
@@ -33,22 +35,40 @@ REQUEST_WORDS = (
     *("config", "setting", "limit", "budget", "quota", "content", ".text"),
 )
 _ASIDE = re.compile(r"input$|inputs$|request$|prompt$|history|config|setting|limit|budget|quota", re.IGNORECASE)
+MAX_MODEL = 256  # characters of a model's name
 MAX_TEXT = 200_000  # characters of a value that are worth searching
 _MAX_DEPTH = 12
 _MAX_NODES = 20_000
 _MAX_LITERAL = 6_000
 _MAX_LITERALS = 200  # that are looked at in one span
 _WORD = re.compile("|".join((*INPUT_WORDS, *OUTPUT_WORDS)), re.IGNORECASE)
-# Counts in what other languages print: Java and Ruby `a=1`, Ruby also `"a"=>1`, Go, Rust and protobuf `a: 1`.
-_PAIR = re.compile(r"""\b([A-Za-z]\w*)["']?\s*(?:=>|[=:])\s*(\d{1,15})(?![\w.]*\w)""")
+# Counts in what other languages print: Java and Ruby `a=1`, Ruby also `"a"=>1`, PHP `[a] => 1`, Go and Rust `a: 1`.
+_PAIR = re.compile(r"""\b([A-Za-z]\w*)["'\]]?\s*(?:=>|[=:])\s*(\d{1,15})(?![\w.]*\w)""")
+_BARE = re.compile(r"\s*[A-Za-z][\w.]*\s*[=:]")  # how fields without a name around them begin: YAML, Pydantic's str()
+_BRACKETED = re.compile(r"[({\[][^(){}\[\]]*[)}\]]")
+_MODEL_KEY = re.compile(r"(?:^|[._-])model(?:[._-]?(?:name|id|version))?$|Model(?:Name|Id|Version)?$", re.IGNORECASE)
 _BILLED = re.compile(r"""billed_?units["']?\s*[=:]\s*\w*$""", re.IGNORECASE)
 _ENUM = re.compile(r"<[\w.]+: ([^<>]{1,80})>")
 _MODEL_IN_REPR = re.compile(r"""['"]?\bmodel(?:_name|_version)?['"]?\s*[:=]\s*['"]([^'"\s]{1,100})['"]""")
 _OWNERS = ("model", "modelVersion", "model_version", "model_name", "id", "modelId")
 
 
+_INTERACTION_WORDS = {
+    "total_input_tokens": "prompt_token_count",
+    "total_output_tokens": "candidates_token_count",
+    "total_thought_tokens": "thoughts_token_count",
+    "total_tool_use_tokens": "tool_use_prompt_token_count",
+    "total_cached_tokens": "cached_content_token_count",
+    "total_tokens": "total_token_count",
+}
+_INTERACTION = frozenset({"total_thought_tokens", "total_tool_use_tokens", "total_cached_tokens"})
 _INPUT = frozenset(INPUT_WORDS)
 _CAPITALISED = frozenset(word[:1].upper() + word[1:] for word in (*INPUT_WORDS, *OUTPUT_WORDS, *TOTAL_WORDS))
+
+
+class _Search(NamedTuple):
+    literals: Iterator[int]  # as many as may still be looked at
+    input_alone: bool
 
 
 class Found(NamedTuple):
@@ -58,14 +78,14 @@ class Found(NamedTuple):
     owner: Mapping[str, Any]
 
 
-def is_usage(value: Any) -> bool:
-    """Whether an object looks like the token usage of a call."""
+def is_usage(value: Any, input_alone: bool = False) -> bool:
+    """Whether an object looks like the token usage of a call. `input_alone`: also without an output or total."""
     if not isinstance(value, Mapping) or value.keys().isdisjoint(_INPUT):
         return False
     has_input, has_output, has_total = (
         any(_is_count(value.get(word)) for word in words) for words in (INPUT_WORDS, OUTPUT_WORDS, TOTAL_WORDS)
     )
-    return has_input and (has_output or has_total)
+    return has_input and (has_output or has_total or input_alone)
 
 
 def _is_count(value: Any) -> bool:
@@ -85,16 +105,28 @@ def mentions_usage(text: str) -> bool:
     return ("token" in lower or "eval_count" in lower) and _WORD.search(text) is not None
 
 
-def find(facts: Mapping[str, str]) -> Found | None:
-    """The usage that values say together (attribute key → text); None for none, or for several that disagree."""
+def find(facts: Mapping[str, str], input_alone: bool = False) -> Found | None:
+    """The usage that values say together (attribute key → text); None for none, or for several that disagree.
+    `input_alone`: an embedding is looked for, which has no output."""
     found: list[Found] = []
     flat = _nested({key: text for key, text in facts.items() if len(text) < 40})
-    literals = iter(range(_MAX_LITERALS))
-    found += _in_value(flat, literals)
+    search = _Search(iter(range(_MAX_LITERALS)), input_alone)
+    found += _in_value(flat, search)
     for text in facts.values():
         if len(text) >= 20 and mentions_usage(text):
-            found += _in_text(text, literals)
-    return _only(found)
+            found += _in_text(text, search)
+    best = _only(found)
+    if best is not None and not best.owner and (model := _model_of(facts)):
+        return Found(best.usage, {"model": model})
+    return best
+
+
+def _model_of(facts: Mapping[str, str]) -> str:
+    """The only model that keys name, of those that were served rather than asked for where both are told."""
+    named = {key: text for key, text in facts.items() if text and _MODEL_KEY.search(key) and len(text) <= MAX_MODEL}
+    served = {text for key, text in named.items() if "respon" in key.lower()}
+    models = served or set(named.values())
+    return next(iter(models)) if len(models) == 1 else ""
 
 
 def _only(found: list[Found]) -> Found | None:
@@ -116,13 +148,12 @@ def _figures(usage: Mapping[str, Any]) -> tuple[int, int]:
     return first(INPUT_WORDS), first(OUTPUT_WORDS)
 
 
-def _in_text(text: str, literals: Iterator[int]) -> Iterator[Found]:
-    """`literals`: as many as may still be looked at."""
+def _in_text(text: str, search: _Search) -> Iterator[Found]:
     value = _parsed(text)
     if value is not None:
-        yield from _in_value(value, literals)
+        yield from _in_value(value, search)
         return
-    yield from _in_repr(text, literals)
+    yield from _in_repr(text, search)
 
 
 def _parsed(text: str) -> Any:
@@ -135,7 +166,7 @@ def _parsed(text: str) -> Any:
     return as_object(text)
 
 
-def _in_value(root: Any, literals: Iterator[int]) -> Iterator[Found]:
+def _in_value(root: Any, search: _Search) -> Iterator[Found]:
     """Usage objects in a parsed value, and in texts within it."""
     stack: list[tuple[Any, Mapping[str, Any], int]] = [(root, {}, 0)]
     nodes = 0
@@ -143,48 +174,50 @@ def _in_value(root: Any, literals: Iterator[int]) -> Iterator[Found]:
         value, owner, depth = stack.pop()
         nodes += 1
         if isinstance(value, Mapping):
-            value = _uncapitalised(value)
-            if is_usage(value):
+            value = _in_plain_words(value)
+            if is_usage(value, search.input_alone):
                 yield Found(value, owner if _is_owner(owner) else {})
                 continue
             around = value if _is_owner(value) or not owner else owner
             # Cohere's bill goes before its raw count beside it.
             billed = value.get("billed_units") or value.get("billedUnits")
             told = [inner for key, inner in value.items() if not _ASIDE.search(str(key))]
-            inner_values = [billed] if is_usage(billed) else told
+            inner_values = [billed] if is_usage(billed, search.input_alone) else told
             if depth < _MAX_DEPTH:
                 stack += [(inner, around, depth + 1) for inner in inner_values]
         elif isinstance(value, list):
             if depth < _MAX_DEPTH:
                 stack += [(inner, owner, depth + 1) for inner in value]
         elif isinstance(value, str) and len(value) >= 20 and mentions_usage(value):
-            yield from _in_text(value, literals)
+            yield from _in_text(value, search)
 
 
 def _is_owner(value: Mapping[str, Any]) -> bool:
     return any(isinstance(value.get(name), str) for name in _OWNERS)
 
 
-def _in_repr(text: str, literals: Iterator[int]) -> Iterator[Found]:
+def _in_repr(text: str, search: _Search) -> Iterator[Found]:
     """Usage in what a language prints of its objects: `Usage(prompt_tokens=3, …)`, `{'prompt_tokens': 3, …}`,
-    `Usage{promptTokens=3, …}`."""
+    `Usage{promptTokens=3, …}`, or fields without a name around them."""
     reached = 0
     bills: list[Mapping[str, Any]] = []
     others: list[Mapping[str, Any]] = []
-    whole = (0, len(text)) if _PAIR.match(text) else None
+    whole = (0, len(text)) if _BARE.match(text) else None
     for match in _WORD.finditer(text):
         if match.start() < reached:
             continue
-        if next(literals, None) is None:
+        if next(search.literals, None) is None:
             break
         found = _around(text, match.start()) or whole
         if found is None or found[1] - found[0] > _MAX_LITERAL:
             continue
         start, end = found
         reached = end
-        value = _literal(text[start:end])
-        value = _uncapitalised(value if isinstance(value, Mapping) else _pairs(text[start:end]))
-        if is_usage(value):
+        value = None if found is whole else _literal(text[start:end])
+        if not isinstance(value, Mapping):
+            value = _pairs(_outermost(text) if found is whole else text[start:end])
+        value = _in_plain_words(value)
+        if is_usage(value, search.input_alone):
             (bills if _BILLED.search(text, max(0, start - 40), start) else others).append(value)
     models = set(_MODEL_IN_REPR.findall(text))
     for value in bills or others:
@@ -194,6 +227,36 @@ def _in_repr(text: str, literals: Iterator[int]) -> Iterator[Found]:
 def _pairs(text: str) -> dict[str, Any]:
     """Names and whole numbers in what another language than Python printed."""
     return {name: int(count) for name, count in _PAIR.findall(text)}
+
+
+def _outermost(text: str) -> str:
+    """Without what stands in brackets."""
+    for _ in range(_MAX_DEPTH):
+        text, count = _BRACKETED.subn("", text)
+        if not count:
+            break
+    return text
+
+
+def _in_plain_words(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the names and form that the tables know."""
+    value = _uncapitalised(value)
+    if isinstance(results := value.get("results"), list) and "inputTextTokenCount" in value:  # Amazon Titan
+        counts = [one.get("tokenCount") for one in results if isinstance(one, Mapping)]
+        return {**value, "outputTokenCount": sum(count for count in counts if isinstance(count, int))}
+    if "total_input_tokens" in value and not value.keys().isdisjoint(_INTERACTION):  # Google's Interactions API
+        return {_INTERACTION_WORDS.get(key, key): inner for key, inner in value.items()}
+    if isinstance(value.get("inputTokens"), Mapping) and isinstance(value.get("outputTokens"), Mapping):  # AI SDK 6
+        asked, told = value["inputTokens"], value["outputTokens"]
+        return {
+            **value,
+            "inputTokens": asked.get("total"),
+            "cacheReadTokens": asked.get("cacheRead"),
+            "cacheWriteTokens": asked.get("cacheWrite"),
+            "outputTokens": told.get("total"),
+            "reasoningTokens": told.get("reasoning"),
+        }
+    return value
 
 
 def _uncapitalised(value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from spanledger import resources
-from spanledger.dialects.shapes import INPUT_WORDS, MAX_TEXT, OUTPUT_WORDS, REQUEST_WORDS, SHAPE
+from spanledger.dialects.shapes import INPUT_WORDS, MAX_MODEL, MAX_TEXT, OUTPUT_WORDS, REQUEST_WORDS, SHAPE
 
 RESOURCE = "resource:"  # facts of the resource
 EVENT = "event:"  # facts of the span's events
@@ -127,8 +127,8 @@ def facts_sql(source: str) -> str:
     )
     patterns = _quote("|".join(known.key_patterns))
     is_worth_keeping = " AND ".join(
-        f"(k NOT IN [{', '.join(map(_quote, field['keys']))}] OR (length(v) <= {MAX_TEXT} AND position(v, "
-        f"{_quote(field['holding'])}) > 0))"
+        f"(k NOT IN [{', '.join(map(_quote, field['keys']))}] OR (length(v) <= {MAX_TEXT} AND multiSearchAny(v, "
+        f"[{', '.join(map(_quote, field['holding']))}])))"
         for field in known.fields.values()
         if "holding" in field
     )
@@ -169,6 +169,7 @@ FROM
                 arrayMap((k, v) -> (concat('{RESOURCE}', k), v),
                     mapKeys(of_resource)::Array(String), mapValues(of_resource)),
                 arrayMap((k, v) -> (concat('{SHAPE}', k), v), mapKeys(of_shape)::Array(String), mapValues(of_shape)),
+                arrayMap((k, v) -> (concat('{SHAPE}', k), v), mapKeys(of_model)::Array(String), mapValues(of_model)),
                 of_events,
                 if(empty(event_names), [], arrayFilter(e -> e.2 != '', [
                     ('{EVENT}exception.type',
@@ -194,6 +195,8 @@ FROM
                 mapFilter((k, v) -> is_silent AND (position(k, 'oken') > 0 OR position(v, 'oken') > 0
                     OR position(v, 'eval_count') > 0), SpanAttributes) AS of_tokens,
                 mapFilter((k, v) -> k NOT IN [{exact}] AND ({looks}), of_tokens) AS of_shape,
+                mapFilter((k, v) -> notEmpty(of_shape) AND position(k, 'odel') > 0 AND v != ''
+                    AND length(v) <= {MAX_MODEL} AND k NOT IN [{exact}], SpanAttributes) AS of_model,
                 if(is_silent AND notEmpty(Events.Name), arrayMap(
                     e -> (concat(if(e.1 IN [{in_events}], '{EVENT}', '{SHAPE}'), e.1), e.2),
                     arrayFilter(e -> e.2 NOT IN ('', 'None', 'null') AND (e.1 IN [{in_events}] OR {of_event}),

@@ -15,7 +15,7 @@ _MOVING = re.compile(r"(?:-|@)(?:latest|default)$")
 _RESOURCE = re.compile(
     r"^(?:models/|(?:projects/[^/]+/locations/[^/]+/)?publishers/[^/]+/models/|arn:aws[^/]*/"
     r"|bedrock/(?:(?:converse|converse_like|invoke|[a-z]{2}(?:-[a-z]+)+-\d)/)*"
-    r"|(?:azure|azure_ai|openai|xai)/(?:responses|chat|realtime|completions|text)/|responses/)(.+)$"
+    r"|(?:azure|azure_ai|openai|xai)/(?:responses|chat|realtime|completions|text|o_series|gpt5_series)/|responses/)(.+)$"
 )
 _REGION = re.compile(r"^(?:us|us-gov|eu|apac|au|jp|ca|sa|global)\.(?=[a-z0-9-]+\.)")
 _CONTEXT = re.compile(r":\d+k$")  # provisioned with so long a context, at the same price a token
@@ -43,8 +43,29 @@ _BEDROCK_MAKERS = (
     ("command", "cohere"),
     ("embed-", "cohere"),
     ("jamba", "ai21"),
+    ("j2-", "ai21"),
     ("deepseek", "deepseek"),
-    ("gpt-oss", "openai"),
+    ("r1-", "deepseek"),
+    ("v3", "deepseek"),
+    ("gpt-", "openai"),
+    ("pixtral", "mistral"),
+    ("ministral", "mistral"),
+    ("magistral", "mistral"),
+    ("devstral", "mistral"),
+    ("voxtral", "mistral"),
+    ("qwen", "qwen"),
+    ("gemma", "google"),
+    ("minimax", "minimax"),
+    ("kimi", "moonshot"),
+    ("kimi", "moonshotai"),
+    ("nemotron", "nvidia"),
+    ("glm", "zai"),
+    ("grok", "xai"),
+    ("palmyra", "writer"),
+    ("marengo", "twelvelabs"),
+    ("pegasus", "twelvelabs"),
+    ("rerank-v1", "amazon"),
+    ("rerank-v3", "cohere"),
 )
 # OpenRouter's wishes about the route, which leave the model and its list price as they are.
 _ROUTES = (":nitro", ":beta")
@@ -87,5 +108,4 @@ def spellings(provider: str, model: str) -> tuple[str, ...]:
 def _on_bedrock(name: str) -> list[str]:
     """The model without its region, whose price is the ordinary one, and with its maker."""
     plain = _REGION.sub("", _CONTEXT.sub("", name))
-    maker = next((maker for start, maker in _BEDROCK_MAKERS if plain.startswith(start)), "")
-    return [plain, f"{maker}.{plain}"] if maker else [plain]
+    return [plain, *(f"{maker}.{plain}" for start, maker in _BEDROCK_MAKERS if plain.startswith(start))]

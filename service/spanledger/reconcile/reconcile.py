@@ -223,16 +223,16 @@ def render(report: Report) -> str:
             continue
         out.append(f"{line.day} {line.status:9} {line.model or '(all models)'}")
         out += [
-            f"    {one.figure:26} theirs {one.theirs:>20}  ours {one.ours:>20}  {one.apart:.2%}"
+            f"    {one.figure:26} theirs {_plain(one.theirs):>20}  ours {_plain(one.ours):>20}  {one.apart:.2%}"
             for one in line.figures
             if not one.within
         ]
     for figure, (theirs, ours) in report.totals().items():
-        out.append(f"total {figure:24} theirs {theirs:>20}  ours {ours:>20}")
+        out.append(f"total {figure:24} theirs {_plain(theirs):>20}  ours {_plain(ours):>20}")
     other: dict[str, Decimal] = defaultdict(Decimal)
     for cost in report.other:
         other[cost.item] += cost.cost_usd
-    out += [f"not for tokens, not compared: {item} {amount} USD" for item, amount in sorted(other.items())]
+    out += [f"not for tokens, not compared: {item} {_plain(amount)} USD" for item, amount in sorted(other.items())]
     out += [f"note: {note}" for note in report.notes]
     out += [f"left out: {line}" for line in report.unreadable[:_LISTED]]
     if len(report.unreadable) > _LISTED:
@@ -242,11 +242,12 @@ def render(report: Report) -> str:
     return "\n".join(out)
 
 
+def _plain(value: int | Decimal) -> int | str:
+    return value if isinstance(value, int) else f"{value:f}"
+
+
 def to_json(report: Report) -> dict[str, Any]:
     """The report for programs; money as decimal strings."""
-
-    def plain(value: int | Decimal) -> int | str:
-        return value if isinstance(value, int) else f"{value:f}"
 
     return {
         "kind": report.kind,
@@ -261,7 +262,7 @@ def to_json(report: Report) -> dict[str, Any]:
                 "model": line.model,
                 "status": line.status,
                 "figures": {
-                    one.figure: {"theirs": plain(one.theirs), "ours": plain(one.ours), "within": one.within}
+                    one.figure: {"theirs": _plain(one.theirs), "ours": _plain(one.ours), "within": one.within}
                     for one in line.figures
                 },
             }

@@ -114,6 +114,8 @@ def _number(value: object) -> Decimal | None:
         number = Decimal(value.strip() if isinstance(value, str) else value)
     except InvalidOperation:
         return None
+    if number.is_zero():
+        return Decimal(0)  # with whatever exponent
     if not number.is_finite() or number.adjusted() >= _DIGITS:
         return None
     return number if number.as_tuple().exponent >= -_PLACES else number.quantize(Decimal(1).scaleb(-_PLACES))  # type: ignore[operator]  # finite

@@ -4,6 +4,7 @@ import asyncio
 
 from opentelemetry.trace import Span, Status, StatusCode
 
+from spanledger.errors import telemetry_message
 from spanledger.telemetry import semconv
 
 _MAX_DESCRIPTION = 300
@@ -17,8 +18,8 @@ def error_type(error: BaseException) -> str:
     return said if isinstance(said, str) and said else type(error).__qualname__
 
 
-def fail(span: Span, error: BaseException) -> None:
-    """Marks `span` as failed by `error`."""
+def fail(span: Span, error: BaseException, with_content: bool = False) -> None:
+    """Marks `span` as failed by `error`. `with_content`: also with words that may be a user's."""
     span.set_attribute(semconv.ERROR_TYPE, error_type(error))
-    lines = str(error).splitlines()
+    lines = (str(error) if with_content else telemetry_message(error)).splitlines()
     span.set_status(Status(StatusCode.ERROR, (lines[0] if lines else error_type(error))[:_MAX_DESCRIPTION]))

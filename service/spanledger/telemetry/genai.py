@@ -25,6 +25,7 @@ _REQUEST_ATTRIBUTES = {
     "frequency_penalty": semconv.REQUEST_FREQUENCY_PENALTY,
     "presence_penalty": semconv.REQUEST_PRESENCE_PENALTY,
     "reasoning_effort": semconv.REQUEST_REASONING_LEVEL,
+    "service_tier": semconv.REQUEST_SERVICE_TIER,
 }
 _USAGE_ATTRIBUTES = (
     ("input_tokens", semconv.INPUT_TOKENS),
@@ -193,7 +194,7 @@ class GenAI:
             try:
                 yield span
             except BaseException as exc:
-                fail(span, exc)
+                fail(span, exc, self._content)
                 raise
 
     def _write(self, span: Span, answered: Answered) -> None:
@@ -251,7 +252,7 @@ class Tool:
 
     def failed(self, error: BaseException) -> None:
         """The tool failed, and the failure goes back to the model instead of ending the workflow."""
-        fail(self.span, error)
+        fail(self.span, error, self._content)
 
 
 def _request_attributes(asked: Asked) -> dict[str, Any]:

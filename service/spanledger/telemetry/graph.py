@@ -71,7 +71,7 @@ class GraphTracer(OpenInferenceTracer):  # type: ignore[misc]
         steering = repr(error).startswith(_NOT_ERRORS)
         span = self._spans_by_run.get(run_id)
         if span is not None and not steering:
-            errors.fail(span, error)
+            errors.fail(span, error, self.content)
         if self.content:
             return super().on_chain_error(error, run_id=run_id, **more)
         self._end(run_id)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from spanledger.errors import telemetry_message
 from spanledger.pricing import PriceBook, Priced, Usage, settle
 from spanledger.telemetry import Answered, Asked, GenAI, Inference, Saved
 from spanledger.workflows import tokens
@@ -59,7 +60,9 @@ class Caller:
                     pause = pause_before_retry(exc, attempt)
                     if pause is None:
                         break
-                    _log.warning("attempt %d with %s failed (%s), again in %.2f s", number, model, exc, pause)
+                    _log.warning(
+                        "attempt %d with %s failed (%s), again in %.2f s", number, model, telemetry_message(exc), pause
+                    )
                     await asyncio.sleep(pause)
         assert last is not None
         raise last
@@ -113,7 +116,7 @@ class Caller:
         """The same for an answer from the cache: nothing was used, and so much was not."""
         served = str(reply.response.get("model") or "").removeprefix(f"{asked.provider}/")
         used = _used(reply, request)
-        priced = self._price(asked.provider, served, asked.model, used, reply, datetime.now(UTC))
+        priced = self._price(asked.provider, served, asked.model, used, reply, request, datetime.now(UTC))
         said = [c.get("message") or {} for c in reply.response.get("choices") or ()]
         call.answer(Answered(Usage(), model=served, finish_reasons=reply.finish_reasons, messages=said))
         call.from_cache(Saved(used.usage, priced.cost_usd))
@@ -143,11 +146,18 @@ class Caller:
                 messages=[c.get("message") or {} for c in reply.response.get("choices") or ()],
             )
         )
-        priced = self._price(asked.provider, served, asked.model, used, reply, started_at)
+        priced = self._price(asked.provider, served, asked.model, used, reply, request, started_at)
         return CallRecord(asked.provider, served or asked.model, used.usage, priced)
 
     def _price(
-        self, provider: str, served: str, asked: str, used: "_Used", reply: ModelReply, started_at: datetime
+        self,
+        provider: str,
+        served: str,
+        asked: str,
+        used: "_Used",
+        reply: ModelReply,
+        request: ModelRequest,
+        started_at: datetime,
     ) -> Priced:
         """By the same rule as the ledger, so that an answer and the books say the same."""
         price = self._book.lookup(provider, served or asked, started_at)
@@ -156,7 +166,7 @@ class Caller:
         return settle(
             price,
             used.usage,
-            service_tier=reply.service_tier,
+            service_tier=reply.service_tier or str(request.parameters.get("service_tier") or ""),
             usage_estimated=used.is_estimated,
             claim_usd=_as_exported(reply.billed_usd),
             claim_source="provider" if reply.billed_usd is not None else "",

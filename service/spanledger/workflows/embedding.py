@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from spanledger.errors import telemetry_message
 from spanledger.pricing import PriceBook, Usage, cost, settle
 from spanledger.telemetry import Answered, Asked, GenAI, Inference, semconv
 from spanledger.workflows import tokens
@@ -62,7 +63,8 @@ class Embedder:
                 pause = pause_before_retry(exc, attempt)
                 if pause is None:
                     raise
-                _log.warning("attempt %d with %s failed (%s), again in %.2f s", attempt + 1, request.model, exc, pause)
+                told = (attempt + 1, request.model, telemetry_message(exc), pause)
+                _log.warning("attempt %d with %s failed (%s), again in %.2f s", *told)
                 await asyncio.sleep(pause)
             attempt += 1
 

@@ -20,7 +20,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from spanledger.errors import BadRequest
+from spanledger.errors import BadRequest, telemetry_message
 from spanledger.telemetry.operations import decided
 from spanledger.workflows import memory
 from spanledger.workflows.memory import MESSAGE_ID, Summary
@@ -122,7 +122,8 @@ async def _remember(parts: Parts, run: Run, state: State) -> Summary | None:
         parameters = {"max_tokens": memory.SUMMARY_TOKENS}
         reply = await parts.caller.ask(aside, memory.request(summary, older), parameters)
     except ModelError as exc:
-        _log.warning("the older part of the conversation could not be summarised, so it is sent as it is: %s", exc)
+        told = "the older part of the conversation could not be summarised, so it is sent as it is: %s"
+        _log.warning(told, telemetry_message(exc))
         return summary
     decided("memory", ("summary",), "older_summarised", exchanges=len(older))
     return memory.folded(summary, older, str(reply.message.get("content") or ""))

@@ -6,6 +6,7 @@ from typing import Any
 
 from spanledger.errors import SpanledgerError
 from spanledger.workflows.model import ModelError, UnknownModel
+from spanledger.workflows.offline_answers import PROVIDER as OFFLINE
 
 _MAX_MESSAGE = 400
 _PREFIXES = re.compile(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?::| -) ?)+")
@@ -25,8 +26,14 @@ def mapped(error: Exception) -> SpanledgerError:
     status = _int(getattr(error, "status_code", None))
     provider = str(getattr(error, "llm_provider", "") or "the provider")
     said = _said(error)
+    # What a provider says may quote what it was asked. The offline one quotes nothing.
+    telemetry_text = (
+        "" if provider == OFFLINE else f"{provider} failed ({status or kind}); its words may quote the request"
+    )
     if kind == "NotFoundError":
-        return UnknownModel(said)
+        unknown = UnknownModel(said)
+        unknown.telemetry_text = telemetry_text
+        return unknown
     if kind == "BadRequestError" and "LLM Provider NOT provided" in said:
         return UnknownModel("no provider is known for this model; give it as provider/model")
     if (
@@ -52,18 +59,27 @@ def mapped(error: Exception) -> SpanledgerError:
     if kind in {"Timeout", "APITimeoutError", "TimeoutError"} or status == 408:
         return ModelError(f"{provider} did not answer in time", error_type="timeout", status=504, retryable=True)
     if kind == "APIConnectionError" and status in {None, 500}:
-        _log.warning("%s cannot be reached: %s", provider, said)  # the words hold addresses of our network
+        cause = type(error.__cause__ or error.__context__ or error).__name__
+        _log.warning("%s cannot be reached (%s)", provider, cause)  # its words may hold addresses, or the request
         return ModelError(f"{provider} cannot be reached", error_type="connection_error", status=502, retryable=True)
     if status == 429:
-        return ModelError(said, error_type="429", status=429, retryable=True, retry_after_s=_retry_after(error))
+        return ModelError(
+            said,
+            error_type="429",
+            status=429,
+            retryable=True,
+            retry_after_s=_retry_after(error),
+            telemetry_text=telemetry_text,
+        )
     if status is not None and 400 <= status < 500 and status not in _RETRYABLE:
-        return ModelError(said, error_type=str(status), status=400, retryable=False)
+        return ModelError(said, error_type=str(status), status=400, retryable=False, telemetry_text=telemetry_text)
     return ModelError(
         said,
         error_type=str(status) if status else kind,
         status=502,
         retryable=status is None or status in _RETRYABLE,
         retry_after_s=_retry_after(error),
+        telemetry_text=telemetry_text,
     )
 
 

@@ -7,6 +7,7 @@ LiteLLM reads it, which is what providers without usage come to in every other f
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ def accept() -> None:
     """Teaches LiteLLM's two readers, once however often it is called."""
     from litellm import AnthropicConfig, VertexGeminiConfig
 
+    # Answers of another form than OpenAI's are printed to stderr with their words.
+    warnings.filterwarnings("ignore", "Pydantic serializer warnings")
     _teach(VertexGeminiConfig, "usageMetadata")
     _teach(AnthropicConfig, "usage")
 

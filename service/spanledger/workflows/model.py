@@ -125,9 +125,17 @@ class ModelError(UpstreamError):
     """A provider did not answer as asked. `status` is what our own caller gets."""
 
     def __init__(
-        self, message: str, *, error_type: str, status: int, retryable: bool, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        error_type: str,
+        status: int,
+        retryable: bool,
+        retry_after_s: float | None = None,
+        telemetry_text: str = "",
     ) -> None:
         super().__init__(message)
+        self.telemetry_text = telemetry_text
         self.error_type = error_type
         self.status = status
         self.retryable = retryable

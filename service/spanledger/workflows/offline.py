@@ -20,9 +20,8 @@ from litellm.types.utils import Usage as LiteLLMUsage
 
 from spanledger.pricing import PriceBook
 from spanledger.workflows import offline_answers, tokens
-from spanledger.workflows.offline_answers import Answer
+from spanledger.workflows.offline_answers import PROVIDER, Answer
 
-PROVIDER = "offline"
 _EMBEDDING_DIMENSIONS = 256
 _SLOW_CHUNK_S = 0.02
 _CUT_AFTER_CHUNKS = 5
@@ -199,12 +198,13 @@ def _prices(book: PriceBook) -> dict[str, dict[str, Any]]:
     return found
 
 
+_SEARCH = "web_search_options"  # an empty one asks for a search too
 # What would change an answer and these models cannot do.
 _NOT_OFFERED = {
     "logprobs": "log probabilities",
     "audio": "spoken answers",
     "functions": "functions (tools are)",
-    "web_search_options": "searches",
+    _SEARCH: "searches",
     "logit_bias": "biased tokens",
 }
 
@@ -215,4 +215,5 @@ def _not_offered(given: dict[str, Any], stream: bool) -> str:
         return "several choices in a stream"
     if {*(given.get("modalities") or ())} - {"text"}:
         return _NOT_OFFERED["audio"]
-    return next((what for name, what in _NOT_OFFERED.items() if given.get(name)), "")
+    asked = (name for name in _NOT_OFFERED if given.get(name) or (name == _SEARCH and given.get(name) is not None))
+    return next((_NOT_OFFERED[name] for name in asked), "")

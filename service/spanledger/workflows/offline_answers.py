@@ -22,6 +22,7 @@ from typing import Any
 
 from spanledger.workflows import offline_structured, tokens
 
+PROVIDER = "offline"
 CHAT_MODELS = ("small", "large", "reasoner")
 EMBEDDING_MODELS = ("embed",)
 FAULT_MODELS = ("flaky-429", "error-500", "error-400", "slow", "no-usage", "cut")

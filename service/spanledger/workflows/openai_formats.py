@@ -26,7 +26,10 @@ def chat_request(body: Mapping[str, Any]) -> tuple[list[Message], dict[str, Any]
         raise BadRequest(f"the input cannot be read as a Responses API request: {type(exc).__name__}") from exc
     messages = [_plain(message) for message in request["messages"]]
     left_out = {*_TRANSLATED, *_INTERNAL}
-    return messages, {name: _plain(v) for name, v in request.items() if name not in left_out and v is not None}
+    parameters = {name: _plain(v) for name, v in request.items() if name not in left_out and v is not None}
+    # What the translation leaves out of a request's body.
+    more = {"verbosity": (body.get("text") or {}).get("verbosity"), "service_tier": body.get("service_tier")}
+    return messages, parameters | {name: said for name, said in more.items() if said is not None}
 
 
 def response_of(body: Mapping[str, Any], completion: dict[str, Any]) -> dict[str, Any]:

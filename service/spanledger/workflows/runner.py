@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from opentelemetry import context as otel
 from opentelemetry import trace
 
-from spanledger.errors import BadRequest, SpanledgerError
+from spanledger.errors import BadRequest, SpanledgerError, telemetry_message
 from spanledger.pricing import PriceBook
 from spanledger.settings import Settings
 from spanledger.telemetry import GenAI, Telemetry, errors, ids, semconv
@@ -289,4 +289,4 @@ def _outcome(order: Order, run: Run, correlation_id: str, trace_id: str, started
 def _reason(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError):
         return "its caller went away"
-    return str(error) if isinstance(error, SpanledgerError) else type(error).__qualname__
+    return telemetry_message(error) if isinstance(error, SpanledgerError) else type(error).__qualname__

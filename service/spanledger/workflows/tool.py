@@ -17,7 +17,7 @@ _MAX_WIRE_NAME: Final = 64
 
 
 class ToolError(BadRequest):
-    """The tool failed. The model gets the message and may try again."""
+    """The tool failed. The model gets the message and may try again. The message may quote arguments."""
 
     title = "Tool failed"
     error_type = "invalid_arguments"
@@ -25,6 +25,7 @@ class ToolError(BadRequest):
     def __init__(self, message: str, error_type: str = "") -> None:
         super().__init__(message)
         self.error_type = error_type or type(self).error_type
+        self.telemetry_text = f"the tool failed ({self.error_type})"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,143 @@
+"""Usage of instrumentations, languages and APIs that no table names, and of those that name it in further words.
+
+Keys that the view keeps for their shape begin with "shape:".
+"""
+
+from typing import Any
+
+from dialect_shared import GEMINI, OPENAI, Example, by_kind, counts
+
+_BEDROCK = OPENAI | {"gen_ai.system": "aws.bedrock", "gen_ai.request.model": "amazon.titan-text-express-v1"}
+_USED = {"input_tokens": 12, "output_tokens": 5}
+_PRINTED = {
+    "PHP": "stdClass Object ( [model] => gpt-4o-mini [usage] => stdClass Object ( [prompt_tokens] => 12 "
+    "[completion_tokens] => 5 [total_tokens] => 17 ) )",
+    "YAML": "model: gpt-4o-mini\nusage:\n  prompt_tokens: 12\n  completion_tokens: 5\n  total_tokens: 17\n",
+    "Pydantic as a text": "model='x' done=True prompt_eval_count=12 eval_count=5 message=Message(role='a', n=7)",
+    "Elixir": '%{model: "gpt-4o-mini", usage: %{prompt_tokens: 12, completion_tokens: 5}}',
+    "Kotlin": "ChatCompletion(model=ModelId(id=gpt-4o-mini), usage=Usage(promptTokens=12, completionTokens=5))",
+    "Swift": 'ChatResult(model: "gpt-4o-mini", usage: Optional(Usage(promptTokens: 12, completionTokens: 5)))',
+}
+
+
+def stranger(**attributes: Any) -> dict[str, Any]:
+    """A span of a library that nobody knows."""
+    return {"@scope": "acme", "@name": "ask"} | {f"shape:{key.replace('__', '.')}": v for key, v in attributes.items()}
+
+
+SHAPES: dict[str, Example] = {
+    **{f"as {what} prints it": (OPENAI | {"shape:x": text}, _USED) for what, text in _PRINTED.items()},
+    "flat keys with the model above them": (
+        stranger(acme__model="gpt-4o-mini", acme__usage__prompt_tokens="12", acme__usage__completion_tokens="5"),
+        _USED | {"role": "inference", "provider": "openai", "response_model": "gpt-4o-mini"},
+    ),
+    "flat keys with the model elsewhere": (
+        stranger(
+            _ml_obs__meta__model_name="gpt-4o-mini",
+            _ml_obs__metrics__input_tokens="12",
+            _ml_obs__metrics__output_tokens="5",
+        ),
+        _USED | {"role": "inference", "response_model": "gpt-4o-mini"},
+    ),
+    "a model beside a usage object": (
+        stranger(llm__model="gpt-4o-mini", llm__token__counts={"input_tokens": 12, "output_tokens": 5}),
+        _USED | {"role": "inference", "response_model": "gpt-4o-mini"},
+    ),
+    "the model served goes before the one asked for": (
+        stranger(
+            x__request__model="fast", x__response__model="gpt-4o-mini", y={"input_tokens": 12, "output_tokens": 5}
+        ),
+        _USED | {"response_model": "gpt-4o-mini"},
+    ),
+    "two models are none": (
+        stranger(x__model="gpt-4o", y__model="gpt-4o-mini", z={"input_tokens": 12, "output_tokens": 5}),
+        {"role": "", "input_tokens": None},
+    ),
+    "Titan's answer": (
+        _BEDROCK | {"shape:body": {"inputTextTokenCount": 12, "results": [{"tokenCount": 2}, {"tokenCount": 3}]}},
+        _USED,
+    ),
+    "Titan's last chunk": (
+        _BEDROCK | {"shape:body": {"inputTextTokenCount": 12, "totalOutputTextTokenCount": 5, "index": 0}},
+        _USED,
+    ),
+    "headers of Bedrock": (
+        _BEDROCK | {"shape:x": {"x-amzn-bedrock-input-token-count": "12", "x-amzn-bedrock-output-token-count": "5"}},
+        _USED,
+    ),
+    "a usage by whole and parts": (
+        OPENAI
+        | {
+            "shape:x": {
+                "inputTokens": {"total": 12, "noCache": 2, "cacheRead": 10},
+                "outputTokens": {"total": 5, "reasoning": 3},
+            }
+        },
+        _USED | {"cache_read_input_tokens": 10, "reasoning_output_tokens": 3},
+    ),
+    **{
+        f"an embedding's input alone: {name}": (
+            {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": "e", "shape:x": usage},
+            {"role": "embedding", "input_tokens": 9, "output_tokens": None},
+        )
+        for name, usage in (
+            ("Cohere", {"meta": {"billed_units": {"input_tokens": 9}}}),
+            ("Titan", {"embedding": [], "inputTextTokenCount": 9}),
+        )
+    },
+    "an answer's input alone is no usage": (OPENAI | {"shape:x": {"u": {"input_tokens": 9}}}, {"input_tokens": None}),
+}
+
+GOOGLE: dict[str, Example] = {
+    "the words of Interactions": (
+        GEMINI
+        | {
+            "shape:x": {
+                "usage": {
+                    "total_input_tokens": 10,
+                    "total_output_tokens": 5,
+                    "total_thought_tokens": 85,
+                    "total_tool_use_tokens": 20,
+                    "total_cached_tokens": 4,
+                    "total_tokens": 120,
+                }
+            }
+        },
+        {"input_tokens": 30, "output_tokens": 90, "reasoning_output_tokens": 85, "cache_read_input_tokens": 4},
+    ),
+    "sums in such words are none": (
+        GEMINI | {"shape:x": {"total_input_tokens": 10, "total_output_tokens": 5}},
+        {"input_tokens": None},
+    ),
+    "a total in Google's word": (
+        GEMINI | counts(100, 40, total_token_count=240),
+        {"output_tokens": 140, "reasoning_output_tokens": 100, "usage_estimated": 1},
+    ),
+    "details by kind of content": (
+        GEMINI
+        | counts(300, 50, details__cached_content_tokens=128, details__audio_prompt_tokens=90)
+        | counts(300, 50, details__image_candidates_tokens=40),
+        {"cache_read_input_tokens": 128, "audio_input_tokens": 90, "image_output_tokens": 40},
+    ),
+}
+
+CLASSES: dict[str, Example] = {
+    **{
+        f"the tier of {key}": (OPENAI | {key: tier}, {"service_tier": "flex"})
+        for key, tier in (
+            ("input.value", {"serviceTier": "flex"}),
+            ("request_data", {"serviceTier": {"type": "flex"}}),
+            ("output.value", {"serviceTier": {"type": "flex"}}),
+        )
+    },
+}
+
+NAMES: dict[str, Example] = {
+    f"the series {series} of Azure": (
+        OPENAI | {"gen_ai.system": "azure", "gen_ai.request.model": f"azure/{series}/{model}"},
+        {"provider": "azure.ai.openai", "request_model": model},
+    )
+    for series, model in (("o_series", "o3-mini"), ("gpt5_series", "gpt-5-mini"))
+}
+
+STRANGERS = by_kind(shape=SHAPES, google=GOOGLE, **{"class": CLASSES}, name=NAMES)

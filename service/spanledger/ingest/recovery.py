@@ -72,7 +72,8 @@ class Recovery:
             if refusal is None:
                 return 0
         if len(segments) > 1:
-            return sum(self._insert(target, batch, [segment]) for segment in segments)
+            middle = len(segments) // 2
+            return sum(self._insert(target, batch, half) for half in (segments[:middle], segments[middle:]))
         with self._halves(segments[0]) as halves:
             if halves:
                 return sum(self._insert(target, batch, [half]) for half in halves)

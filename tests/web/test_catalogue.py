@@ -80,6 +80,7 @@ def test_a_workflow_of_two_services_leads_to_the_messages_of_each(lab: Caller, v
     for number in range(rows.count()):
         told = rows.nth(number).locator("[data-figure=runs]")
         asked_for = asked(told.locator("xpath=ancestor-or-self::a").get_attribute("href"))
+        assert asked_for.pop("range") == "7d"
         assert len(lab.get("messages", **asked_for)["items"]) == int(told.get_attribute("data-value"))
         found[asked_for["service"]] = int(told.get_attribute("data-value"))
     assert found == runs

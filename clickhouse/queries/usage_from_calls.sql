@@ -10,33 +10,8 @@ SELECT
     multiIf(grouping(bucket) = 0, 'bucket', grouping(by_bucket) = 0, 'group', 'total') AS level,
     bucket,
     by_bucket,
-    by_provider, -- dimension provider
-    by_model, -- dimension model
-    by_user, -- dimension user
-    by_conversation, -- dimension conversation
-    by_workflow, -- dimension workflow
-    by_agent, -- dimension agent
-    by_tool, -- dimension tool
-    by_prompt, -- dimension prompt
-    by_variant, -- dimension variant
-    by_operation, -- dimension operation
-    by_service, -- dimension service
-    by_tenant, -- dimension tenant
-    by_status, -- dimension status
-    sum(e.llm_calls) AS llm_calls,
-    sum(e.failed_calls) AS failed_calls,
-    sum(e.input_tokens) AS input_tokens,
-    sum(e.cache_read_input_tokens) AS cache_read_input_tokens,
-    sum(e.cache_write_input_tokens) AS cache_write_input_tokens,
-    sum(e.output_tokens) AS output_tokens,
-    sum(e.reasoning_output_tokens) AS reasoning_output_tokens,
-    sum(e.cost_usd) AS cost_usd,
-    sum(e.billed_calls) AS billed_calls,
-    sum(e.computed_calls) AS computed_calls,
-    sum(e.estimated_calls) AS estimated_calls,
-    sum(e.unpriced_calls) AS unpriced_calls,
-    sum(e.tool_calls) AS tool_calls,
-    sum(e.failed_tool_calls) AS failed_tool_calls
+    -- include parts/usage_dimensions
+    -- include parts/usage_sums
 FROM
 (
     SELECT
@@ -79,48 +54,17 @@ GROUP BY GROUPING SETS
 (
     (bucket),
     (
-        by_provider, -- dimension provider
-        by_model, -- dimension model
-        by_user, -- dimension user
-        by_conversation, -- dimension conversation
-        by_workflow, -- dimension workflow
-        by_agent, -- dimension agent
-        by_tool, -- dimension tool
-        by_prompt, -- dimension prompt
-        by_variant, -- dimension variant
-        by_operation, -- dimension operation
-        by_service, -- dimension service
-        by_tenant, -- dimension tenant
-        by_status, -- dimension status
+        -- include parts/usage_dimensions
         by_bucket
     ),
     ()
 )
-HAVING
-    level = 'total'
-    OR llm_calls != 0
-    OR failed_calls != 0
-    OR input_tokens != 0
-    OR output_tokens != 0
-    OR cost_usd != 0
-    OR ({with_tools:UInt8} AND tool_calls != 0)
+    -- include parts/usage_is_not_zero
 ORDER BY
     level,
     bucket,
     cost_usd DESC,
     input_tokens DESC,
-    by_provider, -- dimension provider
-    by_model, -- dimension model
-    by_user, -- dimension user
-    by_conversation, -- dimension conversation
-    by_workflow, -- dimension workflow
-    by_agent, -- dimension agent
-    by_tool, -- dimension tool
-    by_prompt, -- dimension prompt
-    by_variant, -- dimension variant
-    by_operation, -- dimension operation
-    by_service, -- dimension service
-    by_tenant, -- dimension tenant
-    by_status, -- dimension status
+    -- include parts/usage_dimensions
     by_bucket
 LIMIT {limit:UInt64} BY level

@@ -12,20 +12,7 @@ SELECT
     by_bucket,
     by_user, -- dimension user
     by_tenant, -- dimension tenant
-    sum(e.llm_calls) AS llm_calls,
-    sum(e.failed_calls) AS failed_calls,
-    sum(e.input_tokens) AS input_tokens,
-    sum(e.cache_read_input_tokens) AS cache_read_input_tokens,
-    sum(e.cache_write_input_tokens) AS cache_write_input_tokens,
-    sum(e.output_tokens) AS output_tokens,
-    sum(e.reasoning_output_tokens) AS reasoning_output_tokens,
-    sum(e.cost_usd) AS cost_usd,
-    sum(e.billed_calls) AS billed_calls,
-    sum(e.computed_calls) AS computed_calls,
-    sum(e.estimated_calls) AS estimated_calls,
-    sum(e.unpriced_calls) AS unpriced_calls,
-    sum(e.tool_calls) AS tool_calls,
-    sum(e.failed_tool_calls) AS failed_tool_calls
+    -- include parts/usage_sums
 FROM
 (
     SELECT
@@ -72,14 +59,7 @@ GROUP BY GROUPING SETS
     ),
     ()
 )
-HAVING
-    level = 'total'
-    OR llm_calls != 0
-    OR failed_calls != 0
-    OR input_tokens != 0
-    OR output_tokens != 0
-    OR cost_usd != 0
-    OR ({with_tools:UInt8} AND tool_calls != 0)
+    -- include parts/usage_is_not_zero
 ORDER BY
     level,
     bucket,

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from otlp_make import trace_request
-from spanledger.ingest import crowd, spool
+from spanledger.ingest import crowd, rpc, spool
 from spanledger.ingest.door import Door
 from spanledger.ingest.http import Bounds, HttpDoor
 from spanledger.ingest.limits import Limits, Quota
@@ -27,6 +27,9 @@ from spanledger.store.client import Store
 HEADER = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
 BODY = trace_request({}).SerializeToString()
 REQUEST = HEADER + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+EMPTY_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+PING = bytes((0, 0, 8, 6, 0, 0, 0, 0, 0)) + b"12345678"
 LATEST_S = 20.0
 
 
@@ -51,6 +54,17 @@ class Peer:
             await self._reader.readexactly(int(length.split(b":")[1]))
         return int(head.split()[1])
 
+    async def heard(self) -> None:
+        """Returns when something has arrived."""
+        async with asyncio.timeout(LATEST_S):
+            assert await self._reader.read(65_536)
+
+    async def ended(self) -> None:
+        """Returns when the other side has closed, whatever it sent before."""
+        async with asyncio.timeout(LATEST_S):
+            with suppress(ConnectionError):
+                await self._reader.read()
+
     async def closed(self) -> None:
         """Returns when the other side has closed; fails on an answer."""
         async with asyncio.timeout(LATEST_S):
@@ -73,16 +87,19 @@ class Place:
 
 
 @asynccontextmanager
-async def place(tmp_path: Path, bounds: Bounds) -> AsyncIterator[Place]:
+async def place(tmp_path: Path, bounds: Bounds, grpc: bool = False) -> AsyncIterator[Place]:
     spool.prepare(tmp_path)
     writer = spool.Writer(tmp_path, durable=False, on_ready=lambda _: None)
     door = Door(writer, Room(tmp_path, 10**9, 0), 10**6, Masking(rules_of({}, ""), tmp_path))
-    http = HttpDoor(door, None, Limits(Quota()), Senders(), bounds)
+    relayed, grpc_port = await rpc.serve(door, None, Limits(Quota()), Senders()) if grpc else (None, 0)
+    http = HttpDoor(door, None, Limits(Quota()), Senders(), bounds, grpc_port=grpc_port)
     server = await asyncio.get_running_loop().create_server(http.server, "127.0.0.1", 0)
     async with AsyncExitStack() as stack:
         yield Place(stack, server.sockets[0].getsockname()[1], http)
     server.close()
     await http.server.shutdown(1)
+    if relayed is not None:
+        await relayed.stop(grace=0)
     writer.close()
 
 
@@ -131,6 +148,29 @@ def test_who_just_spoke_is_not_sent_away(tmp_path: Path) -> None:
             assert await first.ask() == 200
             assert await (await door.peer()).ask() == 503
             assert await first.ask() == 200
+
+    asyncio.run(run())
+
+
+def test_a_new_grpc_connection_replaces_the_one_that_is_idle_longest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowd, "_SILENT_S", 0.0)
+    bounds = Bounds(max_connections=10, max_relayed=2)
+
+    async def run() -> None:
+        async with place(tmp_path, bounds, grpc=True) as door:
+            peers = [await door.peer() for _ in range(3)]
+            for peer in peers:
+                peer.say(PREFACE + EMPTY_SETTINGS)
+                await peer.heard()
+            await peers[0].ended()
+            assert await (await door.peer()).ask() == 200  # they take no room of HTTP
+            peers[1].say(PING)
+            await peers[1].heard()
+            (fourth := await door.peer()).say(PREFACE + EMPTY_SETTINGS)
+            await fourth.heard()
+            await peers[2].ended()
 
     asyncio.run(run())
 

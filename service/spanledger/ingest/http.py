@@ -9,9 +9,10 @@ from aiohttp import HttpVersion11, web
 
 from spanledger.access.hosts import Hosts, Origins
 from spanledger.ingest.answers import CONTENT_TYPES, Answer, Encoding
-from spanledger.ingest.crowd import BoundedServer
 from spanledger.ingest.door import Door, encoding_of
+from spanledger.ingest.http2 import Relays
 from spanledger.ingest.limits import Allowance, Limited, Limits
+from spanledger.ingest.listener import BoundedServer
 from spanledger.ingest.senders import Sender, Senders, TurnedAway
 from spanledger.ingest.signals import BY_PATH, Signal
 
@@ -48,10 +49,21 @@ class Bounds:
     idle_timeout_s: float = 75.0  # for a whole header, and between requests of a connection
     max_buffered_bytes: int = 192 * 1024 * 1024  # request bodies in memory at a time
     max_connections: int = 2000  # beyond it the silent are closed, and where all are busy the next is refused
+    max_relayed: int = 500  # gRPC connections; beyond it the silent are closed
+
+    @classmethod
+    def within(cls, files: int) -> "Bounds":
+        """As many connections as `files` open files allow; a relayed one takes three."""
+        wanted = cls.max_connections + 3 * cls.max_relayed
+        share = min(1.0, files / wanted)
+        return cls(max_connections=int(cls.max_connections * share), max_relayed=int(cls.max_relayed * share))
 
 
 class HttpDoor:
-    """The request handler. `limits` are each sender's. `origins`: whose pages may send; none: no CORS headers."""
+    """The request handler. `limits` are each sender's. `origins`: whose pages may send; none: no CORS headers.
+
+    `grpc_port`: where the gRPC server listens on loopback; 0: nowhere.
+    """
 
     def __init__(
         self,
@@ -62,7 +74,7 @@ class HttpDoor:
         bounds: Bounds = Bounds(),
         origins: Origins = Origins(),  # noqa: B008 - nothing changes it
         hosts: Hosts | None = None,
-        grpc_address: str = "",
+        grpc_port: int = 0,
     ) -> None:
         self._door = door
         self._sync = sync
@@ -75,7 +87,7 @@ class HttpDoor:
         self.server = BoundedServer(
             self._handle,
             bounds.max_connections,
-            grpc_address,
+            Relays(grpc_port, bounds.max_relayed),
             keepalive_timeout=bounds.idle_timeout_s,
             auto_decompress=False,
             access_log=None,

@@ -1,42 +1,38 @@
-"""gRPC on the OTLP/HTTP port: a client that begins with HTTP/2's preface is connected with the gRPC listener.
+"""OTLP/HTTP and gRPC on the same ports: a connection that begins with HTTP/2's preface is relayed to the gRPC server.
 
-Many SDKs speak gRPC unless told otherwise, and are pointed at the HTTP port. Where the gRPC listener is off, the client
-gets a gRPC status whose message names the setting.
+Many SDKs speak gRPC unless told otherwise and are pointed at the HTTP port, others are pointed at the gRPC port with
+HTTP. The gRPC server listens on a port of loopback of its own. Where gRPC is off, the client gets a gRPC status whose
+message names the setting.
 """
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from spanledger.ingest.crowd import Crowd
+
 PREFACE = b"PRI * HTTP/2.0"
-MAX_RELAYED = 500  # connections of one door process
 _HINT = b"OTLP/HTTP only here: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf or open the gRPC port"
-_BUSY = b"too many gRPC connections on this port; use the gRPC port"
 # HTTP/2 (RFC 9113): kinds of frames and flags.
 _HEADERS, _SETTINGS, _PING = 1, 4, 6
 _ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
 _FRAME_HEADER, _MAX_FRAME = 9, 16_384
 _PREFACE_BYTES = 24
 _REFUSAL_S = 10.0  # how long a connection is kept open to answer its calls
+_FLUSH_S = 10.0  # how long the rest of what one end sent is offered to the other end, once the first is gone
 _STATUS_200 = b"\x88"  # HPACK's index of `:status 200`
 log = logging.getLogger(__name__)
 
 
-@dataclass
 class Relays:
-    """Where gRPC is listened to, and how many connections are passed on there. `address` empty: nowhere."""
+    """The relayed connections of one door process. A new one replaces the one that has been idle longest."""
 
-    address: str
-    present: int = 0
-
-    def target(self) -> tuple[str, int]:
-        """A listener on every address is reached by loopback."""
-        host, _, port = self.address.rpartition(":")
-        host = host.strip("[]")
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)
+    def __init__(self, port: int, most: int) -> None:
+        """`port`: of the gRPC server on loopback; 0: there is none."""
+        self.port = port
+        self.crowd = Crowd(most)
 
 
 class Http2AwareHandler(web.RequestHandler):
@@ -59,18 +55,16 @@ class Http2AwareHandler(web.RequestHandler):
 
 
 def _pass_on(transport: asyncio.Transport, data: bytes, relays: Relays) -> None:
-    if not relays.address:
-        _refuse(transport, data, _HINT)
-    elif relays.present >= MAX_RELAYED:
-        _refuse(transport, data, _BUSY)
+    if not relays.port:
+        _refuse(transport, data)
     else:
         client = _Client(transport, data, relays)
         transport.set_protocol(client)
         client.start()
 
 
-def _refuse(transport: asyncio.Transport, data: bytes, message: bytes) -> None:
-    refusal = _Refusal(transport, message)
+def _refuse(transport: asyncio.Transport, data: bytes) -> None:
+    refusal = _Refusal(transport)
     transport.set_protocol(refusal)
     refusal.data_received(data[_PREFACE_BYTES:])
     asyncio.get_running_loop().call_later(_REFUSAL_S, transport.close)
@@ -79,10 +73,10 @@ def _refuse(transport: asyncio.Transport, data: bytes, message: bytes) -> None:
 class _Refusal(asyncio.Protocol):
     """Answers every call of a gRPC client with UNIMPLEMENTED and a message."""
 
-    def __init__(self, transport: asyncio.Transport, message: bytes) -> None:
+    def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._headers = _literal(b"content-type", b"application/grpc") + _literal(b"grpc-status", b"12")
-        self._headers = _STATUS_200 + self._headers + _literal(b"grpc-message", message)
+        self._headers = _STATUS_200 + self._headers + _literal(b"grpc-message", _HINT)
         self._buffer = b""
         transport.write(_frame(_SETTINGS, 0, 0, b""))
 
@@ -142,6 +136,7 @@ class _Side(asyncio.Protocol):
         self.transport = None
         if self.other is not None and self.other.transport is not None:
             self.other.transport.close()
+            asyncio.get_running_loop().call_later(_FLUSH_S, self.other.transport.abort)
 
 
 class _Client(_Side):
@@ -151,7 +146,7 @@ class _Client(_Side):
         super().__init__(transport)
         self._first = first
         self._relays = relays
-        relays.present += 1
+        relays.crowd.enter(self)
         self._opening: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -161,10 +156,9 @@ class _Client(_Side):
 
     async def _open(self) -> None:
         try:
-            host, port = self._relays.target()
-            _, listener = await asyncio.get_running_loop().create_connection(_Side, host, port)
+            _, listener = await asyncio.get_running_loop().create_connection(_Side, "127.0.0.1", self._relays.port)
         except OSError as exc:
-            log.warning("the gRPC listener cannot be reached: %s", exc)
+            log.warning("the gRPC server cannot be reached: %s", exc)
             if self.transport is not None:
                 self.transport.close()
             return
@@ -176,6 +170,14 @@ class _Client(_Side):
         listener.transport.write(self._first)
         self.transport.resume_reading()
 
+    def data_received(self, data: bytes) -> None:
+        self._relays.crowd.heard(self)
+        super().data_received(data)
+
+    def force_close(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._relays.present -= 1
+        self._relays.crowd.leave(self)
         super().connection_lost(exc)

@@ -16,11 +16,14 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _MAX_CONCURRENT = 256
 
 
-async def serve(door: Door, sync: Sync | None, limits: Limits, senders: Senders, address: str) -> Any:
-    """Starts the server on `host:port`; returns it (a grpc.aio.Server)."""
+async def serve(door: Door, sync: Sync | None, limits: Limits, senders: Senders) -> tuple[Any, int]:
+    """Starts the server on a free port of loopback; returns it (a grpc.aio.Server) and the port.
+
+    Raises OSError where there is none.
+    """
     options = [
         ("grpc.max_receive_message_length", door.max_body_bytes),
-        ("grpc.so_reuseport", 1),
+        ("grpc.so_reuseport", 0),  # the port is this process' alone
         ("grpc.max_concurrent_streams", 128),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", 60_000),  # who is gone without a word is noticed
@@ -32,10 +35,11 @@ async def serve(door: Door, sync: Sync | None, limits: Limits, senders: Senders,
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=_MAX_CONCURRENT)
     handlers = [_handler(door, sync, limits, senders, signal) for signal in SIGNALS.values()]
     server.add_generic_rpc_handlers(handlers)
-    if server.add_insecure_port(address) == 0:
-        raise OSError(f"{address} cannot be listened on")
+    port = server.add_insecure_port("127.0.0.1:0")
+    if port == 0:
+        raise OSError("the gRPC server has no port on loopback")
     await server.start()
-    return server
+    return server, port
 
 
 def _handler(door: Door, sync: Sync | None, limits: Limits, senders: Senders, signal: Signal) -> Any:

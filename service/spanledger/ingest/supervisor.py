@@ -62,7 +62,6 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()  # one for good: a new one would need a file of its own
         self.restarts = 0
         self._listeners: list[socket.socket] = []
-        self._reserved: socket.socket | None = None
         self.endpoint = ""
 
     def start(self) -> None:
@@ -84,17 +83,15 @@ class Supervisor:
     def _bind(self) -> None:
         host = self._settings.host
         http_host = host if self._settings.otlp_http_port else "127.0.0.1"
-        listener = _listen(http_host, self._settings.otlp_http_port)
+        listener = _listen(http_host, self._settings.otlp_http_port, "otlp-http-port")
         self._listeners.append(listener)
         self.endpoint = _url(http_host, listener.getsockname()[1])
         if self._settings.otlp_grpc_port:
-            self._reserved = _reserve(host, self._settings.otlp_grpc_port)
+            self._listeners.append(_listen(host, self._settings.otlp_grpc_port, "otlp-grpc-port"))
 
     def _unbind(self) -> None:
         for listener in self._listeners:
             listener.close()
-        if self._reserved is not None:
-            self._reserved.close()
 
     def want(self, signal: str) -> None:
         """Asks the workers to complete a segment of a signal as soon as they have something."""
@@ -168,8 +165,8 @@ class Supervisor:
         config = Config(
             parent_pid=os.getpid(),
             control_fd=theirs.fileno(),
-            http_fds=[listener.fileno() for listener in self._listeners],
-            grpc_address=_address(settings.host, settings.otlp_grpc_port) if settings.otlp_grpc_port else "",
+            listener_fds=[listener.fileno() for listener in self._listeners],
+            grpc=bool(settings.otlp_grpc_port),
             data_dir=str(self._data_dir),
             durable=settings.durability == "fsync",
             max_body_bytes=settings.max_body_bytes,
@@ -190,7 +187,7 @@ class Supervisor:
         try:
             popen = subprocess.Popen(
                 [sys.executable, "-m", "spanledger.ingest.worker", json.dumps(asdict(config))],
-                pass_fds=[config.control_fd, *config.http_fds],
+                pass_fds=[config.control_fd, *config.listener_fds],
                 stdin=subprocess.DEVNULL,
                 cwd=self._folder,
             )
@@ -303,7 +300,7 @@ def _socket(host: str, port: int) -> tuple[socket.socket, Any]:
     return socket.socket(family, kind, proto), address
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, flag: str) -> socket.socket:
     listener, address = _socket(host, port)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -311,30 +308,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(1024)
     except OSError as exc:
         listener.close()
-        raise _in_use("otlp-http-port", port, exc) from exc
+        raise _in_use(flag, port, exc) from exc
     listener.setblocking(False)
     return listener
-
-
-def _reserve(host: str, port: int) -> socket.socket:
-    """Binds the gRPC port without listening: nobody else gets it, while the workers, which share it, do.
-
-    A first attempt without SO_REUSEPORT finds a foreign server that would let itself be shared with.
-    """
-    for reuse_port in (False, True):
-        probe, address = _socket(host, port)
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        try:
-            probe.bind(address)
-        except OSError as exc:
-            probe.close()
-            raise _in_use("otlp-grpc-port", port, exc) from exc
-        if reuse_port:
-            return probe
-        probe.close()
-    raise AssertionError("unreachable")
 
 
 def _in_use(flag: str, port: int, exc: OSError) -> SettingsError:

@@ -54,8 +54,8 @@ class Config:
 
     parent_pid: int
     control_fd: int
-    http_fds: list[int]
-    grpc_address: str
+    listener_fds: list[int]
+    grpc: bool
     data_dir: str
     durable: bool
     max_body_bytes: int
@@ -90,7 +90,9 @@ class Worker:
         sync = self._sync if self._config.durable else None
         limits = Limits(Quota(**self._config.quota))
         senders = self._senders()
-        bounds = Bounds(max_connections=open_files.connections(Bounds.max_connections, _FILES_OF_THE_DOOR))
+        most = Bounds.max_connections + 3 * Bounds.max_relayed
+        bounds = Bounds.within(open_files.connections(most, _FILES_OF_THE_DOOR))
+        grpc_server, grpc_port = await rpc.serve(self._door, sync, limits, senders) if self._config.grpc else (None, 0)
         http = HttpDoor(
             self._door,
             sync,
@@ -99,19 +101,16 @@ class Worker:
             bounds,
             Origins(self._config.cors_origin),
             self._hosts(),
-            self._config.grpc_address,
+            grpc_port,
         )
         loop = asyncio.get_running_loop()
-        listeners = [socket.socket(fileno=fd) for fd in self._config.http_fds]
+        listeners = [socket.socket(fileno=fd) for fd in self._config.listener_fds]
         servers = [
             await loop.create_server(http.server, sock=listener, backlog=open_files.ACCEPTED_AT_ONCE)
             for listener in listeners
         ]
         for listener in listeners:
             open_files.queue(listener)
-        grpc_server = None
-        if self._config.grpc_address:
-            grpc_server = await rpc.serve(self._door, sync, limits, senders, self._config.grpc_address)
         self._send({"up": os.getpid(), "writer": self._writer.name})
         reports = asyncio.create_task(self._report())
         drain = await self._obey(reader)

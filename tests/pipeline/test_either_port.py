@@ -1,22 +1,21 @@
-"""A gRPC exporter that is pointed at the OTLP/HTTP port, as many SDKs are by default."""
+"""Exporters that are pointed at the port of the other protocol, as many SDKs are by default."""
 
 from pathlib import Path
 
 import grpc
 import pytest
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
 from otlp_make import trace_request
 from system import WITHOUT_CHAT, System, free_port
 
 
-def test_it_reaches_the_books(tmp_path: Path) -> None:
-    system = System(tmp_path / "data", roles=WITHOUT_CHAT, otlp_grpc_port=free_port()).start()
-    exporter = OTLPSpanExporter(endpoint=f"http://127.0.0.1:{system.otlp_port}", insecure=True)
+def send_three(exporter: SpanExporter) -> None:
     provider = TracerProvider(resource=Resource({"service.name": "default-exporter"}))
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.conversation.id": "g"}
@@ -25,9 +24,18 @@ def test_it_reaches_the_books(tmp_path: Path) -> None:
         with provider.get_tracer("t").start_as_current_span("chat", attributes={**attributes, **usage}):
             pass
     provider.shutdown()
+
+
+def test_both_protocols_reach_the_books_on_both_ports(tmp_path: Path) -> None:
+    grpc_port = free_port()
+    system = System(tmp_path / "data", roles=WITHOUT_CHAT, otlp_grpc_port=grpc_port).start()
+    for port in (system.otlp_port, grpc_port):
+        send_three(GrpcExporter(endpoint=f"http://127.0.0.1:{port}", insecure=True))
+        send_three(HttpExporter(endpoint=f"http://127.0.0.1:{port}/v1/traces"))
+        assert system.request("POST", "/v1/traces", b"", port, Content_Type="application/json")[0] == 200
+        assert system.request("POST", "/v1/traces", b"", port, Host="evil.example")[0] == 421
     system.post("/v1/flush", {})
-    assert system.get("conversations", "g")["usage"]["total_tokens"] == 48
-    assert system.request("POST", "/v1/traces", b"", system.otlp_port, Content_Type="application/json")[0] == 200
+    assert system.get("conversations", "g")["usage"]["total_tokens"] == 4 * 48
     assert system.stop() == 0
 
 

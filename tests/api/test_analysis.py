@@ -209,3 +209,11 @@ def test_a_long_conversation_is_read_from_both_ends() -> None:
     assert text.startswith("user: word 0 ")
     assert "word 4999" in text
     assert Transcript().text() == ""
+
+
+def test_a_statement_is_told_in_its_own_words_where_content_is_captured(up: System) -> None:
+    query = "SELECT count() AS anns FROM messages WHERE user_id = 'ann'"
+    up.post("/v1/sql", {"query": query})
+    up.post("/v1/flush", {})
+    entries = up.get("audit-log", action="data.query")["items"]
+    assert query in {entry["facts"]["query"] for entry in entries}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -24,6 +25,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         system = System(folder).start(SPANLEDGER_SEAL_AFTER_S="3600", **provider.environ)
         use_every_feature(system)
         be_quoted(system)
+        put_words_where_none_belong(system)
         assert system.stop() == 0
     assert MARKER not in system.stderr()
     return folder
@@ -83,6 +85,66 @@ def be_quoted(system: System) -> None:
             ask("/v1/conversations/quoted/messages", content=call, model="openai/calls", workflow="assistant")[0] == 200
         )
     ask("/v1/conversations/quoted/messages", content=MARKER, model="openai/misshapen")
+
+
+SQL = (
+    f"SELECT count() FROM messages WHERE user_id = '{MARKER}' -- {MARKER}",
+    f'SELECT count() AS {MARKER} FROM messages AS "{MARKER}"',
+    f"SELECT toUInt64('{MARKER}')",
+    f"SELECT $${MARKER}$$, {MARKER}()",
+    f"SELECT “{MARKER}”",
+    f"who is {MARKER}?",
+    f"SELECT 'it is {MARKER}",
+)
+
+
+def put_words_where_none_belong(system: System) -> None:
+    """Names that a model makes up, members of a request that hold words, statements, questions, misspelt requests."""
+
+    def ask(method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:
+        given = None if body is None else json.dumps(body).encode()
+        if given is not None:
+            headers |= {"Content_Type": "application/json"}
+        status, _, answer = system.request(method, path, given, **headers)
+        return status, str(answer)
+
+    talk = "/v1/conversations/apart/messages"
+    for tool in (MARKER, f"calculator.{MARKER}", f"the {MARKER} train"):
+        call = json.dumps([{"tool": tool, "arguments": "{}"}, {"tool": "clock", "arguments": "{}"}])
+        status, told = ask("POST", talk, {"content": call, "model": "openai/calls", "workflow": "assistant"})
+        assert (status, MARKER in told) == (200, True), "the model hears its own word"
+    chat = {"messages": [{"role": "user", "content": "hello"}]}
+    for model in ("offline/small", "openai/calls"):
+        for more in (
+            {"stop": [MARKER, f"{MARKER}!"]},
+            {"stop": MARKER},
+            {"reasoning_effort": MARKER},
+            {"metadata": {"note": MARKER, MARKER: "note"}},
+            {"logit_bias": {MARKER: 1}},
+            {"prediction": {"type": "content", "content": MARKER}, "response_format": {"type": MARKER}},
+        ):
+            ask("POST", "/v1/chat/completions", {**chat, "model": model, **more})
+        ask("POST", "/v1/completions", {"prompt": "hello", "model": model, "stop": [MARKER]})
+        ask("POST", "/v1/responses", {"input": "hello", "model": model, "reasoning": {"effort": MARKER}})
+        ask("POST", talk, {"content": "hello", "model": model, "parameters": {"stop": [MARKER]}})
+    for query in SQL:
+        for form in ("json", "csv"):
+            ask("POST", "/v1/sql", {"query": query, "format": form})
+        system.request("GET", f"/sql?query={quote(query)}", Accept="text/html")
+    for path in (f"/v1/messages?q={MARKER}", f"/v1/usage?{MARKER}={MARKER}", f"/messages?q={MARKER}", f"/?q={MARKER}"):
+        system.request("GET", path)
+    assert ask("POST", talk, {"content": "hello", MARKER: MARKER})[0] == 422
+    assert ask("POST", talk, {"content": "hello", "parameters": {MARKER: 1}})[0] == 422
+    assert ask("POST", talk, {"content": "hello", "memory": {"kind": MARKER}})[0] == 422
+    assert ask("PUT", "/v1/evaluators/other", {"check": {"kind": MARKER}})[0] == 422
+    json_rule = {"kind": "json", "schema": {"type": "object"}}
+    assert ask("PUT", "/v1/evaluators/shape", {"check": json_rule, "sample_rate": 1})[0] == 200
+    assert ask("PUT", "/v1/evaluators/strict", {"check": {"kind": "judge", "criteria": "It is."}})[0] == 200
+    quoting = {"kind": "judge", "criteria": "It is.", "model": "openai/quoting-500"}
+    assert ask("PUT", "/v1/evaluators/failing", {"check": quoting})[0] == 200
+    answered = system.post(talk, {"content": f'{{"{MARKER}": 1', "model": "openai/calls"})["message_id"]
+    ask("POST", f"/v1/messages/{answered}/evaluations", {"evaluators": ["shape", "strict", "failing"]})
+    system.post("/v1/flush", {})
 
 
 _LOOK = """

@@ -38,6 +38,19 @@ def test_a_tool_that_blocks_is_left_alone_after_its_time() -> None:
     assert failure == "timeout"
 
 
+def test_a_name_that_a_model_made_up_is_recorded_only_where_content_is() -> None:
+    off, on = telemetry.off(), telemetry.Telemetry(None, capture_content=True)
+    tools = {"tried": tool(str)}
+    for name, silent, told in (
+        ("tried", "tried", "tried"),
+        ("rm_rf", "unknown", "rm_rf"),
+        ("tell bob's diagnosis", "unknown", "unknown"),
+        ("", "unknown", "unknown"),
+    ):
+        assert Toolbox(off, GenAI(off)).name_of(tools, name) == silent
+        assert Toolbox(on, GenAI(on)).name_of(tools, name) == told
+
+
 def test_a_tool_that_awaits_is_cancelled_after_its_time() -> None:
     cancelled = []
 

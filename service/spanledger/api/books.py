@@ -125,12 +125,12 @@ async def run_sql(request: Request, services: AppServices, reads: Reads, wish: N
     tenant = None if wish.all_tenants else reads.tenant
     window = times.window(wish.start, wish.end)
     statement = Statement(wish.query, wish.format, tenant, principal.operator, window)
-    outcome = "failed"
+    told, outcome = await run_in_threadpool(_told, services, wish.query.strip()), "failed"
     try:
         answer = await _while_connected(request, services.sandboxes, statement)
         outcome = "allowed"
     finally:
-        _tell_query(services, principal, wish, outcome)
+        _tell_query(services, principal, wish.all_tenants, told, outcome)
     if wish.format == "csv":
         answer = harmless_csv(answer)
     return Response(answer, media_type=_MEDIA_TYPES[wish.format])
@@ -159,7 +159,12 @@ async def _while_connected(request: Request, sandboxes: Sandboxes | None, statem
         running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # retrieved, so not logged
 
 
-def _tell_query(services: Services, principal: Principal, wish: NewQuery, outcome: str) -> None:
+def _told(services: Services, query: str) -> str:
+    """What the audit trail keeps of a statement: with content capture off, none of its author's words."""
+    return query if services.settings.capture_content else services.sandboxes.shapes.of(query)
+
+
+def _tell_query(services: Services, principal: Principal, all_tenants: bool, told: str, outcome: str) -> None:
     """Who looked at what by SQL."""
     services.platform.access.reports.note(
         audit.AUDIT,
@@ -167,6 +172,6 @@ def _tell_query(services: Services, principal: Principal, wish: NewQuery, outcom
         outcome,
         tenant="" if principal.tenant == DEFAULT_TENANT else principal.tenant,
         key_id=principal.key_id,
-        target="all tenants" if wish.all_tenants else f"tenant {principal.tenant}",
-        query=wish.query.strip()[:_TOLD_CHARACTERS],
+        target="all tenants" if all_tenants else f"tenant {principal.tenant}",
+        query=told[:_TOLD_CHARACTERS],
     )

@@ -24,9 +24,9 @@ _REQUEST_ATTRIBUTES = {
     "seed": semconv.REQUEST_SEED,
     "frequency_penalty": semconv.REQUEST_FREQUENCY_PENALTY,
     "presence_penalty": semconv.REQUEST_PRESENCE_PENALTY,
-    "reasoning_effort": semconv.REQUEST_REASONING_LEVEL,
     "service_tier": semconv.REQUEST_SERVICE_TIER,
 }
+_REASONING_LEVELS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max", "default"})
 _USAGE_ATTRIBUTES = (
     ("input_tokens", semconv.INPUT_TOKENS),
     ("output_tokens", semconv.OUTPUT_TOKENS),
@@ -167,6 +167,7 @@ class GenAI:
         """`chat <model>`: the leaf that the books count. What was answered is written also when the block fails."""
         attributes = _request_attributes(asked)
         if self._content:
+            attributes |= _words(asked.parameters)
             attributes[semconv.INPUT_MESSAGES] = _content(asked.messages)
         started = time.perf_counter()
         with self._span(f"{asked.operation} {asked.model}", SpanKind.CLIENT, attributes) as span:
@@ -267,12 +268,22 @@ def _request_attributes(asked: Asked) -> dict[str, Any]:
         value = asked.parameters.get(name)
         if isinstance(value, int | float | str):
             attributes[key] = value
-    choices, stop = asked.parameters.get("n"), asked.parameters.get("stop")
+    choices, level = asked.parameters.get("n"), asked.parameters.get("reasoning_effort")
     if isinstance(choices, int) and choices != 1:
         attributes[semconv.REQUEST_CHOICE_COUNT] = choices
-    if stop:
-        attributes[semconv.REQUEST_STOP_SEQUENCES] = [stop] if isinstance(stop, str) else [str(s) for s in stop]
+    if isinstance(level, str) and level in _REASONING_LEVELS:
+        attributes[semconv.REQUEST_REASONING_LEVEL] = level
     return attributes
+
+
+def _words(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a caller may have written freely."""
+    found: dict[str, Any] = {}
+    if stop := parameters.get("stop"):
+        found[semconv.REQUEST_STOP_SEQUENCES] = [stop] if isinstance(stop, str) else [str(s) for s in stop]
+    if isinstance(level := parameters.get("reasoning_effort"), str):
+        found[semconv.REQUEST_REASONING_LEVEL] = level
+    return found
 
 
 def _cache_attributes(saved: Saved | None) -> dict[str, Any]:

@@ -3,10 +3,13 @@
 import logging
 import time
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from opentelemetry import context as otel
 from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumber
+
+from spanledger.errors import SpanledgerError, telemetry_message
 
 # Who logs about exporting must not be exported, or one failed export would feed the next.
 _NOT_OURS = ("opentelemetry", "urllib3", "requests", "httpx", "httpcore", "spanledger.telemetry.otlp")
@@ -20,18 +23,23 @@ _SEVERITY = (
 
 
 class OtlpHandler(logging.Handler):
-    """Hands every record to the OpenTelemetry logger of the same name."""
+    """Hands every record to the OpenTelemetry logger of the same name.
 
-    def __init__(self, provider: LoggerProvider) -> None:
+    What an exception says may quote a user: without `content` only its type and where it was raised are told, and what
+    one of our own errors says for telemetry.
+    """
+
+    def __init__(self, provider: LoggerProvider, content: bool = False) -> None:
         super().__init__(logging.INFO)
         self._provider = provider
+        self._content = content
         self._loggers: dict[str, Logger] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name in _NOT_OURS or record.name.split(".", 1)[0] in _NOT_OURS:
             return
         try:
-            self._logger(record.name).emit(_translated(record))
+            self._logger(record.name).emit(_translated(record, self._content))
         except Exception:  # noqa: BLE001 — a log record that cannot be exported must not break its caller
             self.handleError(record)
 
@@ -42,7 +50,7 @@ class OtlpHandler(logging.Handler):
         return logger
 
 
-def _translated(record: logging.LogRecord) -> LogRecord:
+def _translated(record: logging.LogRecord, content: bool) -> LogRecord:
     number, text = next(
         ((number, text) for level, number, text in _SEVERITY if record.levelno >= level),
         (SeverityNumber.TRACE, "TRACE"),
@@ -53,10 +61,7 @@ def _translated(record: logging.LogRecord) -> LogRecord:
         "code.line.number": record.lineno,
     }
     if record.exc_info and record.exc_info[1] is not None:
-        error = record.exc_info[1]
-        attributes["exception.type"] = type(error).__qualname__
-        attributes["exception.message"] = str(error)
-        attributes["exception.stacktrace"] = "".join(traceback.format_exception(error))
+        attributes |= _exception(record.exc_info[1], content)
     return LogRecord(
         timestamp=int(record.created * 1e9),
         observed_timestamp=time.time_ns(),
@@ -66,3 +71,23 @@ def _translated(record: logging.LogRecord) -> LogRecord:
         body=record.getMessage(),
         attributes=attributes,
     )
+
+
+def _exception(error: BaseException, content: bool) -> dict[str, str]:
+    told = {"exception.type": type(error).__qualname__}
+    if content:
+        stack = traceback.format_exception(error)
+        return told | {"exception.message": str(error), "exception.stacktrace": "".join(stack)}
+    if isinstance(error, SpanledgerError):
+        told["exception.message"] = telemetry_message(error)
+    return told | {"exception.stacktrace": "\n".join(_frames(error))}
+
+
+def _frames(error: BaseException | None) -> Iterator[str]:
+    """Where an exception was raised, and those that led to it, the first one first."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    for one in reversed(chain):
+        yield "".join([*traceback.format_tb(one.__traceback__), type(one).__qualname__])

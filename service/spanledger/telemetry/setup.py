@@ -189,13 +189,14 @@ def start(
     `Authorization: Bearer`; `seal_secret` seals the entries of the audit trail; `outbox` is where spans and log records
     wait that the endpoint does not take (metrics are cumulative: the next export repairs a lost one).
     """
-    providers = _Providers(endpoint.rstrip("/"), service_name, instance or uuid.uuid4().hex, token, outbox)
+    named = (endpoint.rstrip("/"), service_name, instance or uuid.uuid4().hex)
+    providers = _Providers(*named, token, outbox, capture_content)
     return Telemetry(providers, capture_content, seal_secret)
 
 
 class _Providers:
     def __init__(
-        self, endpoint: str, service_name: str, instance: str, token: str, outbox: Outbox | None = None
+        self, endpoint: str, service_name: str, instance: str, token: str, outbox: Outbox | None, capture_content: bool
     ) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else None
         resource = Resource.create(
@@ -228,7 +229,7 @@ class _Providers:
         self.logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
         self.logs.add_log_record_processor(IdsOnLogs())
         self.logs.add_log_record_processor(LogQueue(TenantLogs(OtlpLogs(door())), self.tallies["logs"]))
-        self.handler = OtlpHandler(self.logs)
+        self.handler = OtlpHandler(self.logs, capture_content)
         logging.getLogger().addHandler(self.handler)
         if logging.getLogger("spanledger").level == logging.NOTSET:
             logging.getLogger("spanledger").setLevel(logging.INFO)

@@ -102,7 +102,7 @@ def _model_node(plan: Plan, parts: Parts) -> Callable[..., Any]:
             reply = await parts.caller.ask(run, prompt(instructions, view.messages), parameters)
             message = kept(reply.message)
             goes_on = bool(offered and message.get("tool_calls"))
-            _note_branch(message, offered, goes_on, may_call)
+            _note_branch(parts.toolbox, message, offered, goes_on, may_call)
         update: dict[str, Any] = {"messages": [message]} | ({"summary": summary} if summary else {})
         return Command(update=update, goto="tools" if goes_on else END)
 
@@ -140,11 +140,11 @@ async def _equip(plan: Plan, toolbox: Toolbox, run: Run) -> None:
         decided("tool", (), "unavailable", missing)
 
 
-def _note_branch(message: Message, offered: dict[str, Tool], goes_on: bool, may_call: bool) -> None:
+def _note_branch(toolbox: Toolbox, message: Message, offered: dict[str, Tool], goes_on: bool, may_call: bool) -> None:
     options = [tool.name for tool in offered.values()]
     if goes_on:
         asked = [str((call.get("function") or {}).get("name")) for call in message["tool_calls"]]
-        decided("tool", [offered[n].name if n in offered else n for n in asked], "model_asked", options)
+        decided("tool", [toolbox.name_of(offered, name) for name in asked], "model_asked", options)
     elif not may_call:
         decided("branch", ("answer",), "tool_rounds_used_up")
     else:
@@ -168,7 +168,7 @@ async def _run_tool(toolbox: Toolbox, call: dict[str, Any], run: Run) -> Message
     content, failure = await toolbox.call(tools, call, run.order)
     name = str((call.get("function") or {}).get("name") or "")
     if failure:
-        decided("tool", (tools[name].name if name in tools else name,), f"failed:{failure}")
+        decided("tool", (toolbox.name_of(tools, name),), f"failed:{failure}")
     return {"role": "tool", "tool_call_id": str(call.get("id") or ""), "name": name, "content": content}
 
 

@@ -64,7 +64,7 @@ def checked_format(name: str) -> str:
 
 
 def error_of(text: str, reason: str = "") -> BadRequest:
-    """The message for an error of the engine; the text of an error that came while rows were read is only logged."""
+    """The message for an error of the engine; of one that came while rows were read, its code alone."""
     if reason:
         return BadRequest(f"the query was stopped: {_OF_THE_PROCESS[reason]}")
     if _SECOND_FORMAT.search(text):
@@ -79,7 +79,8 @@ def error_of(text: str, reason: str = "") -> BadRequest:
     code = codes[-1] if codes else "SYNTAX_ERROR" if text.startswith(_SYNTAX_ERROR) else "UNKNOWN"
     if _OF_THE_STATEMENT.fullmatch(code):
         return BadRequest(_readable(text))
-    _log.info("a statement failed: %s", _readable(text)[:2000])
+    _log.info("a statement failed: %s", code)
+    _log.debug("the engine said: %s", _readable(text)[:2000])  # it quotes the statement and the rows
     return BadRequest(f"the query failed: {code.replace('_', ' ').lower()} ({code})")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from spanledger.errors import StoreError
 from spanledger.stats.sandbox.direct import Direct
 from spanledger.stats.sandbox.sandbox import Sandbox
+from spanledger.stats.sandbox.shape import Shapes
 from spanledger.stats.sandbox.source import DEFAULT_BOUNDS, Bounds, SourceTooLarge
 from spanledger.stats.times import Window
 from spanledger.store.client import Store
@@ -32,6 +33,7 @@ class Sandboxes:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.shapes = Shapes(store)
         self._guard = threading.Lock()
         self._sandboxes: dict[tuple[str | None, bool], Sandbox] = {}
         self._used: dict[tuple[str | None, bool], float] = {}

@@ -21,6 +21,7 @@ MAX_RESULT_CHARS = 65_536
 MAX_ABANDONED = 32  # runs of one tool that timed out and still hold a thread
 _ALLOWED = Verdict(True)
 _NAME = re.compile(r"[\w.-]{1,64}")
+UNKNOWN = "unknown"  # the name of every tool that a model made up, in what is recorded
 _log = logging.getLogger(__name__)
 
 
@@ -68,6 +69,12 @@ class Toolbox:
         """Whether the run may use the tool."""
         return self._grants.decide(tool, order.principal, order.user_id) if self._grants is not None else _ALLOWED
 
+    def name_of(self, tools: Mapping[str, Tool], asked: str) -> str:
+        """The name under which a call is recorded. A model's own words are content."""
+        if asked in tools:
+            return tools[asked].name
+        return asked if self._telemetry.capture_content and _NAME.fullmatch(asked) else UNKNOWN
+
     async def call(self, tools: Mapping[str, Tool], call: Mapping[str, Any], order: Order) -> tuple[str, str]:
         """Runs what the model asked for: the tool's result and the type of its error, "" when it did well.
 
@@ -77,8 +84,8 @@ class Toolbox:
         function = call.get("function") or {}
         asked, arguments = str(function.get("name") or ""), str(function.get("arguments") or "")
         tool = tools.get(asked)
-        name = tool.name if tool else asked if _NAME.fullmatch(asked) else "(no name)"  # a model's words are content
-        with self._genai.tool(name, str(call.get("id") or ""), tool.description if tool else "", arguments) as running:
+        name, description = self.name_of(tools, asked), tool.description if tool else ""
+        with self._genai.tool(name, str(call.get("id") or ""), description, arguments) as running:
             if tool is not None:
                 running.span.set_attributes({semconv.TOOL_TYPE: tool.kind, **tool.attributes})
             try:

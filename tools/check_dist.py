@@ -12,7 +12,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-PAGES = ("/", "/docs", "/static/console.css", "/openapi.json", "/messages", "/healthz")
+PAGES = ("/", "/docs", "/docs/swagger-ui-bundle.js", "/static/console.css", "/openapi.json", "/messages", "/healthz")
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """The OpenAPI document: complete, stable, and enough to generate a client that works."""
 
+import gzip
 import hashlib
 import importlib
 import json
@@ -123,8 +124,31 @@ def test_foreign_parts_of_the_page_are_what_the_manifest_says() -> None:
     manifest = json.loads((ASSETS / "manifest.json").read_text())
     assert manifest["licence"] == "Apache-2.0"
     ours = {"index.html", "initializer.js", "manifest.json"}
-    found = {path.name: path for path in ASSETS.iterdir() if path.name not in ours}
-    assert manifest["sha256"] == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()}
+    found = {path.name.removesuffix(".gz"): unpacked(path) for path in ASSETS.iterdir() if path.name not in ours}
+    assert manifest["sha256"] == {name: hashlib.sha256(content).hexdigest() for name, content in found.items()}
+
+
+def unpacked(path: Path) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if path.suffix == ".gz" else content
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip, deflate, br", "gzip"), ("*", "gzip"), ("gzip;q=0, br", "identity"), ("br", "identity"), ("", "identity")],
+)
+def test_the_script_of_the_page_is_sent_as_the_client_takes_it(system: System, accepted: str, encoding: str) -> None:
+    target = "/docs/swagger-ui-bundle.js"
+    status, headers, body = system.request("GET", target, Accept_Encoding=accepted)
+    assert (status, headers["content-encoding"], headers["vary"]) == (200, encoding, "Accept-Encoding")
+    script = gzip.decompress(body) if encoding == "gzip" else body
+    assert (
+        hashlib.sha256(script).hexdigest() == json.loads((ASSETS / "manifest.json").read_text())["sha256"][target[6:]]
+    )
+    assert int(headers["content-length"]) == len(body)
+    assert headers["content-type"].startswith("text/javascript")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == system.request("GET", "/docs")[1]["content-security-policy"]
 
 
 @pytest.fixture(scope="module")

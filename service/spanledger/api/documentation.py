@@ -1,12 +1,15 @@
 """`/docs`: the API's description for people. Everything it needs is served from this installation."""
 
+import asyncio
+import gzip
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, Response
 
+from spanledger.api.encodings import accepts_gzip
 from spanledger.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
@@ -32,8 +35,18 @@ async def get_docs() -> Response:
 
 
 @router.get("/docs/{asset}")
-async def get_docs_asset(asset: Annotated[str, PathParameter(max_length=100)]) -> Response:
+async def get_docs_asset(
+    asset: Annotated[str, PathParameter(max_length=100)], accept_encoding: Annotated[str, Header()] = ""
+) -> Response:
     """What the page loads."""
     if asset not in _MEDIA_TYPES:
         raise NotFound(f"there is no /docs/{asset[:100]}")
-    return FileResponse(ASSETS / asset, media_type=_MEDIA_TYPES[asset], headers=_HEADERS)
+    packed = ASSETS / f"{asset}.gz"
+    if not packed.exists():
+        return FileResponse(ASSETS / asset, media_type=_MEDIA_TYPES[asset], headers=_HEADERS)
+    if accepts_gzip(accept_encoding):
+        headers = {**_HEADERS, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        return FileResponse(packed, media_type=_MEDIA_TYPES[asset], headers=headers)
+    headers = {**_HEADERS, "Content-Encoding": "identity", "Vary": "Accept-Encoding"}
+    text = await asyncio.to_thread(lambda: gzip.decompress(packed.read_bytes()))
+    return Response(text, media_type=_MEDIA_TYPES[asset], headers=headers)

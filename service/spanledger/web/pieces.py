@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import StreamingResponse
 
+from spanledger.api.encodings import accepts_gzip
+
 _GZIP = 31  # zlib's number for a gzip head and foot
 _LEVEL = 5
 
 
 def compressed(pieces: AsyncIterator[str], accepted: str) -> StreamingResponse:
     """`accepted`: the request's Accept-Encoding. The application's own compression would hold the first piece back."""
-    takes_gzip = "gzip" in accepted.lower()
+    takes_gzip = accepts_gzip(accepted)
 
     async def body() -> AsyncIterator[bytes]:
         packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)

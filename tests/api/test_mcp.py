@@ -277,6 +277,7 @@ def test_a_page_that_is_resolved_to_this_machine_registers_no_command(system: Sy
         ("x", {"url": "file:///etc/passwd"}, 422),
         ("x", {"url": "http://user:pw@127.0.0.1/"}, 422),
         ("x", {"url": "http://127.0.0.1:9/", "headers": {"a": "b\r\nc: d"}}, 422),
+        ("x", {"url": "http://127.0.0.1:9/", "headers": {"Authorization": "Bearer …"}}, 422),
         ("x", {"command": "cat\x00"}, 422),
         ("x", {"command": "cat", "env": {"A=B": "c"}}, 422),
     ],

@@ -1,7 +1,7 @@
 """What README and docs say can be done: code blocks are valid, commands and paths exist, links lead somewhere.
 
-A block that is only part of a program or needs what the tests do not have stands behind `<!-- excerpt -->`.
-docs/quickstart is run as well, by tests/quickstarts.
+A block that is only part of a program stands behind `<!-- excerpt -->`. Blocks are run as well, by
+tests/api/test_docs_run.py and, those of docs/quickstart, by tests/quickstarts.
 """
 
 import json

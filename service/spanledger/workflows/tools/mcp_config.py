@@ -40,8 +40,8 @@ class McpServer(BaseModel):
                 raise ValueError("url must look like https://host/mcp")
             if parts.username or parts.password:
                 raise ValueError("credentials belong into headers, not into the url")
-            if any(c in value for value in self.headers.values() for c in "\r\n"):
-                raise ValueError("a header has one line")
+            if not all(value.isascii() and value.isprintable() for value in self.headers.values()):
+                raise ValueError("a header has one line of printable ASCII")
             if named := sorted({name.lower() for name in self.headers} & _FORBIDDEN):
                 raise ValueError(f"the header {named[0]} follows from the url")
         return self

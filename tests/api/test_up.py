@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +68,27 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path) -> None:
 def test_it_announces_itself_while_it_runs_and_stops_clean(tmp_path: Path) -> None:
     system = System(tmp_path / "data")
     system.preloaded = False
+    began = time.monotonic()
     system.start()
-    assert system.printed[-1].startswith("ready in ")
+    ready = re.match(r"ready in (\d+\.\d) s: ", system.printed[-1])
+    assert ready, system.printed
+    assert float(ready[1]) == pytest.approx(time.monotonic() - began, rel=0.25, abs=0.2)  # its imports are counted
     assert f"http://127.0.0.1:{system.port}" in system.printed[-1]
     assert f"http://127.0.0.1:{system.otlp_port}" in system.printed[-1]
     info = json.loads((system.data_dir / "run.json").read_text())
     assert system.process is not None
     assert (info["pid"], info["api_url"]) == (system.process.pid, f"http://127.0.0.1:{system.port}")
+    _send(system, {"name": "chat", "attributes": {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}})
+    system.post("/v1/flush", {})
+    assert "/pandas/" not in Path(f"/proc/{system.process.pid}/maps").read_text()
     assert system.stop() == 0
     assert not (system.data_dir / "run.json").exists()
     assert "Traceback" not in system.stderr()
+
+
+def _send(system: System, span: dict[str, Any], trace_id: bytes = b"") -> None:
+    body = trace_request(span, trace_id=trace_id or os.urandom(16)).SerializeToString()
+    assert system.request("POST", "/v1/traces", body, system.otlp_port, Content_Type="application/x-protobuf")[0] == 200
 
 
 def _spans(system: System, trace_id: bytes) -> list[Any]:
@@ -98,11 +111,7 @@ def test_what_was_acknowledged_survives_a_kill_and_is_there_once(tmp_path: Path)
     system.start()
     trace_id = os.urandom(16)
     for number in range(20):
-        body = trace_request({"name": f"span-{number:02}"}, trace_id=trace_id).SerializeToString()
-        status, _, _ = system.request(
-            "POST", "/v1/traces", body, system.otlp_port, Content_Type="application/x-protobuf"
-        )
-        assert status == 200
+        _send(system, {"name": f"span-{number:02}"}, trace_id)
     system.kill()
     system.start()
     system.post("/v1/flush", {})

@@ -57,13 +57,12 @@ _NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, tables.MEDIA_TYPES["parquet"
 def create_app(services: Services) -> FastAPI:
     """The API over the given services, instrumented. It starts and stops none of them."""
     app = app_with_routes(services.settings)
-    app.state.services = services
-    services.telemetry.instrument_app(app)
+    services.attach(app)
     return app
 
 
 def app_with_routes(settings: Settings) -> FastAPI:
-    """The API without services: enough for its OpenAPI document."""
+    """The API without services: enough for its OpenAPI document. `Services.attach` adds them."""
     app = FastAPI(
         title="Spanledger",
         version=spanledger.__version__,

@@ -1,5 +1,6 @@
 """`spanledger up`: runs everything."""
 
+import gc
 import logging
 import sys
 from typing import Annotated
@@ -57,8 +58,9 @@ def up(
     OTLP endpoints, ClickHouse (embedded, or --clickhouse-url), settlement, the HTTP API and the chat service. Prints
     `ready` with its URLs when all listeners accept; Ctrl-C drains and stops it.
     """
+    gc.disable()  # nearly all that a start makes is kept; `serve` enables it
     from spanledger.runtime import serve
-    from spanledger.web.app import create_app
+    from spanledger.web.app import app_with_pages
 
     shown = logging.StreamHandler(sys.stderr)
     shown.setLevel(log_level())  # what is less goes out as OTLP only
@@ -81,7 +83,7 @@ def up(
         raise SettingsError("--demo talks to the chat service; give --roles chat too, or no roles for all")
     return serve.run(
         settings,
-        create_app,
+        app_with_pages,
         (lambda url, say: demonstration.play(url, say, operator.read(settings.data_dir), settings.console))
         if demo
         else None,

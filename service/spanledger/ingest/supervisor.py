@@ -18,7 +18,7 @@ from typing import Any
 
 from spanledger.errors import SettingsError
 from spanledger.ingest import salvage, spool
-from spanledger.ingest.worker import Config
+from spanledger.ingest.worker_config import Config
 from spanledger.settings import Settings
 
 _START_TIMEOUT_S = 30.0

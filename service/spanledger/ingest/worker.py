@@ -18,7 +18,7 @@ import os
 import signal as os_signal
 import socket
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from spanledger.ingest.masking import Masking, rules_of
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Senders
 from spanledger.ingest.signals import SIGNALS
+from spanledger.ingest.worker_config import Config
 from spanledger.private import scrub_logs
 from spanledger.settings import Settings
 from spanledger.store.registry import Registry
@@ -46,28 +47,6 @@ _FILES_OF_THE_DOOR = 160  # the spool's segments, the registry, the gRPC server'
 _PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Config:
-    """What the parent tells a worker, as JSON in its argument. File descriptors are inherited ones."""
-
-    parent_pid: int
-    control_fd: int
-    listener_fds: list[int]
-    grpc: bool
-    data_dir: str
-    durable: bool
-    max_body_bytes: int
-    spool_max_bytes: int
-    min_free_bytes: int
-    quota: dict[str, Any]  # fields of limits.Quota
-    require_keys: bool
-    masks: dict[str, str]  # actions of the built-in rules
-    mask_rules: str = ""
-    cors_origin: str = ""
-    host: str = ""  # with allowed_hosts: the names of this service
-    allowed_hosts: str = ""
 
 
 class Worker:

@@ -7,8 +7,8 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from typing import TextIO
@@ -20,29 +20,26 @@ from spanledger import open_files
 from spanledger.errors import SettingsError
 from spanledger.private import make_private
 from spanledger.runtime import memory, stopping
+from spanledger.runtime.age import process_age_s
 from spanledger.runtime.checks import check_roles, refuse_open_host
 from spanledger.runtime.http_server import Server
 from spanledger.runtime.node import DRAIN_S, Node, Say, start_node
 from spanledger.runtime.runtime import Runtime, build
-from spanledger.runtime.services import Services
 from spanledger.settings import Settings
 from spanledger.store import running
 
 END_S = 3 * DRAIN_S + 5.0  # after a signal the process has ended, whatever happens
 AfterReady = Callable[[str, Say], None]  # gets the API's URL, on a thread of its own
-CreateApp = Callable[[Services], FastAPI]  # the HTTP API over the services
+MakeApp = Callable[[Settings], FastAPI]  # the HTTP API, before it has services
 
 
-def run(
-    settings: Settings, create_app: CreateApp, after_ready: AfterReady | None = None, out: TextIO = sys.stdout
-) -> int:
+def run(settings: Settings, make_app: MakeApp, after_ready: AfterReady | None = None, out: TextIO = sys.stdout) -> int:
     """Serves until SIGTERM or SIGINT, then drains. Raises SettingsError or StoreError when it cannot start."""
 
     def say(text: str) -> None:
         with contextlib.suppress(OSError):  # whoever read our output has gone; we serve on
             print(text, file=out, flush=True)
 
-    started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while starting; later the loop handles it
     refuse_open_host(settings)
     check_roles(settings)
@@ -53,9 +50,11 @@ def run(
         if listener is not None:
             stack.enter_context(listener)
         _own_folder(settings)
-        node = start_node(settings, stack, say)
-        ready = partial(_ready, node, _url(listener), say, started, after_ready)
-        asyncio.run(_serve(node, listener, create_app, say, ready))
+        with ThreadPoolExecutor(1, "app") as beside:  # while the engine starts
+            app = beside.submit(make_app, settings) if listener is not None else None
+            node = start_node(settings, stack, say)
+        ready = partial(_ready, node, _url(listener), say, after_ready)
+        asyncio.run(_serve(node, listener, app.result() if app is not None else None, say, ready))
     running.finish(settings.data_dir)
     say("stopped")
     return 0
@@ -88,7 +87,7 @@ def _url(listener: socket.socket | None) -> str:
 
 
 async def _serve(
-    node: Node, listener: socket.socket | None, create_app: CreateApp, say: Say, ready: Callable[[], None]
+    node: Node, listener: socket.socket | None, app: FastAPI | None, say: Say, ready: Callable[[], None]
 ) -> None:
     """The API until a signal comes; without one it just waits for the signal."""
     stop = asyncio.Event()
@@ -97,12 +96,13 @@ async def _serve(
     memory.collect_less()
     try:
         await runtime.start()
-        if listener is None:
+        if listener is None or app is None:
             ready()
             await stop.wait()
             say(_waits_for(runtime))
         else:
-            await _serve_http(create_app(runtime.services), listener, stop, ready, runtime, say)
+            runtime.services.attach(app)
+            await _serve_http(app, listener, stop, ready, runtime, say)
     finally:
         await runtime.stop()
 
@@ -138,7 +138,7 @@ async def _serve_http(
     await serving
 
 
-def _ready(node: Node, api_url: str, say: Say, started: float, after_ready: AfterReady | None) -> None:
+def _ready(node: Node, api_url: str, say: Say, after_ready: AfterReady | None) -> None:
     """Tells other commands and the person where everything is."""
     settings = node.settings
     otlp_http = node.ingest.endpoint
@@ -158,7 +158,7 @@ def _ready(node: Node, api_url: str, say: Say, started: float, after_ready: Afte
         "store": "a ClickHouse server" if settings.clickhouse_url else "embedded ClickHouse",
     }
     running.announce(settings.data_dir, info)
-    say(f"ready in {time.monotonic() - started:.1f} s: {' · '.join(s for s in shown if s)} · data {settings.data_dir}")
+    say(f"ready in {process_age_s():.1f} s: {' · '.join(s for s in shown if s)} · data {settings.data_dir}")
     if after_ready is not None:
         threading.Thread(target=after_ready, args=(api_url, say), name="after-ready", daemon=True).start()
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 
 from spanledger.access import LOCAL, Principal
 from spanledger.access.access import Access
@@ -81,6 +81,11 @@ class Services:
     def access(self) -> Access | None:
         """None: there are no keys, so every caller is the operator."""
         return self.books.platform.access if self.books is not None else None
+
+    def attach(self, app: FastAPI) -> None:
+        """To an application made without them; its requests are instrumented from now on."""
+        app.state.services = self
+        self.telemetry.instrument_app(app)
 
     def in_flight(self, tenant: str) -> int:
         """Workflows of a tenant that run now."""

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from spanledger.api import app as api
 from spanledger.errors import NotFound
-from spanledger.runtime.services import Services
+from spanledger.settings import Settings
 from spanledger.web.page import Page
 from spanledger.web.pages import ROUTERS
 from spanledger.web.session import Session
@@ -20,10 +20,10 @@ from spanledger.web.session import Session
 STATIC = Path(__file__).parent / "static"
 
 
-def create_app(services: Services) -> FastAPI:
-    """The API, and the console where the settings want it."""
-    app = api.create_app(services)
-    if services.settings.console and services.settings.plays("api"):
+def app_with_pages(settings: Settings) -> FastAPI:
+    """The API without services, and the console where the settings want it."""
+    app = api.app_with_routes(settings)
+    if settings.console and settings.plays("api"):
         app.add_middleware(Session)
         app.mount("/static", _Assets(directory=STATIC), name="static")
         for router in ROUTERS:

@@ -104,23 +104,36 @@ def test_any_tellings_of_one_call_say_the_same(prices: LedgerPrices, told: list[
     assert facts(found[0]) == ("openai", SERVED, COST, "computed", "c1", "ada"), shown
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.permutations(["client", "own"]), st.sampled_from([own, gateway]), st.integers(0, 40), st.booleans())
-def test_embeddings_without_an_id_are_joined_as_calls_are(
-    prices: LedgerPrices, names: list[str], knowing: Any, delay: int, is_nested: bool
-) -> None:
-    said = {"role": "embedding", "response_model": "", "output_tokens": None}
-    model = {"request_model": "text-embedding-3-small"}
-    outer = client("a", trace_id="t1", ms=100, **said, **model)
-    inner = knowing("b", trace_id="t2", at=delay, ms=50, **said, **model)
-    if is_nested:
-        inner |= {"trace_id": "t1", "parent_span_id": "a"}
-    inner["span_id"], outer["span_id"] = (names[0], names[1])
-    inner["parent_span_id"] = outer["span_id"] if is_nested else ""
-    found = calls(prices, outer, inner)
-    assert [line["llm_calls"] for line in found] == [1]
-    told = (found[0]["provider"], found[0]["user_id"], found[0]["cost_state"])
-    assert told == ("openai", "ada", "computed")
+@st.composite
+def embeddings(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Two or three tellings of one embedding without an id, each within the time of the one before."""
+    knowing = draw(st.permutations(["gateway", "own"]))
+    names = ["client", *knowing[: draw(st.integers(1, 2))]]
+    ids = draw(st.permutations("abc"))
+    said = {"role": "embedding", "request_model": "text-embedding-3-small", "response_model": "", "output_tokens": None}
+    spans: list[dict[str, Any]] = []
+    for number, name in enumerate(names):
+        parent = draw(st.sampled_from([None, *range(number)]))
+        spans.append(
+            TELLERS[name](
+                ids[number],
+                trace_id=f"t{ids[number]}" if parent is None else spans[parent]["trace_id"],
+                parent_span_id="" if parent is None else spans[parent]["span_id"],
+                at=20 * number + draw(st.integers(0, 15)),
+                ms=120 - 40 * number,
+                **said,
+            )
+        )
+    return draw(st.permutations(spans))
+
+
+@settings(max_examples=150, deadline=None)
+@given(embeddings())
+def test_embeddings_without_an_id_are_joined_as_calls_are(prices: LedgerPrices, told: list[dict[str, Any]]) -> None:
+    found = calls(prices, *told)
+    shown = [{k: v for k, v in one.items() if v not in ("", None, 0)} for one in told]
+    assert [line["llm_calls"] for line in found] == [1], shown
+    assert (found[0]["provider"], found[0]["user_id"], found[0]["cost_state"]) == ("openai", "ada", "computed"), shown
 
 
 @pytest.mark.parametrize("server", ["api.openai.com", "vectors.internal", ""])

@@ -69,7 +69,7 @@ def tour(
         api = running_api(chosen)
         if api is None:
             raise StoreError(f"nothing runs on {chosen.data_dir}; start `spanledger up`, or use --fresh")
-        return _go_round(api, wanted, as_json)
+        return _go_round(api, wanted, as_json, fresh)
 
 
 def _chosen(only: str | None) -> set[int]:
@@ -122,7 +122,7 @@ class _Stop:
     proof: Proof
 
 
-def _go_round(api: Api, wanted: set[int], as_json: bool) -> int:
+def _go_round(api: Api, wanted: set[int], as_json: bool, fresh: bool) -> int:
     made = []
     for number in sorted(wanted):
         stop = _made(api, number, STOPS[number - 1])
@@ -134,6 +134,8 @@ def _go_round(api: Api, wanted: set[int], as_json: bool) -> int:
         print_json({"failed": failed, "stops": [asdict(stop) for stop in made]})
     else:
         print(f"\n{'every stop did what it should' if not failed else f'stops that did not: {failed}'}")
+        if not fresh:
+            print("What was set up is taken back. The messages and the records of two jobs stay, as all that was done.")
     return 1 if failed else 0
 
 

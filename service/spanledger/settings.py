@@ -65,6 +65,8 @@ class Settings:
     retain_metrics_days: float = 0.0  # days until metrics are deleted; 0: never
     otlp_cors_origin: str = ""  # origins of web pages that may send OTLP/HTTP, by commas, or *; empty: none
     price_book: str = ""  # YAML file of prices that take precedence over the bundled list
+    tenant_objects: int = 10_000  # prompts, agents, documents … of a tenant, of each kind; 0: no limit; see security.md
+    object_versions: int = 1_000  # versions of one prompt or experiment; of other kinds so many are kept; 0: no limit
     canary_interval_s: float = 900.0  # seconds between canaries, see /readyz; 0: none
     settle_interval_ms: int = 250  # how often settlement polls for work when it is not woken
     settle_idle_ms: int = 30_000  # longest pause of settlement while it is idle
@@ -200,6 +202,8 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **f
         "sender_concurrent_requests",
         "min_free_bytes",
         "telemetry_outbox_bytes",
+        "tenant_objects",
+        "object_versions",
         "retain_content_days",
         "retain_raw_days",
         "retain_metrics_days",

@@ -275,4 +275,7 @@ def test_words_that_nobody_kept_must_come_with_the_request(system: System) -> No
         path = f"/v1/messages/{message}/evaluations"
         assert refused(tenant, "POST", path, {"evaluators": ["long"]})[0] == 404
         assert evaluate(tenant, message, "long", question="hello", answer="hi")[0]["score"] == 1.0
-        assert refused(tenant, "POST", path, {"evaluators": ["never-heard-of"], "answer": "x"})[0] == 404
+        assert refused(tenant, "POST", path, {"evaluators": ["never-heard-of"], "answer": "x"}) == (
+            422,
+            "there is no evaluator 'never-heard-of'; there are long",
+        )

@@ -79,8 +79,8 @@ def _populate(owner: Caller, name: str) -> Ids:
     put(owner, f"/v1/evaluators/{name}", {"check": {"kind": "contains", "texts": [name]}})
     put(owner, f"/v1/experiments/{name}", {"variants": [{"name": "a"}, {"name": "b"}], "description": name})
     put(owner, f"/v1/limits/{name}", {"scope": "user", "match": name, "requests_per_minute": 1000})
-    put(owner, f"/v1/tool-grants/{name}", {"deny": {"users": [name]}})
     put(owner, f"/v1/mcp-servers/{name}", {"url": f"http://127.0.0.1:9/{name}"})
+    put(owner, f"/v1/tool-grants/{name}.*", {"deny": {"users": [name]}})
     put(owner, f"/v1/users/{name}/preferences", {"tone": "plain"})
     status, job = owner.call("POST", "/v1/jobs", {"content": name, "schedule": "0 3 1 1 *"})
     assert status == 202, job

@@ -73,7 +73,8 @@ def test_a_label_pins_a_version_and_production_is_what_a_bare_name_means(tenant:
 
     assert tenant.call("DELETE", f"/v1/prompts/{name}/labels/production")[0] == 204
     assert tenant.get("prompts", name)["version"] == 3
-    assert refused(tenant, "PUT", f"/v1/prompts/{name}/labels/staging", {"version": 9})[0] == 404
+    wrong = refused(tenant, "PUT", f"/v1/prompts/{name}/labels/staging", {"version": 9})
+    assert wrong == (422, f"prompt '{name}' has no version 9; the newest is 3")
 
 
 def test_versions_are_kept_and_the_same_text_is_no_new_one(tenant: Caller, name: str) -> None:

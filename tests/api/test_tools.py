@@ -192,6 +192,41 @@ def test_grants_that_make_no_sense(system: System, name: str, body: Any, status:
     assert call(system, "PUT", f"/v1/tool-grants/{name.replace(' ', '%20')}", body)[0] == status
 
 
+def test_a_grant_of_a_tool_that_is_not_there_is_refused_with_those_that_are(system: System) -> None:
+    here = key(system, "elsewhere", "admin")
+    for name in ("never", "calculator.never", "never.*", "never.tool"):
+        status, answer = call(system, "PUT", f"/v1/tool-grants/{name}", {}, **here)
+        assert (status, answer["title"]) == (422, "Unknown reference")
+        assert f"there is no tool {name!r}; there are calculator, convert_units, clock" in answer["detail"]
+    # A server that was never reached has tools, too.
+    ok(system, "PUT", "/v1/mcp-servers/away", {"url": "http://127.0.0.1:9/mcp"}, **here)
+    for name in ("away.*", "away.search", "*", "clock"):
+        assert ok(system, "PUT", f"/v1/tool-grants/{name}", {}, **here)["name"] == name
+    status, answer = call(system, "PUT", "/v1/tool-grants/never", {}, **here)
+    assert (status, answer["detail"].endswith("clock, away.*")) == (422, True)
+    # Once the server is gone its grant can still be taken away.
+    assert call(system, "DELETE", "/v1/mcp-servers/away", **here)[0] == 204
+    assert call(system, "DELETE", "/v1/tool-grants/away.*", **here)[0] == 204
+
+
+def test_the_operators_grants_may_name_a_server_that_only_another_tenant_has(system: System) -> None:
+    assert call(system, "PUT", "/v1/tool-grants/theirs.*", {"deny": {"users": ["bob"]}})[0] == 422
+    ok(system, "PUT", "/v1/tool-grants/theirs.*", {"deny": {"tenants": ["acme"]}})
+    assert call(system, "PUT", "/v1/tool-grants/theirs", {"deny": {"tenants": ["acme"]}})[0] == 422
+    assert call(system, "DELETE", "/v1/tool-grants/theirs.*")[0] == 204
+    body = {"deny": {"tenants": ["acme"]}}
+    assert call(system, "PUT", "/v1/tool-grants/theirs.*", body, **key(system, "elsewhere", "admin"))[0] == 422
+
+
+def test_a_grant_names_roles_that_there_are(system: System) -> None:
+    for side in ("allow", "deny"):
+        status, answer = call(system, "PUT", "/v1/tool-grants/clock", {side: {"roles": ["chat", "reader"]}})
+        assert (status, "there is no role 'reader'; there are ingest, chat, read, admin" in answer["detail"]) == (
+            422,
+            True,
+        )
+
+
 def test_grants_are_for_admins(system: System) -> None:
     for role in ("read", "chat", "ingest"):
         assert call(system, "PUT", "/v1/tool-grants/clock", {}, **key(system, "acme", role))[0] == 403

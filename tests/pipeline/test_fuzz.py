@@ -2,6 +2,8 @@
 
 import os
 import random
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -17,10 +19,14 @@ def rss_kb(pid: int) -> int:
 
 def run(folder: Path, count: int, seed: int) -> None:
     rng = random.Random(seed)
-    with Node(folder) as node, httpx.Client(base_url=node.endpoint, timeout=60) as client:
+    with Node(folder) as node, ExitStack() as clients:
+        own = threading.local()  # httpx closes a connection of its pool while another thread is about to use it
 
         def send(signal: str, body: bytes, content_type: str) -> int:
-            return client.post(f"/v1/{signal}", content=body, headers={"Content-Type": content_type}).status_code
+            if not hasattr(own, "client"):
+                own.client = clients.enter_context(httpx.Client(base_url=node.endpoint, timeout=60))
+            sent = own.client.post(f"/v1/{signal}", content=body, headers={"Content-Type": content_type})
+            return int(sent.status_code)
 
         assert {send(*seed) for seed in seeds()} == {200}, "what is damaged below was good"
         (worker,) = node.workers

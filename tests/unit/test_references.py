@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from spanledger import telemetry
 from spanledger.configuration import Agents, Experiments, NewAgent, Profiles, Prompts
 from spanledger.configuration.references import References
 from spanledger.errors import BadRequest, UnknownReference
 from spanledger.pricing import load_book
 from spanledger.store.registry import Registry
+from spanledger.telemetry import GenAI
 from spanledger.workflows.litellm_model import LiteLLM
 from spanledger.workflows.providers import Providers
+from spanledger.workflows.tools import McpServers, Toolbox
 
 EMPTY: dict[str, Any] = {"default": "", "only_registered": False, "models": {}}
 
@@ -34,7 +37,9 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 
 @pytest.fixture
 def references(registry: Registry, model: LiteLLM) -> References:
-    return References(registry, model.has_provider)
+    off = telemetry.off()
+    toolbox = Toolbox(off, GenAI(off), None, McpServers(registry, off))
+    return References(registry, model.has_provider, toolbox)
 
 
 def experiment(**overrides: Any) -> dict[str, Any]:
@@ -133,3 +138,31 @@ def test_a_label_is_no_version(registry: Registry) -> None:
         with pytest.raises(BadRequest, match="would hide a version"):
             prompts.label("acme", "greeting", label, 1, "")
     assert prompts.label("acme", "greeting", "beta", 1, "").labels == ("beta",)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"prompt": "gone"}, "there is no prompt 'gone'; there are greeting"),
+        ({"profile": "gone"}, "there is no profile 'gone'; there are brief"),
+        ({"tools": ["clock", "gone"]}, "there is no tool 'gone'; there are calculator, convert_units, clock, files.*"),
+        ({"tools": ["gone.*"]}, "there is no tool 'gone.*'; there are calculator, convert_units, clock, files.*"),
+    ],
+)
+def test_who_names_what_is_not_there_is_told_what_is(
+    registry: Registry, references: References, body: dict[str, Any], says: str
+) -> None:
+    registry.put("acme", "mcp_server", "files", {"url": "http://127.0.0.1:9"}, "")
+    references.check("acme", {"tools": ["files.*", "files.read", "clock"]})
+    with pytest.raises(UnknownReference) as refused:
+        references.check("acme", body)
+    assert str(refused.value) == says
+    with pytest.raises(UnknownReference, match=r"; there is none$|; there are calculator, convert_units, clock$"):
+        references.check("other", body)
+
+
+def test_of_many_names_some_are_told(registry: Registry, references: References) -> None:
+    for number in range(30):
+        registry.put("acme", "evaluator", f"e{number:02}", {}, "")
+    with pytest.raises(UnknownReference, match=r"no evaluator 'gone'; there are e00, e01, .*e19 and 10 more$"):
+        references.check_named("acme", "evaluator", ["e03", "gone"])

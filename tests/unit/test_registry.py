@@ -1,8 +1,12 @@
 """The registry: versions, removals, tenants, listeners."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from spanledger.store.quota import Quota, QuotaExceeded
 from spanledger.store.registry import Change, Registry
 
 
@@ -53,4 +57,90 @@ def test_listeners_hear_every_change_and_threads_get_versions_of_their_own(tmp_p
         thread.join()
     assert sorted(change.after.version for change in heard) == list(range(1, 21))
     assert all(change.before is None or change.before.version == change.after.version - 1 for change in heard)
+    registry.close()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Registry]:
+    """Three of a kind, of four versions each."""
+    opened = Registry(tmp_path, Quota(objects=3, versions=4))
+    yield opened
+    opened.close()
+
+
+def test_a_tenant_has_so_many_of_a_kind(small: Registry, tmp_path: Path) -> None:
+    for name in "abc":
+        small.put("t", "prompt", name, {"n": 1})
+    with pytest.raises(QuotaExceeded, match=r"there are 3 entries of kind prompt already.*TENANT_OBJECTS") as refused:
+        small.put("t", "prompt", "d", {"n": 1})
+    assert refused.value.members == {"quota": "tenant_objects", "allowed": 3}
+    assert small.put("t", "prompt", "a", {"n": 2}).version == 2, "another version is no other one"
+    small.put("t", "agent", "d", {"n": 1})
+    small.put("other", "prompt", "d", {"n": 1})
+    small.remove("t", "prompt", "b")
+    small.put("t", "prompt", "d", {"n": 1})
+    with pytest.raises(QuotaExceeded):
+        small.put("t", "prompt", "b", {"n": 1})
+    again = Registry(tmp_path)  # another process, which knows no quota
+    again.remove("t", "prompt", "d")
+    again.close()
+    assert small.put("t", "prompt", "b", {"n": 1}).version == 3
+
+
+def test_names_that_come_and_go_do_not_pile_up(small: Registry) -> None:
+    for number in range(20):
+        small.put("t", "limit", f"n{number}", {"n": number})
+        assert small.remove("t", "limit", f"n{number}")
+    kept = [entry.name for entry in small.newest("limit")]
+    assert kept == ["n17", "n18", "n19"]
+    assert small.put("t", "limit", "n3", {"n": 3}).version == 1
+
+
+def test_of_what_can_be_read_no_version_is_lost_and_of_the_rest_the_earliest_goes(small: Registry) -> None:
+    for number in range(4):
+        small.put("t", "prompt", "greet", {"n": number})
+    with pytest.raises(QuotaExceeded, match=r"prompt 'greet' has 4 versions already.*OBJECT_VERSIONS"):
+        small.put("t", "prompt", "greet", {"n": 4})
+    assert small.put("t", "prompt", "greet", {"n": 3}).version == 4, "it is the same"
+    assert small.remove("t", "prompt", "greet"), "removing is always possible"
+    for number in range(10):
+        assert small.put("t", "limit", "day", {"n": number}).version == number + 1
+    assert [entry.version for entry in small.history("t", "limit", "day")] == [10, 9, 8, 7]
+
+
+def test_what_every_run_looks_at_is_less_and_what_every_user_has_is_more(tmp_path: Path) -> None:
+    quota = Quota(objects=100)
+    kinds = ("prompt", "experiment", "evaluator", "preferences", "erasure")
+    assert [quota.objects_of(kind) for kind in kinds] == [100, 2, 2, 10_000, 0]
+    assert Quota(objects=3).objects_of("experiment") == 1
+    assert Quota().objects_of("prompt") == 0
+
+
+def test_pages_follow_each_other(small: Registry, tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        small.put("t", "prompt", name, {"n": name})
+    small.put("t", "prompt", "b", {"n": "again"})
+    first, more = small.page("t", "prompt", "", 2)
+    assert ([(entry.name, entry.version) for entry in first], more) == ([("a", 1), ("b", 2)], True)
+    rest, more = small.page("t", "prompt", "b", 2)
+    assert ([entry.name for entry in rest], more) == (["c"], False)
+    small.remove("t", "prompt", "b")
+    small.put("t", "prompt", "b", {"n": "back"})
+    found, more = small.versions("t", "prompt", "b", 0, 2)
+    assert ([entry.version for entry in found], more) == ([4, 2], True)
+    found, more = small.versions("t", "prompt", "b", 2, 2)
+    assert ([entry.version for entry in found], more) == ([1], False)
+
+
+def test_a_page_of_large_bodies_ends_early(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    for number in range(20):
+        registry.put("t", "prompt", "long", {"text": "x" * 1_000_000, "n": number})
+    found, more = registry.versions("t", "prompt", "long", 0, 20)
+    assert (len(found), more) == (9, True)
+    seen = [entry.version for entry in found]
+    while more:
+        found, more = registry.versions("t", "prompt", "long", seen[-1], 20)
+        seen += [entry.version for entry in found]
+    assert seen == list(range(20, 0, -1))
     registry.close()

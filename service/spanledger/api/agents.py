@@ -8,12 +8,12 @@ from pydantic import Field
 from spanledger.api.inputs import Parameters, given
 from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Parts
+from spanledger.api.paging import Limit, NameCursor, after_name, name_of, page_of
 from spanledger.api.parameters import AgentName, OfTrace, Window, limit
 from spanledger.api.reader import Reads
 from spanledger.api.schemas import agents as schemas
-from spanledger.api.schemas.common import NO_CONTENT, Items
+from spanledger.api.schemas.common import NO_CONTENT, Items, Page
 from spanledger.configuration import Agent, NewAgent
-from spanledger.configuration.agents import UnknownAgent
 from spanledger.errors import BadRequest, NotFound
 from spanledger.runtime.services import Caller
 from spanledger.stats import agents as stats
@@ -28,9 +28,9 @@ class AgentBody(NewAgent):
 
 
 @router.get("/v1/agents")
-def list_agents(parts: Parts, principal: Caller) -> Items[schemas.Agent]:
-    """The agents of the caller's tenant, by name."""
-    return Items(items=[_shown(agent) for agent in parts.agents.all(principal.tenant)])
+def list_agents(parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = "") -> Page[schemas.Agent]:
+    """The agents of the caller's tenant, by name; `next_cursor` leads to the next page."""
+    return Page(**page_of(parts.agents.page(principal.tenant, after_name(cursor), limit), _shown, name_of))
 
 
 @router.get("/v1/agents/{name}")
@@ -47,9 +47,6 @@ def put_agent(name: AgentName, body: AgentBody, parts: Parts, principal: Caller)
     """Makes or changes an agent: a new version, unless nothing is different."""
     if not name.isprintable():
         raise BadRequest("an agent's name is one line of printable characters")
-    for tool in body.tools or ():
-        if not parts.toolbox.knows(principal.tenant, tool):
-            raise UnknownAgentTool(f"there is no tool {tool!r}; GET /v1/tools lists them, server.* are all of a server")
     new = NewAgent.model_validate({**body.model_dump(), "parameters": given(body.parameters)})
     return _shown(parts.agents.put(principal.tenant, name, new, principal.key_id))
 
@@ -73,11 +70,6 @@ def list_agent_decisions(
 ) -> Items[stats.AgentDecision]:
     """What the agent decided and why, the latest first."""
     return Items(items=stats.decisions(reads.store, reads.tenant, name, window, trace_id, limit))
-
-
-class UnknownAgentTool(UnknownAgent):
-    title = "Unknown tool"
-    error_type = "unknown_tool"
 
 
 def _shown(agent: Agent) -> schemas.Agent:

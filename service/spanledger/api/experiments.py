@@ -9,9 +9,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from spanledger.api.inputs import Fallbacks, Model, Parameters, Text, given
 from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Name, NamePath, Parts
+from spanledger.api.paging import Limit, NameCursor, after_name, name_of, page_of
 from spanledger.api.parameters import Window
 from spanledger.api.reader import Reads
-from spanledger.api.schemas.common import NO_CONTENT, Items
+from spanledger.api.schemas.common import NO_CONTENT, Page
 from spanledger.api.schemas.configuration import Assignment, ExperimentVersion
 from spanledger.configuration import Experiment, assigned
 from spanledger.runtime.services import Caller
@@ -54,9 +55,11 @@ class NewExperiment(Body):
 
 
 @router.get("/v1/experiments")
-def list_experiments(parts: Parts, principal: Caller) -> Items[ExperimentVersion]:
-    """The present version of each, by name."""
-    return Items(items=[_told(found) for found in parts.experiments.listed(principal.tenant)])
+def list_experiments(
+    parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = ""
+) -> Page[ExperimentVersion]:
+    """The present version of each, by name; `next_cursor` leads to the next page."""
+    return Page(**page_of(parts.experiments.page(principal.tenant, after_name(cursor), limit), _told, name_of))
 
 
 @router.get("/v1/experiments/{name}")

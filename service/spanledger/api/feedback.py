@@ -11,13 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from spanledger.access import DEFAULT_TENANT, Principal
 from spanledger.api.inputs import Id, Model, Text
 from spanledger.api.names import Name, NamePath, Parts
+from spanledger.api.paging import Limit, NameCursor, after_name, name_of, page_of
 from spanledger.api.parameters import MessageId
 from spanledger.api.reader import AppServices, Reader, Reads
 from spanledger.api.schemas import feedback as schemas
-from spanledger.api.schemas.common import NO_CONTENT, Items
+from spanledger.api.schemas.common import NO_CONTENT, Page
 from spanledger.errors import BadRequest, NotFound
 from spanledger.evaluations import Evaluator
 from spanledger.evaluations.automatic import question_of
+from spanledger.evaluations.evaluators import KIND as EVALUATOR
 from spanledger.evaluations.verdict import Exchange
 from spanledger.runtime.services import Caller, Services
 from spanledger.stats import conversations, finding
@@ -165,6 +167,7 @@ async def evaluate_message(
     subject: Subject, body: Evaluate, parts: Parts, services: AppServices, principal: Caller
 ) -> schemas.MessageVerdicts:
     """Judges a message now. Its words come from the conversation's history, or with the request."""
+    parts.references.check_named(principal.tenant, EVALUATOR, body.evaluators)
     evaluators = [parts.evaluators.get(principal.tenant, name) for name in dict.fromkeys(body.evaluators)]
     exchange = await _exchange(subject, body, services, principal)
     said = await asyncio.gather(
@@ -183,9 +186,11 @@ async def list_evaluations(subject: Subject, reads: Reads) -> schemas.MessageEva
 
 
 @router.get("/v1/evaluators")
-def list_evaluators(parts: Parts, principal: Caller) -> Items[schemas.EvaluatorVersion]:
+def list_evaluators(
+    parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = ""
+) -> Page[schemas.EvaluatorVersion]:
     """The present version of each, by name."""
-    return Items(items=[_told(found) for found in parts.evaluators.listed(principal.tenant)])
+    return Page(**page_of(parts.evaluators.page(principal.tenant, after_name(cursor), limit), _told, name_of))
 
 
 @router.get("/v1/evaluators/{name}")

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from spanledger.api.inputs import Fallbacks, Memory, Model, ModelOrNone, Parameters, Text, given
 from spanledger.api.listing import ListingRoute
 from spanledger.api.names import PATTERN, Name, NamePath, Parts
-from spanledger.api.parameters import UserId, Window
+from spanledger.api.paging import Limit, NameCursor, after_name, before_version, name_of, page_of
+from spanledger.api.parameters import Cursor, UserId, Window
 from spanledger.api.reader import AppServices, Reads
-from spanledger.api.schemas.common import NO_CONTENT, Items
+from spanledger.api.schemas.common import NO_CONTENT, Page
 from spanledger.api.schemas.configuration import ModelNames, Profile, PromptVersion, UserPreferences
 from spanledger.configuration import Prompt
 from spanledger.configuration.profiles import PROFILE
@@ -100,9 +101,10 @@ class Models(Body):
 
 
 @router.get("/v1/prompts")
-def list_prompts(parts: Parts, principal: Caller) -> Items[PromptVersion]:
-    """The newest version of each."""
-    return Items(items=[_told(prompt) for prompt in parts.prompts.listed(principal.tenant)])
+def list_prompts(parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = "") -> Page[PromptVersion]:
+    """The newest version of each, by name; `next_cursor` leads to the next page."""
+    found = parts.prompts.page(principal.tenant, after_name(cursor), limit)
+    return Page(**page_of(found, _told, name_of))
 
 
 @router.get("/v1/prompts/{name}")
@@ -125,9 +127,12 @@ def delete_prompt(name: NamePath, parts: Parts, principal: Caller) -> None:
 
 
 @router.get("/v1/prompts/{name}/versions")
-def list_prompt_versions(name: NamePath, parts: Parts, principal: Caller) -> Items[PromptVersion]:
-    """Newest first."""
-    return Items(items=[_told(found) for found in parts.prompts.versions(principal.tenant, name)])
+def list_prompt_versions(
+    name: NamePath, parts: Parts, principal: Caller, limit: Limit = 50, cursor: Cursor = ""
+) -> Page[PromptVersion]:
+    """Newest first; `next_cursor` leads to the next page."""
+    found = parts.prompts.versions(principal.tenant, name, before_version(cursor), limit)
+    return Page(**page_of(found, _told, lambda prompt: prompt.version))
 
 
 @router.put("/v1/prompts/{name}/labels/{label}")
@@ -145,14 +150,15 @@ def delete_prompt_label(name: NamePath, label: LabelPath, parts: Parts, principa
 @router.get("/v1/prompts/{name}/effectiveness")
 def get_prompt_effectiveness(name: NamePath, parts: Parts, reads: Reads, window: Window) -> stats.Effectiveness:
     """Cost, latency, failures, feedback and evaluations by version, of the runs that started in `[from, to)`."""
-    parts.prompts.versions(reads.tenant, name)
+    parts.prompts.versions(reads.tenant, name)  # raises for one that never was
     return stats.effectiveness(reads.store, reads.tenant, name, window)
 
 
 @router.get("/v1/profiles")
-def list_profiles(parts: Parts, principal: Caller) -> Items[Profile]:
-    """All profiles, by name."""
-    return Items(items=[_kept(entry) for entry in parts.registry.names(principal.tenant, PROFILE)])
+def list_profiles(parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = "") -> Page[Profile]:
+    """The profiles, by name; `next_cursor` leads to the next page."""
+    found = parts.registry.page(principal.tenant, PROFILE, after_name(cursor), limit)
+    return Page(**page_of(found, _kept, name_of))
 
 
 @router.get("/v1/profiles/{name}")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request
 from spanledger.access import Principal
 from spanledger.api.listing import ListingRoute
 from spanledger.api.names import Parts
+from spanledger.api.paging import Limit, NameCursor, after_name, name_of, page_of
 from spanledger.api.parameters import Bucket, OfUser, ToolName, Window
 from spanledger.api.reader import AppServices, Reads
 from spanledger.api.schemas import agents as schemas
@@ -20,7 +21,7 @@ from spanledger.api.schemas.agents import (
     Tools,
     UnavailableServer,
 )
-from spanledger.api.schemas.common import NO_CONTENT, Items
+from spanledger.api.schemas.common import NO_CONTENT, Page
 from spanledger.errors import BadRequest, NotFound, Refused
 from spanledger.runtime.platform import Platform
 from spanledger.runtime.services import Caller
@@ -60,9 +61,10 @@ def get_tool_usage(name: ToolName, reads: Reads, window: Window, bucket: Bucket 
 
 
 @router.get("/v1/tool-grants")
-def list_tool_grants(parts: Parts, principal: Caller) -> Items[ToolGrant]:
-    """Who may use which tool; a tool without a grant is everybody's."""
-    return Items(items=[_grant(entry) for entry in parts.registry.names(principal.tenant, grants.KIND)])
+def list_tool_grants(parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = "") -> Page[ToolGrant]:
+    """Who may use which tool, by name; a tool without a grant is everybody's."""
+    found = parts.registry.page(principal.tenant, grants.KIND, after_name(cursor), limit)
+    return Page(**page_of(found, _grant, name_of))
 
 
 @router.put("/v1/tool-grants/{name}")
@@ -70,6 +72,7 @@ def put_tool_grant(name: ToolName, body: Grant, parts: Parts, principal: Caller)
     """Sets the grant of a tool, of all of a server (`server.*`), or of all without one of their own (`*`)."""
     if not _GRANT_NAME.fullmatch(name):
         raise BadRequest("a grant is named like a tool, server.* or *")
+    parts.references.check_grant(principal.tenant, name, body)
     entry = parts.registry.put(principal.tenant, grants.KIND, name, body.model_dump(), principal.key_id)
     return _grant(entry)
 
@@ -82,10 +85,12 @@ def delete_tool_grant(name: ToolName, parts: Parts, principal: Caller) -> None:
 
 
 @router.get("/v1/mcp-servers")
-def list_mcp_servers(parts: Parts, principal: Caller) -> Items[McpServerState]:
-    """The MCP servers of the caller's tenant, without their secrets."""
-    names = parts.registry.names(principal.tenant, mcp_config.KIND)
-    return Items(items=[McpServerState.model_validate(_server(entry, parts)) for entry in names])
+def list_mcp_servers(
+    parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = ""
+) -> Page[McpServerState]:
+    """The MCP servers of the caller's tenant, by name, without their secrets."""
+    found = parts.registry.page(principal.tenant, mcp_config.KIND, after_name(cursor), limit)
+    return Page(**page_of(found, lambda entry: McpServerState.model_validate(_server(entry, parts)), name_of))
 
 
 @router.get("/v1/mcp-servers/{name}")

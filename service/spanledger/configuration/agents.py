@@ -69,6 +69,11 @@ class Agents:
     def all(self, tenant: str) -> list[Agent]:
         return [_agent(entry) for entry in self._registry.names(tenant, KIND)]
 
+    def page(self, tenant: str, after: str, limit: int) -> tuple[list[Agent], bool]:
+        """By name, from behind `after` on; whether there are more."""
+        found, more = self._registry.page(tenant, KIND, after, limit)
+        return [_agent(entry) for entry in found], more
+
     def get(self, tenant: str, name: str) -> Agent | None:
         entry = self._registry.get(tenant, KIND, name)
         return None if entry is None else _agent(entry)

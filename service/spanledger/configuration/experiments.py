@@ -77,6 +77,11 @@ class Experiments:
         """All, by name."""
         return [_experiment(entry) for entry in self._registry.names(tenant, KIND)]
 
+    def page(self, tenant: str, after: str, limit: int) -> tuple[list[Experiment], bool]:
+        """By name, from behind `after` on; whether there are more."""
+        found, more = self._registry.page(tenant, KIND, after, limit)
+        return [_experiment(entry) for entry in found], more
+
     def versions(self, tenant: str, name: str) -> list[Experiment]:
         """All versions, newest first."""
         return [_experiment(entry) for entry in self._registry.history(tenant, KIND, name) if not entry.removed]

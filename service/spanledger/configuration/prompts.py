@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from spanledger.configuration.template import Template
-from spanledger.errors import BadRequest, NotFound
+from spanledger.errors import BadRequest, NotFound, UnknownReference
 from spanledger.store.registry import Entry, Registry
 from spanledger.workflows.run import Order
 
@@ -69,16 +69,18 @@ class Prompts:
             raise NotFound(f"prompt {name!r} has no version {version}")
         return self._prompt(found)
 
-    def listed(self, tenant: str) -> list[Prompt]:
-        """The newest version of each, by name."""
-        return [self._prompt(entry) for entry in self._registry.names(tenant, KIND)]
+    def page(self, tenant: str, after: str, limit: int) -> tuple[list[Prompt], bool]:
+        """The newest version of each, by name, from behind `after` on; whether there are more."""
+        found, more = self._registry.page(tenant, KIND, after, limit)
+        return [self._prompt(entry) for entry in found], more
 
-    def versions(self, tenant: str, name: str) -> list[Prompt]:
-        """All versions, newest first, also those from before it was removed. Raises NotFound."""
-        found = [self._prompt(entry) for entry in self._registry.history(tenant, KIND, name) if not entry.removed]
-        if not found:
+    def versions(self, tenant: str, name: str, before: int = 0, limit: int = 1) -> tuple[list[Prompt], bool]:
+        """Newest first, those before the version `before` (0: from the newest on), also those from before it was
+        removed; whether there are more. Raises NotFound where there never was any."""
+        found, more = self._registry.versions(tenant, KIND, name, before, limit)
+        if not found and not self._registry.versions(tenant, KIND, name, 0, 1)[0]:
             raise NotFound(f"there is no prompt {name[:100]!r}")
-        return found
+        return [self._prompt(entry) for entry in found], more
 
     def remove(self, tenant: str, name: str, by: str) -> None:
         """Its versions stay readable, and no run can use it. Raises NotFound."""
@@ -87,10 +89,15 @@ class Prompts:
         self._registry.remove(tenant, LABELS, name, by)
 
     def label(self, tenant: str, name: str, label: str, version: int | None, by: str) -> Prompt:
-        """Pins `label` to a version, None: to nothing. Raises NotFound, BadRequest."""
+        """Pins `label` to a version, None: to nothing. Raises NotFound, BadRequest, UnknownReference."""
         if version is not None and (label.isdigit() or label == "latest"):
             raise BadRequest(f"label {label[:100]!r} would hide a version; give it another name")
-        prompt = self.get(tenant, f"{name}@{version}" if version is not None else f"{name}@latest")
+        prompt = self.get(tenant, f"{name}@latest")
+        if version is not None:
+            try:
+                prompt = self.get(tenant, f"{name}@{version}")
+            except NotFound as exc:
+                raise UnknownReference(f"{exc}; the newest is {prompt.version}") from exc
         labels = self._labels(tenant, name)
         if version is None and label not in labels:
             raise NotFound(f"prompt {name!r} has no label {label[:100]!r}")

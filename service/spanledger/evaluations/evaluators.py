@@ -62,6 +62,11 @@ class Evaluators:
         """All, by name."""
         return [_evaluator(entry) for entry in self._registry.names(tenant, KIND)]
 
+    def page(self, tenant: str, after: str, limit: int) -> tuple[list[Evaluator], bool]:
+        """By name, from behind `after` on; whether there are more."""
+        found, more = self._registry.page(tenant, KIND, after, limit)
+        return [_evaluator(entry) for entry in found], more
+
     def remove(self, tenant: str, name: str, by: str) -> None:
         """Raises NotFound."""
         if not self._registry.remove(tenant, KIND, name, by):

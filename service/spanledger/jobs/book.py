@@ -167,6 +167,14 @@ class JobBook:
         rows = self._rows(f"SELECT {_JOB} FROM jobs WHERE next_at IS NOT NULL AND cancelled = 0", ())
         return [_job(row) for row in rows]
 
+    def open_jobs(self, tenant: str) -> int:
+        """How many of a tenant's jobs wait, run, or will fire."""
+        fires = "SELECT job_id FROM jobs WHERE tenant = ? AND next_at IS NOT NULL AND cancelled = 0"
+        runs = (
+            "SELECT job_id FROM attempts JOIN jobs USING (job_id) WHERE state IN ('waiting', 'running') AND tenant = ?"
+        )
+        return int(self._rows(f"SELECT count(*) FROM ({fires} UNION {runs})", (tenant, tenant))[0][0])
+
     def attempts(self, job_id: str, limit: int = KEPT_ATTEMPTS) -> list[Attempt]:
         """Newest first."""
         rows = self._rows(

@@ -23,6 +23,7 @@ from spanledger.jobs import book
 from spanledger.jobs.book import Attempt, Job, JobBook, Spec
 from spanledger.jobs.execution import Progress, Runs, Watch, execute, is_final, order_of, tell_abandoned
 from spanledger.lanes import Lane, Width
+from spanledger.store.quota import Quota
 from spanledger.telemetry import Telemetry, audit
 from spanledger.telemetry.errors import error_type
 from spanledger.workflows.memory import text_of
@@ -55,7 +56,8 @@ class JobView:
 class Jobs:
     """Made before the runner (`watch` is one of its gates); belongs to the event loop on which `start` is called."""
 
-    def __init__(self, records: JobBook, telemetry: Telemetry, workers: int) -> None:
+    def __init__(self, records: JobBook, telemetry: Telemetry, workers: int, quota: Quota) -> None:
+        self._quota = quota
         self.watch = Watch()
         self._book = records
         self._telemetry = telemetry
@@ -103,13 +105,15 @@ class Jobs:
         return self._book
 
     async def create(self, new: NewJob) -> JobView:
-        """Raises BadRequest for a schedule that is none, and what its runs would fail with before they began."""
+        """Raises BadRequest for a schedule that is none, QuotaExceeded, and what its runs would fail with before they
+        began."""
         runs = self._needs_to_run()
         now = _now()
         principal = new.principal
         next_at = _next_fire(new.spec.schedule, now) if new.spec.schedule else None
         job = Job(uuid.uuid4().hex, principal.tenant, principal.key_id, principal.role, new.spec, now, next_at)
         await runs.check(order_of(job))
+        self._quota.check_objects("job", self._book.open_jobs(job.tenant) if self._quota.objects else 0)
         if job.next_at is None:
             first = _attempt(job, 1, 1, now, new.correlation_id)
             self._book.write(first, job=job)

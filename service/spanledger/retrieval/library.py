@@ -14,12 +14,14 @@ from spanledger.retrieval.chunks import split
 from spanledger.retrieval.shelf import Document, Origin, Shelf
 from spanledger.retrieval.text import NewDocument
 from spanledger.store.client import Store
+from spanledger.store.quota import Quota
 from spanledger.telemetry import Telemetry, audit, semconv
 from spanledger.telemetry.operations import Operations
 from spanledger.workflows.embedding import Embedder
 from spanledger.workflows.run import Hit, Run
 
 SOURCE: Final = "documents"  # gen_ai.data_source.id
+_KIND: Final = "document"
 MAX_TOP_K: Final = 100
 MIN_SCORE: Final = 0.0  # a passage that is less alike than this has nothing to do with the query
 
@@ -35,7 +37,10 @@ class Added:
 class Library:
     """The documents of all tenants; a `Retriever`. What a run may see is its principal's tenant's."""
 
-    def __init__(self, store: Store, telemetry: Telemetry, embedder: Embedder, embedding_model: str) -> None:
+    def __init__(
+        self, store: Store, telemetry: Telemetry, embedder: Embedder, embedding_model: str, quota: Quota | None = None
+    ) -> None:
+        self._quota = quota or Quota()
         self._shelf = Shelf(store)
         self._telemetry = telemetry
         self._operations = Operations(telemetry)
@@ -43,7 +48,7 @@ class Library:
         self._model = embedding_model
 
     async def add(self, run: Run, new: NewDocument) -> Added:
-        """Idempotent by content. Raises StoreError, ModelError."""
+        """Idempotent by content. Raises StoreError, ModelError, QuotaExceeded."""
         tenant = run.order.principal.tenant
         document_id = _id(tenant, new)
         told = {"id": document_id, "bytes": len(new.text.encode()), "content_type": new.content_type}
@@ -52,6 +57,8 @@ class Library:
             if known is not None and known.embedding_model == self._model:
                 added = Added(known, new=False)
             else:
+                if known is None and self._quota.objects_of(_KIND):
+                    self._quota.check_objects(_KIND, await asyncio.to_thread(self._shelf.count, tenant))
                 chunks = await asyncio.to_thread(split, new.text)
                 embedded = await self._embedder.embed(run, [chunk.text for chunk in chunks], self._model)
                 origin = Origin(tenant, run.order.user_id, run.order.principal.key_id)

@@ -64,6 +64,9 @@ class Shelf:
         """Newest first; `after`: (created_us, document_id) of the last one seen."""
         return self._documents(tenant, "", after or _FIRST_PAGE, limit)
 
+    def count(self, tenant: str) -> int:
+        return int(self._store.scalar(queries.sql("document_count"), {"tenant": tenant}) or 0)
+
     def text(self, document: Document, tenant: str) -> list[Mapping[str, Any]]:
         """Its passages: chunk, text, tokens."""
         params = {

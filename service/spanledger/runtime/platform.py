@@ -19,6 +19,7 @@ from spanledger.jobs import JobBook, Jobs
 from spanledger.retrieval import Library
 from spanledger.settings import Settings
 from spanledger.store.client import Store
+from spanledger.store.quota import Quota
 from spanledger.store.registry import Change, Registry
 from spanledger.telemetry import GenAI, Telemetry, audit, ids
 from spanledger.workflows import Gate, Runner, Step
@@ -84,12 +85,15 @@ def build(
     has_provider: Callable[[str], bool],
 ) -> Platform:
     """The platform of one data folder."""
-    registry = Registry(settings.data_dir)
+    quota = Quota(settings.tenant_objects, settings.object_versions)
+    registry = Registry(settings.data_dir, quota)
     registry.on_change(lambda change: _tell(telemetry, change))
     admitted = access.build(settings, registry, store, telemetry, ingest.senders)
-    jobs = Jobs(JobBook(settings.data_dir), telemetry, settings.job_workers)
+    jobs = Jobs(JobBook(settings.data_dir), telemetry, settings.job_workers, quota)
     sealer, live_pass = Sealer(settings, store, telemetry), LivePass(telemetry)
-    references = References(registry, has_provider)
+    servers = McpServers(registry, telemetry, settings.mcp_private_addresses)
+    toolbox = Toolbox(telemetry, genai, Grants(registry), servers)
+    references = References(registry, has_provider, toolbox)
     prompts, profiles, experiments = (
         Prompts(registry),
         Profiles(registry, references),
@@ -99,9 +103,7 @@ def build(
     evaluators, recent = Evaluators(registry, references, telemetry, genai), Recent()
     automatic = Automatic(evaluators)
     agents = Agents(registry, references)
-    servers = McpServers(registry, telemetry, settings.mcp_private_addresses)
-    toolbox = Toolbox(telemetry, genai, Grants(registry), servers)
-    library = Library(store, telemetry, embedder, settings.embedding_model)
+    library = Library(store, telemetry, embedder, settings.embedding_model, quota)
     return Platform(
         registry,
         references,

@@ -7,16 +7,18 @@ notified of each change and write it to the audit trail.
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from spanledger.store.quota import READABLE, Quota
 from spanledger.store.sqlite_files import scrub
 
 FILE = "registry.db"
+_PAGE_BYTES = 8 * 1024**2  # of bodies; a page with more ends early
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -32,6 +34,10 @@ CREATE TABLE IF NOT EXISTS entries (
 ) STRICT, WITHOUT ROWID
 """
 _COLUMNS = "tenant, kind, name, version, body, removed, created_at, created_by"
+_NEWEST = (
+    "tenant = ? AND kind = ? AND version ="
+    " (SELECT max(version) FROM entries WHERE tenant = e.tenant AND kind = e.kind AND name = e.name)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,11 @@ class Change:
 class Registry:
     """The entries of one data folder. Thread-safe; reads take microseconds, writes one synced commit."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, quota: Quota | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._quota = quota or Quota()
+        self._counts: dict[tuple[str, str], tuple[int, int]] = {}  # by tenant and kind: names, removed names
+        self._counted_at = (0, 0)  # the state that they are of
         self._guard = threading.RLock()
         self._listeners: list[Callable[[Change], None]] = []
         self._db = sqlite3.connect(folder / FILE, check_same_thread=False, isolation_level=None)
@@ -84,13 +93,21 @@ class Registry:
 
     def names(self, tenant: str, kind: str) -> list[Entry]:
         """The newest version of every name that is not removed, by name."""
-        rows = self._rows(
-            f"SELECT {_COLUMNS} FROM entries AS e WHERE tenant = ? AND kind = ? AND removed = 0 AND version = "
-            "(SELECT max(version) FROM entries WHERE tenant = e.tenant AND kind = e.kind AND name = e.name) "
-            "ORDER BY name",
-            (tenant, kind),
+        sql = f"SELECT {_COLUMNS} FROM entries AS e WHERE {_NEWEST} AND removed = 0 ORDER BY name"
+        return [_entry(row) for row in self._rows(sql, (tenant, kind))]
+
+    def page(self, tenant: str, kind: str, after: str, limit: int) -> tuple[list[Entry], bool]:
+        """As `names`, those behind the name `after`, at most `limit`; whether there are more."""
+        sql = f"SELECT {_COLUMNS} FROM entries AS e WHERE {_NEWEST} AND removed = 0 AND name > ? ORDER BY name LIMIT ?"
+        return self._page(sql, (tenant, kind, after, limit + 1), limit)
+
+    def versions(self, tenant: str, kind: str, name: str, before: int, limit: int) -> tuple[list[Entry], bool]:
+        """The versions that are no removals, newest first, those before `before` (0: from the newest on)."""
+        sql = (
+            f"SELECT {_COLUMNS} FROM entries WHERE tenant = ? AND kind = ? AND name = ? AND removed = 0"
+            " AND version < ? ORDER BY version DESC LIMIT ?"
         )
-        return [_entry(row) for row in rows]
+        return self._page(sql, (tenant, kind, name, before or 1 << 62, limit + 1), limit)
 
     def history(self, tenant: str, kind: str, name: str) -> list[Entry]:
         """All versions, newest first."""
@@ -118,11 +135,13 @@ class Registry:
         return foreign, self._db.total_changes
 
     def put(self, tenant: str, kind: str, name: str, body: Mapping[str, Any], by: str = "") -> Entry:
-        """The entry as it now stands: a new version, or the present one if the body is the same."""
+        """The entry as it now stands: a new version, or the present one if the body is the same. Raises
+        QuotaExceeded."""
         with self._guard:
             before = self._newest(tenant, kind, name)
             if before is not None and not before.removed and before.body == body:
                 return before
+            self._make_room(before, tenant, kind, name)
             return self._append(before, tenant, kind, name, body, removed=False, by=by)
 
     def remove(self, tenant: str, kind: str, name: str, by: str = "") -> bool:
@@ -132,6 +151,7 @@ class Registry:
             if before is None or before.removed:
                 return False
             self._append(before, tenant, kind, name, before.body, removed=True, by=by)
+            self._forget_removed(tenant, kind)
             return True
 
     def forget(self, tenant: str, kind: str, name: str, keep_newest: bool = False) -> int:
@@ -181,10 +201,54 @@ class Registry:
         version = 1 if before is None else before.version + 1
         entry = Entry(tenant, kind, name, version, dict(body), removed, datetime.now(UTC), by)
         values = (tenant, kind, name, version, json.dumps(entry.body), int(removed), entry.created_at.isoformat(), by)
+        counted = self._counted_at == self.state()
         self._db.execute(f"INSERT INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        if counted:
+            self._recount(tenant, kind, before, removed)
         for listener in self._listeners:
             listener(Change(before, entry))
         return entry
+
+    def _make_room(self, before: Entry | None, tenant: str, kind: str, name: str) -> None:
+        """For one more version. Raises QuotaExceeded."""
+        if (before is None or before.removed) and self._quota.objects_of(kind):
+            self._quota.check_objects(kind, self._count(tenant, kind)[0])
+        most = self._quota.versions_of(kind)
+        if before is None or not most or before.version < most:
+            return
+        if kind not in READABLE:
+            where = "tenant = ? AND kind = ? AND name = ? AND version <= ?"
+            self._db.execute(f"DELETE FROM entries WHERE {where}", (tenant, kind, name, before.version - most + 1))
+            return
+        counted = "SELECT count(*) FROM entries WHERE tenant = ? AND kind = ? AND name = ? AND removed = 0"
+        self._quota.check_versions(kind, name, self._rows(counted, (tenant, kind, name))[0][0])
+
+    def _forget_removed(self, tenant: str, kind: str) -> None:
+        """Of removed names as many are kept as there may be others; those that were removed first go."""
+        allowed = self._quota.objects_of(kind)
+        if allowed and self._count(tenant, kind)[1] > allowed:
+            oldest = f"SELECT name FROM entries AS e WHERE {_NEWEST} AND removed = 1 ORDER BY created_at LIMIT 1"
+            self.forget(tenant, kind, self._rows(oldest, (tenant, kind))[0][0])
+
+    def _count(self, tenant: str, kind: str) -> tuple[int, int]:
+        """The names that are there, and those that were removed. Counted once, then kept up to date."""
+        if self._counted_at != (now := self.state()):
+            self._counts.clear()
+            self._counted_at = now
+        found = self._counts.get((tenant, kind))
+        if found is None:
+            sql = f"SELECT sum(removed = 0), sum(removed = 1) FROM entries AS e WHERE {_NEWEST}"
+            there, gone = self._rows(sql, (tenant, kind))[0]
+            found = self._counts[tenant, kind] = there or 0, gone or 0
+        return found
+
+    def _recount(self, tenant: str, kind: str, before: Entry | None, removed: bool) -> None:
+        if (found := self._counts.get((tenant, kind))) is not None:
+            there, gone = found
+            there += (not removed) - (before is not None and not before.removed)
+            gone += removed - (before is not None and before.removed)
+            self._counts[tenant, kind] = there, gone
+        self._counted_at = self.state()
 
     def _newest(self, tenant: str, kind: str, name: str) -> Entry | None:
         return self._one("TRUE ORDER BY version DESC LIMIT 1", (tenant, kind, name))
@@ -194,9 +258,25 @@ class Registry:
         rows = self._rows(f"SELECT {_COLUMNS} FROM entries WHERE {where}", values)
         return _entry(rows[0]) if rows else None
 
+    def _page(self, sql: str, values: tuple[Any, ...], limit: int) -> tuple[list[Entry], bool]:
+        with self._guard, closing(self._db.execute(sql, values)) as cursor:
+            return _some(cursor, limit)
+
     def _rows(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._guard, closing(self._db.execute(sql, values)) as cursor:
             return cursor.fetchall()
+
+
+def _some(rows: Iterable[tuple[Any, ...]], limit: int) -> tuple[list[Entry], bool]:
+    """The first ones, at most `limit` and not many more than a page's bytes; whether there are more."""
+    found: list[Entry] = []
+    size = 0
+    for row in rows:
+        if len(found) == limit or size > _PAGE_BYTES:
+            return found, True
+        found.append(_entry(row))
+        size += len(row[4])
+    return found, False
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

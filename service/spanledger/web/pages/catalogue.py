@@ -11,6 +11,7 @@ from spanledger.web.ranges import range_of
 router = page_router()
 
 _AGENTS = 50
+_ALL = {"limit": 1_000}
 _MEASURES = (
     ("cost_per_run_usd", "Cost per run, USD"),
     ("latency_ms", "Duration of a run"),
@@ -25,12 +26,12 @@ async def catalogue(page: PageOf) -> Response:
     range_ = range_of(page.query, "7d")
     workflows, agents, used, tools, prompts, experiments, evaluators, jobs = await page.api.all(
         page.api.maybe("behaviour", "workflows", params=range_.window),
-        page.api.maybe("agents"),
+        page.api.maybe("agents", params=_ALL),
         page.api.get("usage", params={**range_.window, "group_by": "agent", "limit": _AGENTS}),
         page.api.maybe("tools"),
-        page.api.maybe("prompts"),
-        page.api.maybe("experiments"),
-        page.api.maybe("evaluators"),
+        page.api.maybe("prompts", params=_ALL),
+        page.api.maybe("experiments", params=_ALL),
+        page.api.maybe("evaluators", params=_ALL),
         page.api.maybe("jobs", params={"limit": 20}),
     )
     named = {"workflows": workflows, "tools": tools, "prompts": prompts}

@@ -11,6 +11,7 @@ from spanledger.web.ranges import range_of
 
 router = page_router()
 
+_MOST_VERSIONS = 1_000
 _MOST_LINES = 2_000  # of a text whose changes are shown
 
 
@@ -25,7 +26,7 @@ class Line(NamedTuple):
 async def prompt(page: PageOf, name: str) -> Response:
     range_ = range_of(page.query, "30d")
     found, effect = await page.api.all(
-        page.api.get("prompts", name, "versions"),
+        page.api.get("prompts", name, "versions", params={"limit": _MOST_VERSIONS}),
         page.api.maybe("prompts", name, "effectiveness", params=range_.window),
     )
     versions = {str(one["version"]): one for one in found["items"]}

@@ -54,6 +54,11 @@ class Toolbox:
         """Whether the name is a tool's, or belongs to a server that the tenant has."""
         return name in self.builtin or self._server_of(tenant, name) != ""
 
+    def names(self, tenant: str) -> list[str]:
+        """What may be named without asking any server: the tools that are here, and `server.*` of each server."""
+        servers = self._servers.names(tenant) if self._servers is not None else []
+        return [*self.builtin, *(f"{server}.*" for server in servers)]
+
     async def pick(self, tenant: str, names: Sequence[str]) -> tuple[list[Tool], list[str]]:
         """The tools of these names, `server.*` being all of a server; and the names behind which there is none now."""
         found: dict[str, Tool] = {}

@@ -108,10 +108,13 @@ class Reading:
         if (
             found is None
             or (is_sum and not any(map(_CALLS.fullmatch, found.usage)))
-            or (known is None and not shape.is_genai and not any(n in found.owner for n in _OWNED))
+            or (known is None and not shape.is_genai and not self._names_model(found))
         ):
             return False
         return self._take_found(found)
+
+    def _names_model(self, found: shapes.Found) -> bool:
+        return any(map(found.owner.get, _OWNED)) or any(map(self.own, ("request_model", "model_said", "response_model")))
 
     def _take_found(self, found: shapes.Found | None) -> bool:
         """Treats usage that was found by its shape like usage in its usual attribute; whether there was any."""

@@ -169,7 +169,7 @@ def _maker(span: Reading, model: str) -> str:
     """The provider that a model's prefix names (`openai/gpt-4o`, `anthropic:claude-…`)."""
     if cloud := span.by.cloud(model):
         return cloud
-    prefix, *rest = re.split("[/:]", model, maxsplit=1)
+    prefix, *rest = re.split("::|[/:]", model, maxsplit=1)
     return span.by.spelled(prefix) if rest else ""
 
 
@@ -177,7 +177,7 @@ def _bare(span: Reading, model: str, provider: str) -> str:
     """Without resource path, and without a prefix that only repeats the provider."""
     while model != (bare := _MODEL_PATH.sub("", model)):
         model = bare
-    prefix, *rest = re.split("[/:]", model, maxsplit=1)
+    prefix, *rest = re.split("::|[/:]", model, maxsplit=1)
     return rest[0] if rest and rest[0] and span.by.is_prefix(prefix, provider) else model
 
 

@@ -34,6 +34,14 @@ REQUEST_WORDS = (
     *("input.value", "inputs", "request", "prompt", "messages", "component.input", "history", "context"),
     *("config", "setting", "limit", "budget", "quota", "content", ".text"),
 )
+# Counts in keys of hand-written instrumentation: `llm.tokens.input`, `tokens_in`, `llm.output.tokens` → the words above.
+FLAT_COUNTS = (
+    r"(?:^|[._])tokens?[._](?:input|prompt|in|output|completion|out|total|cached|cache_read|cache_write|reasoning)$",
+    r"(?:^|[._])(?:input|prompt|output|completion|total|cached|reasoning)[._]tokens$",
+    r"(?:^|\.)(?:prompt_)?eval_count$",
+)
+_FLAT_WORDS = {"prompt": "input", "in": "input", "completion": "output", "out": "output"}
+_FLAT_COUNT = re.compile(r"(.*?)(?:^|[._])(?:tokens?[._](\w+)|(\w+)\.tokens)$")
 _ASIDE = re.compile(r"input$|inputs$|request$|prompt$|history|config|setting|limit|budget|quota", re.IGNORECASE)
 MAX_MODEL = 256  # characters of a model's name
 MAX_TEXT = 200_000  # characters of a value that are worth searching
@@ -109,7 +117,7 @@ def find(facts: Mapping[str, str], input_alone: bool = False) -> Found | None:
     """The usage that values say together (attribute key → text); None for none, or for several that disagree.
     `input_alone`: an embedding is looked for, which has no output."""
     found: list[Found] = []
-    flat = _nested({key: text for key, text in facts.items() if len(text) < 40})
+    flat = _nested({_in_common_words(key): text for key, text in facts.items() if len(text) < 40})
     search = _Search(iter(range(_MAX_LITERALS)), input_alone)
     found += _in_value(flat, search)
     for text in facts.values():
@@ -318,6 +326,15 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.List | ast.Tuple):
         return [_value(item) for item in node.elts]
     return None
+
+
+def _in_common_words(key: str) -> str:
+    """`llm.tokens.input` → `llm.input_tokens`; other keys as they are."""
+    found = _FLAT_COUNT.match(key) if any(re.search(pattern, key) for pattern in FLAT_COUNTS) else None
+    if found is None:
+        return key
+    word = found[2] or found[3]
+    return f"{found[1]}.{_FLAT_WORDS.get(word, word)}_tokens".lstrip(".")
 
 
 def _nested(flat: Mapping[str, str]) -> dict[str, Any]:

@@ -12,7 +12,15 @@ from typing import Any
 import yaml
 
 from spanledger import resources
-from spanledger.dialects.shapes import INPUT_WORDS, MAX_MODEL, MAX_TEXT, OUTPUT_WORDS, REQUEST_WORDS, SHAPE
+from spanledger.dialects.shapes import (
+    FLAT_COUNTS,
+    INPUT_WORDS,
+    MAX_MODEL,
+    MAX_TEXT,
+    OUTPUT_WORDS,
+    REQUEST_WORDS,
+    SHAPE,
+)
 
 RESOURCE = "resource:"  # facts of the resource
 EVENT = "event:"  # facts of the span's events
@@ -120,6 +128,7 @@ def facts_sql(source: str) -> str:
     # A count by its key's ending, or a text in which usage may stand. Only spans without a known count are searched,
     # and of those only what holds a part that each word for tokens has: most values cost one comparison.
     looks = " OR ".join(f"endsWith(k, {_quote(ending)})" for ending in _COUNT_ENDINGS)
+    looks += f" OR match(k, {_quote('|'.join(FLAT_COUNTS))})"
     asked = ", ".join(map(_quote, REQUEST_WORDS))
     looks += (
         f" OR (length(v) BETWEEN 20 AND {MAX_TEXT} AND NOT startsWith(k, 'input') AND NOT multiSearchAny(k, [{asked}])"
@@ -193,7 +202,7 @@ FROM
                 mapFilter((k, v) -> v != '' AND k IN [{of_resource}], ResourceAttributes) AS of_resource,
                 NOT arrayExists(k -> k IN [{usage}], mapKeys(of_span)) AS is_silent,
                 mapFilter((k, v) -> is_silent AND (position(k, 'oken') > 0 OR position(v, 'oken') > 0
-                    OR position(v, 'eval_count') > 0), SpanAttributes) AS of_tokens,
+                    OR position(v, 'eval_count') > 0 OR endsWith(k, 'eval_count')), SpanAttributes) AS of_tokens,
                 mapFilter((k, v) -> k NOT IN [{exact}] AND ({looks}), of_tokens) AS of_shape,
                 mapFilter((k, v) -> notEmpty(of_shape) AND position(k, 'odel') > 0 AND v != ''
                     AND length(v) <= {MAX_MODEL} AND k NOT IN [{exact}], SpanAttributes) AS of_model,

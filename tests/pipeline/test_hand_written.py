@@ -1,0 +1,142 @@
+"""Calls in attributes that applications and less known platforms choose themselves, from the door to the books."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otlp_make import trace_request
+from spanledger.dialects.shapes import INPUT_WORDS, OUTPUT_WORDS
+from spanledger.dialects.tables import tables
+from system import WITHOUT_CHAT, System
+
+MINI = "gpt-4o-mini"
+
+# Name of the span, attributes → provider, model, input, cache read, cache write, output; conversation, user.
+CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
+    "tokens by dots": (
+        "llm.request",
+        {"llm.vendor": "openai", "llm.model": MINI, "llm.tokens.prompt": 41, "llm.tokens.completion": 7},
+        ("openai", MINI, 41, 0, 0, 7, "", ""),
+    ),
+    "tokens by underscores": (
+        "ask",
+        {"llm.model": "claude-sonnet-4-5", "llm.tokens_in": 42, "llm.tokens_out": 8, "session_id": "s"},
+        ("anthropic", "claude-sonnet-4-5", 42, 0, 0, 8, "s", ""),
+    ),
+    "input and output before tokens": (
+        "infer",
+        {"llm.model": "gpt-4o", "llm.input.tokens": 43, "llm.output.tokens": 9},
+        ("openai", "gpt-4o", 43, 0, 0, 9, "", ""),
+    ),
+    "a bare model, and what the cache served": (
+        "complete",
+        {"model": "gpt-4o", "tokens.input": 44, "tokens.output": 3, "tokens.cached": 20},
+        ("openai", "gpt-4o", 44, 20, 0, 3, "", ""),
+    ),
+    "Ollama's words as attributes": (
+        "generate",
+        {"gen_ai.system": "ollama", "gen_ai.request.model": "llama3.2", "prompt_eval_count": 45, "eval_count": 4},
+        ("ollama", "llama3.2", 45, 0, 0, 4, "", ""),
+    ),
+    "a model in gen_ai.model_name": (
+        "chat",
+        {"gen_ai.span.kind": "LLM", "gen_ai.model_name": MINI, "gen_ai.usage.input_tokens": 46,
+         "gen_ai.usage.output_tokens": 5},
+        ("openai", MINI, 46, 0, 0, 5, "", ""),
+    ),
+    "a model behind two colons": (
+        "model_provider_inference",
+        {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": f"openai::{MINI}",
+         "gen_ai.usage.input_tokens": 47, "gen_ai.usage.output_tokens": 6},
+        ("openai", MINI, 47, 0, 0, 6, "", ""),
+    ),
+    "DeepEval": (
+        "generate",
+        {"confident.span.type": "llm", "confident.llm.model": "gpt-4o", "confident.llm.input_token_count": 48,
+         "confident.llm.output_token_count": 7, "confident.trace.thread_id": "t", "confident.trace.user_id": "u"},
+        ("openai", "gpt-4o", 48, 0, 0, 7, "t", "u"),
+    ),
+    "Judgment: the input leaves out the cache": (
+        "ANTHROPIC_API_CALL",
+        {"judgment.span_kind": "llm", "judgment.llm.provider": "anthropic", "judgment.llm.model": "claude-haiku-4-5",
+         "judgment.usage.non_cached_input_tokens": 49, "judgment.usage.cache_read_input_tokens": 900,
+         "judgment.usage.cache_creation_input_tokens": 51, "judgment.usage.output_tokens": 8,
+         "judgment.session_id": "s", "judgment.customer_id": "u"},
+        ("anthropic", "claude-haiku-4-5", 1000, 900, 51, 8, "s", "u"),
+    ),
+    "traceAI": (
+        "chat",
+        {"fi.span.kind": "LLM", "llm.system": "deepseek", "llm.model": "deepseek-chat", "llm.token_count.prompt": 50,
+         "llm.token_count.completion": 9, "user.id": "u"},
+        ("deepseek", "deepseek-chat", 50, 0, 0, 9, "", "u"),
+    ),
+    "agentUniverse: the model in the request's parameters": (
+        "au.llm",
+        {"au.span.kind": "llm", "au.llm.llm_params": f'{{"model": "{MINI}"}}', "au.llm.usage.prompt_tokens": 51,
+         "au.llm.usage.completion_tokens": 10},
+        ("openai", MINI, 51, 0, 0, 10, "", ""),
+    ),
+    "Braintrust: the model in its metadata": (
+        "Chat Completion",
+        {"braintrust.metadata": f'{{"model": "{MINI}", "provider": "openai"}}',
+         "braintrust.metrics": '{"prompt_tokens": 52, "completion_tokens": 11, "prompt_cached_tokens": 20}'},
+        ("openai", MINI, 52, 20, 0, 11, "", ""),
+    ),
+    "HoneyHive": (
+        "gpt",
+        {"honeyhive_event_type": "model", "honeyhive_config.model": MINI, "honeyhive_metadata.prompt_tokens": 53,
+         "honeyhive_metadata.completion_tokens": 12, "honeyhive.session_id": "s"},
+        ("openai", MINI, 53, 0, 0, 12, "s", ""),
+    ),
+    "Respan": (
+        "chat",
+        {"respan.entity.log_type": "chat", "gen_ai.request.model": MINI, "gen_ai.usage.prompt_tokens": 54,
+         "gen_ai.usage.completion_tokens": 13, "respan.threads.thread_identifier": "t",
+         "respan.customer_params.customer_identifier": "u"},
+        ("openai", MINI, 54, 0, 0, 13, "t", "u"),
+    ),
+    "Coze": (
+        "llmcall",
+        {"cozeloop.span_type": "model", "model_name": "gpt-4o", "model_provider": "openai", "input_tokens": 55,
+         "output_tokens": 14},
+        ("openai", "gpt-4o", 55, 0, 0, 14, "", ""),
+    ),
+}  # fmt: skip
+# No calls: a count that is a limit or an estimate, and sums without a model.
+OTHERS: dict[str, dict[str, Any]] = {
+    "check_budget": {"model": MINI, "budget.tokens.total": 9, "max_tokens": 1000},
+    "count_tokens": {"model": MINI, "tokens.prompt": 1000},
+    "session": {"tokens_in": 30, "tokens_out": 10},
+}
+_CALLS = """
+SELECT trace_id, provider, model, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens,
+       conversation_id, user_id, cost_state
+FROM ledger WHERE kind = 'call' ORDER BY trace_id"""
+
+
+def trace_id(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def test_they_are_counted_as_they_are(tmp_path: Path) -> None:
+    system = System(tmp_path / "data", roles=WITHOUT_CHAT).start()
+    spans = [*((name, attributes) for name, attributes, _ in CALLS.values()), *OTHERS.items()]
+    for number, (name, attributes) in enumerate(spans, 1):
+        body = trace_request({"name": name, "attributes": attributes}, trace_id=trace_id(number)).SerializeToString()
+        sent = system.request("POST", "/v1/traces", body, system.otlp_port, Content_Type="application/x-protobuf")
+        assert sent[0] == 200
+    system.post("/v1/flush", {})
+    found = {row[0]: tuple(row[1:]) for row in system.post("/v1/sql", {"query": _CALLS})["data"]}
+    wanted = {
+        trace_id(number).hex(): (*expected, "unpriced" if expected[0] == "ollama" else "computed")
+        for number, (_, _, expected) in enumerate(CALLS.values(), 1)
+    }
+    assert found == wanted
+    assert system.stop() == 0
+
+
+@pytest.mark.parametrize("word", [*INPUT_WORDS, *OUTPUT_WORDS])
+def test_every_word_that_is_searched_for_is_read(word: str) -> None:
+    side = "input" if word in INPUT_WORDS else "output"
+    assert word in tables().objects["usage"]["facts"][side]

@@ -96,6 +96,22 @@ CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
          "respan.customer_params.customer_identifier": "u"},
         ("openai", MINI, 54, 0, 0, 13, "t", "u"),
     ),
+    "LiveKit: what the cache served stands in its metrics alone": (
+        "llm_request",
+        {"gen_ai.operation.name": "chat", "gen_ai.request.model": MINI, "gen_ai.usage.input_tokens": 560,
+         "gen_ai.usage.output_tokens": 15,
+         "lk.llm_metrics": '{"type": "llm_metrics", "ttft": 0.2, "prompt_tokens": 560, "prompt_cached_tokens": 512,'
+         ' "completion_tokens": 15, "total_tokens": 575, "metadata": {"model_name": "gpt-4o-mini"}}'},
+        ("openai", MINI, 560, 512, 0, 15, "", ""),
+    ),
+    "LiveKit: a realtime session's turn": (
+        "realtime",
+        {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-realtime-preview",
+         "lk.realtime_model_metrics": '{"input_tokens": 300, "output_tokens": 90, "total_tokens": 390,'
+         ' "input_token_details": {"audio_tokens": 100, "text_tokens": 200, "cached_tokens": 64},'
+         ' "output_token_details": {"audio_tokens": 70, "text_tokens": 20}}'},
+        ("openai", "gpt-4o-realtime-preview", 300, 64, 0, 90, "", ""),
+    ),
     "Coze": (
         "llmcall",
         {"cozeloop.span_type": "model", "model_name": "gpt-4o", "model_provider": "openai", "input_tokens": 55,

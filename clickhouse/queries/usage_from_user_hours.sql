@@ -30,20 +30,7 @@ FROM
             AND (empty({only_user:Array(String)}) OR user_id IN {only_user:Array(String)})
             AND hour >= toDateTime({core_first_s:UInt32}, 'UTC')
             AND hour < toDateTime({core_end_s:UInt32}, 'UTC')
-        UNION ALL
-        SELECT tenant, toDateTime(started_at, 'UTC') AS at, user_id, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
-        FROM calls_by_time
-        WHERE
-            tenant = {tenant:String}
-            AND (empty({only_user:Array(String)}) OR user_id IN {only_user:Array(String)})
-            AND {has_edges:UInt8}
-            AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-            AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-            AND
-            (
-                started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC')
-                OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC')
-            )
+        -- include parts/user_usage_edges
     )
     WHERE
         1

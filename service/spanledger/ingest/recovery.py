@@ -5,6 +5,7 @@ rows. So each level is compared with the one above it: rows of the batch that a 
 token."""
 
 import logging
+import re
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,8 @@ _MISSING = {
     for target in targets
 }
 
+_FILE = re.compile(r"\(in file/uri ([^)]*)\)")  # what the embedded engine was reading when it failed
+
 log = logging.getLogger(__name__)
 
 
@@ -59,21 +62,32 @@ class Recovery:
         return buried
 
     def _insert(self, target: decode.Target, batch: str, segments: list[Path]) -> int:
-        """Inserts what is missing, halving where ClickHouse refuses, down to the single record."""
-        if not segments:
-            return 0
-        try:
-            self._insert_missing(target, batch, segments)
-            return 0
-        except StoreError as exc:
-            if not blames_data(self._store, exc):
-                raise
-            refusal = self._refusal(target, batch, segments)
-            if refusal is None:
-                return 0
-        if len(segments) > 1:
-            middle = len(segments) // 2
-            return sum(self._insert(target, batch, half) for half in (segments[:middle], segments[middle:]))
+        """Inserts what is missing; where ClickHouse refuses, without the segment that it names, or halving, down to the
+        single record."""
+        buried, waiting = 0, [segments]
+        while waiting:
+            part = waiting.pop()
+            if not part:
+                continue
+            try:
+                self._insert_missing(target, batch, part)
+                continue
+            except StoreError as exc:
+                if not blames_data(self._store, exc):
+                    raise
+                named = _named(exc, part) if len(part) > 1 else None
+            if named is not None:
+                waiting += [part[named + 1 :], [part[named]], part[:named]]
+            elif (refusal := self._refusal(target, batch, part)) is not None:
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    waiting += [part[middle:], part[:middle]]
+                else:
+                    buried += self._insert_pieces(target, batch, part, refusal)
+        return buried
+
+    def _insert_pieces(self, target: decode.Target, batch: str, segments: list[Path], refusal: StoreError) -> int:
+        """The records of a single segment that is refused."""
         with self._halves(segments[0]) as halves:
             if halves:
                 return sum(self._insert(target, batch, [half]) for half in halves)
@@ -141,3 +155,10 @@ class Recovery:
         path = dead.bury(self._data_dir, self.signal, name, segment.read_bytes(), str(error))
         log.error("a record that ClickHouse refuses was set aside as %s: %s", path.name, error)
         return 1
+
+
+def _named(error: StoreError, segments: Sequence[Path]) -> int | None:
+    """Which of the segments an error is about, if it says so."""
+    said = _FILE.search(str(error))
+    name = said[1].rpartition("/")[2] if said else ""
+    return next((place for place, segment in enumerate(segments) if segment.name == name), None)

@@ -114,7 +114,8 @@ class Reading:
         return self._take_found(found)
 
     def _names_model(self, found: shapes.Found) -> bool:
-        return any(map(found.owner.get, _OWNED)) or any(map(self.own, ("request_model", "model_said", "response_model")))
+        own = ("request_model", "model_said", "response_model")
+        return any(map(found.owner.get, _OWNED)) or any(map(self.own, own))
 
     def _take_found(self, found: shapes.Found | None) -> bool:
         """Treats usage that was found by its shape like usage in its usual attribute; whether there was any."""

@@ -34,7 +34,7 @@ REQUEST_WORDS = (
     *("input.value", "inputs", "request", "prompt", "messages", "component.input", "history", "context"),
     *("config", "setting", "limit", "budget", "quota", "content", ".text"),
 )
-# Counts in keys of hand-written instrumentation: `llm.tokens.input`, `tokens_in`, `llm.output.tokens` → the words above.
+# Counts in keys of hand-written instrumentation, as `llm.tokens.input` and `tokens_in`, → the words above
 FLAT_COUNTS = (
     r"(?:^|[._])tokens?[._](?:input|prompt|in|output|completion|out|total|cached|cache_read|cache_write|reasoning)$",
     r"(?:^|[._])(?:input|prompt|output|completion|total|cached|reasoning)[._]tokens$",

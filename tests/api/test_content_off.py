@@ -12,6 +12,7 @@ import pytest
 from calling_provider import CallingProvider
 from system import System
 
+MCP_SERVER = str(Path(__file__).parents[1] / "mcp_server.py")
 MARKER = "xylophonic"  # a word that no text of ours contains
 # What keeps a user's words because that is its purpose: the memory of conversations, and jobs until they have run.
 KEPT_ON_PURPOSE = ("conversations.db", "jobs.db")
@@ -113,6 +114,13 @@ def put_words_where_none_belong(system: System) -> None:
         call = json.dumps([{"tool": tool, "arguments": "{}"}, {"tool": "clock", "arguments": "{}"}])
         status, told = ask("POST", talk, {"content": call, "model": "openai/calls", "workflow": "assistant"})
         assert (status, MARKER in told) == (200, True), "the model hears its own word"
+    server = {"command": sys.executable, "args": [MCP_SERVER, "stdio"], "connect_timeout_s": 60}
+    assert ask("PUT", "/v1/mcp-servers/small", server)[0] == 200
+    agent = {"workflow": "assistant", "model": "openai/calls", "tools": ["small.*"]}
+    assert ask("PUT", "/v1/agents/user", agent)[0] == 200
+    for tool in ("small__fail", "small__process", "small__crash", "small__never", "small__add"):
+        call = json.dumps({"tool": tool, "arguments": json.dumps({"note": MARKER, "a": MARKER, "b": MARKER})})
+        assert ask("POST", talk, {"content": call, "agent": "user"})[0] == 200
     chat = {"messages": [{"role": "user", "content": "hello"}]}
     for model in ("offline/small", "openai/calls"):
         for more in (

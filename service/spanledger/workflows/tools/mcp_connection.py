@@ -129,7 +129,8 @@ class McpConnection:
             raise ToolError(f"server {self.name} refused {what}: {_line(exc)}", str(exc.code)) from exc
         except Exception as exc:
             self._over.set()
-            _log.warning("server %s: %s failed: %s", self.name, what, _line(exc))
+            _log.warning("server %s: %s failed (%s)", self.name, what, type(exc).__qualname__)
+            _log.debug("server %s: %s failed: %s", self.name, what, _line(exc))  # it may quote what the tool said
             raise ToolError(f"server {self.name} did not do {what}", type(exc).__qualname__) from exc
 
     async def _live(self, ready: "asyncio.Future[None]") -> None:

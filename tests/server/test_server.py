@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import books_dump
+from doc_blocks import blocks
 from otlp_make import trace_request
 from real_server import ROOT, Server, fresh_database
 from spanledger.errors import SchemaError, StoreError
@@ -242,12 +243,15 @@ def test_backup_and_restore_bring_the_books_back(server: Server) -> None:
     insert = "INSERT INTO {0}.otel_traces (Timestamp, TraceId, SpanId) VALUES (now(), '{1}', '{1}')"
     store.command(insert.format(store.database, "before"))
     admin = server.open("admin", "default")
-    whole, since = f"File('{store.database}')", f"File('{store.database}-since')"
-    admin.command(f"BACKUP DATABASE {store.database} TO {whole}")
+    shown = next(block.text for block in blocks(ROOT / "docs" / "operations.md") if block.language == "sql")
+    named = shown.replace("DATABASE spanledger", f"DATABASE {store.database}").replace(
+        "File('", f"File('{store.database}-"
+    )
+    backup, *later = (line.split("--")[0] for line in named.splitlines())
+    admin.command(backup)
     store.command(insert.format(store.database, "between"))
-    admin.command(f"BACKUP DATABASE {store.database} TO {since} SETTINGS base_backup = {whole}")
-    admin.command(f"DROP DATABASE {store.database} SYNC")
-    admin.command(f"RESTORE DATABASE {store.database} FROM {since}")
+    for statement in later:
+        admin.command(statement)
     admin.close()
     assert migrate.migrate(store) == 0
     store.command(insert.format(store.database, "after"))  # the views are back as well

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from doc_blocks import blocks
 from real_server import ROOT, Server, skip_without_engine
 from spanledger.store import migrate
 from spanledger.store.client import Store
@@ -81,11 +82,9 @@ def test_old_raw_spans_move_to_s3_and_are_read_from_there(tiered: Server, bucket
     for days in (40, 0):
         store.command(ROWS, {"days": days})
     before = store.query("SELECT SpanAttributes['k'] FROM otel_traces ORDER BY 1")
-    store.command("ALTER TABLE otel_traces MODIFY SETTING storage_policy = 'tiered'")
-    store.command(
-        "ALTER TABLE otel_traces MODIFY TTL toDateTime(ReceivedAt) + INTERVAL 7 DAY TO VOLUME 'cold', "
-        "toDateTime(ReceivedAt) + INTERVAL 90 DAY"
-    )
+    shown = [block.text for block in blocks(ROOT / "docs" / "operations.md") if block.language == "sql"][1]
+    for statement in filter(str.strip, shown.split(";")):
+        store.command(statement)
     until_moved(store, [("cold", 500), ("default", 500)])
     with urllib.request.urlopen(f"{bucket}?list-type=2&prefix=cold/", timeout=10) as listed:
         assert b"<Key>cold/" in listed.read()

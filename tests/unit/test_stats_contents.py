@@ -69,4 +69,4 @@ def test_a_list_does_not_read_a_long_input_for_its_beginning(store: Store, tenan
     say(2, "short", "a")
     traces = [f"{tenant}-1", f"{tenant}-2"]
     around = Window(NOON - SECOND, NOON + 9 * SECOND)
-    assert stats.asked_of(store, tenant, traces, around, 100) == {f"{tenant}-2": "short"}
+    assert stats.questions_of(store, tenant, traces, around, 100) == {f"{tenant}-2": "short"}

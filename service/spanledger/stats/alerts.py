@@ -52,7 +52,7 @@ class Alerts:
 
 def alerts(store: Store, tenant: str, window: Window, limit: int) -> Alerts:
     rules = {rule.name: rule for rule in (ERROR_RATE, UNPRICED_SHARE)}
-    asked = {
+    parameters = {
         "tenant": tenant,
         "error_window_s": ERROR_RATE.window_s,
         "error_above": ERROR_RATE.above,
@@ -64,7 +64,7 @@ def alerts(store: Store, tenant: str, window: Window, limit: int) -> Alerts:
     }
     now_s = time.time_ns() // SECOND
     found = []
-    for row in store.dicts(queries.sql("alert_history"), asked):
+    for row in store.dicts(queries.sql("alert_history"), parameters):
         end_s = row["start_s"] + rules[row["rule"]].window_s
         start, end = format_time(row["start_s"] * SECOND), format_time(end_s * SECOND)
         found.append(Alert(row["rule"], row["about"], start, end, row["share"], row["calls"], end_s > now_s))

@@ -111,11 +111,11 @@ class ErrorCluster:
 
 def users(store: Store, tenant: str, window: Window, user_id: str = "") -> UserBehaviour:
     """Of all users, or of one."""
-    asked = {"tenant": tenant, "user_id": user_id, **window.bounds()}
-    row = store.dicts(queries.sql("behaviour_users"), asked)[0]
+    parameters = {"tenant": tenant, "user_id": user_id, **window.bounds()}
+    row = store.dicts(queries.sql("behaviour_users"), parameters)[0]
     hours = [
         HourOfWeek(found["hour_of_day"], found["weekday"], found["messages"], found["llm_calls"])
-        for found in store.dicts(queries.sql("behaviour_hours"), asked)
+        for found in store.dicts(queries.sql("behaviour_hours"), parameters)
     ]
     return UserBehaviour(
         users=row["users"],
@@ -126,7 +126,7 @@ def users(store: Store, tenant: str, window: Window, user_id: str = "") -> UserB
         sessions_per_user=_ratio(row["sessions"], row["users"]),
         peak_hours=_peaks(hours),
         hours=hours,
-        retention=[] if user_id else _retention(store, asked),
+        retention=[] if user_id else _retention(store, parameters),
         models=_models(store, tenant, window, user_id),
     )
 
@@ -135,9 +135,9 @@ def workflows(
     store: Store, tenant: str, window: Window, workflow: str = "", limit: int = 100
 ) -> list[WorkflowBehaviour]:
     """The most used first."""
-    asked = {"tenant": tenant, "workflow": workflow, **window.bounds()}
-    rows = store.dicts(queries.sql("behaviour_workflows"), {**asked, "limit": limit})
-    paths = _paths(store.dicts(queries.sql("behaviour_paths"), {**asked, "newest": NEWEST_RUNS, "limit": 1000}))
+    parameters = {"tenant": tenant, "workflow": workflow, **window.bounds()}
+    rows = store.dicts(queries.sql("behaviour_workflows"), {**parameters, "limit": limit})
+    paths = _paths(store.dicts(queries.sql("behaviour_paths"), {**parameters, "newest": NEWEST_RUNS, "limit": 1000}))
     return [
         WorkflowBehaviour(
             workflow=row["name"],
@@ -162,7 +162,7 @@ def workflows(
 
 def errors(store: Store, tenant: str, window: Window, limit: int = 100) -> list[ErrorCluster]:
     """The commonest first."""
-    asked = {"tenant": tenant, "newest": NEWEST_ERRORS, "limit": limit, **window.bounds()}
+    parameters = {"tenant": tenant, "newest": NEWEST_ERRORS, "limit": limit, **window.bounds()}
     return [
         ErrorCluster(
             **{name: row[name] for name in ("error_type", "failed_in", "provider", "model", "pattern", "errors")},
@@ -173,13 +173,13 @@ def errors(store: Store, tenant: str, window: Window, limit: int = 100) -> list[
             example_trace_id=row["example_trace_id"],
             example_message=row["example_message"],
         )
-        for row in store.dicts(queries.sql("behaviour_errors"), asked)
+        for row in store.dicts(queries.sql("behaviour_errors"), parameters)
     ]
 
 
-def _retention(store: Store, asked: Mapping[str, Any]) -> list[Cohort]:
+def _retention(store: Store, parameters: Mapping[str, Any]) -> list[Cohort]:
     found: dict[str, dict[int, int]] = defaultdict(dict)
-    for row in store.dicts(queries.sql("behaviour_retention"), asked):
+    for row in store.dicts(queries.sql("behaviour_retention"), parameters):
         found[row["cohort_week"]][row["weeks_since"]] = row["users"]
     return [
         Cohort(week, by[0], [round(by.get(since, 0) / by[0], 4) for since in range(max(by) + 1)])

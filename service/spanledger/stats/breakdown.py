@@ -152,7 +152,7 @@ def breakdown(
     seconds = bucket_seconds(zones.grain(place, time.time_ns() // SECOND) if folds else bucket)
     limit = MAX_GROUPS if top is not None else limit
     source = _source(window, {*group_by, *filters}, seconds, bool(filters.get("user")))
-    asked = {
+    parameters = {
         "tenant": tenant,
         "group_by": list(group_by),
         "bucket_s": seconds,
@@ -163,7 +163,7 @@ def breakdown(
         **dict(source.names),
     }
     sql = queries.narrowed(source.query, frozenset({*group_by, *filters}))
-    rows = store.dicts(sql, asked)
+    rows = store.dicts(sql, parameters)
     total = [row for row in rows if row["level"] == "total"]
     groups = [row for row in rows if group_by and row["level"] == "group"]
     shown = limit if top is None else top
@@ -171,7 +171,7 @@ def breakdown(
     listed = [_group(row, group_by) for row in groups[:shown]]
     if seconds and series and listed:
         drawn = listed[:series]
-        found = store.dicts(sql, asked | _series(drawn, group_by))
+        found = store.dicts(sql, parameters | _series(drawn, group_by))
         for group in drawn:
             key = [group[name] for name in group_by]  # type: ignore[literal-required]
             of_group = [row for row in found if row["level"] == "group" and [row[f"by_{n}"] for n in group_by] == key]
@@ -196,13 +196,13 @@ def _series(groups: Sequence[UsageGroup], group_by: Sequence[str]) -> dict[str, 
     }
 
 
-def with_previous(store: Store, tenant: str, window: Window, found: Breakdown, **asked: Any) -> Breakdown:
+def with_previous(store: Store, tenant: str, window: Window, found: Breakdown, **options: Any) -> Breakdown:
     """`found` with the same of the window of equal length before. Raises BadRequest for a window without a start."""
     if window.start is None:
         raise BadRequest("compare=previous needs from; the window before it is as long")
     end = window.end if window.end is not None else time.time_ns()
     earlier = Window(max(0, 2 * window.start - end), window.start)
-    before = breakdown(store, tenant, earlier, **asked)
+    before = breakdown(store, tenant, earlier, **options)
     start, stop = format_time(earlier.first_ns), format_time(earlier.last_ns + 1)
     return replace(found, previous=PreviousUsage(start, stop, before.usage, before.groups, before.buckets))
 

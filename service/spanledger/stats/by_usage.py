@@ -15,7 +15,7 @@ _FEW, _MORE, _MOST = 4, 4, 4_000  # messages looked at: at first for each that i
 def first(
     store: Store,
     tenant: str,
-    asked: Filter,
+    criteria: Filter,
     columns: str,
     order: str,
     having: Sequence[str],
@@ -27,16 +27,16 @@ def first(
 
     `order` and `having` are about what a message used, `ordered` is the ORDER BY; `bound` are their parameters.
     """
-    if asked.is_narrow or asked.looks_inside:
+    if criteria.is_narrow or criteria.looks_inside:
         return None
-    edges = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": min(asked.window.last_ns, END_NS)}
+    edges = {"tenant": tenant, "first_ns": criteria.window.first_ns, "last_ns": min(criteria.window.last_ns, END_NS)}
     there = in_window(store, edges)
     if there < _LONG:
         return None
     everything = store.query("SELECT count() FROM message_usage WHERE tenant = {tenant:String}", edges)[0][0]
     if there * _PART < everything:
         return None
-    where, fit = conditions(asked, all_live=True)  # `messages` has no rows of what has moved
+    where, fit = conditions(criteria, all_live=True)  # `messages` has no rows of what has moved
     size = _FEW * limit
     while size <= _MOST:
         keys = _used(store, order, having, ordered, {**bound, "tenant": tenant, "size": size})
@@ -52,8 +52,8 @@ def _used(
     store: Store, order: str, having: Sequence[str], ordered: str, bound: Mapping[str, Any]
 ) -> dict[tuple[str, str], Any]:
     """The position of each of the first `size` messages, in order."""
-    said = " ".join([order, *having])
-    sums = ", ".join(f"sum(u.{name}) AS {name}" for name in USAGE if name in said)
+    expressions = " ".join([order, *having])
+    sums = ", ".join(f"sum(u.{name}) AS {name}" for name in USAGE if name in expressions)
     sql = f"""
         SELECT conversation_id, message_id, {order} AS position FROM
         (

@@ -56,11 +56,11 @@ def _use(rows: Iterable[Mapping[str, Any]]) -> CacheUse:
         usd += row["cost_usd"]
         for name in names:
             sums[name] += row[name]
-    asked = sums["hits"] + sums["misses"]
+    lookups = sums["hits"] + sums["misses"]
     return CacheUse(
         hits=sums["hits"],
         misses=sums["misses"],
-        hit_share=sums["hits"] / asked if asked else None,
+        hit_share=sums["hits"] / lookups if lookups else None,
         saved_input_tokens=sums["input_tokens"],
         saved_output_tokens=sums["output_tokens"],
         saved_tokens=sums["input_tokens"] + sums["output_tokens"],

@@ -35,28 +35,28 @@ _AFTER = (
 
 
 def found(
-    store: Store, asked: SpanFilter, bound: dict[str, Any], first_ns: int, last_ns: int, limit: int
+    store: Store, criteria: SpanFilter, bound: dict[str, Any], first_ns: int, last_ns: int, limit: int
 ) -> list[dict[str, Any]]:
     """Keys and starts (`started_ns`) of up to `limit` spans, the latest first. `bound`: the filter's parameters, tenant
     and, behind the first page, the place after which it begins."""
     rows: list[dict[str, Any]] = []
     end, many = last_ns, _FEW * limit
-    if not asked.has_ids:
+    if not criteria.has_ids:
         looks = 0
-        for look in received_spans.back(store, asked, bound, first_ns, last_ns, many):
+        for look in received_spans.back(store, criteria, bound, first_ns, last_ns, many):
             traces = sorted({span.trace_id for span in look.spans})
-            rows += _those_that_fit(store, asked, bound, traces, look.begin_ns, look.end_ns, limit - len(rows))
+            rows += _those_that_fit(store, criteria, bound, traces, look.begin_ns, look.end_ns, limit - len(rows))
             end = look.begin_ns - 1
             looks += bool(traces)
             if len(rows) >= limit:
                 return rows
-            if looks == _LOOKS and not asked.attributes:
+            if looks == _LOOKS and not criteria.attributes:
                 break
     while end >= first_ns:
-        told = _any_telling(store, asked, bound, first_ns, end, many)
-        begin = told[-1][1] if len(told) >= many else first_ns
-        traces = sorted({trace for trace, _ in told})
-        rows += _those_that_fit(store, asked, bound, traces, begin, end, limit - len(rows))
+        candidates = _any_telling(store, criteria, bound, first_ns, end, many)
+        begin = candidates[-1][1] if len(candidates) >= many else first_ns
+        traces = sorted({trace for trace, _ in candidates})
+        rows += _those_that_fit(store, criteria, bound, traces, begin, end, limit - len(rows))
         if len(rows) >= limit:
             break
         end, many = begin - 1, min(many * _MORE, _MOST)
@@ -64,11 +64,11 @@ def found(
 
 
 def _any_telling(
-    store: Store, asked: SpanFilter, bound: dict[str, Any], first: int, end: int, many: int
+    store: Store, criteria: SpanFilter, bound: dict[str, Any], first: int, end: int, many: int
 ) -> list[tuple[str, int]]:
     """Traces and starts of spans of which some telling, the last one or an earlier one, fits: the latest `many`, and
     all that start when the last of them does."""
-    conditions = " AND ".join([_IN_STRETCH, *span_filters.canonical(asked), *_after(bound)])
+    conditions = " AND ".join([_IN_STRETCH, *span_filters.canonical(criteria), *_after(bound)])
     sql = f"""
         SELECT trace_id, toUnixTimestamp64Nano(started_at) AS started_ns FROM genai_spans
         WHERE {conditions}
@@ -79,20 +79,20 @@ def _any_telling(
 
 
 def _those_that_fit(
-    store: Store, asked: SpanFilter, bound: dict[str, Any], traces: Sequence[str], begin: int, end: int, limit: int
+    store: Store, criteria: SpanFilter, bound: dict[str, Any], traces: Sequence[str], begin: int, end: int, limit: int
 ) -> list[dict[str, Any]]:
     """Spans of these traces, started in [begin, end], that fit by what the books know of them now."""
     if not traces:
         return []
-    conditions = [*span_filters.canonical(asked), *_after(bound)]
-    if attributes := span_filters.attributes(asked):
-        said = " AND ".join([_RECEIVED, "TraceId IN {traces:Array(String)}", *attributes])
-        conditions.append(f"(trace_id, span_id) IN (SELECT TraceId, SpanId FROM otel_traces WHERE {said})")
+    conditions = [*span_filters.canonical(criteria), *_after(bound)]
+    if attributes := span_filters.attributes(criteria):
+        received = " AND ".join([_RECEIVED, "TraceId IN {traces:Array(String)}", *attributes])
+        conditions.append(f"(trace_id, span_id) IN (SELECT TraceId, SpanId FROM otel_traces WHERE {received})")
     # The conditions stand outside: inside, the engine would read the column of times of whole granules first.
     sql = f"""
         SELECT trace_id, span_id, toUnixTimestamp64Nano(started_at) AS started_ns FROM
         (
-            SELECT tenant, trace_id, span_id, started_at, {", ".join(span_filters.columns(asked))} FROM genai_spans
+            SELECT tenant, trace_id, span_id, started_at, {", ".join(span_filters.columns(criteria))} FROM genai_spans
             WHERE tenant = {{tenant:String}} AND trace_id IN {{traces:Array(String)}}
             ORDER BY tenant, trace_id, span_id, version DESC
             LIMIT 1 BY tenant, trace_id, span_id

@@ -124,7 +124,7 @@ def compare(
         if median is None or typical is None
         else _factors(own, typical, own_row["cost_usd"] - median, middle),
         peers=Peers(
-            what=_said(kind, where),
+            what=_description(kind, where),
             count=len(priced),
             cheaper=sum(cost < own_row["cost_usd"] for cost in priced.values()),
             left_out=len(costs) - len(priced),
@@ -140,7 +140,7 @@ def _subject(store: Store, tenant: str, kind: Kind, identity: str, window: Windo
     if kind == "message":
         sql = "SELECT DISTINCT trace_id FROM message_usage WHERE tenant = {tenant:String} AND message_id = {id:String}"
         traces = [row[0] for row in store.query(sql, {"tenant": tenant, "id": identity})]
-    asked: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "tenant": tenant,
         "trace_ids": traces,
         "with_traces": int(kind == "message"),
@@ -150,7 +150,7 @@ def _subject(store: Store, tenant: str, kind: Kind, identity: str, window: Windo
         "first_ns": window.first_ns,
         "last_ns": window.last_ns,
     }
-    found = store.dicts(queries.sql("compare_subject"), asked)[0]
+    found = store.dicts(queries.sql("compare_subject"), parameters)[0]
     if not found["entries"]:
         raise NotFound(f"the books have no call of {kind} {identity!r}")
     service, workflow = found["mostly"]
@@ -167,10 +167,10 @@ def _peers(
         stretch = Window(start, window.end if window.end is not None else last + 1)
         rows = store.dicts(queries.sql("users"), {"tenant": tenant, "prefix": "", **stretch.split(_DAY_S)})
         return stretch, {row["user_id"]: row for row in rows if row["llm_calls"] > 0}
-    asked = {"tenant": tenant, "by": kind, "service": where["service"], "workflow": where["workflow"]}
+    parameters = {"tenant": tenant, "by": kind, "service": where["service"], "workflow": where["workflow"]}
     for reach in _REACHES_NS:
         stretch = window if window != ALL_TIME else Window(first - reach, last + reach + 1)
-        rows = store.dicts(queries.sql("compare_peers"), {**asked, **stretch.bounds()})
+        rows = store.dicts(queries.sql("compare_peers"), {**parameters, **stretch.bounds()})
         if window != ALL_TIME or len(rows) > _ENOUGH:
             break
     return stretch, {row["id"]: row for row in rows}
@@ -188,8 +188,8 @@ def _middle(costs: Mapping[str, Decimal]) -> tuple[list[str], Decimal | None]:
 
 
 def _calls(store: Store, tenant: str, prices: Prices, kind: Kind, ids: Sequence[str], stretch: Window) -> _Calls:
-    asked = {"tenant": tenant, "by": kind, "ids": list(ids), **stretch.bounds()}
-    rows = store.dicts(queries.sql("compare_calls"), asked)
+    parameters = {"tenant": tenant, "by": kind, "ids": list(ids), **stretch.bounds()}
+    rows = store.dicts(queries.sql("compare_calls"), parameters)
     served = [row for row in rows if row["llm_calls"]]
     lines = [_line(row, prices) for row in served]
     of_class = {name: sum(row["llm_calls"] for row in served if row["class"] == name) for name in ("tool", "retry")}
@@ -275,7 +275,7 @@ def _decimal(share: Fraction) -> Decimal:
     return Decimal(steps) * _CLOSEST
 
 
-def _said(kind: Kind, where: Mapping[str, Any]) -> str:
+def _description(kind: Kind, where: Mapping[str, Any]) -> str:
     if kind == "user":
         return "other users of this time"
     of = f"workflow {where['workflow']}" if where["workflow"] else f"service {where['service']}"

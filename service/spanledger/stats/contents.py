@@ -55,14 +55,14 @@ def contents(
     trace_ids = [row["trace_id"] for row in page if row["trace_id"]]
     rows, left_out = rows_with_content(store, tenant, trace_ids)
     rows.sort(key=lambda row: (row["trace_id"], row["at_ns"], row["span_id"]))
-    said = {
+    texts = {
         trace_id: list(_pieces(list(spans), cut))[:MAX_PIECES]
         for trace_id, spans in groupby(rows, key=lambda row: row["trace_id"])
     }
-    told = [
-        Said(row["message_id"], row["trace_id"], said[row["trace_id"]]) for row in page if said.get(row["trace_id"])
+    items = [
+        Said(row["message_id"], row["trace_id"], texts[row["trace_id"]]) for row in page if texts.get(row["trace_id"])
     ]
-    return Contents(told, more, left_out)
+    return Contents(items, more, left_out)
 
 
 def rows_with_content(store: Store, tenant: str, trace_ids: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
@@ -81,7 +81,7 @@ def rows_with_content(store: Store, tenant: str, trace_ids: Sequence[str]) -> tu
     return rows, left_out
 
 
-def asked_of(store: Store, tenant: str, trace_ids: Sequence[str], around: Window, cut: int) -> dict[str, str]:
+def questions_of(store: Store, tenant: str, trace_ids: Sequence[str], around: Window, cut: int) -> dict[str, str]:
     """By trace the beginning of its last user turn, where spans carry content. `around`: when the spans started."""
     wanted = {"tenant": tenant, "trace_ids": list(trace_ids), "most": MAX_INPUT_BYTES, **around.bounds()}
     rows = store.dicts(queries.sql("message_inputs"), wanted)
@@ -106,9 +106,9 @@ def _pieces(spans: Sequence[Mapping[str, Any]], cut: int) -> Iterator[Piece]:
     """The question, then what each call answered and what its tools gave back, each once."""
     seen: set[tuple[str, str, str]] = set()
     for position, span in enumerate(spans):
-        asked = list(_parts(span, "asked"))
-        last_user = max((place for place, piece in enumerate(asked) if piece.role == "user"), default=0)
-        since = asked[last_user:]
+        question_parts = list(_parts(span, "asked"))
+        last_user = max((place for place, piece in enumerate(question_parts) if piece.role == "user"), default=0)
+        since = question_parts[last_user:]
         new = since if position == 0 else [piece for piece in since if piece.kind == "tool_result"]
         for piece in (*new, *_parts(span, "answered")):
             key = (piece.role, piece.kind, piece.text)

@@ -161,9 +161,9 @@ def _latest_ids(
     """By looks further and further back, each at one stretch of time. A conversation is found where its last message
     of the window is; those with a later one are left out of the stretches before it."""
     name = "conversations_of_user" if user_id else "conversations"
-    asked: dict[str, Any] = {"tenant": tenant, "first_ns": window.first_ns, "last_ns": window.last_ns}
-    asked |= {"user_id": user_id} if user_id else {}
-    ends = [row[0] for row in store.query(queries.sql(f"{name}_ends"), asked, settings=ALONE)]
+    parameters: dict[str, Any] = {"tenant": tenant, "first_ns": window.first_ns, "last_ns": window.last_ns}
+    parameters |= {"user_id": user_id} if user_id else {}
+    ends = [row[0] for row in store.query(queries.sql(f"{name}_ends"), parameters, settings=ALONE)]
     if not ends:
         return []
     first, last = min(ends), max(ends)
@@ -174,7 +174,7 @@ def _latest_ids(
         rows += store.dicts(
             queries.sql(name),
             {
-                **asked,
+                **parameters,
                 "begin_ns": begin,
                 "end_ns": end,
                 "before_ns": before_ns,

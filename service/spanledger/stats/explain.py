@@ -177,10 +177,10 @@ def _is_known(store: Store, tenant: str, filters: Mapping[str, Any]) -> bool:
 
 
 def _named(subject: Subject) -> str:
-    said = {"message": subject.message, "trace": subject.trace, "span": subject.span}
-    told = [f"{name} {value!r}" for name, value in said.items() if value]
-    told += [f"{name} {', '.join(map(repr, values))}" for name, values in (subject.only or {}).items()]
-    return " and ".join(told)
+    ids = {"message": subject.message, "trace": subject.trace, "span": subject.span}
+    parts = [f"{name} {value!r}" for name, value in ids.items() if value]
+    parts += [f"{name} {', '.join(map(repr, values))}" for name, values in (subject.only or {}).items()]
+    return " and ".join(parts)
 
 
 def _filters(store: Store, tenant: str, subject: Subject) -> dict[str, Any]:

@@ -130,8 +130,8 @@ def explained(
     noting = _Noting(prices)
     span_by_span(table, noting)
     spans = _rows(table)
-    told = {row for key in keys if key in noting.found for row in noting.found[key][0].rows}
-    read = readings(store, tenant, [spans[row] for row in sorted(told)])
+    row_numbers = {row for key in keys if key in noting.found for row in noting.found[key][0].rows}
+    read = readings(store, tenant, [spans[row] for row in sorted(row_numbers)])
     calls = []
     grouped: dict[SpanKey, list[Mapping[str, Any]]] = {}
     for key, entries in groupby(rows, key=lambda row: (row["trace_id"], row["span_id"])):

@@ -52,8 +52,8 @@ def with_copies(store: Store, tenant: str, trace_ids: Collection[str]) -> pa.Tab
         if not frontier:
             break
         known |= frontier
-    plain, told = spans.interpreted(pa.concat_tables(tables))
-    return pa.concat_tables([plain, told]).sort_by(spans.ORDER)
+    plain, interpreted = spans.interpreted(pa.concat_tables(tables))
+    return pa.concat_tables([plain, interpreted]).sort_by(spans.ORDER)
 
 
 def _copies(store: Store, tenant: str, table: pa.Table, known: set[int]) -> set[str]:
@@ -106,10 +106,10 @@ def readings(
         "last_ns": max(starts),
     }
     rows = store.dicts(queries.sql("raw_facts"), parameters, settings=ALONE)
-    return {(row["trace_id"], row["span_id"]): origins(_said(row)) for row in rows}
+    return {(row["trace_id"], row["span_id"]): origins(_facts_of(row)) for row in rows}
 
 
-def _said(row: Mapping[str, Any]) -> SpanFacts:
+def _facts_of(row: Mapping[str, Any]) -> SpanFacts:
     """A raw span in the words that the view over otel_traces keeps; keys that no table names do no harm."""
     facts = {key: value for key, value in row["attributes"].items() if value not in ("", "None", "null")}
     facts |= {RESOURCE + key: value for key, value in row["resource"].items() if value}

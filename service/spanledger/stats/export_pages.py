@@ -36,8 +36,8 @@ def by_trace(
     last = after[0] if after else ""
     following = f"{traces} AND trace_id > {{after:String}} GROUP BY trace_id ORDER BY trace_id LIMIT {{limit:UInt32}}"
     while True:
-        asked = {**bound, "after": last, "limit": _PAGE_TRACES}
-        ids = [row[0] for row in store.query(following, asked, settings=IN_ORDER)]
+        parameters = {**bound, "after": last, "limit": _PAGE_TRACES}
+        ids = [row[0] for row in store.query(following, parameters, settings=IN_ORDER)]
         if not ids:
             return
         last = ids[-1]
@@ -46,11 +46,11 @@ def by_trace(
 
 def timed(row: Row) -> Row:
     """Times as texts, durations in milliseconds."""
-    told = dict(row)
-    if "started_ns" in told:
-        told["started_at"] = format_time(told.pop("started_ns"))
-    if "posted_us" in told:
-        told["posted_at"] = format_time(told.pop("posted_us") * 1000)
-    if "duration_ns" in told:
-        told["duration_ms"] = milliseconds(told.pop("duration_ns"))
-    return told
+    exported = dict(row)
+    if "started_ns" in exported:
+        exported["started_at"] = format_time(exported.pop("started_ns"))
+    if "posted_us" in exported:
+        exported["posted_at"] = format_time(exported.pop("posted_us") * 1000)
+    if "duration_ns" in exported:
+        exported["duration_ms"] = milliseconds(exported.pop("duration_ns"))
+    return exported

@@ -78,17 +78,17 @@ def _flat(item: Any) -> Row:
 
 def _messages(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | None) -> Iterator[Page]:
     """In the order of time."""
-    asked = wanted.messages
-    everything = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": asked.window.last_ns}
+    criteria = wanted.messages
+    everything = {"tenant": tenant, "first_ns": criteria.window.first_ns, "last_ns": criteria.window.last_ns}
     ends = [row[0] for row in store.query(queries.sql("conversations_ends"), everything)]
     if not ends:
         return
-    begin, end = max(asked.window.first_ns, min(ends)), min(asked.window.last_ns, max(ends))
+    begin, end = max(criteria.window.first_ns, min(ends)), min(criteria.window.last_ns, max(ends))
     cursor = write_place(after) if after else None
 
     def read(first: int, until: int) -> Iterator[Page]:
         nonlocal cursor
-        stretch, more = replace(asked, window=Window(first, until)), True
+        stretch, more = replace(criteria, window=Window(first, until)), True
         while more:
             items, place, more = found_messages.page(store, tenant, stretch, "time", PAGE, cursor)
             if items:
@@ -101,7 +101,7 @@ def _messages(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] 
 def _conversations(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, ...] | None) -> Iterator[Page]:
     last = after[0] if after else ""
     while True:
-        asked = {
+        criteria = {
             "tenant": tenant,
             "after": last,
             "users": list(wanted.equal.get("user", ())),
@@ -109,7 +109,7 @@ def _conversations(store: Store, tenant: str, wanted: Wanted, after: tuple[Any, 
             "last_ns": wanted.window.last_ns,
             "limit": PAGE,
         }
-        ids = [row[0] for row in store.query(queries.sql("conversation_ids"), asked, settings=IN_ORDER)]
+        ids = [row[0] for row in store.query(queries.sql("conversation_ids"), criteria, settings=IN_ORDER)]
         if not ids:
             return
         last = ids[-1]

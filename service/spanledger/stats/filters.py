@@ -129,27 +129,29 @@ _RAW_IN_REACH = """
 """
 
 
-def conditions(asked: Filter, all_live: bool = False) -> tuple[list[str], dict[str, Any]]:
+def conditions(criteria: Filter, all_live: bool = False) -> tuple[list[str], dict[str, Any]]:
     """Conditions on rows of message_list, and the parameters that they bind (beside tenant, first_ns, last_ns and
     longest_ns, the duration of the longest message of the window). `all_live`: no row of the window is of a message
     that has moved."""
-    found = ["true"] if all_live else [f"(started_at, conversation_id, message_id) IN {_LIVE['user' in asked.equal]}"]
-    bound: dict[str, Any] = {name: list(values) for name, values in asked.equal.items()}
-    found += [_ROW[name] for name in asked.equal if name in _ROW]
-    calls = [_CALL[name] for name in asked.equal if name in _CALL]
+    found = (
+        ["true"] if all_live else [f"(started_at, conversation_id, message_id) IN {_LIVE['user' in criteria.equal]}"]
+    )
+    bound: dict[str, Any] = {name: list(values) for name, values in criteria.equal.items()}
+    found += [_ROW[name] for name in criteria.equal if name in _ROW]
+    calls = [_CALL[name] for name in criteria.equal if name in _CALL]
     if calls:
         found.append(
             "(conversation_id, message_id) IN (SELECT conversation_id, message_id FROM calls_by_time WHERE "
             f"{_CALLS_IN_REACH} AND {' AND '.join(calls)} GROUP BY ALL "
             "HAVING sum(llm_calls + failed_calls + tool_calls) > 0)"
         )
-    if "feedback" in asked.equal:
+    if "feedback" in criteria.equal:
         found.append(f"message_id IN {_FEEDBACK}")
-    for number, (key, values) in enumerate(asked.attributes.items()):
+    for number, (key, values) in enumerate(criteria.attributes.items()):
         found.append(_attribute(number, key, values, bound))
-    found += _range("duration_ns", asked.duration_ms, Decimal(1_000_000), bound)
-    if asked.text:
-        bound["words"] = [word.lower() for word in asked.text.split()]
+    found += _range("duration_ns", criteria.duration_ms, Decimal(1_000_000), bound)
+    if criteria.text:
+        bound["words"] = [word.lower() for word in criteria.text.split()]
         found.append(_TEXT)
     return found, bound
 
@@ -164,11 +166,11 @@ _TEXT = f"""trace_id IN (
             {{words:Array(String)}}))) = length(arrayDistinct({{words:Array(String)}})))"""
 
 
-def usage_conditions(asked: Filter, bound: dict[str, Any]) -> list[str]:
+def usage_conditions(criteria: Filter, bound: dict[str, Any]) -> list[str]:
     """Conditions on what a message used (`usage` columns of the joined sums)."""
-    found = _range("cost_usd", asked.cost_usd, Decimal(1), bound, "Decimal(38, 15)")
-    found += _range("input_tokens + output_tokens", asked.tokens, Decimal(1), bound)
-    if "cost_state" in asked.equal:
+    found = _range("cost_usd", criteria.cost_usd, Decimal(1), bound, "Decimal(38, 15)")
+    found += _range("input_tokens + output_tokens", criteria.tokens, Decimal(1), bound)
+    if "cost_state" in criteria.equal:
         found.append(f"{_COST_STATE} IN {{cost_state:Array(String)}}")
     return found
 
@@ -194,10 +196,10 @@ def attribute_matches(values: Sequence[str], key: str, prefix: str, bound: dict[
     bound[f"{prefix}_key"] = key
     bound[f"{prefix}_exact"] = [value for value in values if not value.endswith(EXISTS)]
     bound[f"{prefix}_begins"] = [value[:-1] for value in values if value.endswith(EXISTS)]
-    said = f"SpanAttributes[{{{prefix}_key:String}}]"
+    attribute = f"SpanAttributes[{{{prefix}_key:String}}]"
     return (
-        f"mapContains(SpanAttributes, {{{prefix}_key:String}}) AND (has({{{prefix}_exact:Array(String)}}, {said}) "
-        f"OR arrayExists(b -> startsWith({said}, b), {{{prefix}_begins:Array(String)}}))"
+        f"mapContains(SpanAttributes, {{{prefix}_key:String}}) AND (has({{{prefix}_exact:Array(String)}}, {attribute}) "
+        f"OR arrayExists(b -> startsWith({attribute}, b), {{{prefix}_begins:Array(String)}}))"
     )
 
 

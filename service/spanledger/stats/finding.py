@@ -62,18 +62,18 @@ _SPAN = "SELECT trace_id FROM genai_spans WHERE tenant = {tenant:String} AND spa
 
 def find(store: Store, tenant: str, name: str) -> Found:
     """Raises NotFound."""
-    asked = {"tenant": tenant, "id": name}
+    parameters = {"tenant": tenant, "id": name}
     page = quote(name, safe="")
 
     def rows(sql: str, **more: object) -> list[tuple[str, ...]]:
-        return store.query(sql, {**asked, **more}, settings=ALONE)
+        return store.query(sql, {**parameters, **more}, settings=ALONE)
 
     trace_id = as_stored(name)
     if rows(_TRACE, id=trace_id):
         where = quote(trace_id, safe="")
         return Found("trace", trace_id, f"/traces/{where}", f"/v1/traces/{where}", trace_id)
-    if told := rows(_MESSAGE):
-        conversation, trace = told[0]
+    if matches := rows(_MESSAGE):
+        conversation, trace = matches[0]
         path = f"/traces/{quote(trace, safe='')}" if trace else f"/messages?{urlencode({'message': name})}"
         return Found("message", name, path, f"/v1/messages/{page}", trace or None, conversation or None)
     if rows(_CONVERSATION):
@@ -81,21 +81,21 @@ def find(store: Store, tenant: str, name: str) -> Found:
     if rows(_USER):
         return Found("user", name, f"/users/{page}", f"/v1/users/{page}/usage")
     traces = [row[0] for row in rows(_RESPONSE)]
-    if traces and (told := rows(_RESPONSE_OF, traces=traces)):
-        return _in_trace("response", name, told[0][0])
-    if told := rows(_CORRELATION):
-        found = _in_trace("correlation", name, told[0][0])
+    if traces and (matches := rows(_RESPONSE_OF, traces=traces)):
+        return _in_trace("response", name, matches[0][0])
+    if matches := rows(_CORRELATION):
+        found = _in_trace("correlation", name, matches[0][0])
         return Found(found.kind, name, found.path, f"/v1/correlations/{page}", found.trace_id)
-    if told := rows(_SPAN, id=trace_id):
-        return _in_trace("span", name, told[0][0])
+    if matches := rows(_SPAN, id=trace_id):
+        return _in_trace("span", name, matches[0][0])
     raise NotFound(f"nothing here has the id {name!r}")
 
 
 def message_of_response(store: Store, tenant: str, response_id: str) -> str | None:
     """The message of the call that a provider answered under this id."""
-    asked = {"tenant": tenant, "id": response_id}
-    traces = [row[0] for row in store.query(_RESPONSE, asked, settings=ALONE)]
-    rows = store.query(_MESSAGE_OF, {**asked, "traces": traces}, settings=ALONE) if traces else []
+    parameters = {"tenant": tenant, "id": response_id}
+    traces = [row[0] for row in store.query(_RESPONSE, parameters, settings=ALONE)]
+    rows = store.query(_MESSAGE_OF, {**parameters, "traces": traces}, settings=ALONE) if traces else []
     return rows[0][0] if rows else None
 
 

@@ -11,10 +11,10 @@ from spanledger.stats.usage import Usage, usage_of
 from spanledger.store.client import Store
 
 
-def found(store: Store, tenant: str, asked: Filter, limit: int, cursor: str | None) -> ConversationPage:
+def found(store: Store, tenant: str, criteria: Filter, limit: int, cursor: str | None) -> ConversationPage:
     """Their figures are those of the whole conversation. Raises BadRequest for a broken cursor."""
     before_ns, before_id = read_cursor(cursor) if cursor else (2**63 - 1, "")
-    source, bound = _matched(store, tenant, bounded(asked))
+    source, bound = _matched(store, tenant, bounded(criteria))
     sql = f"""
         SELECT conversation_id, max(toUnixTimestamp64Nano(started_at)) AS last_ns
         FROM ({source})
@@ -29,10 +29,10 @@ def found(store: Store, tenant: str, asked: Filter, limit: int, cursor: str | No
     return ConversationPage(by_ids(store, tenant, [row["conversation_id"] for row in page]), more)
 
 
-def total(store: Store, tenant: str, asked: Filter) -> tuple[int | None, Usage | None]:
+def total(store: Store, tenant: str, criteria: Filter) -> tuple[int | None, Usage | None]:
     """How many conversations fit, and what their messages that fit used; None where more messages would have to be
     looked through than `MOST`."""
-    whole = bounded(asked)
+    whole = bounded(criteria)
     edges = {"tenant": tenant, "first_ns": whole.window.first_ns, "last_ns": whole.window.last_ns}
     if not whole.is_narrow and store.scalar(f"SELECT count() FROM message_times WHERE {IN_WINDOW}", edges) > MOST:
         return None, None
@@ -47,12 +47,12 @@ def total(store: Store, tenant: str, asked: Filter) -> tuple[int | None, Usage |
     return int(row["count"]), usage_of(row)
 
 
-def _matched(store: Store, tenant: str, asked: Filter) -> tuple[str, dict[str, Any]]:
+def _matched(store: Store, tenant: str, criteria: Filter) -> tuple[str, dict[str, Any]]:
     """The messages of conversations that fit, as a statement and its parameters."""
-    where, bound = fitting(store, tenant, asked)
+    where, bound = fitting(store, tenant, criteria)
     where.append("conversation_id != ''")
-    if having := usage_conditions(asked, bound):
-        source, more = joined(where, few(store, asked, where, bound))
+    if having := usage_conditions(criteria, bound):
+        source, more = joined(where, few(store, criteria, where, bound))
         return f"SELECT * FROM ({source}) WHERE {' AND '.join(having)}", bound | more
     columns = "conversation_id, message_id, started_at"
     return f"SELECT {columns} FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}", bound

@@ -8,7 +8,7 @@ from spanledger.errors import BadRequest
 from spanledger.ledger.copy_lookup import ALONE
 from spanledger.stats import by_usage
 from spanledger.stats.breakdown import breakdown
-from spanledger.stats.contents import asked_of
+from spanledger.stats.contents import questions_of
 from spanledger.stats.conversations import Message, shown
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.filters import Filter, calls_in_reach, conditions, usage_conditions
@@ -81,7 +81,7 @@ class MessageList:
 def found(
     store: Store,
     tenant: str,
-    asked: Filter,
+    criteria: Filter,
     sort: Sort = "-time",
     limit: int = 50,
     cursor: str | None = None,
@@ -92,7 +92,7 @@ def found(
     """Raises BadRequest for a sort or cursor that is none."""
     if sort not in SORTS:
         raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
-    whole = bounded(asked)
+    whole = bounded(criteria)
     items, place, more = page(store, tenant, whole, sort, limit, cursor)
     sums = total(store, tenant, whole) if totals else Total()
     previews = _previews(store, tenant, items, preview) if preview else None
@@ -103,8 +103,8 @@ def found(
 
 
 def _ratings(store: Store, tenant: str, items: Sequence[Message]) -> dict[str, Ratings]:
-    asked = {"tenant": tenant, "message_ids": [one.message_id for one in items]}
-    rows = store.dicts(queries.sql("message_ratings"), asked) if items else []
+    parameters = {"tenant": tenant, "message_ids": [one.message_id for one in items]}
+    rows = store.dicts(queries.sql("message_ratings"), parameters) if items else []
     return {row["message_id"]: Ratings(row["positive"], row["negative"]) for row in rows}
 
 
@@ -116,18 +116,18 @@ def _previews(store: Store, tenant: str, items: Sequence[Message], cut: int) -> 
     starts = [parse_time(one.started_at) for one in items]
     longest = max(one.duration_ms for one in items)
     around = Window(min(starts) - SECOND, max(starts) + int(longest * 1_000_000) + SECOND)
-    asked = asked_of(store, tenant, traces, around, cut)
-    return {one.message_id: asked[one.trace_id] for one in items if one.trace_id in asked}
+    questions = questions_of(store, tenant, traces, around, cut)
+    return {one.message_id: questions[one.trace_id] for one in items if one.trace_id in questions}
 
 
 def page(
-    store: Store, tenant: str, asked: Filter, sort: Sort, limit: int, cursor: str | None
+    store: Store, tenant: str, criteria: Filter, sort: Sort, limit: int, cursor: str | None
 ) -> tuple[list[Message], list[int | str], bool]:
     """Messages, the place of the last one, and whether there are more behind it."""
     if sort == "-time":
-        rows = _latest(store, tenant, asked, limit + 1, cursor)
+        rows = _latest(store, tenant, criteria, limit + 1, cursor)
     else:
-        rows = _page(store, tenant, asked, sort, limit + 1, cursor)
+        rows = _page(store, tenant, criteria, sort, limit + 1, cursor)
     shown_rows = rows[:limit]
     last = shown_rows[-1] if shown_rows else None
     place = [_position(last, sort), last["conversation_id"], last["message_id"]] if last else []
@@ -143,19 +143,19 @@ class Total:
     message_count: int | None = None
 
 
-def total(store: Store, tenant: str, asked: Filter) -> Total:
+def total(store: Store, tenant: str, criteria: Filter) -> Total:
     """How many messages fit, and what they used; without any filter, what all calls of the window used, as /v1/usage
     says. None where more messages would have to be looked through than `MOST`: a shorter window has them."""
-    bounds = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": min(asked.window.last_ns, END_NS)}
-    if asked.is_open:
-        usage = breakdown(store, tenant, asked.window).usage
+    bounds = {"tenant": tenant, "first_ns": criteria.window.first_ns, "last_ns": min(criteria.window.last_ns, END_NS)}
+    if criteria.is_open:
+        usage = breakdown(store, tenant, criteria.window).usage
         few_enough = in_window(store, bounds) <= _COUNTED
         return Total(usage, *(_count(store, bounds) if few_enough else (None, None)))
-    if not asked.is_narrow and in_window(store, bounds) > MOST:
+    if not criteria.is_narrow and in_window(store, bounds) > MOST:
         return Total()
-    where, bound = fitting(store, tenant, asked)
-    having = usage_conditions(asked, bound)
-    keys = few(store, asked, where, bound)
+    where, bound = fitting(store, tenant, criteria)
+    having = usage_conditions(criteria, bound)
+    keys = few(store, criteria, where, bound)
     if not having and keys is not None:
         sums = f"SELECT {SUMS} FROM message_usage AS u WHERE {OF_KEYS}"
         usage = usage_of(store.dicts(sums, {**bound, **of_keys(keys)})[0]) if keys else NONE
@@ -188,16 +188,16 @@ def _count(store: Store, bounds: Mapping[str, Any]) -> tuple[int, int]:
     return int(exchanges), int(messages)
 
 
-def facets(store: Store, tenant: str, asked: Filter, fields: tuple[str, ...], limit: int) -> dict[str, list[Any]]:
+def facets(store: Store, tenant: str, criteria: Filter, fields: tuple[str, ...], limit: int) -> dict[str, list[Any]]:
     """Per field the most frequent values among the messages that fit, and how many messages have them."""
     for name in fields:
         if name not in FACETS:
             raise BadRequest(f"{name!r} has no facets; these have: {', '.join(FACETS)}")
-    asked = bounded(asked)
-    where, bound = fitting(store, tenant, asked)
+    criteria = bounded(criteria)
+    where, bound = fitting(store, tenant, criteria)
     source = f"SELECT {_COLUMNS} FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"
-    if having := usage_conditions(asked, bound):
-        rows, more = joined(where, few(store, asked, where, bound))
+    if having := usage_conditions(criteria, bound):
+        rows, more = joined(where, few(store, criteria, where, bound))
         bound |= more
         source = f"SELECT * FROM ({rows}) WHERE {' AND '.join(having)}"
     counted = _counted_alike(store, source, bound, [name for name in fields if name not in _MANY_VALUES])
@@ -242,22 +242,22 @@ def _values(name: str) -> str:
     return f"by_{name}" if name in _SEVERAL else f"[by_{name}]"
 
 
-def bounded(asked: Filter) -> Filter:
+def bounded(criteria: Filter) -> Filter:
     """The filter with the ends of its window where the data ends, so that looks backwards know when to stop."""
-    window = asked.window
+    window = criteria.window
     end = min(window.last_ns + 1, END_NS)
-    return replace(asked, window=Window(max(window.first_ns, _BEGINNING_NS), end))
+    return replace(criteria, window=Window(max(window.first_ns, _BEGINNING_NS), end))
 
 
-def _latest(store: Store, tenant: str, asked: Filter, limit: int, cursor: str | None) -> list[dict[str, Any]]:
+def _latest(store: Store, tenant: str, criteria: Filter, limit: int, cursor: str | None) -> list[dict[str, Any]]:
     """The latest first, by looks further and further back, each at one stretch of time."""
     rows: list[dict[str, Any]] = []
-    first, end = asked.window.first_ns, asked.window.last_ns
+    first, end = criteria.window.first_ns, criteria.window.last_ns
     if cursor:
         end = min(end, read_place(cursor, (int, str, str))[0])
-    of_user = "user" in asked.equal
+    of_user = "user" in criteria.equal
     table, who = ("messages_by_user", "user_id IN {user:Array(String)} AND ") if of_user else ("message_times", "")
-    bound = {"tenant": tenant, "first_ns": first, "last_ns": end, "user": list(asked.equal.get("user", ()))}
+    bound = {"tenant": tenant, "first_ns": first, "last_ns": end, "user": list(criteria.equal.get("user", ()))}
     ends = [
         store.query(
             f"SELECT toUnixTimestamp64Nano(started_at) FROM {table} WHERE {who}{IN_WINDOW} "
@@ -270,22 +270,24 @@ def _latest(store: Store, tenant: str, asked: Filter, limit: int, cursor: str | 
     if not ends[0] or not ends[1]:
         return []
     first, end, reach = max(first, ends[0][0][0]), min(end, ends[1][0][0]), _FIRST_LOOK_NS
-    if asked.is_narrow:
+    if criteria.is_narrow:
         reach = end - first + 1  # few rows wherever they stand
     while len(rows) < limit and end >= first:
         begin = max(first, end - reach + 1)
-        stretch = replace(asked, window=Window(begin, end + 1))
+        stretch = replace(criteria, window=Window(begin, end + 1))
         rows += _page(store, tenant, stretch, "-time", limit - len(rows), cursor)
         end, reach = begin - 1, reach * _MORE
     return rows
 
 
-def _page(store: Store, tenant: str, asked: Filter, sort: Sort, limit: int, cursor: str | None) -> list[dict[str, Any]]:
+def _page(
+    store: Store, tenant: str, criteria: Filter, sort: Sort, limit: int, cursor: str | None
+) -> list[dict[str, Any]]:
     by = sort.removeprefix("-")
     order, kind = _ORDER[by]
     direction, after = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
     bound: dict[str, Any] = {}
-    having = usage_conditions(asked, bound)
+    having = usage_conditions(criteria, bound)
     if cursor:
         position, conversation, message = read_place(cursor, (str if by == "cost" else int, str, str))
         bound |= {"after": position, "after_conversation": conversation, "after_message": message}
@@ -294,20 +296,20 @@ def _page(store: Store, tenant: str, asked: Filter, sort: Sort, limit: int, curs
             f"({{after:{kind}}}, {{after_conversation:String}}, {{after_message:String}})"
         )
     ordered = f"ORDER BY {order} {direction}, conversation_id {direction}, message_id {direction}"
-    if asked.needs_usage or by in ("cost", "tokens"):
-        where, fit = fitting(store, tenant, asked)
-        keys = few(store, asked, where, fit)
+    if criteria.needs_usage or by in ("cost", "tokens"):
+        where, fit = fitting(store, tenant, criteria)
+        keys = few(store, criteria, where, fit)
         if keys is None and by in ("cost", "tokens"):
-            rows = by_usage.first(store, tenant, asked, _COLUMNS, order, having, ordered, bound, limit)
+            rows = by_usage.first(store, tenant, criteria, _COLUMNS, order, having, ordered, bound, limit)
             if rows is not None:
                 return rows
         source, more = joined(where, keys)
         bound |= fit | more
     else:
-        where, fit = conditions(asked)
-        edges = {"tenant": tenant, "first_ns": asked.window.first_ns, "last_ns": asked.window.last_ns}
+        where, fit = conditions(criteria)
+        edges = {"tenant": tenant, "first_ns": criteria.window.first_ns, "last_ns": criteria.window.last_ns}
         if "longest_ns" in "".join(where):
-            where, edges = fitting(store, tenant, asked)
+            where, edges = fitting(store, tenant, criteria)
         bound |= fit | edges
         source = f"""
             SELECT *, toUnixTimestamp64Nano(started_at) AS started_ns FROM message_list FINAL

@@ -47,16 +47,16 @@ class SpanList:
     next_cursor: str | None
 
 
-def found(store: Store, tenant: str, asked: SpanFilter, limit: int = 50, cursor: str | None = None) -> SpanList:
+def found(store: Store, tenant: str, criteria: SpanFilter, limit: int = 50, cursor: str | None = None) -> SpanList:
     """Raises BadRequest for a broken cursor."""
-    bound = span_filters.bound_of(asked) | {"tenant": tenant}
-    first, last = max(asked.window.first_ns, 0), asked.window.last_ns
+    bound = span_filters.bound_of(criteria) | {"tenant": tenant}
+    first, last = max(criteria.window.first_ns, 0), criteria.window.last_ns
     if cursor:
         after = read_place(cursor, (int, str, str))
         bound |= dict(zip(("after_ns", "after_trace", "after_span"), after, strict=True))
         last = min(last, after[0])
-    of = canonical_spans.found if asked.is_canonical else _received
-    rows = of(store, asked, bound, first, last, limit + 1)
+    of = canonical_spans.found if criteria.is_canonical else _received
+    rows = of(store, criteria, bound, first, last, limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]
     place = [rows[-1][name] for name in ("started_ns", "trace_id", "span_id")] if more else None
@@ -64,11 +64,11 @@ def found(store: Store, tenant: str, asked: SpanFilter, limit: int = 50, cursor:
 
 
 def _received(
-    store: Store, asked: SpanFilter, bound: dict[str, Any], first_ns: int, last_ns: int, limit: int
+    store: Store, criteria: SpanFilter, bound: dict[str, Any], first_ns: int, last_ns: int, limit: int
 ) -> list[dict[str, Any]]:
     """Up to `limit` spans, the latest first, by what was received alone."""
     latest: dict[tuple[str, str], int] = {}  # one that was received several times started when the latest telling says
-    for look in received_spans.back(store, asked, bound, first_ns, last_ns, limit):
+    for look in received_spans.back(store, criteria, bound, first_ns, last_ns, limit):
         for span in look.spans:
             latest.setdefault((span.trace_id, span.span_id), span.started_ns)
         if len(latest) >= limit:

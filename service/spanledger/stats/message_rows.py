@@ -36,14 +36,14 @@ class Key(NamedTuple):
     counted: int
 
 
-def fitting(store: Store, tenant: str, asked: Filter) -> tuple[list[str], Bound]:
+def fitting(store: Store, tenant: str, criteria: Filter) -> tuple[list[str], Bound]:
     """Conditions on the rows of message_list beside IN_WINDOW, and all parameters."""
     bounds: Bound = {
         "tenant": tenant,
-        "first_ns": asked.window.first_ns,
-        "last_ns": min(asked.window.last_ns, END_NS),
+        "first_ns": criteria.window.first_ns,
+        "last_ns": min(criteria.window.last_ns, END_NS),
     }
-    where, bound = conditions(asked, "user" not in asked.equal and _all_are_live(store, bounds))
+    where, bound = conditions(criteria, "user" not in criteria.equal and _all_are_live(store, bounds))
     longest = store.query(f"SELECT max(duration_ns) FROM message_list WHERE {IN_WINDOW}", bounds)
     return where, bound | bounds | {"longest_ns": max(0, min(longest[0][0] or 0, 10**18)) + SECOND}
 
@@ -67,10 +67,10 @@ def _all_are_live(store: Store, bounds: Mapping[str, Any]) -> bool:
     return bool(store.query(sql, bounds)[0][0])
 
 
-def few(store: Store, asked: Filter, where: Sequence[str], bound: Mapping[str, Any]) -> list[Key] | None:
+def few(store: Store, criteria: Filter, where: Sequence[str], bound: Mapping[str, Any]) -> list[Key] | None:
     """The key of each message that fits `where`; None where they are many, or where a second look for them
     would cost more than it saves."""
-    if asked.is_open or asked.looks_inside:
+    if criteria.is_open or criteria.looks_inside:
         return None
     sql = f"{KEYS} WHERE {IN_WINDOW} AND {' AND '.join(where)}"
     keys = store.query(f"{sql} LIMIT {{few:UInt32}}", {**bound, "few": FEW + 1})

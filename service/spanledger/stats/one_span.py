@@ -65,32 +65,34 @@ def one_span(store: Store, tenant: str, trace_id: str, span_id: str, cut: int = 
     row = rows[0]
     place = {name: row[name] for name in ("service", "span_name", "started_ns")}
     received = store.dicts(queries.sql("span_raw"), {**named, **place, "cut": cut, "most": MAX_BYTES})
-    said: dict[str, Any] = received[0] if received else {}
+    recorded: dict[str, Any] = received[0] if received else {}
     of_trace = {"tenant": tenant, "trace_ids": [trace_id]}
     sums = store.dicts(queries.sql("trace_usage"), of_trace)
     usage = total(one for one in sums if one["span_id"] == span_id)
     of_span = {**of_trace, "span_ids": [span_id], "limit": 1000, "most": MAX_BYTES}
     logs = store.dicts(queries.sql("trace_logs"), of_span)
-    events = zip(said.get("event_names", ()), said.get("event_ns", ()), said.get("event_attributes", ()), strict=True)
-    links = zip(said.get("link_trace_ids", ()), said.get("link_span_ids", ()), strict=True)
+    events = zip(
+        recorded.get("event_names", ()), recorded.get("event_ns", ()), recorded.get("event_attributes", ()), strict=True
+    )
+    links = zip(recorded.get("link_trace_ids", ()), recorded.get("link_span_ids", ()), strict=True)
     return OneSpan(
         trace_id=trace_id,
         span_id=span_id,
         parent_span_id=row["parent_span_id"] or None,
         name=row["span_name"],
-        kind=said.get("kind", ""),
+        kind=recorded.get("kind", ""),
         service=row["service"],
         scope=row["scope"],
         started_at=format_time(row["started_ns"]),
         duration_ms=milliseconds(row["duration_ns"]),
         status=row["status"],
-        status_message=said.get("status_message", ""),
+        status_message=recorded.get("status_message", ""),
         anomalies=list(row["anomalies"]),
         canonical={name: str(row[name]) for name in _CANONICAL if row[name] not in (None, "")},
-        attributes=dict(said.get("attributes", {})),
-        cut=dict(said.get("cut_attributes", {})),
-        left_out=said.get("left_out", 0),
-        resource=dict(said.get("resource", {})),
+        attributes=dict(recorded.get("attributes", {})),
+        cut=dict(recorded.get("cut_attributes", {})),
+        left_out=recorded.get("left_out", 0),
+        resource=dict(recorded.get("resource", {})),
         events=[SpanEvent(name, format_time(at), dict(attributes)) for name, at, attributes in events],
         links=[{"trace_id": trace, "span_id": span} for trace, span in links],
         logs=[log_of(one) for one in logs],

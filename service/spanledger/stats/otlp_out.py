@@ -66,12 +66,12 @@ def _span(row: dict[str, Any]) -> dict[str, Any]:
         "endTimeUnixNano": str(row["started_ns"] + row["duration_ns"]),
         "attributes": _attributes(row["attributes"]),
         "events": [
-            {"timeUnixNano": str(at), "name": name, "attributes": _attributes(said)}
-            for at, name, said in zip(row["event_ns"], row["event_names"], row["event_attributes"], strict=True)
+            {"timeUnixNano": str(at), "name": name, "attributes": _attributes(values)}
+            for at, name, values in zip(row["event_ns"], row["event_names"], row["event_attributes"], strict=True)
         ],
         "links": [
-            {"traceId": trace, "spanId": span_id, "traceState": state, "attributes": _attributes(said)}
-            for trace, span_id, state, said in zip(
+            {"traceId": trace, "spanId": span_id, "traceState": state, "attributes": _attributes(values)}
+            for trace, span_id, state, values in zip(
                 row["link_traces"], row["link_spans"], row["link_states"], row["link_attributes"], strict=True
             )
         ],
@@ -87,5 +87,5 @@ def _span(row: dict[str, Any]) -> dict[str, Any]:
     return span
 
 
-def _attributes(said: Any) -> list[dict[str, Any]]:
-    return [{"key": key, "value": {"stringValue": value}} for key, value in dict(said).items()]
+def _attributes(values: Any) -> list[dict[str, Any]]:
+    return [{"key": key, "value": {"stringValue": value}} for key, value in dict(values).items()]

@@ -79,12 +79,12 @@ def users(
     if sort not in SORTS:
         raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
     by, sign = sort.removeprefix("-"), -1 if sort.startswith("-") else 1
-    asked = {"tenant": tenant, "prefix": prefix, "by": by, "sign": sign, **window.split(_DAY_S)}
-    rows = store.dicts(queries.sql("users_page"), {**asked, **_after(cursor, by, sign), "limit": limit + 1})
+    parameters = {"tenant": tenant, "prefix": prefix, "by": by, "sign": sign, **window.split(_DAY_S)}
+    rows = store.dicts(queries.sql("users_page"), {**parameters, **_after(cursor, by, sign), "limit": limit + 1})
     page = rows[:limit]
     trends = _trends(store, tenant, window, [row["user_id"] for row in page]) if trend and page else {}
     if cursor and not rows:  # past the last user: the totals are columns of a user's row
-        rows = store.dicts(queries.sql("users_page"), {**asked, **_after(None, by, sign), "limit": 1})
+        rows = store.dicts(queries.sql("users_page"), {**parameters, **_after(None, by, sign), "limit": 1})
     return UserList(
         items=[
             UserLine(

@@ -31,10 +31,10 @@ class Look(NamedTuple):
 
 
 def back(
-    store: Store, asked: SpanFilter, bound: Mapping[str, Any], first_ns: int, last_ns: int, size: int
+    store: Store, criteria: SpanFilter, bound: Mapping[str, Any], first_ns: int, last_ns: int, size: int
 ) -> Iterator[Look]:
     """Looks further and further back, the first at about `size` spans, each later one at up to eight times as many."""
-    where = span_filters.received(asked)
+    where = span_filters.received(criteria)
     if "after_ns" in bound:
         where.append(
             "(toUnixTimestamp64Nano(Timestamp), TraceId, SpanId) < "

@@ -59,47 +59,51 @@ class SpanFilter:
         return not _IDS.isdisjoint(self.equal)
 
 
-def bound_of(asked: SpanFilter) -> dict[str, Any]:
+def bound_of(criteria: SpanFilter) -> dict[str, Any]:
     """The parameters that all conditions of the filter bind."""
-    bound: dict[str, Any] = {name: list(values) for name, values in asked.equal.items()}
-    for name, value in (("least_ns", asked.least_ms), ("most_ns", asked.most_ms)):
+    bound: dict[str, Any] = {name: list(values) for name, values in criteria.equal.items()}
+    for name, value in (("least_ns", criteria.least_ms), ("most_ns", criteria.most_ms)):
         if value is not None:
             bound[name] = round(value * 1_000_000)
-    for number, (key, values) in enumerate(asked.attributes.items()):
+    for number, (key, values) in enumerate(criteria.attributes.items()):
         attribute_matches(values, key, f"attribute_{number}", bound)
     return bound
 
 
-def received(asked: SpanFilter) -> list[str]:
+def received(criteria: SpanFilter) -> list[str]:
     """Conditions on a row of otel_traces."""
-    where = [f"{column} IN {{{name}:Array(String)}}" for name, (column, _) in _RECEIVED.items() if name in asked.equal]
-    return [*where, *_durations("Duration", asked), *attributes(asked)]
+    where = [
+        f"{column} IN {{{name}:Array(String)}}" for name, (column, _) in _RECEIVED.items() if name in criteria.equal
+    ]
+    return [*where, *_durations("Duration", criteria), *attributes(criteria)]
 
 
-def attributes(asked: SpanFilter) -> list[str]:
+def attributes(criteria: SpanFilter) -> list[str]:
     """… on its attributes alone."""
     return [
         attribute_matches(values, key, f"attribute_{number}", {})
-        for number, (key, values) in enumerate(asked.attributes.items())
+        for number, (key, values) in enumerate(criteria.attributes.items())
     ]
 
 
-def canonical(asked: SpanFilter) -> list[str]:
+def canonical(criteria: SpanFilter) -> list[str]:
     """Conditions on a row of genai_spans."""
-    where = [f"{column} IN {{{name}:Array(String)}}" for name, (_, column) in _RECEIVED.items() if name in asked.equal]
-    where += [condition for name, condition in CANONICAL.items() if name in asked.equal]
-    return [*where, *_durations("duration_ns", asked)]
+    where = [
+        f"{column} IN {{{name}:Array(String)}}" for name, (_, column) in _RECEIVED.items() if name in criteria.equal
+    ]
+    where += [condition for name, condition in CANONICAL.items() if name in criteria.equal]
+    return [*where, *_durations("duration_ns", criteria)]
 
 
-def columns(asked: SpanFilter) -> list[str]:
+def columns(criteria: SpanFilter) -> list[str]:
     """The columns of genai_spans that those conditions are about, beside its key."""
     columns = {"model": ("request_model", "response_model"), "trace": (), "span": ()}
     ids = {name: (f"{name}_id",) for name in ("conversation", "message", "user", "correlation", "response")}
     received = {name: (column,) for name, (_, column) in _RECEIVED.items()}
     by_name = ids | received | columns
-    return ["duration_ns", *(column for name in asked.equal for column in by_name.get(name, (name,)))]
+    return ["duration_ns", *(column for name in criteria.equal for column in by_name.get(name, (name,)))]
 
 
-def _durations(column: str, asked: SpanFilter) -> list[str]:
-    given = (("least_ns", ">=", asked.least_ms), ("most_ns", "<=", asked.most_ms))
+def _durations(column: str, criteria: SpanFilter) -> list[str]:
+    given = (("least_ns", ">=", criteria.least_ms), ("most_ns", "<=", criteria.most_ms))
     return [f"{column} {sign} {{{name}:Int64}}" for name, sign, value in given if value is not None]

@@ -116,10 +116,10 @@ def _statement(conversation_id: str, row: Mapping[str, Any]) -> Statement:
 
 
 def _analysis(row: Mapping[str, Any]) -> Analysis:
-    said: Mapping[str, str] = row["attributes"]
+    attributes: Mapping[str, str] = row["attributes"]
 
     def text(name: str) -> str:
-        return said.get(f"spanledger.analysis.{name}", "")
+        return attributes.get(f"spanledger.analysis.{name}", "")
 
     def texts(name: str) -> list[str]:
         found = json.loads(text(name) or "[]")

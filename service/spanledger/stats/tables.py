@@ -48,7 +48,7 @@ class Ending:
         self.rows = 0
         self.next_cursor: str | None = None
 
-    def said(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         return {"rows": self.rows, "complete": self.next_cursor is None, "next_cursor": self.next_cursor}
 
 
@@ -59,7 +59,7 @@ def _jsonl(columns: Columns, pages: Iterable[Rows], end: Ending) -> Iterator[byt
             for row in rows
         )
         yield "".join(line + "\n" for line in lines).encode(errors="replace")
-    yield (json.dumps({"end": end.said()}) + "\n").encode()
+    yield (json.dumps({"end": end.summary()}) + "\n").encode()
 
 
 def _plain(value: Any, kind: str) -> Any:
@@ -70,9 +70,9 @@ def _csv(columns: Columns, pages: Iterable[Rows], end: Ending) -> Iterator[bytes
     yield _lines([list(columns)])
     for rows in pages:
         yield _lines([[_cell(row.get(name), kind) for name, kind in columns.items()] for row in rows])
-    said = end.said()
-    more = "complete" if said["complete"] else f"next_cursor={said['next_cursor']}"
-    yield f"# {said['rows']} rows, {more}\r\n".encode()
+    summary = end.summary()
+    more = "complete" if summary["complete"] else f"next_cursor={summary['next_cursor']}"
+    yield f"# {summary['rows']} rows, {more}\r\n".encode()
 
 
 def _lines(rows: list[list[Any]]) -> bytes:
@@ -98,7 +98,7 @@ def _parquet(columns: Columns, pages: Iterable[Rows], end: Ending) -> Iterator[b
             arrays = [pa.array([_typed(row.get(n), k) for row in rows], _ARROW[k]) for n, k in columns.items()]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             yield out.take()
-        writer.add_key_value_metadata({"spanledger.end": json.dumps(end.said())})
+        writer.add_key_value_metadata({"spanledger.end": json.dumps(end.summary())})
     yield out.take()
 
 

@@ -148,11 +148,11 @@ def _trees(store: Store, tenant: str, ids: list[str], correlation_id: str = "") 
     ids = ids[:MAX_TRACES]
     of_traces = {"tenant": tenant, "trace_ids": ids}
     of_logs = {**of_traces, "span_ids": [], "limit": MAX_LOGS + 1, "most": MAX_BYTES}
-    asked_logs = store.soon(lambda: store.dicts(queries.sql("trace_logs"), of_logs))
-    asked_sums = store.soon(lambda: store.dicts(queries.sql("trace_usage"), of_traces))
+    pending_logs = store.soon(lambda: store.dicts(queries.sql("trace_logs"), of_logs))
+    pending_sums = store.soon(lambda: store.dicts(queries.sql("trace_usage"), of_traces))
     rows = store.dicts(queries.sql("trace_spans"), {**of_traces, "limit": MAX_SPANS + 1})
     raw = _raw(store, of_traces, rows[:MAX_SPANS])
-    logs, sums = asked_logs.result(), asked_sums.result()
+    logs, sums = pending_logs.result(), pending_sums.result()
     parts_left_out = any(one["left_out"] for one in (*raw.values(), *logs))
     used = {(s["trace_id"], s["span_id"]): usage_of(s) for s in sums if s["llm_calls"] or s["failed_calls"]}
     return Trace(
@@ -197,19 +197,21 @@ def _span(
     used: Mapping[tuple[str, str], Usage],
 ) -> Span:
     key = (row["trace_id"], row["span_id"])
-    said = raw.get(key, {})
-    events = zip(said.get("event_names", ()), said.get("event_ns", ()), said.get("event_attributes", ()), strict=True)
-    links = zip(said.get("link_trace_ids", ()), said.get("link_span_ids", ()), strict=True)
+    recorded = raw.get(key, {})
+    events = zip(
+        recorded.get("event_names", ()), recorded.get("event_ns", ()), recorded.get("event_attributes", ()), strict=True
+    )
+    links = zip(recorded.get("link_trace_ids", ()), recorded.get("link_span_ids", ()), strict=True)
     return Span(
         trace_id=row["trace_id"],
         span_id=row["span_id"],
         parent_span_id=row["parent_span_id"] or None,
         name=row["span_name"],
-        kind=said.get("kind", ""),
+        kind=recorded.get("kind", ""),
         started_at=format_time(row["started_ns"]),
         duration_ms=milliseconds(row["duration_ns"]),
         status=row["status"],
-        status_message=said.get("status_message", ""),
+        status_message=recorded.get("status_message", ""),
         service=row["service"],
         scope=row["scope"],
         role=row["role"],
@@ -220,11 +222,11 @@ def _span(
         tool=row["tool"],
         error_type=row["error_type"],
         anomalies=list(row["anomalies"]),
-        attributes=dict(said.get("attributes", {})),
-        resource=dict(said.get("resource", {})),
+        attributes=dict(recorded.get("attributes", {})),
+        resource=dict(recorded.get("resource", {})),
         events=[SpanEvent(name, format_time(at), dict(attributes)) for name, at, attributes in events],
         links=[SpanLink(trace_id, span_id) for trace_id, span_id in links],
-        left_out=said.get("left_out", 0),
+        left_out=recorded.get("left_out", 0),
         usage=used.get(key),
     )
 

@@ -120,15 +120,15 @@ class Sandbox:
         databases = frozenset({self._open.database.lower(), self._store.all_shards.lower()})
         found = self._with_views(inspect(tree, statement, databases), cancelled)
         self._load(found, window, cancelled)
-        asked = {"do": "run", "sql": statement, "format": fmt, "most": MAX_BYTES}
+        request = {"do": "run", "sql": statement, "format": fmt, "most": MAX_BYTES}
         try:
-            return process.child.ask(MAX_SECONDS + 1, cancelled, **asked)
+            return process.child.ask(MAX_SECONDS + 1, cancelled, **request)
         except ChildError as exc:
             if found.every_column or not any(code in str(exc) for code in _MISSING):
                 raise
         # Whatever it was that named a column in a way that the parser does not show: it is there now, or nowhere.
         self._load(Mentions(found.tables, found.names, True, False), window, cancelled)
-        return process.child.ask(MAX_SECONDS + 1, cancelled, **asked)
+        return process.child.ask(MAX_SECONDS + 1, cancelled, **request)
 
     @property
     def _open(self) -> Schema:

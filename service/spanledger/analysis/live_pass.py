@@ -56,7 +56,7 @@ class LivePass:
         yield
         if run.reply is None or not order.conversation_id or order.source not in _SOURCES:
             return
-        asked = next((m.get("content") for m in reversed(run.asked) if m.get("role") == "user"), "")
+        asked = next((m.get("content") for m in reversed(run.messages) if m.get("role") == "user"), "")
         said = _Said(run.context or otel.get_current(), str(asked or ""), str(run.reply.message.get("content") or ""))
         try:
             self._queue.put_nowait(said)

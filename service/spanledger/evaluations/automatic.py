@@ -56,7 +56,7 @@ class Automatic:
         yield
         if run.reply is None or run.context is None or not order.for_people:
             return
-        exchange = Exchange(question_of(run.asked), str(run.reply.message.get("content") or ""))
+        exchange = Exchange(question_of(run.messages), str(run.reply.message.get("content") or ""))
         tenant = order.principal.tenant
         for evaluator in self._evaluators.listed(tenant):
             if evaluator.workflow in ("", order.workflow) and sampled(evaluator, order.message_id):

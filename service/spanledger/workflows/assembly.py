@@ -52,6 +52,6 @@ def _add_call(calls: list[dict[str, Any]], piece: dict[str, Any]) -> None:
         call = {"index": index if index is not None else len(calls), "id": "", "type": "function", "function": {}}
         calls.append(call)
     call["id"] = piece.get("id") or call["id"]
-    function, said = call["function"], piece.get("function") or {}
-    function["name"] = function.get("name") or said.get("name") or ""
-    function["arguments"] = (function.get("arguments") or "") + (said.get("arguments") or "")
+    function, delta = call["function"], piece.get("function") or {}
+    function["name"] = function.get("name") or delta.get("name") or ""
+    function["arguments"] = (function.get("arguments") or "") + (delta.get("arguments") or "")

@@ -65,5 +65,5 @@ class ResponseCache:
 
 
 def _key(tenant: str, request: ModelRequest) -> str:
-    asked = [tenant, request.model, list(request.messages), dict(request.parameters)]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+    key_parts = [tenant, request.model, list(request.messages), dict(request.parameters)]
+    return hashlib.sha256(json.dumps(key_parts, sort_keys=True, default=str).encode()).hexdigest()

@@ -73,7 +73,7 @@ class Caller:
             intent = await asyncio.to_thread(intended, name, request, self._book)
             for guard in run.guards:
                 await guard(intent)
-        asked = Asked(
+        requested = Asked(
             provider=name.provider,
             model=name.model,
             stream=run.stream,
@@ -83,9 +83,9 @@ class Caller:
             cache=bool(run.order.cache),
         )
         tenant = run.order.principal.tenant
-        with self._genai.inference(asked) as call:
-            if asked.cache and (found := await self._cache.find(tenant, request)) is not None:
-                run.records.append(self._account_saved(call, asked, found, request))
+        with self._genai.inference(requested) as call:
+            if requested.cache and (found := await self._cache.find(tenant, request)) is not None:
+                run.records.append(self._account_saved(call, requested, found, request))
                 if run.stream:
                     for chunk in replayed(found.response):
                         heard(chunk)
@@ -107,30 +107,30 @@ class Caller:
                 else:
                     reply = await self._model.complete(request)
             finally:
-                run.records.append(self._account(call, asked, reply, request, started_at))
-        if asked.cache:
+                run.records.append(self._account(call, requested, reply, request, started_at))
+        if requested.cache:
             await self._cache.keep(tenant, request, reply)
         return reply
 
-    def _account_saved(self, call: Inference, asked: Asked, reply: ModelReply, request: ModelRequest) -> CallRecord:
+    def _account_saved(self, call: Inference, requested: Asked, reply: ModelReply, request: ModelRequest) -> CallRecord:
         """The same for an answer from the cache: nothing was used, and so much was not."""
-        served = str(reply.response.get("model") or "").removeprefix(f"{asked.provider}/")
+        served = str(reply.response.get("model") or "").removeprefix(f"{requested.provider}/")
         used = _used(reply, request)
-        priced = self._price(asked.provider, served, asked.model, used, reply, request, datetime.now(UTC))
-        said = [c.get("message") or {} for c in reply.response.get("choices") or ()]
-        call.answer(Answered(Usage(), model=served, finish_reasons=reply.finish_reasons, messages=said))
+        priced = self._price(requested.provider, served, requested.model, used, reply, request, datetime.now(UTC))
+        messages = [c.get("message") or {} for c in reply.response.get("choices") or ()]
+        call.answer(Answered(Usage(), model=served, finish_reasons=reply.finish_reasons, messages=messages))
         call.from_cache(Saved(used.usage, priced.cost_usd))
-        return CallRecord(asked.provider, served or asked.model, None, None, cached=True)
+        return CallRecord(requested.provider, served or requested.model, None, None, cached=True)
 
     def _account(
-        self, call: Inference, asked: Asked, reply: ModelReply | None, request: ModelRequest, started_at: datetime
+        self, call: Inference, requested: Asked, reply: ModelReply | None, request: ModelRequest, started_at: datetime
     ) -> CallRecord:
         """Writes what is known of the call on its span, and returns the same as a record."""
         if reply is None:
-            return CallRecord(asked.provider, asked.model, None, None)
+            return CallRecord(requested.provider, requested.model, None, None)
         used = _used(reply, request)
         # The books name a model without who serves it, as everybody's spans do.
-        served = str(reply.response.get("model") or "").removeprefix(f"{asked.provider}/")
+        served = str(reply.response.get("model") or "").removeprefix(f"{requested.provider}/")
         claim = reply.billed_usd if reply.billed_usd is not None else reply.claimed_usd
         source = "provider" if reply.billed_usd is not None else "local"
         call.answer(
@@ -146,23 +146,23 @@ class Caller:
                 messages=[c.get("message") or {} for c in reply.response.get("choices") or ()],
             )
         )
-        priced = self._price(asked.provider, served, asked.model, used, reply, request, started_at)
-        return CallRecord(asked.provider, served or asked.model, used.usage, priced)
+        priced = self._price(requested.provider, served, requested.model, used, reply, request, started_at)
+        return CallRecord(requested.provider, served or requested.model, used.usage, priced)
 
     def _price(
         self,
         provider: str,
         served: str,
-        asked: str,
+        requested_model: str,
         used: "_Used",
         reply: ModelReply,
         request: ModelRequest,
         started_at: datetime,
     ) -> Priced:
         """By the same rule as the ledger, so that an answer and the books say the same."""
-        price = self._book.lookup(provider, served or asked, started_at)
+        price = self._book.lookup(provider, served or requested_model, started_at)
         if price is None and served:
-            price = self._book.lookup(provider, asked, started_at)
+            price = self._book.lookup(provider, requested_model, started_at)
         return settle(
             price,
             used.usage,
@@ -209,8 +209,8 @@ class _Used(NamedTuple):
 
 def _used(reply: ModelReply, request: ModelRequest) -> _Used:
     if reply.usage is None:
-        asked = tokens.count_prompt(request.messages, request.parameters.get("tools"))
-        return _Used(Usage(input_tokens=asked, output_tokens=_counted(reply)), True)
+        prompt_tokens = tokens.count_prompt(request.messages, request.parameters.get("tools"))
+        return _Used(Usage(input_tokens=prompt_tokens, output_tokens=_counted(reply)), True)
     if reply.usage.output_tokens is None:
         return _Used(reply.usage._replace(output_tokens=_counted(reply)), True)
     return _Used(reply.usage, False)
@@ -218,14 +218,14 @@ def _used(reply: ModelReply, request: ModelRequest) -> _Used:
 
 def _counted(reply: ModelReply) -> int:
     """Tokens of an answer as we count them; details are not known then."""
-    said = 0
+    counted = 0
     for choice in reply.response.get("choices") or ():
         message = choice.get("message") or {}
-        said += sum(tokens.count(text) for key in ("content", "reasoning_content") if (text := message.get(key)))
+        counted += sum(tokens.count(text) for key in ("content", "reasoning_content") if (text := message.get(key)))
         for call in message.get("tool_calls") or ():
             function = call.get("function") or {}
-            said += tokens.count(function.get("name") or "") + tokens.count(function.get("arguments") or "")
-    return said
+            counted += tokens.count(function.get("name") or "") + tokens.count(function.get("arguments") or "")
+    return counted
 
 
 def _as_exported(amount: Decimal | None) -> Decimal | None:

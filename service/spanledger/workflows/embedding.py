@@ -63,8 +63,8 @@ class Embedder:
                 pause = pause_before_retry(exc, attempt)
                 if pause is None:
                     raise
-                told = (attempt + 1, request.model, telemetry_message(exc), pause)
-                _log.warning("attempt %d with %s failed (%s), again in %.2f s", *told)
+                details = (attempt + 1, request.model, telemetry_message(exc), pause)
+                _log.warning("attempt %d with %s failed (%s), again in %.2f s", *details)
                 await asyncio.sleep(pause)
             attempt += 1
 
@@ -74,13 +74,13 @@ class Embedder:
             intent = await asyncio.to_thread(self._intended, name, request)
             for guard in run.guards:
                 await guard(intent)
-        asked = Asked(name.provider, name.model, operation=semconv.EMBEDDINGS, attempt=number)
-        record = CallRecord(asked.provider, asked.model, None, None)
+        requested = Asked(name.provider, name.model, operation=semconv.EMBEDDINGS, attempt=number)
+        record = CallRecord(requested.provider, requested.model, None, None)
         started_at = datetime.now(UTC)
-        with self._genai.inference(asked) as call:
+        with self._genai.inference(requested) as call:
             try:
                 reply = await self._model.embed(request)
-                record = self._account(call, asked, reply, request, started_at)
+                record = self._account(call, requested, reply, request, started_at)
                 if len(reply.vectors) != len(request.texts):
                     raise ModelError(
                         f"{request.model} answered {len(request.texts)} texts with {len(reply.vectors)} vectors",
@@ -100,11 +100,11 @@ class Embedder:
         return Intent(name.provider, name.model, used, usd)
 
     def _account(
-        self, call: Inference, asked: Asked, reply: EmbeddingReply, request: EmbeddingRequest, started_at: datetime
+        self, call: Inference, requested: Asked, reply: EmbeddingReply, request: EmbeddingRequest, started_at: datetime
     ) -> CallRecord:
         """Writes what is known of the call on its span, and returns the same as a record."""
         usage = reply.usage or Usage(input_tokens=sum(_count(text) for text in request.texts), output_tokens=0)
-        served = reply.model.removeprefix(f"{asked.provider}/")
+        served = reply.model.removeprefix(f"{requested.provider}/")
         call.answer(
             Answered(
                 usage=usage,
@@ -116,11 +116,11 @@ class Embedder:
         )
         if reply.vectors:
             call.span.set_attribute(semconv.EMBEDDINGS_DIMENSIONS, len(reply.vectors[0]))
-        price = self._book.lookup(asked.provider, served or asked.model, started_at)
+        price = self._book.lookup(requested.provider, served or requested.model, started_at)
         if price is None and served:
-            price = self._book.lookup(asked.provider, asked.model, started_at)
+            price = self._book.lookup(requested.provider, requested.model, started_at)
         priced = settle(price, usage, usage_estimated=reply.usage is None)
-        return CallRecord(asked.provider, served or asked.model, usage, priced)
+        return CallRecord(requested.provider, served or requested.model, usage, priced)
 
 
 def _count(text: str | Sequence[int]) -> int:

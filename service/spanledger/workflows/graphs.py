@@ -97,8 +97,12 @@ def _model_node(plan: Plan, parts: Parts) -> Callable[..., Any]:
             view = memory.view(run.order.memory, state["messages"], summary)
             if view.left_out:
                 decided("memory", (run.order.memory["kind"],), "older_left_out", exchanges=view.left_out)
-            told = (run.order.instructions or plan.instructions, run.order.guidance, memory.told(summary))
-            instructions = _with_passages("\n\n".join(filter(None, told)), run.hits)
+            instruction_parts = (
+                run.order.instructions or plan.instructions,
+                run.order.guidance,
+                memory.summary_text(summary),
+            )
+            instructions = _with_passages("\n\n".join(filter(None, instruction_parts)), run.hits)
             reply = await parts.caller.ask(run, prompt(instructions, view.messages), parameters)
             message = kept(reply.message)
             goes_on = bool(offered and message.get("tool_calls"))
@@ -122,8 +126,8 @@ async def _remember(parts: Parts, run: Run, state: State) -> Summary | None:
         parameters = {"max_tokens": memory.SUMMARY_TOKENS}
         reply = await parts.caller.ask(aside, memory.request(summary, older), parameters)
     except ModelError as exc:
-        told = "the older part of the conversation could not be summarised, so it is sent as it is: %s"
-        _log.warning(told, telemetry_message(exc))
+        warning = "the older part of the conversation could not be summarised, so it is sent as it is: %s"
+        _log.warning(warning, telemetry_message(exc))
         return summary
     decided("memory", ("summary",), "older_summarised", exchanges=len(older))
     return memory.folded(summary, older, str(reply.message.get("content") or ""))
@@ -143,8 +147,8 @@ async def _equip(plan: Plan, toolbox: Toolbox, run: Run) -> None:
 def _note_branch(toolbox: Toolbox, message: Message, offered: dict[str, Tool], goes_on: bool, may_call: bool) -> None:
     options = [tool.name for tool in offered.values()]
     if goes_on:
-        asked = [str((call.get("function") or {}).get("name")) for call in message["tool_calls"]]
-        decided("tool", [toolbox.name_of(offered, name) for name in asked], "model_asked", options)
+        called = [str((call.get("function") or {}).get("name")) for call in message["tool_calls"]]
+        decided("tool", [toolbox.name_of(offered, name) for name in called], "model_asked", options)
     elif not may_call:
         decided("branch", ("answer",), "tool_rounds_used_up")
     else:

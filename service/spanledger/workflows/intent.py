@@ -15,10 +15,10 @@ TYPICAL_OUTPUT_TOKENS = 500  # of an answer whose length the request does not bo
 def intended(name: Name, request: ModelRequest, book: PriceBook) -> Intent:
     """Counts the prompt: not for the event loop."""
     used = tokens.count_prompt(request.messages, request.parameters.get("tools"))
-    said = _most(request.parameters) * max(1, _whole(request.parameters.get("n")))
+    output_tokens = _most(request.parameters) * max(1, _whole(request.parameters.get("n")))
     price = book.lookup(name.provider, name.model, datetime.now(UTC))
-    usd = cost(price, Usage(input_tokens=used, output_tokens=said)).usd if price is not None else None
-    return Intent(name.provider, name.model, used + said, usd)
+    usd = cost(price, Usage(input_tokens=used, output_tokens=output_tokens)).usd if price is not None else None
+    return Intent(name.provider, name.model, used + output_tokens, usd)
 
 
 def _most(parameters: Mapping[str, Any]) -> int:

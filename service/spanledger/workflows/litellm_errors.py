@@ -25,21 +25,21 @@ def mapped(error: Exception) -> SpanledgerError:
     kind = type(error).__name__
     status = _int(getattr(error, "status_code", None))
     provider = str(getattr(error, "llm_provider", "") or "the provider")
-    said = _said(error)
+    message = _message_of(error)
     # What a provider says may quote what it was asked. The offline one quotes nothing.
     telemetry_text = (
         "" if provider == OFFLINE else f"{provider} failed ({status or kind}); its words may quote the request"
     )
     if kind == "NotFoundError":
-        unknown = UnknownModel(said)
+        unknown = UnknownModel(message)
         unknown.telemetry_text = telemetry_text
         return unknown
-    if kind == "BadRequestError" and "LLM Provider NOT provided" in said:
+    if kind == "BadRequestError" and "LLM Provider NOT provided" in message:
         return UnknownModel("no provider is known for this model; give it as provider/model")
     if (
         kind in {"AuthenticationError", "PermissionDeniedError"}
         or status in {401, 403}
-        or (status == 500 and _NO_KEY.search(said))
+        or (status == 500 and _NO_KEY.search(message))
     ):
         # Not the caller's fault, and the provider's words may quote a part of the key.
         return ModelError(
@@ -64,7 +64,7 @@ def mapped(error: Exception) -> SpanledgerError:
         return ModelError(f"{provider} cannot be reached", error_type="connection_error", status=502, retryable=True)
     if status == 429:
         return ModelError(
-            said,
+            message,
             error_type="429",
             status=429,
             retryable=True,
@@ -72,9 +72,9 @@ def mapped(error: Exception) -> SpanledgerError:
             telemetry_text=telemetry_text,
         )
     if status is not None and 400 <= status < 500 and status not in _RETRYABLE:
-        return ModelError(said, error_type=str(status), status=400, retryable=False, telemetry_text=telemetry_text)
+        return ModelError(message, error_type=str(status), status=400, retryable=False, telemetry_text=telemetry_text)
     return ModelError(
-        said,
+        message,
         error_type=str(status) if status else kind,
         status=502,
         retryable=status is None or status in _RETRYABLE,
@@ -83,7 +83,7 @@ def mapped(error: Exception) -> SpanledgerError:
     )
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     """The first line of the message, without the names of classes that litellm puts before it."""
     text = str(getattr(error, "message", "") or error).strip()
     first = text.splitlines()[0] if text else type(error).__name__

@@ -112,12 +112,12 @@ class LiteLLM:
             response = await self._litellm.aembedding(**arguments)
         except Exception as exc:
             raise mapped(exc) from exc
-        said = response.usage if response.usage is not None and response.usage.prompt_tokens else None
-        claim = _money(response._hidden_params.get("response_cost")) if said is not None else None
+        reported = response.usage if response.usage is not None and response.usage.prompt_tokens else None
+        claim = _money(response._hidden_params.get("response_cost")) if reported is not None else None
         return EmbeddingReply(
             vectors=[_floats(item["embedding"]) for item in sorted(response.data, key=lambda item: item["index"])],
             model=str(response.model or ""),
-            usage=Usage(input_tokens=said.prompt_tokens, output_tokens=0) if said is not None else None,
+            usage=Usage(input_tokens=reported.prompt_tokens, output_tokens=0) if reported is not None else None,
             claimed_usd=claim,
         )
 

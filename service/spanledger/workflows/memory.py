@@ -103,14 +103,14 @@ def folded(summary: Summary | None, older: Sequence[Exchange], text: str) -> Sum
 
 def request(summary: Summary | None, older: Sequence[Exchange]) -> list[Message]:
     """What the model is asked in order to summarise."""
-    said = [f"Summary so far: {summary['text']}"] if summary else []
+    parts = [f"Summary so far: {summary['text']}"] if summary else []
     for message in (message for exchange in older for message in exchange.messages):
         if text := text_of(message):
-            said.append(f"{message['role']}: {text}")
-    return [{"role": "system", "content": _ASKED}, {"role": "user", "content": "\n\n".join(said)}]
+            parts.append(f"{message['role']}: {text}")
+    return [{"role": "system", "content": _ASKED}, {"role": "user", "content": "\n\n".join(parts)}]
 
 
-def told(summary: Summary | None) -> str:
+def summary_text(summary: Summary | None) -> str:
     """The summary as a part of the instructions."""
     return f"Summary of the conversation so far: {summary['text']}" if summary else ""
 

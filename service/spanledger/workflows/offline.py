@@ -215,5 +215,7 @@ def _not_offered(given: dict[str, Any], stream: bool) -> str:
         return "several choices in a stream"
     if {*(given.get("modalities") or ())} - {"text"}:
         return _NOT_OFFERED["audio"]
-    asked = (name for name in _NOT_OFFERED if given.get(name) or (name == _SEARCH and given.get(name) is not None))
-    return next((_NOT_OFFERED[name] for name in asked), "")
+    unsupported = (
+        name for name in _NOT_OFFERED if given.get(name) or (name == _SEARCH and given.get(name) is not None)
+    )
+    return next((_NOT_OFFERED[name] for name in unsupported), "")

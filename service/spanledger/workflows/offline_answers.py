@@ -220,8 +220,8 @@ def _content(messages: Sequence[Mapping[str, Any]]) -> str:
     if results:
         return "Here is what I found: " + "; ".join(reversed(results)) + "."
     question = _text(messages[-1]) if messages else ""
-    asked = _LENGTH.search(question)
-    words = min(int(asked.group(1)), _MAX_WORDS) if asked else 18 + _seed(messages) % 40
+    length = _LENGTH.search(question)
+    words = min(int(length.group(1)), _MAX_WORDS) if length else 18 + _seed(messages) % 40
     return _prose(_seed(messages), words)
 
 

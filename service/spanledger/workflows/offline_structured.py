@@ -17,12 +17,12 @@ _WORDS = "the ledger keeps every entry and each span adds one more fact to it".s
 
 def wanted(parameters: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The schema of the answer that is asked for; None where words are."""
-    asked = parameters.get("response_format")
-    if not isinstance(asked, Mapping):
+    response_format = parameters.get("response_format")
+    if not isinstance(response_format, Mapping):
         return None
-    if asked.get("type") == "json_object":
+    if response_format.get("type") == "json_object":
         return {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
-    named = asked.get("json_schema") if asked.get("type") == "json_schema" else None
+    named = response_format.get("json_schema") if response_format.get("type") == "json_schema" else None
     schema = named.get("schema") if isinstance(named, Mapping) else None
     return schema if isinstance(schema, Mapping) else None
 

@@ -29,7 +29,7 @@ def chat_request(body: Mapping[str, Any]) -> tuple[list[Message], dict[str, Any]
     parameters = {name: _plain(v) for name, v in request.items() if name not in left_out and v is not None}
     # What the translation leaves out of a request's body.
     more = {"verbosity": (body.get("text") or {}).get("verbosity"), "service_tier": body.get("service_tier")}
-    return messages, parameters | {name: said for name, said in more.items() if said is not None}
+    return messages, parameters | {name: value for name, value in more.items() if value is not None}
 
 
 def response_of(body: Mapping[str, Any], completion: dict[str, Any]) -> dict[str, Any]:

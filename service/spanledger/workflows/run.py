@@ -128,7 +128,7 @@ class Run:
     order: Order
     stream: bool = False
     emit: Emit = lambda chunk: None
-    asked: Sequence[Message] = ()  # what the run was given
+    messages: Sequence[Message] = ()  # what the run was given
     context: otel.Context | None = None  # in which the workflow's span is the current one, once it has begun
     records: list[CallRecord] = field(default_factory=list)
     guards: list[Guard] = field(default_factory=list)  # asked before each call

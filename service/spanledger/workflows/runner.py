@@ -148,9 +148,9 @@ class Runner:
             message = {"role": "user", "content": turn.content}
             return await self._run(turn.order, [message], turn.stream, emit, thread)
 
-    async def complete(self, asked: Completion, emit: Emit = lambda chunk: None) -> Outcome:
+    async def complete(self, completion: Completion, emit: Emit = lambda chunk: None) -> Outcome:
         """Answers a request that brings its own history. Raises as `answer` does."""
-        return await self._run(asked.order, list(asked.messages), asked.stream, emit, "")
+        return await self._run(completion.order, list(completion.messages), completion.stream, emit, "")
 
     async def check(self, order: Order) -> None:
         """Raises what a run of it would be refused for: unknown workflow, agent, profile or prompt. Loads nothing."""
@@ -189,16 +189,16 @@ class Runner:
             return []
         return await (await self._ready()).remembered(thread)
 
-    async def _run(self, asked: Order, messages: list[Message], stream: bool, emit: Emit, thread: str) -> Outcome:
+    async def _run(self, requested: Order, messages: list[Message], stream: bool, emit: Emit, thread: str) -> Outcome:
         """`thread` empty: nothing is remembered."""
         started = time.perf_counter()
         engine = await self._ready()
         request = trace.get_current_span()
-        self._running[asked.principal.tenant] += 1
+        self._running[requested.principal.tenant] += 1
         try:
-            with ids.carry(**asked.ids()):
+            with ids.carry(**requested.ids()):
                 try:
-                    order = await self._decided(asked, engine)
+                    order = await self._decided(requested, engine)
                     with ids.carry(**order.ids()) as carried:
                         ids.stamp(request, carried)
                         run, trace_id = await self._admitted(engine, order, messages, stream, emit, thread)
@@ -208,11 +208,11 @@ class Runner:
                     raise
             return _outcome(order, run, carried.correlation_id, trace_id, started)
         finally:
-            self._running[asked.principal.tenant] -= 1
+            self._running[requested.principal.tenant] -= 1
 
-    async def _decided(self, asked: Order, engine: Engine) -> Order:
+    async def _decided(self, requested: Order, engine: Engine) -> Order:
         """The order with everything decided: by its caller, by the steps, by our defaults."""
-        order = await self._completed(replace(asked, message_id=asked.message_id or str(uuid.uuid4())))
+        order = await self._completed(replace(requested, message_id=requested.message_id or str(uuid.uuid4())))
         return replace(
             order,
             agent=order.agent or engine.agent(order.workflow),
@@ -233,7 +233,7 @@ class Runner:
         self, engine: Engine, order: Order, messages: list[Message], stream: bool, emit: Emit, thread: str
     ) -> tuple[Run, str]:
         """The finished run and its trace id."""
-        run = Run(order, asked=messages, stream=stream, emit=emit)
+        run = Run(order, messages=messages, stream=stream, emit=emit)
         async with self._gated(run):
             agent = self._operations.agent(order.agent) if order.agent_id else contextlib.nullcontext()
             with self._genai.workflow(order.workflow) as span:

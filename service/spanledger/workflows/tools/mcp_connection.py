@@ -162,9 +162,11 @@ class McpConnection:
         """Fails all waiters for the connection."""
         if ready.done():
             return
-        said = self._stderr.tail() if self._stderr is not None else ""
+        stderr_tail = self._stderr.tail() if self._stderr is not None else ""
         shown = "it cannot be reached" if self._public_only else why
-        _log.warning("server %s cannot be used: %s%s", self.name, why, f"; it said: {said}" if said else "")
+        _log.warning(
+            "server %s cannot be used: %s%s", self.name, why, f"; it said: {stderr_tail}" if stderr_tail else ""
+        )
         ready.set_exception(ToolError(f"server {self.name} cannot be used: {shown}", "unreachable"))
 
     @asynccontextmanager

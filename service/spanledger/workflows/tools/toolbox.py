@@ -74,11 +74,11 @@ class Toolbox:
         """Whether the run may use the tool."""
         return self._grants.decide(tool, order.principal, order.user_id) if self._grants is not None else _ALLOWED
 
-    def name_of(self, tools: Mapping[str, Tool], asked: str) -> str:
+    def name_of(self, tools: Mapping[str, Tool], requested: str) -> str:
         """The name under which a call is recorded. A model's own words are content."""
-        if asked in tools:
-            return tools[asked].name
-        return asked if self._telemetry.capture_content and _NAME.fullmatch(asked) else UNKNOWN
+        if requested in tools:
+            return tools[requested].name
+        return requested if self._telemetry.capture_content and _NAME.fullmatch(requested) else UNKNOWN
 
     async def call(self, tools: Mapping[str, Tool], call: Mapping[str, Any], order: Order) -> tuple[str, str]:
         """Runs what the model asked for: the tool's result and the type of its error, "" when it did well.
@@ -87,15 +87,15 @@ class Toolbox:
         the names under which the model knows them.
         """
         function = call.get("function") or {}
-        asked, arguments = str(function.get("name") or ""), str(function.get("arguments") or "")
-        tool = tools.get(asked)
-        name, description = self.name_of(tools, asked), tool.description if tool else ""
+        requested, arguments = str(function.get("name") or ""), str(function.get("arguments") or "")
+        tool = tools.get(requested)
+        name, description = self.name_of(tools, requested), tool.description if tool else ""
         with self._genai.tool(name, str(call.get("id") or ""), description, arguments) as running:
             if tool is not None:
                 running.span.set_attributes({semconv.TOOL_TYPE: tool.kind, **tool.attributes})
             try:
                 if tool is None:
-                    raise ToolError(f"there is no tool {asked[:100]!r}", "unknown_tool")
+                    raise ToolError(f"there is no tool {requested[:100]!r}", "unknown_tool")
                 content = await self._permitted(tool, arguments, order)
             except SpanledgerError as exc:
                 running.failed(exc)

@@ -132,7 +132,7 @@ async def answered(operations: Operations, operation: Operation, wait: float) ->
     if await operations.wait(operation, wait):
         return Response(await run_in_threadpool(_report, operation), media_type="application/json")
     headers = {"Location": f"/v1/operations/{operation.operation_id}", "Retry-After": "1"}
-    return JSONResponse(operation.progress_told(), 202, headers)
+    return JSONResponse(operation.progress_report(), 202, headers)
 
 
 def _report(operation: Operation) -> str:

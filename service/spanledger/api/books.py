@@ -125,12 +125,12 @@ async def run_sql(request: Request, services: AppServices, reads: Reads, wish: N
     tenant = None if wish.all_tenants else reads.tenant
     window = times.window(wish.start, wish.end)
     statement = Statement(wish.query, wish.format, tenant, principal.operator, window)
-    told, outcome = await run_in_threadpool(_told, services, wish.query.strip()), "failed"
+    recorded, outcome = await run_in_threadpool(_recorded_query, services, wish.query.strip()), "failed"
     try:
         answer = await _while_connected(request, services.sandboxes, statement)
         outcome = "allowed"
     finally:
-        _tell_query(services, principal, wish.all_tenants, told, outcome)
+        _tell_query(services, principal, wish.all_tenants, recorded, outcome)
     if wish.format == "csv":
         answer = harmless_csv(answer)
     return Response(answer, media_type=_MEDIA_TYPES[wish.format])
@@ -159,12 +159,12 @@ async def _while_connected(request: Request, sandboxes: Sandboxes | None, statem
         running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # retrieved, so not logged
 
 
-def _told(services: Services, query: str) -> str:
+def _recorded_query(services: Services, query: str) -> str:
     """What the audit trail keeps of a statement: with content capture off, none of its author's words."""
     return query if services.settings.capture_content else services.sandboxes.shapes.of(query)
 
 
-def _tell_query(services: Services, principal: Principal, all_tenants: bool, told: str, outcome: str) -> None:
+def _tell_query(services: Services, principal: Principal, all_tenants: bool, recorded: str, outcome: str) -> None:
     """Who looked at what by SQL."""
     services.platform.access.reports.note(
         audit.AUDIT,
@@ -173,5 +173,5 @@ def _tell_query(services: Services, principal: Principal, all_tenants: bool, tol
         tenant="" if principal.tenant == DEFAULT_TENANT else principal.tenant,
         key_id=principal.key_id,
         target="all tenants" if all_tenants else f"tenant {principal.tenant}",
-        query=told[:_TOLD_CHARACTERS],
+        query=recorded[:_TOLD_CHARACTERS],
     )

@@ -69,19 +69,19 @@ class ConversationsQuery(MessageFilter):
 
 @router.get("/v1/conversations")
 def list_conversations(
-    request: Request, reads: FreshReads, asked: Annotated[ConversationsQuery, Query()]
+    request: Request, reads: FreshReads, query: Annotated[ConversationsQuery, Query()]
 ) -> stats.ConversationPage:
     """Conversations with a message that fits, the one with the latest such message first; figures are of the whole."""
-    wanted = asked.conversations(request)
+    wanted = query.conversations(request)
     users = wanted.equal.get("user", [])
     others = {name: values for name, values in wanted.equal.items() if name != "user"}
     if len(users) <= 1 and replace(wanted, equal=others).is_open:
         page = stats.conversations(
-            reads.store, reads.tenant, asked.window, "".join(users), asked.limit, asked.cursor or None
+            reads.store, reads.tenant, query.window, "".join(users), query.limit, query.cursor or None
         )
     else:
-        page = found_conversations.found(reads.store, reads.tenant, wanted, asked.limit, asked.cursor or None)
-    if not asked.totals:
+        page = found_conversations.found(reads.store, reads.tenant, wanted, query.limit, query.cursor or None)
+    if not query.totals:
         return page
     count, usage = found_conversations.total(reads.store, reads.tenant, wanted)
     return replace(page, usage=usage, count=count)

@@ -51,26 +51,26 @@ class EmbeddingsRequest(BaseModel):
 
 @router.post("/v1/embeddings", response_model=Embeddings, responses={402: {"model": Problem}, 404: {"model": Problem}})
 async def create_embeddings(
-    asked: EmbeddingsRequest, services: AppServices, parts: Parts, principal: Caller, repeats: Once
+    payload: EmbeddingsRequest, services: AppServices, parts: Parts, principal: Caller, repeats: Once
 ) -> Response:
     """A vector per text."""
-    texts = asked.texts()
+    texts = payload.texts()
     if any(not text.strip() for text in texts if isinstance(text, str)):
         raise BadRequest("input: an empty text has no meaning to embed")
-    model = asked.model or services.settings.embedding_model
-    parameters = {"dimensions": asked.dimensions} if asked.dimensions else {}
-    order = Order(principal=principal, user_id=asked.user or "", model=model)
+    model = payload.model or services.settings.embedding_model
+    parameters = {"dimensions": payload.dimensions} if payload.dimensions else {}
+    order = Order(principal=principal, user_id=payload.user or "", model=model)
 
     async def answer() -> tuple[Any, dict[str, str]]:
         async with services.runner.admitted(order) as run:
             embedded = await parts.embedder.embed(run, texts, model, parameters)
         data = [
-            {"object": "embedding", "index": index, "embedding": _encoded(vector, asked.encoding_format)}
+            {"object": "embedding", "index": index, "embedding": _encoded(vector, payload.encoding_format)}
             for index, vector in enumerate(embedded.vectors)
         ]
         used = {"prompt_tokens": embedded.input_tokens, "total_tokens": embedded.input_tokens}
-        told = {"object": "list", "data": data, "model": embedded.model, "usage": used}
-        return told, rates.headers(services, order)
+        result = {"object": "list", "data": data, "model": embedded.model, "usage": used}
+        return result, rates.headers(services, order)
 
     return await repeats.answer(answer)
 

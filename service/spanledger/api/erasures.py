@@ -84,9 +84,9 @@ async def create_erasure(wish: NewErasure, erasures: Known, operations: Running,
         started = operations.start(owner, _key(ordered.name), lambda say: erasures.run(ordered, say))
         return started.operation_id, erasures.described(tenant, ordered.name)
 
-    operation_id, told = await run_in_threadpool(begin)
-    body = Erasure.model_validate(told).model_dump(mode="json")
-    headers = {"Location": f"/v1/erasures/{told['erasure_id']}", "Retry-After": "1", "X-Operation-ID": operation_id}
+    operation_id, erasure = await run_in_threadpool(begin)
+    body = Erasure.model_validate(erasure).model_dump(mode="json")
+    headers = {"Location": f"/v1/erasures/{erasure['erasure_id']}", "Retry-After": "1", "X-Operation-ID": operation_id}
     return JSONResponse(body, 202, headers)
 
 
@@ -101,8 +101,8 @@ async def get_erasure(
     erasure_id: ErasureId, erasures: Known, operations: Running, principal: Caller, tenant: TenantName = None
 ) -> Any:
     """How far it is, and what it did."""
-    told = await run_in_threadpool(erasures.described, _tenant(principal, tenant), erasure_id)
-    return {**told, "progress": operations.progress_of(_key(erasure_id)) if told["state"] == "running" else None}
+    erasure = await run_in_threadpool(erasures.described, _tenant(principal, tenant), erasure_id)
+    return {**erasure, "progress": operations.progress_of(_key(erasure_id)) if erasure["state"] == "running" else None}
 
 
 @router.delete("/v1/erasures/{erasure_id}", **NO_CONTENT)

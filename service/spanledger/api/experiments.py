@@ -59,13 +59,13 @@ def list_experiments(
     parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = ""
 ) -> Page[ExperimentVersion]:
     """The present version of each, by name; `next_cursor` leads to the next page."""
-    return Page(**page_of(parts.experiments.page(principal.tenant, after_name(cursor), limit), _told, name_of))
+    return Page(**page_of(parts.experiments.page(principal.tenant, after_name(cursor), limit), _to_schema, name_of))
 
 
 @router.get("/v1/experiments/{name}")
 def get_experiment(name: NamePath, parts: Parts, principal: Caller) -> ExperimentVersion:
     """One experiment in its present version."""
-    return _told(parts.experiments.get(principal.tenant, name))
+    return _to_schema(parts.experiments.get(principal.tenant, name))
 
 
 @router.put("/v1/experiments/{name}")
@@ -77,7 +77,7 @@ def put_experiment(name: NamePath, body: NewExperiment, parts: Parts, principal:
     document["variants"] = [
         {"name": variant.name, "weight": variant.weight, "overrides": _overrides(variant)} for variant in body.variants
     ]
-    return _told(parts.experiments.put(principal.tenant, name, document, principal.key_id))
+    return _to_schema(parts.experiments.put(principal.tenant, name, document, principal.key_id))
 
 
 @router.delete("/v1/experiments/{name}", **NO_CONTENT)
@@ -121,7 +121,7 @@ def _overrides(variant: NewVariant) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value} | ({"parameters": parameters} if parameters else {})
 
 
-def _told(found: Experiment) -> ExperimentVersion:
+def _to_schema(found: Experiment) -> ExperimentVersion:
     return ExperimentVersion.model_validate(
         {
             "name": found.name,

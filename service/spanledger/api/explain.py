@@ -26,14 +26,14 @@ class ExplainQuery(Dimensions):
 
 
 @router.get("/v1/explain", operation_id="explain", responses={404: {"model": Problem}})
-def explain(request: Request, reads: Reads, asked: Annotated[ExplainQuery, Query()]) -> stats.Explanation:
+def explain(request: Request, reads: Reads, query: Annotated[ExplainQuery, Query()]) -> stats.Explanation:
     """The entries and calls behind a figure: spans, attributes read, tokens × rate = amount, price, claim.
 
     The sum of `entries`, the sum of `calls` and `usage` are equal (with `rest`, where there are several pages).
     """
-    subject = stats.Subject(asked.message, asked.trace, asked.span, asked.only(), asked.window)
+    subject = stats.Subject(query.message, query.trace, query.span, query.only(), query.window)
     prices = request.app.state.services.ledger.prices
-    return stats.explain(reads.store, reads.tenant, prices, subject, asked.limit, asked.cursor)
+    return stats.explain(reads.store, reads.tenant, prices, subject, query.limit, query.cursor)
 
 
 class CompareQuery(Windowed):
@@ -45,13 +45,13 @@ class CompareQuery(Windowed):
 
 
 @router.get("/v1/explain/compare", operation_id="explain_compare", responses={404: {"model": Problem}})
-def compare(request: Request, reads: Reads, asked: Annotated[CompareQuery, Query()]) -> comparison.PeerComparison:
+def compare(request: Request, reads: Reads, query: Annotated[CompareQuery, Query()]) -> comparison.PeerComparison:
     """A message, conversation or user against the median of its peers: the difference as amounts of single factors.
 
     The amounts of `factors` add up to `difference_usd` exactly.
     """
-    named = [(kind, identity) for kind in comparison.KINDS if (identity := getattr(asked, kind))]
+    named = [(kind, identity) for kind in comparison.KINDS if (identity := getattr(query, kind))]
     if len(named) != 1:
         raise BadRequest(f"name one thing to compare: {', '.join(comparison.KINDS)}")
     prices = request.app.state.services.ledger.prices
-    return comparison.compare(reads.store, reads.tenant, prices, *named[0], asked.window)
+    return comparison.compare(reads.store, reads.tenant, prices, *named[0], query.window)

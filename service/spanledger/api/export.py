@@ -42,18 +42,18 @@ class OtlpQuery(Windowed):
     response_class=StreamingResponse,
     responses={200: {"description": "JSON lines", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def export_otlp(reads: Reads, asked: Annotated[OtlpQuery, Query()]) -> StreamingResponse:
+def export_otlp(reads: Reads, query: Annotated[OtlpQuery, Query()]) -> StreamingResponse:
     """The raw spans as OTLP/JSON, an export request of whole traces in each line; the last line counts the spans."""
-    body = _first_at_once(_otlp_lines(reads, asked))
+    body = _first_at_once(_otlp_lines(reads, query))
     return StreamingResponse(body, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
 
 
-def _otlp_lines(reads: Reads, asked: OtlpQuery) -> Iterator[bytes]:
+def _otlp_lines(reads: Reads, query: OtlpQuery) -> Iterator[bytes]:
     count = 0
-    for request, last, spans in otlp_out.requests(reads.store, reads.tenant, asked.window, asked.after):
+    for request, last, spans in otlp_out.requests(reads.store, reads.tenant, query.window, query.after):
         count += spans
         yield json.dumps(request).encode() + b"\n"
-        if asked.limit is not None and count >= asked.limit:
+        if query.limit is not None and count >= query.limit:
             yield json.dumps({"end": {"spans": count, "complete": False, "after": last}}).encode() + b"\n"
             return
     yield json.dumps({"end": {"spans": count, "complete": True}}).encode() + b"\n"
@@ -62,17 +62,17 @@ def _otlp_lines(reads: Reads, asked: OtlpQuery) -> Iterator[bytes]:
 def _route(what: What) -> Callable[..., StreamingResponse]:
     """The route of one kind of rows."""
 
-    def export(request: Request, reads: Reads, asked: Annotated[ExportQuery, Query()]) -> StreamingResponse:
-        wanted = _wanted(what, asked, request)
+    def export(request: Request, reads: Reads, query: Annotated[ExportQuery, Query()]) -> StreamingResponse:
+        wanted = _wanted(what, query, request)
         end = tables.Ending()
-        rows = exports.rows(reads.store, reads.tenant, wanted, asked.cursor)
-        pages = _first_at_once(_limited(rows, asked.limit, end))
+        rows = exports.rows(reads.store, reads.tenant, wanted, query.cursor)
+        pages = _first_at_once(_limited(rows, query.limit, end))
         headers = {
-            "Content-Disposition": f'attachment; filename="{what}.{asked.format}"',
+            "Content-Disposition": f'attachment; filename="{what}.{query.format}"',
             "Cache-Control": "no-store",
         }
-        body = tables.encoded(asked.format, exports.KINDS[what].columns, pages, end)
-        return StreamingResponse(body, media_type=tables.MEDIA_TYPES[asked.format], headers=headers)
+        body = tables.encoded(query.format, exports.KINDS[what].columns, pages, end)
+        return StreamingResponse(body, media_type=tables.MEDIA_TYPES[query.format], headers=headers)
 
     return export
 
@@ -98,17 +98,17 @@ for _what in get_args(What):
     )
 
 
-def _wanted(what: What, asked: ExportQuery, request: Request) -> exports.Wanted:
-    found = asked.filter(request)
+def _wanted(what: What, query: ExportQuery, request: Request) -> exports.Wanted:
+    found = query.filter(request)
     if what == "messages":
-        return exports.Wanted(what, asked.window, found)
+        return exports.Wanted(what, query.window, found)
     if found.attributes or found.text or not all(r.is_open for r in (found.cost_usd, found.tokens, found.duration_ms)):
         raise BadRequest(f"{what} cannot be filtered by attributes, content or ranges; messages can")
     if what == "conversations" and (others := found.equal.keys() - {"user"}):
         raise BadRequest(f"conversations cannot be filtered by {sorted(others)[0]!r}; they can by user")
     if what == "users" and found.equal:
         raise BadRequest("users cannot be filtered; the window says whose calls are counted")
-    return exports.Wanted(what, asked.window, equal=found.equal)
+    return exports.Wanted(what, query.window, equal=found.equal)
 
 
 def _limited(pages: Iterator[export_pages.Page], limit: int | None, end: tables.Ending) -> Iterator[tables.Rows]:

@@ -170,11 +170,11 @@ async def evaluate_message(
     parts.references.check_named(principal.tenant, EVALUATOR, body.evaluators)
     evaluators = [parts.evaluators.get(principal.tenant, name) for name in dict.fromkeys(body.evaluators)]
     exchange = await _exchange(subject, body, services, principal)
-    said = await asyncio.gather(
+    evaluations = await asyncio.gather(
         *(parts.evaluators.evaluate(services.runner, principal, e, exchange, subject) for e in evaluators)
     )
     return schemas.MessageVerdicts.model_validate(
-        {"message_id": subject.message_id, "items": [asdict(evaluation) for evaluation in said]}
+        {"message_id": subject.message_id, "items": [asdict(evaluation) for evaluation in evaluations]}
     )
 
 
@@ -190,13 +190,13 @@ def list_evaluators(
     parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = ""
 ) -> Page[schemas.EvaluatorVersion]:
     """The present version of each, by name."""
-    return Page(**page_of(parts.evaluators.page(principal.tenant, after_name(cursor), limit), _told, name_of))
+    return Page(**page_of(parts.evaluators.page(principal.tenant, after_name(cursor), limit), _to_schema, name_of))
 
 
 @router.get("/v1/evaluators/{name}")
 def get_evaluator(name: NamePath, parts: Parts, principal: Caller) -> schemas.EvaluatorVersion:
     """One evaluator in its present version."""
-    return _told(parts.evaluators.get(principal.tenant, name))
+    return _to_schema(parts.evaluators.get(principal.tenant, name))
 
 
 @router.put("/v1/evaluators/{name}")
@@ -206,7 +206,7 @@ def put_evaluator(name: NamePath, body: NewEvaluator, parts: Parts, principal: C
         raise BadRequest("`feedback` is what people say; give the evaluator another name")
     settings = body.check.model_dump(by_alias=True, exclude={"kind"})
     document = {"kind": body.check.kind, "settings": settings, **body.model_dump(exclude={"check"})}
-    return _told(parts.evaluators.put(principal.tenant, name, document, principal.key_id))
+    return _to_schema(parts.evaluators.put(principal.tenant, name, document, principal.key_id))
 
 
 @router.delete("/v1/evaluators/{name}", **NO_CONTENT)
@@ -228,7 +228,7 @@ async def _exchange(subject: About, body: Evaluate, services: Services, principa
     return Exchange(question_of(exchange), str(exchange[-1].get("content") or ""))
 
 
-def _told(found: Evaluator) -> schemas.EvaluatorVersion:
+def _to_schema(found: Evaluator) -> schemas.EvaluatorVersion:
     return schemas.EvaluatorVersion(
         name=found.name,
         version=found.version,

@@ -90,7 +90,7 @@ async def create_job(
     )
     view = await jobs.create(NewJob(principal, spec, ids.current().correlation_id))
     response.headers["Location"] = f"/v1/jobs/{view.job.job_id}"
-    return _told(view, {})
+    return _to_schema(view, {})
 
 
 @router.get("/v1/jobs")
@@ -102,7 +102,7 @@ def list_jobs(
     page = found[:limit]
     used = _used(reads.store, reads.tenant, [one for view in page for one in view.attempts])
     more = _write_cursor(page[-1]) if len(found) > limit else None
-    return Page(items=[_told(view, used) for view in page], next_cursor=more)
+    return Page(items=[_to_schema(view, used) for view in page], next_cursor=more)
 
 
 @router.get("/v1/jobs/{job_id}")
@@ -110,7 +110,7 @@ def get_job(job_id: JobId, jobs: Queue, reads: Reads) -> schemas.Job:
     """A job with its last attempts, what they used by the books, and live progress while one runs."""
     view = jobs.get(reads.tenant, job_id)
     answer = next((one.answer for one in view.attempts if one.state == SUCCEEDED), None)
-    return _told(view, _used(reads.store, reads.tenant, view.attempts), answer)
+    return _to_schema(view, _used(reads.store, reads.tenant, view.attempts), answer)
 
 
 @router.delete("/v1/jobs/{job_id}", **NO_CONTENT)
@@ -123,7 +123,7 @@ async def cancel_job(job_id: JobId, jobs: Queue, principal: Caller) -> None:
 async def retry_job(job_id: JobId, jobs: Queue, reads: Reads) -> schemas.Job:
     """Runs it once more, now."""
     view = await jobs.retry(reads.tenant, job_id, ids.current().correlation_id)
-    return _told(view, await asyncio.to_thread(_used, reads.store, reads.tenant, view.attempts))
+    return _to_schema(view, await asyncio.to_thread(_used, reads.store, reads.tenant, view.attempts))
 
 
 def _used(store: Store, tenant: str, attempts: list[Attempt]) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _used(store: Store, tenant: str, attempts: list[Attempt]) -> dict[str, Any]:
     return {message_id: asdict(usage) for message_id, usage in found.items()}
 
 
-def _told(view: JobView, used: dict[str, Any], answer: str | None = None) -> schemas.Job:
+def _to_schema(view: JobView, used: dict[str, Any], answer: str | None = None) -> schemas.Job:
     job, spec = view.job, view.job.spec
     last = view.attempts[0] if view.attempts else None
     return schemas.Job.model_validate(

@@ -122,26 +122,26 @@ async def _usage(access: Access, tenant: str, limit: Limit, subject: str) -> dic
     account = access.gate.account(tenant, limit.scope, subject)
     used, unbooked, rate, now = await access.gate.used(account)
     at = access.gate.now()
-    said: dict[str, Any] = {"subject": subject, "unpriced_calls": used.unpriced_month}
+    state: dict[str, Any] = {"subject": subject, "unpriced_calls": used.unpriced_month}
     for measure, allowed in limit.amounts.items():
         amount, start, end = _measured(measure, used, rate, now, at)
         running = _measured(measure, unbooked, 0, now, at)[0]
         share = float(amount / allowed) if allowed else None
         passed = (at - start) / (end - start)
         full = start + (at - start) / share if share is not None and passed < share < 1 else None
-        said[measure] = {
-            "used": _told(measure, amount),
-            "running": _told(measure, running),
-            "allowed": _told(measure, allowed),
+        state[measure] = {
+            "used": _formatted(measure, amount),
+            "running": _formatted(measure, running),
+            "allowed": _formatted(measure, allowed),
             "share": share,
             "burn_rate": round(share / passed, 3) if share is not None and passed > 0 else None,
             "exhausted_at": rfc3339(full) if full is not None else None,
             "reset_at": rfc3339(account.rate_resets(at) if measure == "requests_per_minute" else end),
         }
-    return said
+    return state
 
 
-def _told(measure: Measure, amount: Decimal) -> str | int:
+def _formatted(measure: Measure, amount: Decimal) -> str | int:
     return decimal_text(amount) if measure.startswith("usd") else int(amount)
 
 

@@ -92,56 +92,56 @@ class Facets(RootModel[dict[str, list[FacetValue]]]):
 
 
 @router.get("/v1/messages", operation_id="list_messages")
-def messages(request: Request, reads: Reads, asked: Annotated[MessagesQuery, Query()]) -> found_messages.MessageList:
+def messages(request: Request, reads: Reads, query: Annotated[MessagesQuery, Query()]) -> found_messages.MessageList:
     """Messages that fit, in any order, with what all of them used."""
     return found_messages.found(
         reads.store,
         reads.tenant,
-        asked.filter(request),
-        asked.sort,
-        asked.limit,
-        asked.cursor,
-        asked.totals,
-        asked.preview,
-        asked.ratings,
+        query.filter(request),
+        query.sort,
+        query.limit,
+        query.cursor,
+        query.totals,
+        query.preview,
+        query.ratings,
     )
 
 
 @router.get("/v1/facets", operation_id="list_facets")
-def facets(request: Request, reads: Reads, asked: Annotated[FacetsQuery, Query()]) -> Facets:
+def facets(request: Request, reads: Reads, query: Annotated[FacetsQuery, Query()]) -> Facets:
     """Per field the most frequent values among the messages that fit, with exact counts of messages."""
-    names = tuple(name.strip() for name in asked.field.split(",") if name.strip()) or found_messages.FACETS
-    counted = found_messages.facets(reads.store, reads.tenant, asked.filter(request), names, asked.limit)
+    names = tuple(name.strip() for name in query.field.split(",") if name.strip()) or found_messages.FACETS
+    counted = found_messages.facets(reads.store, reads.tenant, query.filter(request), names, query.limit)
     return Facets({name: [FacetValue(*pair) for pair in pairs] for name, pairs in counted.items()})
 
 
 @router.get("/v1/spans", operation_id="list_spans")
-def spans(request: Request, reads: Reads, asked: Annotated[SpansQuery, Query()]) -> found_spans.SpanList:
+def spans(request: Request, reads: Reads, query: Annotated[SpansQuery, Query()]) -> found_spans.SpanList:
     """Spans that fit, the latest first."""
     wanted = span_filters.SpanFilter(
-        window=asked.window,
-        equal={name: values for name in span_filters.NAMES if (values := getattr(asked, name))},
+        window=query.window,
+        equal={name: values for name in span_filters.NAMES if (values := getattr(query, name))},
         attributes=attributes_of(request),
-        least_ms=asked.min_duration_ms,
-        most_ms=asked.max_duration_ms,
+        least_ms=query.min_duration_ms,
+        most_ms=query.max_duration_ms,
     )
-    return found_spans.found(reads.store, reads.tenant, wanted, asked.limit, asked.cursor)
+    return found_spans.found(reads.store, reads.tenant, wanted, query.limit, query.cursor)
 
 
 @router.get("/v1/users", operation_id="list_users")
-def users(reads: Reads, asked: Annotated[UsersQuery, Query()]) -> owners.UserList:
+def users(reads: Reads, query: Annotated[UsersQuery, Query()]) -> owners.UserList:
     """Users with what they used in the window."""
     return owners.users(
-        reads.store, reads.tenant, asked.window, asked.prefix, asked.sort, asked.limit, asked.cursor, asked.trend
+        reads.store, reads.tenant, query.window, query.prefix, query.sort, query.limit, query.cursor, query.trend
     )
 
 
 @router.get("/v1/tenants", operation_id="list_tenants")
-def tenants(reads: Reads, principal: Caller, asked: Annotated[Windowed, Query()]) -> owners.TenantList:
+def tenants(reads: Reads, principal: Caller, query: Annotated[Windowed, Query()]) -> owners.TenantList:
     """Every tenant with what it used: for who runs this machine."""
     if not principal.operator:
         raise Refused("/v1/tenants is for who runs this machine")
-    return owners.tenants(reads.store, asked.window)
+    return owners.tenants(reads.store, query.window)
 
 
 @router.get("/v1/find", operation_id="find", responses={404: {"model": Problem}})

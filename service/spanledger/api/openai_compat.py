@@ -128,21 +128,21 @@ class CompletionRequest(BaseModel):
 )
 async def create_chat_completion(
     request: Request,
-    asked: CompletionRequest,
+    payload: CompletionRequest,
     services: AppServices,
     principal: Caller,
     repeats: Once,
 ) -> Response:
     """Answers as the model does, in OpenAI's format; with `stream` as server-sent chunks up to `[DONE]`."""
-    repeats.refuse_stream(asked.stream)
-    openai_shapes.refuse_broken_text(asked)
-    user = asked.user or asked.safety_identifier
-    order = order_of(request.headers, asked.model, user, asked.metadata, principal).completed(
-        fallbacks=tuple(asked.fallbacks), parameters=asked.parameters()
+    repeats.refuse_stream(payload.stream)
+    openai_shapes.refuse_broken_text(payload)
+    user = payload.user or payload.safety_identifier
+    order = order_of(request.headers, payload.model, user, payload.metadata, principal).completed(
+        fallbacks=tuple(payload.fallbacks), parameters=payload.parameters()
     )
-    messages = [message.model_dump(exclude_unset=True) for message in asked.messages]
-    completion = Completion(order, messages, stream=asked.stream)
-    if not asked.stream:
+    messages = [message.model_dump(exclude_unset=True) for message in payload.messages]
+    completion = Completion(order, messages, stream=payload.stream)
+    if not payload.stream:
 
         async def answer() -> tuple[Any, dict[str, str]]:
             outcome = await services.runner.complete(completion)
@@ -151,7 +151,7 @@ async def create_chat_completion(
         return await repeats.answer(answer)
     running = Running(lambda emit: services.runner.complete(completion, emit))
     await running.begin(request)
-    wants_usage = asked.stream_options is not None and asked.stream_options.include_usage
+    wants_usage = payload.stream_options is not None and payload.stream_options.include_usage
     return EventStream(running, _events(running, wants_usage), rates.headers(services, order))
 
 

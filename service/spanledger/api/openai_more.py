@@ -113,23 +113,25 @@ class TextRequest(BaseModel):
     responses={200: EVENT_STREAM, 402: {"model": Problem}, 404: {"model": Problem}},
 )
 async def create_response(
-    request: Request, asked: ResponsesRequest, services: AppServices, principal: Caller, repeats: Once
+    request: Request, payload: ResponsesRequest, services: AppServices, principal: Caller, repeats: Once
 ) -> Response:
     """Answers in the format of OpenAI's Responses API; with `stream` as its server-sent events."""
-    repeats.refuse_stream(asked.stream)
-    openai_shapes.refuse_broken_text(asked)
-    body = asked.model_dump(exclude_unset=True, by_alias=True)
+    repeats.refuse_stream(payload.stream)
+    openai_shapes.refuse_broken_text(payload)
+    body = payload.model_dump(exclude_unset=True, by_alias=True)
     if kept := [name for name in _STATEFUL if body.get(name) not in (None, False)]:
         raise BadRequest(f"{kept[0]} needs answers that are kept between requests; send the whole input instead")
     messages, parameters = await asyncio.to_thread(openai_formats.chat_request, body)  # may import LiteLLM
-    order = order_of(request.headers, asked.model, asked.user or asked.safety_identifier, asked.metadata, principal)
-    completion = Completion(order.completed(parameters=parameters), messages, stream=asked.stream)
-    if not asked.stream:
+    order = order_of(
+        request.headers, payload.model, payload.user or payload.safety_identifier, payload.metadata, principal
+    )
+    completion = Completion(order.completed(parameters=parameters), messages, stream=payload.stream)
+    if not payload.stream:
 
         async def answer() -> tuple[Any, dict[str, str]]:
             outcome = await services.runner.complete(completion)
-            told = openai_formats.response_of(body, completion_body(outcome))
-            return told, rates.headers(services, outcome.order)
+            result = openai_formats.response_of(body, completion_body(outcome))
+            return result, rates.headers(services, outcome.order)
 
         return await repeats.answer(answer)
     running = Running(lambda emit: services.runner.complete(completion, emit))
@@ -172,17 +174,19 @@ async def _chunks_with_usage(running: Running) -> AsyncIterator[Chunk]:
     responses={200: EVENT_STREAM, 402: {"model": Problem}, 404: {"model": Problem}},
 )
 async def create_text_completion(
-    request: Request, asked: TextRequest, services: AppServices, principal: Caller, repeats: Once
+    request: Request, payload: TextRequest, services: AppServices, principal: Caller, repeats: Once
 ) -> Response:
     """A legacy completion, of chat models too; with `stream` as server-sent chunks up to `[DONE]`."""
-    repeats.refuse_stream(asked.stream)
-    prompts = openai_formats.text_prompts(asked.prompt)
-    order = order_of(request.headers, asked.model, asked.user, None, principal).completed(parameters=asked.parameters())
-    if asked.stream:
+    repeats.refuse_stream(payload.stream)
+    prompts = openai_formats.text_prompts(payload.prompt)
+    order = order_of(request.headers, payload.model, payload.user, None, principal).completed(
+        parameters=payload.parameters()
+    )
+    if payload.stream:
         if len(prompts) > 1:
             raise BadRequest("one prompt can be streamed at a time")
         completion = Completion(order, prompts, stream=True)
-        wants_usage = asked.stream_options is not None and asked.stream_options.include_usage
+        wants_usage = payload.stream_options is not None and payload.stream_options.include_usage
         running = Running(lambda emit: services.runner.complete(completion, emit))
         await running.begin(request)
         return EventStream(running, _text_events(running, wants_usage), rates.headers(services, order))
@@ -193,8 +197,8 @@ async def create_text_completion(
         for outcome in outcomes:
             choices += openai_formats.text_choices(completion_body(outcome), len(choices))
         head = _text_head(completion_body(outcomes[0]))
-        told = {**head, "choices": choices, "usage": _total(outcomes)}
-        return told, rates.headers(services, outcomes[-1].order)
+        result = {**head, "choices": choices, "usage": _total(outcomes)}
+        return result, rates.headers(services, outcomes[-1].order)
 
     return await repeats.answer(answer)
 

@@ -26,11 +26,11 @@ def before_version(cursor: str) -> int:
 
 
 def page_of(
-    found: tuple[Sequence[Found], bool], told: Callable[[Found], Any], place: Callable[[Found], str | int]
+    found: tuple[Sequence[Found], bool], shown: Callable[[Found], Any], place: Callable[[Found], str | int]
 ) -> dict[str, Any]:
     """The members of a page. `found`: what is on it, and whether there is more."""
     items, more = found
-    return {"items": [told(one) for one in items], "next_cursor": write_place([place(items[-1])]) if more else None}
+    return {"items": [shown(one) for one in items], "next_cursor": write_place([place(items[-1])]) if more else None}
 
 
 def name_of(one: Any) -> str:

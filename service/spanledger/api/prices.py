@@ -27,13 +27,13 @@ class PricesQuery(Windowed):
 
 
 @router.get("/v1/prices", operation_id="list_prices")
-def prices(request: Request, reads: Reads, asked: Annotated[PricesQuery, Query()]) -> price_list.PriceList:
+def prices(request: Request, reads: Reads, query: Annotated[PricesQuery, Query()]) -> price_list.PriceList:
     """What models cost: search by name, the history of an entry by its `valid_from`, and the calls that used it."""
-    at = times.moment(times.parse_time(asked.at, "at")) if asked.at else None
+    at = times.moment(times.parse_time(query.at, "at")) if query.at else None
     when: datetime | None = at.replace(tzinfo=UTC) if at else None
     book = request.app.state.services.ledger.book
     return price_list.prices(
-        reads.store, reads.tenant, book, asked.q, asked.provider, when, asked.used, asked.window, asked.limit
+        reads.store, reads.tenant, book, query.q, query.provider, when, query.used, query.window, query.limit
     )
 
 

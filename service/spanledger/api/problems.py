@@ -57,7 +57,7 @@ def of_error(error: Exception, *, openai: bool = False) -> Response:
     more = dict(error.members) if isinstance(error, SpanledgerError) else {}
     if isinstance(error, ModelError) and error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    status, title, detail = _told(error)
+    status, title, detail = _described(error)
     if not openai:
         return problem(status, title, detail, headers=headers, **more)
     member = openai_error(error)
@@ -67,7 +67,7 @@ def of_error(error: Exception, *, openai: bool = False) -> Response:
 
 def openai_error(error: Exception) -> dict[str, Any]:
     """The `error` object of OpenAI's API."""
-    status, _, detail = _told(error)
+    status, _, detail = _described(error)
     code = error_type(error) if isinstance(error, SpanledgerError) else "internal_error"
     return _openai_error(status, detail, _NOT_FOUND if code == "unknown_model" else code)
 
@@ -100,7 +100,7 @@ def _openai_error(status: int, detail: str, code: str) -> dict[str, Any]:
     return {"message": detail, "type": kind, "param": None, "code": code}
 
 
-def _told(error: Exception) -> tuple[int, str, str]:
+def _described(error: Exception) -> tuple[int, str, str]:
     """Status, title and detail for the caller."""
     if isinstance(error, SpanledgerError):
         return error.status, error.title, public_message(error)
@@ -139,10 +139,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
     placed = [(_place(e["loc"], e["type"], error.body), _reason(e["msg"])) for e in found[:_MAX_READ]]
     places = {place for place, _ in placed}
     # Of the forms that a value may have, the one that it fits the furthest is told of.
-    told = dict.fromkeys(
+    messages = dict.fromkeys(
         f"{place}: {reason}" for place, reason in placed if not any(other.startswith(f"{place}.") for other in places)
     )
-    detail = "; ".join([*told][:_MAX_ERRORS])
+    detail = "; ".join([*messages][:_MAX_ERRORS])
     if any(e["type"] == "json_invalid" for e in found):
         return _framework(request, 400, "Malformed JSON", f"the body is not JSON: {detail}", "invalid_json")
     return _framework(request, 422, "Unusable request", detail, "invalid_request")

@@ -104,20 +104,20 @@ class Models(Body):
 def list_prompts(parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = "") -> Page[PromptVersion]:
     """The newest version of each, by name; `next_cursor` leads to the next page."""
     found = parts.prompts.page(principal.tenant, after_name(cursor), limit)
-    return Page(**page_of(found, _told, name_of))
+    return Page(**page_of(found, _to_schema, name_of))
 
 
 @router.get("/v1/prompts/{name}")
 def get_prompt(name: Reference, parts: Parts, principal: Caller) -> PromptVersion:
     """One version: `name` is what runs by that name get, `name@3` the third, `name@latest` the newest, `name@label`."""
-    return _told(parts.prompts.get(principal.tenant, name))
+    return _to_schema(parts.prompts.get(principal.tenant, name))
 
 
 @router.put("/v1/prompts/{name}")
 def put_prompt(name: NamePath, body: NewPrompt, parts: Parts, principal: Caller) -> PromptVersion:
     """A new version, or the present one if nothing changed."""
     found = parts.prompts.put(principal.tenant, name, body.text, body.description, body.defaults, principal.key_id)
-    return _told(found)
+    return _to_schema(found)
 
 
 @router.delete("/v1/prompts/{name}", **NO_CONTENT)
@@ -132,13 +132,13 @@ def list_prompt_versions(
 ) -> Page[PromptVersion]:
     """Newest first; `next_cursor` leads to the next page."""
     found = parts.prompts.versions(principal.tenant, name, before_version(cursor), limit)
-    return Page(**page_of(found, _told, lambda prompt: prompt.version))
+    return Page(**page_of(found, _to_schema, lambda prompt: prompt.version))
 
 
 @router.put("/v1/prompts/{name}/labels/{label}")
 def put_prompt_label(name: NamePath, label: LabelPath, body: Label, parts: Parts, principal: Caller) -> PromptVersion:
     """Pins a label to a version; `production` is what a bare name means."""
-    return _told(parts.prompts.label(principal.tenant, name, label, body.version, principal.key_id))
+    return _to_schema(parts.prompts.label(principal.tenant, name, label, body.version, principal.key_id))
 
 
 @router.delete("/v1/prompts/{name}/labels/{label}", **NO_CONTENT)
@@ -217,7 +217,7 @@ def put_model_registry(body: Models, parts: Parts, principal: Caller) -> ModelNa
     return ModelNames.model_validate({**document, "version": version})
 
 
-def _told(found: Prompt) -> PromptVersion:
+def _to_schema(found: Prompt) -> PromptVersion:
     return PromptVersion.model_validate(
         {
             "name": found.name,

@@ -14,12 +14,12 @@ def headers(services: Services, order: Order) -> dict[str, str]:
         return {}
     gate = services.platform.access.gate
     now = gate.now()
-    told: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for kind, left in gate.left(order).items():
-        told[f"x-ratelimit-limit-{kind}"] = str(left.allowed)
-        told[f"x-ratelimit-remaining-{kind}"] = str(left.remaining)
-        told[f"x-ratelimit-reset-{kind}"] = _duration(left, now)
-    return told
+        fields[f"x-ratelimit-limit-{kind}"] = str(left.allowed)
+        fields[f"x-ratelimit-remaining-{kind}"] = str(left.remaining)
+        fields[f"x-ratelimit-reset-{kind}"] = _duration(left, now)
+    return fields
 
 
 def _duration(left: Left, now: datetime) -> str:

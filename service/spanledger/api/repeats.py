@@ -51,12 +51,12 @@ class Repeats:
         if self._key is None:
             return Response(await run(), media_type="application/json", headers=headers)
         answers = self._services.platform.kept_answers
-        kept = await answers.once(self._tenant, self._key, await self._asked(), run)
+        kept = await answers.once(self._tenant, self._key, await self._fingerprint(), run)
         if kept.is_replay:
             headers[REPLAYED] = "true"
         return Response(kept.body, media_type="application/json", headers=headers)
 
-    async def _asked(self) -> bytes:
+    async def _fingerprint(self) -> bytes:
         """The request as bytes that are the same for the same request."""
         body = json.loads(await self._request.body())
         headers = {name: self._request.headers.get(name, "") for name in _ASKING}

@@ -57,7 +57,7 @@ def get_usage(
     ] = None,
 ) -> BreakdownAnswer:
     """Usage in `[from, to)`, grouped by dimensions (`group_by=a,b`) and filtered by any of them (`model=…`)."""
-    asked: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "group_by": _names(group_by),
         "only": filters,
         "bucket": bucket,
@@ -65,9 +65,9 @@ def get_usage(
         "tz": tz,
         "top": top,
     }
-    found = stats.breakdown(reads.store, reads.tenant, window, **asked, series=series)
+    found = stats.breakdown(reads.store, reads.tenant, window, **parameters, series=series)
     if compare:
-        found = stats.with_previous(reads.store, reads.tenant, window, found, **asked)
+        found = stats.with_previous(reads.store, reads.tenant, window, found, **parameters)
     return reads.dated(BreakdownAnswer, found)
 
 

@@ -56,7 +56,7 @@ class Operation:
         assert self.result is not None
         return self.result
 
-    def progress_told(self) -> dict[str, Any]:
+    def progress_report(self) -> dict[str, Any]:
         """How far it is."""
         return {
             "operation_id": self.operation_id,

@@ -33,10 +33,10 @@ class Shapes:
         comments. What the engine cannot read ends it. `?` if the engine says nothing."""
         try:
             words = self._words or self._known()
-            said = self._store.scalar("SELECT normalizeQuery({query:String})", {"query": query[:_MAX_CHARACTERS]})
+            normalized = self._store.scalar("SELECT normalizeQuery({query:String})", {"query": query[:_MAX_CHARACTERS]})
         except StoreError:
             return ANY
-        return _WORD.sub(lambda word: word[0] if word[0].lower() in words else ANY, str(said)).strip() or ANY
+        return _WORD.sub(lambda word: word[0] if word[0].lower() in words else ANY, str(normalized)).strip() or ANY
 
     def _known(self) -> frozenset[str]:
         rows = self._store.query(_KNOWN)

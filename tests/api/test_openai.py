@@ -141,7 +141,7 @@ def test_parameters_reach_the_model_and_the_span(service: ChatService, client: o
     assert call.attributes["gen_ai.request.max_tokens"] == 7
     assert call.attributes["gen_ai.request.temperature"] == 0.5
     assert call.attributes["gen_ai.request.seed"] == 11
-    assert call.attributes["gen_ai.request.stop_sequences"] == ["#"]
+    assert "gen_ai.request.stop_sequences" not in call.attributes  # text of the caller, and content capture is off
 
 
 @pytest.mark.parametrize(

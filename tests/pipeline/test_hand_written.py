@@ -1,6 +1,6 @@
 """Calls in attributes that applications and less known platforms choose themselves, from the door to the books."""
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -112,6 +112,21 @@ CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
          ' "output_token_details": {"audio_tokens": 70, "text_tokens": 20}}'},
         ("openai", "gpt-4o-realtime-preview", 300, 64, 0, 90, "", ""),
     ),
+    "numbers of tokens": (
+        "infer",
+        {"llm.model": MINI, "llm.num_input_tokens": 56, "llm.num_output_tokens": 15},
+        ("openai", MINI, 56, 0, 0, 15, "", ""),
+    ),
+    "llama.cpp's words": (
+        "completion",
+        {"llm.model": "llama3.2", "llm.provider": "ollama", "tokens_evaluated": 57, "tokens_predicted": 16},
+        ("ollama", "llama3.2", 57, 0, 0, 16, "", ""),
+    ),
+    "a total alone is a call whose parts nobody knows": (
+        "llm.invoke",
+        {"llm.model": "gpt-4.1", "llm.tokens.total": 58},
+        ("openai", "gpt-4.1", 0, 0, 0, 0, "", ""),
+    ),
     "Coze": (
         "llmcall",
         {"cozeloop.span_type": "model", "model_name": "gpt-4o", "model_provider": "openai", "input_tokens": 55,
@@ -135,8 +150,14 @@ def trace_id(number: int) -> bytes:
     return number.to_bytes(16, "big")
 
 
-def test_they_are_counted_as_they_are(tmp_path: Path) -> None:
-    system = System(tmp_path / "data", roles=WITHOUT_CHAT).start()
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    system = System(tmp_path_factory.mktemp("hand") / "data", roles=WITHOUT_CHAT).start()
+    yield system
+    assert system.stop() == 0
+
+
+def test_they_are_counted_as_they_are(system: System) -> None:
     spans = [*((name, attributes) for name, attributes, _ in CALLS.values()), *OTHERS.items()]
     for number, (name, attributes) in enumerate(spans, 1):
         body = trace_request({"name": name, "attributes": attributes}, trace_id=trace_id(number)).SerializeToString()
@@ -145,11 +166,44 @@ def test_they_are_counted_as_they_are(tmp_path: Path) -> None:
     system.post("/v1/flush", {})
     found = {row[0]: tuple(row[1:]) for row in system.post("/v1/sql", {"query": _CALLS})["data"]}
     wanted = {
-        trace_id(number).hex(): (*expected, "unpriced" if expected[0] == "ollama" else "computed")
+        trace_id(number).hex(): (*expected, "unpriced" if expected[0] == "ollama" or not expected[2] else "computed")
         for number, (_, _, expected) in enumerate(CALLS.values(), 1)
     }
     assert found == wanted
-    assert system.stop() == 0
+
+
+# What an application writes on a span around the two calls below it, each of which is instrumented.
+AROUND: dict[str, dict[str, Any]] = {
+    "sums": {"llm.model": MINI, "llm.tokens.input": 33, "llm.tokens.output": 9},
+    "sums under words of usage": {"model": MINI, "llm.usage.prompt_tokens": 33, "llm.usage.completion_tokens": 9},
+    "a total": {"llm.model": MINI, "llm.tokens.total": 42},
+    "a cost": {"llm.model": MINI, "llm.cost_usd": 0.02},
+    "a limit": {"llm.model": MINI, "llm.max_tokens": 500},
+    "a provider": {"llm.model": MINI, "llm.provider": "openai"},
+}
+
+
+@pytest.mark.parametrize("number", range(1, len(AROUND) + 1), ids=list(AROUND))
+def test_a_span_around_the_calls_that_it_sums_up_is_none(system: System, number: int) -> None:
+    calls = [
+        {
+            "name": "chat",
+            "span_id": bytes([0, *[number] * 6, part]),
+            "parent_span_id": bytes([9, *[number] * 7]),
+            "attributes": {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.provider.name": "openai",
+                "gen_ai.request.model": MINI,
+                "gen_ai.usage.input_tokens": 11 * part,
+                "gen_ai.usage.output_tokens": 3 * part,
+            },
+        }
+        for part in (1, 2)
+    ]
+    around = {"name": "answer", "span_id": bytes([9, *[number] * 7]), "attributes": list(AROUND.values())[number - 1]}
+    system.export(trace_request(around, *calls, trace_id=trace_id(1000 + number)).SerializeToString())
+    rows = system.post("/v1/sql", {"query": _CALLS})["data"]
+    assert sorted(row[3] for row in rows if row[0] == trace_id(1000 + number).hex()) == [11, 22]
 
 
 @pytest.mark.parametrize("word", [*INPUT_WORDS, *OUTPUT_WORDS])

@@ -22,6 +22,7 @@ _NO_CALL = re.compile(
 _SURELY_CALL = re.compile(
     r"(?:completions?|(?<!threads\.)messages?|responses?|images?|speech|embeddings?)[._ ]create|generate"
 )
+_LIMIT = re.compile(r"max|limit|budget|quota|window|remaining", re.IGNORECASE)  # a count that is none of usage
 _COUNTS_TOKENS = re.compile(
     r"(?:count|compute)[ _.:-]?tokens|(?:^|[./:])input_?tokens\b|token[ _.-]?count(?:er|ing)?\b|num_tokens|tokenize"
 )
@@ -54,6 +55,7 @@ class Reading:
                 self._constants[field] = unquoted(self._constants[field])
         self._take(shape, values)
         self.tools_asked = [values[position] for position in shape.tools]
+        self.has_counts = any(values[at].isdecimal() and not _LIMIT.search(key) for key, at in shape.shaped)
         self.by_shape = shape.shaped != () and self._take_shaped(shape, values)
         self.is_genai = shape.is_genai or self.by_shape or self.scope.startswith("openlit.")
         if not self.is_genai:
@@ -223,11 +225,14 @@ class Reading:
         return next((unquoted(word).lower() for word in said if word), self.name.lower())
 
     def _is_unknown_call(self) -> bool:
-        """Whether a model and a provider are named for something that no vocabulary knows, and that sounds like a
-        call."""
+        """Whether a model is named for something that no vocabulary knows and that sounds like a call, and beside it a
+        provider, a cost, or counts that no table and no shape reads."""
         return (
             any(self.own(name) for name in ("request_model", "model_said", "response_model"))
-            and any(self.own(name) for name in ("provider", "provider_openinference", "system_openinference"))
+            and (
+                self.has_counts
+                or any(map(self.own, ("provider", "provider_openinference", "system_openinference", "cost")))
+            )
             and (not _NO_CALL.search(self._doing()) or _SURELY_CALL.search(self._doing()) is not None)
         )
 

@@ -24,7 +24,14 @@ INPUT_WORDS = (
 )
 OUTPUT_WORDS = (
     *("completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidates_token_count"),
-    *("candidatesTokenCount", "output_token_count", "outputTokenCount", "eval_count", "generation_token_count"),
+    *(
+        "candidatesTokenCount",
+        "output_token_count",
+        "outputTokenCount",
+        "completion_token_count",
+        "eval_count",
+        "generation_token_count",
+    ),
     *("response_token_count", "responseTokenCount", "generated_token_count", "generatedTokenCount"),
     *("totalOutputTextTokenCount", "x-amzn-bedrock-output-token-count"),
 )
@@ -34,14 +41,21 @@ REQUEST_WORDS = (
     *("input.value", "inputs", "request", "prompt", "messages", "component.input", "history", "context"),
     *("config", "setting", "limit", "budget", "quota", "content", ".text"),
 )
-# Counts in keys of hand-written instrumentation, as `llm.tokens.input` and `tokens_in`, → the words above
+# Counts in keys of hand-written instrumentation: `llm.tokens.input`, `tokens_in`, `llm.output.tokens`.
 FLAT_COUNTS = (
     r"(?:^|[._])tokens?[._](?:input|prompt|in|output|completion|out|total|cached|cache_read|cache_write|reasoning)$",
-    r"(?:^|[._])(?:input|prompt|output|completion|total|cached|reasoning)[._]tokens$",
+    r"(?:^|[._])tokens_(?:evaluated|predicted)$",
+    r"(?:^|[._])(?:input|prompt|output|completion|total|cached|reasoning)[._](?:tokens|token_count)$",
     r"(?:^|\.)(?:prompt_)?eval_count$",
 )
-_FLAT_WORDS = {"prompt": "input", "in": "input", "completion": "output", "out": "output"}
-_FLAT_COUNT = re.compile(r"(.*?)(?:^|[._])(?:tokens?[._](\w+)|(\w+)\.tokens)$")
+_FLAT_COUNT = re.compile(
+    r"(.*?)(?:^|[._])(?:tokens?[._](?P<after>\w+)|(?P<before>\w+)\.(?:tokens|token_count))$"
+    r"|(.*?)(?:^|\.)(?:num_|n_)?(?P<within>[a-z]+)_(?:tokens|token_count)$"
+)
+_FLAT_WORDS = {
+    **dict.fromkeys(("prompt", "in", "request", "evaluated"), "input"),
+    **dict.fromkeys(("completion", "out", "response", "predicted", "generation", "generated"), "output"),
+}
 _ASIDE = re.compile(r"input$|inputs$|request$|prompt$|history|config|setting|limit|budget|quota", re.IGNORECASE)
 MAX_MODEL = 256  # characters of a model's name
 MAX_TEXT = 200_000  # characters of a value that are worth searching
@@ -71,6 +85,7 @@ _INTERACTION_WORDS = {
 }
 _INTERACTION = frozenset({"total_thought_tokens", "total_tool_use_tokens", "total_cached_tokens"})
 _INPUT = frozenset(INPUT_WORDS)
+_WORDS = frozenset((*INPUT_WORDS, *OUTPUT_WORDS, *TOTAL_WORDS))
 _CAPITALISED = frozenset(word[:1].upper() + word[1:] for word in (*INPUT_WORDS, *OUTPUT_WORDS, *TOTAL_WORDS))
 
 
@@ -330,11 +345,11 @@ def _value(node: ast.expr) -> Any:
 
 def _in_common_words(key: str) -> str:
     """`llm.tokens.input` → `llm.input_tokens`; other keys as they are."""
-    found = _FLAT_COUNT.match(key) if any(re.search(pattern, key) for pattern in FLAT_COUNTS) else None
-    if found is None:
+    found = _FLAT_COUNT.fullmatch(key)
+    if found is None or key.rpartition(".")[2] in _WORDS:
         return key
-    word = found[2] or found[3]
-    return f"{found[1]}.{_FLAT_WORDS.get(word, word)}_tokens".lstrip(".")
+    word = found["after"] or found["before"] or found["within"]
+    return f"{found[1] or found[4] or ''}.{_FLAT_WORDS.get(word, word)}_tokens".lstrip(".")
 
 
 def _nested(flat: Mapping[str, str]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ _INSTRUCTIONS = (
 class Completes(Protocol):
     """The part of the runner that is needed here."""
 
-    async def complete(self, asked: Completion) -> Outcome: ...
+    async def complete(self, request: Completion) -> Outcome: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +99,18 @@ def _recorded(outcome: Outcome) -> Mapping[str, Any]:
     return {}
 
 
-def _findings(transcript: Transcript, said: Mapping[str, Any], model: str) -> Findings:
+def _findings(transcript: Transcript, answer: Mapping[str, Any], model: str) -> Findings:
     everything = [text for _, text in transcript.lines]
-    asked = transcript.of("user") or everything
+    questions = transcript.of("user") or everything
     ruled: dict[str, Any] = {
-        "title": rules.title(asked),
-        "summary": f"{len(everything)} messages; it began with: {rules.title(asked)}",
-        "key_points": rules.key_points(asked),
+        "title": rules.title(questions),
+        "summary": f"{len(everything)} messages; it began with: {rules.title(questions)}",
+        "key_points": rules.key_points(questions),
         "topics": rules.topics(everything),
         "commitments": rules.commitments(everything),
-        "sentiment": rules.sentiment(" ".join(asked))[0],
+        "sentiment": rules.sentiment(" ".join(questions))[0],
     }
-    kept = {name: value for name in ruled if (value := _usable(name, said.get(name)))}
+    kept = {name: value for name in ruled if (value := _usable(name, answer.get(name)))}
     filled = sorted(ruled.keys() - kept.keys())
     return Findings(**{**ruled, **kept}, model=model, by_rules=filled)
 

@@ -53,14 +53,14 @@ def of_spans(store: Store, tenant: str, conversation_id: str) -> Transcript:
     rows, _ = rows_with_content(store, tenant, [row[0] for row in ids])
     lines: list[tuple[str, str]] = []
     for trace_id in dict.fromkeys(row["trace_id"] for row in rows):
-        told = [row for row in rows if row["trace_id"] == trace_id]
-        asked = [text for row in told for role, text in _said(row["asked"]) if role == "user"]
-        answered = [text for row in told for _, text in _said(row["answered"])]
-        lines += [("user", text) for text in asked[-1:]] + [("assistant", text) for text in answered[-1:]]
+        of_trace = [row for row in rows if row["trace_id"] == trace_id]
+        questions = [text for row in of_trace for role, text in _texts(row["asked"]) if role == "user"]
+        answered = [text for row in of_trace for _, text in _texts(row["answered"])]
+        lines += [("user", text) for text in questions[-1:]] + [("assistant", text) for text in answered[-1:]]
     return Transcript("spans", tuple(lines)) if lines else Transcript()
 
 
-def _said(value: str) -> list[tuple[str, str]]:
+def _texts(value: str) -> list[tuple[str, str]]:
     """Role and text of messages in the conventions' form; what is not in it says nothing."""
     try:
         messages = json.loads(value) if value else []

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Said:
     context: otel.Context
-    asked: str
+    question: str
     answered: str
 
 
@@ -56,32 +56,34 @@ class LivePass:
         yield
         if run.reply is None or not order.conversation_id or order.source not in _SOURCES:
             return
-        asked = next((m.get("content") for m in reversed(run.messages) if m.get("role") == "user"), "")
-        said = _Said(run.context or otel.get_current(), str(asked or ""), str(run.reply.message.get("content") or ""))
+        question = next((m.get("content") for m in reversed(run.messages) if m.get("role") == "user"), "")
+        turn = _Said(
+            run.context or otel.get_current(), str(question or ""), str(run.reply.message.get("content") or "")
+        )
         try:
-            self._queue.put_nowait(said)
+            self._queue.put_nowait(turn)
         except queue.Full:
             self.dropped += 1
 
     def _read(self) -> None:
-        while (said := self._queue.get()) is not None:
+        while (turn := self._queue.get()) is not None:
             try:
-                self._tell(said)
+                self._tell(turn)
             except Exception:  # noqa: BLE001 — one text that the rules cannot read must not end the pass
                 self.failed += 1
                 _log.exception("a message could not be analysed")
 
-    def _tell(self, said: _Said) -> None:
+    def _tell(self, turn: _Said) -> None:
         """A log record in the message's trace, with its ids."""
-        mood, score = rules.sentiment(said.asked)
+        mood, score = rules.sentiment(turn.question)
         facts: dict[str, str | float] = {
             "spanledger.analysis.sentiment": mood,
             "spanledger.analysis.sentiment.score": score,
         }
         if self._telemetry.capture_content:
-            topics = rules.topics([said.asked, said.answered])
+            topics = rules.topics([turn.question, turn.answered])
             facts["spanledger.analysis.topics"] = json.dumps(topics, ensure_ascii=False)
-        token = otel.attach(said.context)
+        token = otel.attach(turn.context)
         try:
             known = ids.current()
             self._telemetry.event(EVENT, f"message {known.message_id} is {mood}", facts)

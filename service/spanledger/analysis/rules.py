@@ -40,8 +40,8 @@ def sentiment(text: str) -> tuple[str, float]:
     for before, word in zip(["", *words], words, strict=False):
         value = (word in _GOOD) - (word in _BAD)
         score += -value if before in _NOT else value
-    told = sum(word in _GOOD or word in _BAD for word in words)
-    ratio = round(score / told, 3) if told else 0.0
+    found = sum(word in _GOOD or word in _BAD for word in words)
+    ratio = round(score / found, 3) if found else 0.0
     return ("positive" if ratio > 0.2 else "negative" if ratio < -0.2 else "neutral"), ratio
 
 
@@ -70,5 +70,5 @@ def title(texts: Sequence[str]) -> str:
 def key_points(texts: Sequence[str]) -> list[str]:
     """The questions that were asked, else the first sentences."""
     sentences = [one.strip() for text in texts for one in _SENTENCE.findall(text[:MAX_CHARS]) if one.strip()]
-    asked = [one for one in sentences if one.endswith("?")]
-    return [one[:300] for one in dict.fromkeys(asked or sentences[:3])][:MAX_ITEMS]
+    questions = [one for one in sentences if one.endswith("?")]
+    return [one[:300] for one in dict.fromkeys(questions or sentences[:3])][:MAX_ITEMS]

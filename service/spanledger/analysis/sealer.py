@@ -123,8 +123,8 @@ class Sealer:
             trace_id = trace.format_trace_id(context.trace_id) if context.is_valid else ""
             sealed = replace(version, analysis=state, trace_id=trace_id)
             body = f"conversation sealed, version {sealed.version} ({sealed.cause})"
-            told = attributes(sealed, tenant, self._telemetry.seal_secret)
-            self._telemetry.event(EVENT, body, told, warning=sealed.cause == "late")
+            fields = attributes(sealed, tenant, self._telemetry.seal_secret)
+            self._telemetry.event(EVENT, body, fields, warning=sealed.cause == "late")
         return sealed
 
     async def _analysed(

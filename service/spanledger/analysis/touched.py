@@ -86,9 +86,9 @@ class Touched:
         """Conversations about which something was posted after the one moment and not after the other, all or those of
         certain ids. Returns when the last of it was posted, 0 for nothing."""
         newest_us = 0
-        asked = {"since_us": since_us, "end_us": end_us, "among": list(among)}
+        parameters = {"since_us": since_us, "end_us": end_us, "among": list(among)}
         for tenant, conversation_id, last_ns, posted_us in self._store.query(
-            queries.sql("conversations_touched"), asked
+            queries.sql("conversations_touched"), parameters
         ):
             key = (tenant, conversation_id)
             newest_us = max(newest_us, posted_us)

@@ -63,8 +63,8 @@ class Chains:
         return found
 
     def known(self, name: str) -> Bools:
-        said: Bools = self.usage[name] != _NONE
-        return said
+        known: Bools = self.usage[name] != _NONE
+        return known
 
     def count(self, name: str) -> Ints:
         """Unknown counts as zero."""
@@ -135,19 +135,19 @@ class Plain:
         odd = ~is_call[leaf] | (is_call[top] & (role[top] != role[leaf]))
         failed = self.is_one_of("status", "error")
         odd |= ~(measured[leaf] | measured[top]) | (failed[leaf] & ~measured[leaf])
-        told = self._ints("told_calls")
-        several = (told != 1) & (told != _NONE)
+        number = self._ints("told_calls")
+        several = (number != 1) & (number != _NONE)
         for strange in (self._ints("usage_estimated") != 0, self.is_one_of("response_cache", "hit"), several):
             odd |= strange[leaf] | strange[top]
         both = measured[leaf] & measured[top]
-        for said in (tokens_in, tokens_out):
-            odd |= both & (said[leaf] != said[top]) & (said[leaf] != _NONE) & (said[top] != _NONE)
+        for figure in (tokens_in, tokens_out):
+            odd |= both & (figure[leaf] != figure[top]) & (figure[leaf] != _NONE) & (figure[top] != _NONE)
         odd |= has & self._contradict(leaf, top) | (self.start[leaf] == self.end[leaf])
         self._leave(leaf[odd])
         usage = {}
-        for name, said in counts.items():
-            filled = np.where(both & (said[leaf] == _NONE), said[top], said[leaf])
-            usage[name] = np.where(measured[leaf], filled, said[top])
+        for name, figure in counts.items():
+            filled = np.where(both & (figure[leaf] == _NONE), figure[top], figure[leaf])
+            usage[name] = np.where(measured[leaf], filled, figure[top])
         claimed = as_mask(pc.is_valid(self.table["cost_claim_usd"]))
         by_provider = self.is_one_of("cost_claim_source", "provider")
         better = claimed[top] & (~claimed[leaf] | (by_provider[top] & ~by_provider[leaf]))
@@ -177,8 +177,8 @@ class Plain:
             empty = np.array([value == "" for value in values] or [False])
             odd |= (numbers[leaf] != numbers[top]) & ~empty[numbers[leaf]] & ~empty[numbers[top]]
         for name in ("conversation_id", "user_id"):
-            said = self.context.values[name]
-            odd |= (said[leaf] == "") & (said[top] != "")  # otherwise the inner span represents the call
+            texts = self.context.values[name]
+            odd |= (texts[leaf] == "") & (texts[top] != "")  # otherwise the inner span represents the call
         return odd
 
     def is_own(self) -> Bools:

@@ -78,7 +78,7 @@ class Columns:
         """The lines of the book."""
         return pa.concat_tables([self._calls(), self._tools(), self._message_lines()])
 
-    def told_twice(self) -> Chains:
+    def reported_twice(self) -> Chains:
         return self.chains.some(self.chains.outer >= 0)
 
     def anomalies(self) -> list[Anomaly]:
@@ -93,8 +93,8 @@ class Columns:
         return found
 
     def _model(self) -> Texts:
-        said, asked = self.chains.texts["response_model"], self.chains.texts["request_model"]
-        model: Texts = np.where(said != "", said, asked)
+        response, request = self.chains.texts["response_model"], self.chains.texts["request_model"]
+        model: Texts = np.where(response != "", response, request)
         return model
 
     def _either(self, name: str) -> Texts:
@@ -169,8 +169,8 @@ class Columns:
         plain = self._plain
         wanted = np.zeros(len(plain.odd), np.bool_)
         wanted[plain.trace[plain.context.explicit_message]] = True
-        asked = plain.is_one_of("role", "inference")[self.chains.leaf]
-        wanted[self.chains.trace[asked]] = True
+        is_inference = plain.is_one_of("role", "inference")[self.chains.leaf]
+        wanted[self.chains.trace[is_inference]] = True
         wanted &= ~plain.odd
         rows = np.flatnonzero(wanted[plain.trace])
         ordered = pa.table({"t": plain.trace[rows], "s": plain.start[rows], "i": self._table["span_id"].take(rows)})
@@ -188,7 +188,7 @@ class Columns:
         failed = self._failed_messages(number, tops)
         counted = np.where(failed | plain.is_one_of("role", SINGLE)[top], 1, 2)
         values = {
-            name: _first_said(self._values[name][rows], group, len(traces)) for name in self._values if name != "tool"
+            name: _first_value(self._values[name][rows], group, len(traces)) for name in self._values if name != "tool"
         }
         columns = {
             **self._of_rows(top, ("tenant", "trace_id", "service")),
@@ -305,7 +305,7 @@ def _firsts(group: Ints) -> Ints:
     return np.flatnonzero(is_new)
 
 
-def _first_said(values: Texts, group: Ints, size: int) -> Texts:
+def _first_value(values: Texts, group: Ints, size: int) -> Texts:
     """The first text of each group that is not empty."""
     known = np.flatnonzero(values != "")
     result = np.full(size, "", dtype=object)

@@ -105,7 +105,7 @@ def compute(table: pa.Table, prices: Prices) -> Books:
 
 def _books(table: pa.Table, columns: Columns) -> Books:
     def joined() -> list[Joined]:
-        chains = columns.told_twice()
+        chains = columns.reported_twice()
         inner = dicts(table, pa.array(chains.leaf), TELLING)
         outer = dicts(table, pa.array(chains.outer), TELLING)
         return [
@@ -177,8 +177,8 @@ def span_by_span(table: pa.Table, prices: Prices) -> tuple[Books, list[Call]]:
 
 
 def _across(calls: list[Call], spans: dict[int, Span]) -> frozenset[tuple[str, str, str]]:
-    told = ((call, spans[row]["trace_id"]) for call in calls if len(call.rows) > 1 for row in call.rows)
-    return frozenset((call.tenant, call.trace, trace) for call, trace in told if trace != call.trace)
+    pairs = ((call, spans[row]["trace_id"]) for call in calls if len(call.rows) > 1 for row in call.rows)
+    return frozenset((call.tenant, call.trace, trace) for call, trace in pairs if trace != call.trace)
 
 
 def _spans(table: pa.Table, mask: Bools, context: Context) -> dict[int, Span]:
@@ -280,5 +280,5 @@ def _post_message(book: Book, message: Message) -> None:
 
 def _joined(call: Call, spans: dict[int, Span]) -> Joined:
     others = (spans[row] for row in call.rows if row != call.row)
-    told = sorted((s["trace_id"], s["span_id"], s["scope"]) for s in others)
-    return Joined(call.tenant, call.trace, call.span_id, tuple(told))
+    ordered = sorted((s["trace_id"], s["span_id"], s["scope"]) for s in others)
+    return Joined(call.tenant, call.trace, call.span_id, tuple(ordered))

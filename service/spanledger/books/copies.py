@@ -42,10 +42,10 @@ def _join_results(calls: list[Call]) -> list[Call]:
             waiting[_asker(call)].append(call)
     gone: set[int] = set()
     for result in results:
-        asked = waiting.get(_asker(result), [])
-        found = next((call for call in reversed(asked) if _may_end(call, result)), None)
+        open_calls = waiting.get(_asker(result), [])
+        found = next((call for call in reversed(open_calls) if _may_end(call, result)), None)
         if found is not None:
-            asked.remove(found)
+            open_calls.remove(found)
             gone.add(id(result))
             _join(found, result)
     return [call for call in calls if id(call) not in gone]

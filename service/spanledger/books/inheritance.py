@@ -41,18 +41,18 @@ class Context:
         return cast(list[int], self.forest.parent.tolist())
 
     @cached_property
-    def _said(self) -> dict[str, list[str]]:
+    def _by_name(self) -> dict[str, list[str]]:
         """The values as lists, quicker to look into row by row; what no row has is left out."""
         return {name: values.tolist() for name, values in self.values.items() if (values != "").any()}
 
     def at(self, row: int) -> dict[str, str]:
         """The own or inherited value of a row."""
-        return self._empty | {name: values[row] for name, values in self._said.items()}
+        return self._empty | {name: values[row] for name, values in self._by_name.items()}
 
     def first(self, rows: Sequence[int]) -> dict[str, str]:
         """Of each field the first own or inherited value among these rows."""
         return self._empty | {
-            name: next((value for row in rows if (value := values[row])), "") for name, values in self._said.items()
+            name: next((value for row in rows if (value := values[row])), "") for name, values in self._by_name.items()
         }
 
 

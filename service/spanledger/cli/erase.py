@@ -61,19 +61,19 @@ def erase(
         api.send("DELETE", f"/v1/erasures/{lift}?tenant={tenant}")
         return 0
     with progress("erase") as bar:
-        told = _ended(api, api.post("/v1/erasures", {**named, "scope": scope, "tenant": tenant}), tenant, bar.tell)
-    return _show(told, as_json)
+        erasure = _ended(api, api.post("/v1/erasures", {**named, "scope": scope, "tenant": tenant}), tenant, bar.tell)
+    return _show(erasure, as_json)
 
 
-def _ended(api: Api, told: dict[str, Any], tenant: str, tell: Callable[[str], None]) -> dict[str, Any]:
-    while told["state"] == "running":
+def _ended(api: Api, erasure: dict[str, Any], tenant: str, tell: Callable[[str], None]) -> dict[str, Any]:
+    while erasure["state"] == "running":
         time.sleep(_LOOK_S)
-        told = api.get("/v1/erasures", told["erasure_id"], tenant=tenant)
-        if told["progress"]:
-            tell(told["progress"])
-    if told["state"] == "failed":
-        raise StoreError(f"the erasure failed: {told['error']}; it is tried again at the next start")
-    return told
+        erasure = api.get("/v1/erasures", erasure["erasure_id"], tenant=tenant)
+        if erasure["progress"]:
+            tell(erasure["progress"])
+    if erasure["state"] == "failed":
+        raise StoreError(f"the erasure failed: {erasure['error']}; it is tried again at the next start")
+    return erasure
 
 
 def _list(found: list[dict[str, Any]], as_json: bool) -> None:
@@ -84,13 +84,13 @@ def _list(found: list[dict[str, Any]], as_json: bool) -> None:
     print_table([Column(title) for title in titles], [[one[title] or "" for title in titles] for one in found])
 
 
-def _show(told: dict[str, Any], as_json: bool) -> int:
+def _show(erasure: dict[str, Any], as_json: bool) -> int:
     """0 when the books balance."""
-    report = told["report"]
+    report = erasure["report"]
     if as_json:
-        print_json(told)
+        print_json(erasure)
         return 0 if report["balanced"] else 1
-    print(f"erasure {told['erasure_id']}: {report['traces']} traces, {report['entries']} entries posted")
+    print(f"erasure {erasure['erasure_id']}: {report['traces']} traces, {report['entries']} entries posted")
     changed = [*report["rows"].items(), *report["files"].items()]
     print_table([Column("changed"), Column("count", right=True)], changed)
     if report["removed_calls"]:

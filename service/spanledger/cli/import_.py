@@ -140,10 +140,12 @@ def submit(kind: str, file: Path, api: Api, content: bool = False) -> Tally:
     return tally
 
 
-def _items(kind: str, file: Path, user_id: str = "", told: Callable[[int], None] = lambda _: None) -> Iterator[Item]:
+def _items(
+    kind: str, file: Path, user_id: str = "", progress: Callable[[int], None] = lambda _: None
+) -> Iterator[Item]:
     from spanledger.imports import chatgpt, jsonl
 
-    return jsonl.read(file, told) if kind == "jsonl" else chatgpt.read(file, user_id, told)
+    return jsonl.read(file, progress) if kind == "jsonl" else chatgpt.read(file, user_id, progress)
 
 
 def _size(kind: str, file: Path) -> int:

@@ -86,21 +86,23 @@ def first_chunk(span: Reading) -> FirstChunk:
     return FirstChunk(in_s, in_ms, token, at, event)
 
 
-def first_chunk_ns(said: FirstChunk, is_stream: bool, in_ms: bool, started_at_ns: int, duration_ns: int) -> int | None:
+def first_chunk_ns(
+    first_chunk: FirstChunk, is_stream: bool, in_ms: bool, started_at_ns: int, duration_ns: int
+) -> int | None:
     """From the start of a call to the first part of its answer. `in_ms`: the dialect counts first tokens in ms."""
-    if said == _NO_CHUNK:
+    if first_chunk == _NO_CHUNK:
         return None
     figure: float | None = None
-    if said.in_s:
-        figure = scaled(said.in_s, 1e9)
-    elif said.in_ms:
-        figure = scaled(said.in_ms, 1e6)
-    elif said.token:
-        figure = scaled(said.token, 1e6 if in_ms else 1e9) if is_stream or in_ms else None
-    elif said.at:
-        figure = since_ns(said.at, started_at_ns)
-    elif said.event_ns:
-        figure = number(said.event_ns)
+    if first_chunk.in_s:
+        figure = scaled(first_chunk.in_s, 1e9)
+    elif first_chunk.in_ms:
+        figure = scaled(first_chunk.in_ms, 1e6)
+    elif first_chunk.token:
+        figure = scaled(first_chunk.token, 1e6 if in_ms else 1e9) if is_stream or in_ms else None
+    elif first_chunk.at:
+        figure = since_ns(first_chunk.at, started_at_ns)
+    elif first_chunk.event_ns:
+        figure = number(first_chunk.event_ns)
     if figure is None or not 0 <= figure <= duration_ns + 1e9:
         return None
     return round(figure)

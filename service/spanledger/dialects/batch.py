@@ -15,15 +15,15 @@ from spanledger.dialects.lexicon import Shape
 class Spans:
     """Spans in their own words as columns."""
 
-    def __init__(self, told: pa.Table, by: Interpreter) -> None:
+    def __init__(self, table: pa.Table, by: Interpreter) -> None:
         self.by = by.by
-        self.told = told
-        self.facts = Facts(one_chunk(told["facts"]))
+        self.table = table
+        self.facts = Facts(one_chunk(table["facts"]))
         facts = self.facts
         members, self.shape = equal_sequences(facts.key, facts.first, facts.count, ())
         self.shapes: list[Shape] = [self.by.shape(facts.keys_of(member)) for member in members.tolist()]
         self.per_span = [dict(shape.per_span_positions) for shape in self.shapes]
-        self.words = {name: numbered(one_chunk(told[name])) for name in ("scope", "span_name", "status")}
+        self.words = {name: numbered(one_chunk(table[name])) for name in ("scope", "span_name", "status")}
         self._lay_out_constants()
 
     def _lay_out_constants(self) -> None:
@@ -43,7 +43,7 @@ class Spans:
         """The spans that the interpreter would read by their kind."""
         is_plain = np.array([not shape.shaped for shape in self.shapes], np.bool_)
         fit = is_plain[self.shape] & (self._constant_length <= MAX_CONSTANT)
-        fit &= (pc.list_value_length(self.told["anomalies"]).to_numpy() == 0) & (self.facts.count > 0)
+        fit &= (pc.list_value_length(self.table["anomalies"]).to_numpy() == 0) & (self.facts.count > 0)
         fit[self.facts.span[self.facts.length == 0]] = False
         return np.flatnonzero(fit)
 
@@ -82,7 +82,7 @@ class Spans:
         ]
         return (status, shape.sort, scope, name, self.dialect(scope, number), *constants), shape
 
-    def said(self, span: int) -> SpanFacts:
+    def facts_of(self, span: int) -> SpanFacts:
         """The fields of a span other than its times."""
         scope, name, status = (texts[numbers[span]] for numbers, texts in self.words.values())
         facts = self.facts

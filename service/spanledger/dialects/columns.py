@@ -76,17 +76,17 @@ class ColumnReader:
         self._groups: Recent[_Group] = Recent(_MAX_GROUPS)
         self._figures = Figures()
 
-    def read(self, told: pa.Table) -> tuple[dict[str, Any], Bools]:
+    def read(self, table: pa.Table) -> tuple[dict[str, Any], Bools]:
         """The canonical columns of the spans that can be read by columns, and their mask. `told`: in one chunk, with
         `facts` and the other columns of `SpanFacts`."""
-        spans = Spans(told, self._by)
+        spans = Spans(table, self._by)
         fit = spans.fitting()
         members, group = spans.grouped(fit)
         groups = [self._group(spans, span) for span in fit[members].tolist()]
         within = _Within(self._by, spans, fit, group, groups)
         reading = _Reading(spans, fit, within, self._figures)
-        columns = reading.columns(told.schema)
-        mask = np.zeros(told.num_rows, np.bool_)
+        columns = reading.columns(table.schema)
+        mask = np.zeros(table.num_rows, np.bool_)
         mask[fit[~reading.odd]] = True
         if reading.odd.any():
             keep = pa.array(~reading.odd)
@@ -98,7 +98,7 @@ class ColumnReader:
         key, shape = spans.kind_key(span)
         group = self._groups.get(key)
         if group is None:
-            read = self._by.base(key[1:], shape, spans.said(span))
+            read = self._by.base(key[1:], shape, spans.facts_of(span))
             group = _Group(read, self._by.kind_of(read, key[0]))
             if not shape.texts:
                 self._groups[key] = group
@@ -136,10 +136,10 @@ class _Within:
             self._take(row, number, groups[number].read.again(shape, values), status)
 
     def _take(self, row: int, group: int, read: Reading, status: str) -> None:
-        told = read.told()
-        known = self._known.get((group, told))
+        facts = read.text_facts()
+        known = self._known.get((group, facts))
         if known is None:
-            known = self._known[group, told] = self._new(read, status)
+            known = self._known[group, facts] = self._new(read, status)
         if known.may_be_searched and read.searched():
             self.odd.append(row)
             return
@@ -197,8 +197,8 @@ class _Reading:
         columns["cost_claim_usd"] = amounts.cast(schema.field("cost_claim_usd").type)
         for name in COLUMNS:
             columns[name] = pa.array(usage.values[name], pa.int64(), mask=~usage.known[name])
-        said = pa.array(usage.anomalies, schema.field("anomalies").type)
-        columns["anomalies"] = said.take(pa.array(usage.anomaly))
+        anomalies = pa.array(usage.anomalies, schema.field("anomalies").type)
+        columns["anomalies"] = anomalies.take(pa.array(usage.anomaly))
         columns["told_calls"] = pa.array(self._told_calls(), pa.int64())
         pairs, number = np.unique(self._group * 32 + bits, return_inverse=True)
         words = [self._groups[pair >> 5].words(pair & 31) for pair in pairs.tolist()]
@@ -291,16 +291,16 @@ class _Reading:
         event[has] = spans.take(items).to_numpy(zero_copy_only=False)
         words.append(event)
         some = is_call & np.logical_or.reduce([texts != "" for texts in words])
-        lasted_ns = one_chunk(spans.told["duration_ns"]).to_numpy()[self._rows]
+        lasted_ns = one_chunk(spans.table["duration_ns"]).to_numpy()[self._rows]
         some[plain.first_chunks(words[0], is_call, lasted_ns, result)] = False  # seconds take precedence
         rows = np.flatnonzero(some)
-        started = one_chunk(spans.told["started_at_ns"]).to_numpy()[self._rows[rows]].tolist()
+        started = one_chunk(spans.table["started_at_ns"]).to_numpy()[self._rows[rows]].tolist()
         lasted = lasted_ns[rows].tolist()
         for row, start, duration in zip(rows.tolist(), started, lasted, strict=True):
             group = self._groups[self._group[row]]
-            said = FirstChunk(*(texts[row] for texts in words))
+            chunk = FirstChunk(*(texts[row] for texts in words))
             in_ms = group.read.case("first_token_in_ms")
-            result[row] = first_chunk_ns(said, group.kind.end.is_stream, in_ms, start, duration)
+            result[row] = first_chunk_ns(chunk, group.kind.end.is_stream, in_ms, start, duration)
 
     def _told_calls(self) -> Texts:
         """The number of calls that spans other than calls report."""
@@ -346,8 +346,8 @@ class _Reading:
         width = len(names)
         for key in np.unique((case[rows] << width) | there[rows]).tolist():
             some = rows[((case[rows] << width) | there[rows]) == key]
-            said = {name: counts[name][some] for number, name in enumerate(names) if key >> number & 1}
-            self._figures.fill(usage, known[key >> width], some, said)
+            row_counts = {name: counts[name][some] for number, name in enumerate(names) if key >> number & 1}
+            self._figures.fill(usage, known[key >> width], some, row_counts)
         return usage
 
     def _counts(self, name: str) -> tuple[Ints, Ints]:

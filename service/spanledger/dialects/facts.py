@@ -54,7 +54,7 @@ class Reading:
             if field in self._constants:
                 self._constants[field] = unquoted(self._constants[field])
         self._take(shape, values)
-        self.tools_asked = [values[position] for position in shape.tools]
+        self.requested_tools = [values[position] for position in shape.tools]
         self.has_counts = any(values[at].isdecimal() and not _LIMIT.search(key) for key, at in shape.shaped)
         self.by_shape = shape.shaped != () and self._take_shaped(shape, values)
         self.is_genai = shape.is_genai or self.by_shape or self.scope.startswith("openlit.")
@@ -124,7 +124,7 @@ class Reading:
         if found is None:
             return False
         usage = {key: value for key, value in found.usage.items() if value is not None}
-        owner = {name: said for name, said in found.owner.items() if isinstance(said, str | int | float)}
+        owner = {name: value for name, value in found.owner.items() if isinstance(value, str | int | float)}
         if owner and "output" not in self.raw:
             self.raw["output"] = orjson.dumps(owner | {"usage": usage}, default=str).decode()
             self.present = self.present | {"output"}
@@ -152,7 +152,7 @@ class Reading:
         self.by_shape = self._take_found(shapes.find(texts, self.role == "embedding"))
         return self.by_shape
 
-    def told(self) -> tuple[Any, ...]:
+    def text_facts(self) -> tuple[Any, ...]:
         """The facts in the texts of a span; for figures and ids only whether they are present."""
         if not self.present and "output_messages" not in self.raw and "tool_calls" not in self.raw:
             return ()
@@ -181,16 +181,16 @@ class Reading:
                 for part in parts(message)
                 if isinstance(part, dict) and part.get("type") == "tool_call"
             ]
-        for asked in as_list(self.own("tool_calls")):
-            if isinstance(asked, dict):
-                function = asked.get("function")
-                found.append(asked.get("toolName") or asked.get("name") or member(function, "name"))
+        for call in as_list(self.own("tool_calls")):
+            if isinstance(call, dict):
+                function = call.get("function")
+                found.append(call.get("toolName") or call.get("name") or member(function, "name"))
         return [name for name in found if name and isinstance(name, str)]
 
     def _kind(self) -> tuple[str, str]:
         role, operation = self._meaning()
-        asked = (self.name.lower(), self._doing(), self.own("http_address").lower())
-        if role in CALL_ROLES and any(map(_COUNTS_TOKENS.search, asked)):
+        names = (self.name.lower(), self._doing(), self.own("http_address").lower())
+        if role in CALL_ROLES and any(map(_COUNTS_TOKENS.search, names)):
             return "other", "count_tokens"  # a token-counting request: no answer, no cost
         return role, operation
 
@@ -221,8 +221,8 @@ class Reading:
 
     def _doing(self) -> str:
         """The span's operation in lower case: of any vocabulary, else its name."""
-        said = (self.raw.get(field, "") for field, _, _ in self.by.kinds)
-        return next((unquoted(word).lower() for word in said if word), self.name.lower())
+        words = (self.raw.get(field, "") for field, _, _ in self.by.kinds)
+        return next((unquoted(word).lower() for word in words if word), self.name.lower())
 
     def _is_unknown_call(self) -> bool:
         """Whether a model is named for something that no vocabulary knows and that sounds like a call, and beside it a

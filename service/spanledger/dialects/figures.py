@@ -125,8 +125,8 @@ class _Way:
 def _way(case: Case, counts: Mapping[str, int]) -> _Way:
     """The way that these counts go. TypeError where the rules do what figures do not know."""
     way = _Way()
-    said = {name: _Figure(count, {name: 1}, 0, way) for name, count in counts.items()}
-    way.columns = tokens(case, said, way.anomalies)
+    figures = {name: _Figure(count, {name: 1}, 0, way) for name, count in counts.items()}
+    way.columns = tokens(case, figures, way.anomalies)
     # The rules have ended: what they noted stays, each comparison once.
     seen: dict[tuple[Any, ...], tuple[_Figure, str]] = {}
     for figure, comparison in way.conditions:
@@ -157,10 +157,10 @@ class Usage:
         )
 
     def _number(self, anomalies: list[str]) -> int:
-        said = sorted(set(anomalies))
-        if said not in self.anomalies:
-            self.anomalies.append(said)
-        return self.anomalies.index(said)
+        ordered = sorted(set(anomalies))
+        if ordered not in self.anomalies:
+            self.anomalies.append(ordered)
+        return self.anomalies.index(ordered)
 
     def take(self, columns: Mapping[str, Any], anomalies: list[str], rows: Ints, counts: Mapping[str, Ints]) -> None:
         """Stores the result of the rules for these rows."""
@@ -188,8 +188,8 @@ class Figures:
                 continue
             for number, row in enumerate(rows[here].tolist()):
                 anomalies: list[str] = []
-                said = {name: int(values[number]) for name, values in some.items()}
-                usage.take(tokens(case, said, anomalies), anomalies, np.array([row]), {})
+                row_counts = {name: int(values[number]) for name, values in some.items()}
+                usage.take(tokens(case, row_counts, anomalies), anomalies, np.array([row]), {})
 
     def _by_way(self, case: Case, counts: Mapping[str, Ints], size: int) -> Iterator[tuple[_Way | None, Ints]]:
         """Rows by the way that they go; None: each its own."""

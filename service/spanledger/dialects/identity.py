@@ -41,8 +41,8 @@ class Names(NamedTuple):
     response_model: str
 
 
-def ending(span: Reading, said_status: str) -> Ending:
-    status, error_type = error(span, said_status)
+def ending(span: Reading, span_status: str) -> Ending:
+    status, error_type = error(span, span_status)
     if not span.is_genai:
         return Ending(status, error_type, "", False, False)
     is_message = span.is_call and span.fact("output", "type") == "message" and span.fact("output", "model") != ""
@@ -58,9 +58,9 @@ def ending(span: Reading, said_status: str) -> Ending:
     )
 
 
-def error(span: Reading, said_status: str) -> tuple[str, str]:
+def error(span: Reading, span_status: str) -> tuple[str, str]:
     """Status and type of error. A library that names an error without setting a status means an error."""
-    status = said_status
+    status = span_status
     if status == "unset" and span.is_genai and (span.own("error_level").lower() == "error" or span.own("error_type")):
         status = "error"
     if status != "error":
@@ -72,14 +72,14 @@ def error(span: Reading, said_status: str) -> tuple[str, str]:
 
 
 def _finish_word(span: Reading) -> str:
-    said = span.own_or_nested("finish_reason")
-    if enum := _FINISH_ENUM.search(said.lower()):
+    reason = span.own_or_nested("finish_reason")
+    if enum := _FINISH_ENUM.search(reason.lower()):
         return enum[1]
-    if said.startswith("["):
-        found = re.search("[A-Za-z_-]+", said)
+    if reason.startswith("["):
+        found = re.search("[A-Za-z_-]+", reason)
         return found[0] if found else ""
-    if said or not span.is_call:
-        return said
+    if reason or not span.is_call:
+        return reason
     return span.events.get(EVENT + "finish_reason", "") or span.fact("output", "stop_reason")
 
 
@@ -92,15 +92,15 @@ def _is_stream(span: Reading) -> bool:
 def names(span: Reading, status: str) -> Names:
     """Of a span about GenAI."""
     server = span.by.host_of(span.own_or_nested("server") or span.own_or_nested("api_base"))
-    asked = (
+    requested = (
         span.own_or_nested("routed_model") or span.own_or_nested("request_model") or span.own_or_nested("model_said")
     )
-    if not asked and span.is_call:
-        asked = span.own_or_nested("action")
-    if not asked and span.is_named:
-        asked = span.name.split(" ")[1]
-    provider = _provider(span, server, (asked or span.own_or_nested("response_model")).lower())
-    request_model = _bare(span, asked, provider)
+    if not requested and span.is_call:
+        requested = span.own_or_nested("action")
+    if not requested and span.is_named:
+        requested = span.name.split(" ")[1]
+    provider = _provider(span, server, (requested or span.own_or_nested("response_model")).lower())
+    request_model = _bare(span, requested, provider)
     served = span.own_or_nested("response_model")
     aliases = (
         span.own_or_nested("model_alias"),
@@ -183,22 +183,28 @@ def _bare(span: Reading, model: str, provider: str) -> str:
 
 def response_id(span: Reading, provider: str) -> str:
     """The provider's own id of a call; those that libraries make up are none."""
-    said = span.own_or_nested("response_id")
-    if not said and "output" in span.present:
+    response_id = span.own_or_nested("response_id")
+    if not response_id and "output" in span.present:
         identity = span.fact("output", "id")
         is_message = span.fact("output", "type") == "message" and span.fact("output", "model")
         is_response = span.fact("output", "object") in _RESPONSE_OBJECTS
         is_genuine = is_response or is_message or _PROVIDER_ID.match(identity)
-        said = identity if is_genuine else span.fact("output", "langchain_id")
+        response_id = identity if is_genuine else span.fact("output", "langchain_id")
     return (
-        genuine_id(said, span.own_or_nested("own_call_id"), provider in span.by.sets["no_chatcmpl_ids"]) if said else ""
+        genuine_id(response_id, span.own_or_nested("own_call_id"), provider in span.by.sets["no_chatcmpl_ids"])
+        if response_id
+        else ""
     )
 
 
-def genuine_id(said: str, own_call_id: str, no_chatcmpl: bool) -> str:
+def genuine_id(response_id: str, own_call_id: str, no_chatcmpl: bool) -> str:
     """The provider's id of those words; '' where a library made it up."""
-    if said == own_call_id or _MADE_UP_ID.match(said) or (no_chatcmpl and said.startswith("chatcmpl-")):
+    if (
+        response_id == own_call_id
+        or _MADE_UP_ID.match(response_id)
+        or (no_chatcmpl and response_id.startswith("chatcmpl-"))
+    ):
         return ""
-    if said.startswith("resp_") and len(said) > _WRAPPED:
-        return unwrapped_id(said[5:]) or said
-    return said
+    if response_id.startswith("resp_") and len(response_id) > _WRAPPED:
+        return unwrapped_id(response_id[5:]) or response_id
+    return response_id

@@ -110,61 +110,61 @@ class Interpreter:
         facts = span["facts"]
         pairs = list(facts.items() if isinstance(facts, Mapping) else facts)
         values = {name: span[name] for name in SpanFacts._fields[:6]}
-        said = SpanFacts(**values, keys=tuple(key for key, _ in pairs), values=[value for _, value in pairs])
-        return dict(zip(CANONICAL, self.row(said), strict=True))
+        read = SpanFacts(**values, keys=tuple(key for key, _ in pairs), values=[value for _, value in pairs])
+        return dict(zip(CANONICAL, self.row(read), strict=True))
 
-    def row(self, said: SpanFacts) -> tuple[Any, ...]:
+    def row(self, span: SpanFacts) -> tuple[Any, ...]:
         """The canonical columns, in the order of CANONICAL."""
-        values = said.values
-        shape = self.by.shape(said.keys)
+        values = span.values
+        shape = self.by.shape(span.keys)
         constants = tuple([values[position] for position in shape.positions])
         is_alike = not shape.shaped and all(values[position] for position in shape.its_own)
         if not is_alike or sum(map(len, constants)) > MAX_CONSTANT:
-            read = Reading(self.by, shape, said.scope, said.span_name, values)
+            read = Reading(self.by, shape, span.scope, span.span_name, values)
             read.searched()
-            return self._row(_kind(read, said.status), read, said)
-        key = (shape.sort, said.scope, said.span_name, self.by.dialect_of(said.scope, shape.keys), *constants)
-        if not shape.its_own and not shape.per_span_events and not said.anomalies:
-            return self._same_row(key, shape, said)
-        read = self._base(key, shape, said)
-        kind = _kind(read, said.status) if read.searched() else self.kind_of(read, said.status)
-        return self._row(kind, read, said)
+            return self._row(_kind(read, span.status), read, span)
+        key = (shape.sort, span.scope, span.span_name, self.by.dialect_of(span.scope, shape.keys), *constants)
+        if not shape.its_own and not shape.per_span_events and not span.anomalies:
+            return self._same_row(key, shape, span)
+        read = self._base(key, shape, span)
+        kind = _kind(read, span.status) if read.searched() else self.kind_of(read, span.status)
+        return self._row(kind, read, span)
 
-    def base(self, key: tuple[Any, ...], shape: Shape, said: SpanFacts) -> Reading:
+    def base(self, key: tuple[Any, ...], shape: Shape, span: SpanFacts) -> Reading:
         """A span that is read by its kind. `key`: by what `row` remembers such a kind."""
-        return self._base(key, shape, said)
+        return self._base(key, shape, span)
 
     def kind_of(self, read: Reading, status: str) -> Kind:
         """What spans of one base share when their texts hold the same facts."""
-        whole = (read.base, status, read.told())
+        whole = (read.base, status, read.text_facts())
         kind = self._kinds.get(whole)
         if kind is None:
             kind = self._kinds[whole] = _kind(read, status)
         return kind
 
-    def _same_row(self, key: tuple[Any, ...], shape: Shape, said: SpanFacts) -> tuple[Any, ...]:
+    def _same_row(self, key: tuple[Any, ...], shape: Shape, span: SpanFacts) -> tuple[Any, ...]:
         """The row of spans that are equal in all values, ids and figures included."""
-        row = self._rows.get((key, said.status))
+        row = self._rows.get((key, span.status))
         if row is None:
-            read = self._base(key, shape, said)
-            row = self._rows[key, said.status] = self._row(_kind(read, said.status), read, said)
+            read = self._base(key, shape, span)
+            row = self._rows[key, span.status] = self._row(_kind(read, span.status), read, span)
         return row
 
-    def through(self, read: Reading, said: SpanFacts) -> dict[str, Any]:
+    def through(self, read: Reading, span: SpanFacts) -> dict[str, Any]:
         """The canonical columns of a span as `read` finds its facts."""
-        return dict(zip(CANONICAL, self._row(_kind(read, said.status), read, said), strict=True))
+        return dict(zip(CANONICAL, self._row(_kind(read, span.status), read, span), strict=True))
 
-    def _base(self, key: tuple[Any, ...], shape: Shape, said: SpanFacts) -> Reading:
+    def _base(self, key: tuple[Any, ...], shape: Shape, span: SpanFacts) -> Reading:
         base = self._bases.get(key)
         if base is None:
-            base = Reading(self.by, shape, said.scope, said.span_name, said.values).without_values(next(self._numbers))
+            base = Reading(self.by, shape, span.scope, span.span_name, span.values).without_values(next(self._numbers))
             self._bases[key] = base
-        return base.again(shape, said.values)
+        return base.again(shape, span.values)
 
-    def _row(self, kind: Kind, read: Reading, said: SpanFacts) -> tuple[Any, ...]:
-        anomalies: list[str] = list(said.anomalies)
+    def _row(self, kind: Kind, read: Reading, span: SpanFacts) -> tuple[Any, ...]:
+        anomalies: list[str] = list(span.anomalies)
         columns = kind.words | _ids(read, anomalies)
-        columns |= OTHER_FIGURES if kind.case is None else _figures(read, kind, kind.case, said, anomalies)
+        columns |= OTHER_FIGURES if kind.case is None else _figures(read, kind, kind.case, span, anomalies)
         columns["anomalies"] = sorted(set(anomalies)) if anomalies else []
         row: tuple[Any, ...] = _in_order(columns)
         return row
@@ -217,7 +217,7 @@ def _words(read: Reading, end: Ending) -> dict[str, Any]:
     }
 
 
-def _figures(read: Reading, kind: Kind, case: Case, said: SpanFacts, anomalies: list[str]) -> dict[str, Any]:
+def _figures(read: Reading, kind: Kind, case: Case, span: SpanFacts, anomalies: list[str]) -> dict[str, Any]:
     """Counts, costs and times of a span about GenAI, and the provider's id of a call."""
     provider = kind.words["provider"]
     amount, source = claim(read, provider, anomalies)
@@ -229,7 +229,7 @@ def _figures(read: Reading, kind: Kind, case: Case, said: SpanFacts, anomalies: 
         columns["saved_usd"] = saved(read.own("saved"))
         columns["time_to_first_chunk_ns"] = first_chunk_ns(
             *(first_chunk(read), kind.end.is_stream, read.case("first_token_in_ms")),
-            *(said.started_at_ns, said.duration_ns),
+            *(span.started_at_ns, span.duration_ns),
         )
     if read.by_shape:
         anomalies.append("found_by:shape")
@@ -281,12 +281,12 @@ def _only_counts(read: Reading) -> bool:
 
 
 def _agent(read: Reading, entity: str) -> str:
-    said = read.own_or_nested("agent") or (entity if read.role == "agent" else "") or read.own_or_nested("node")
-    return "" if squashed(said) in read.by.sets["placeholder_agents"] and read.role != "agent" else said
+    name = read.own_or_nested("agent") or (entity if read.role == "agent" else "") or read.own_or_nested("node")
+    return "" if squashed(name) in read.by.sets["placeholder_agents"] and read.role != "agent" else name
 
 
-def _tool_name(read: Reading, said: str) -> str:
-    return said.partition("-")[2] or said if read.is_genai and read.case("plugin_tools") else said
+def _tool_name(read: Reading, name: str) -> str:
+    return name.partition("-")[2] or name if read.is_genai and read.case("plugin_tools") else name
 
 
 def _ids(read: Reading, anomalies: list[str]) -> dict[str, Any]:
@@ -317,8 +317,8 @@ def correlation_id(text: str, anomalies: list[str]) -> str:
 
 def _response_cache(read: Reading) -> str:
     """`hit`: a cache answered, no provider was called; `miss`: the cache had no answer; '': no cache was used."""
-    said = read.own_or_nested("response_cache").lower() if read.is_call else ""
-    return {"true": "hit", "1": "hit", "hit": "hit", "false": "miss", "0": "miss", "miss": "miss"}.get(said, "")
+    word = read.own_or_nested("response_cache").lower() if read.is_call else ""
+    return {"true": "hit", "1": "hit", "hit": "hit", "false": "miss", "0": "miss", "miss": "miss"}.get(word, "")
 
 
 def _variant(read: Reading) -> str:
@@ -337,4 +337,6 @@ def bounded(field: str, value: str, anomalies: list[str]) -> str:
 
 def _tools_requested(read: Reading) -> list[str]:
     """The tools that the model asked for in its answer."""
-    return sorted({name for name in (read.own_or_nested("tool"), *read.tools_asked, *read.tools_in_texts()) if name})
+    return sorted(
+        {name for name in (read.own_or_nested("tool"), *read.requested_tools, *read.tools_in_texts()) if name}
+    )

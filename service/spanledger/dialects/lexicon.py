@@ -87,7 +87,7 @@ class Lexicon:
         self.per_span_facts |= _PER_SPAN_FACTS
         # A kind only depends on whether these fields are present.
         self._sorts: dict[tuple[Any, ...], int] = {}
-        self.asked = frozenset({"usage_object", "input_tokens", "output_tokens", "response_id"}) | {
+        self.presence_counts = frozenset({"usage_object", "input_tokens", "output_tokens", "response_id"}) | {
             case[word]
             for cases in dialects.values()
             if isinstance(cases, list)
@@ -111,7 +111,7 @@ class Lexicon:
             value = as_object(text)
             return {} if value is None else known.read(value)
         facts = self.tables.objects[name]["facts"]
-        return {fact: said for fact, names in facts.items() if (said := quoted_member(text, tuple(names)))}
+        return {fact: member for fact, names in facts.items() if (member := quoted_member(text, tuple(names)))}
 
     def alias(self, word: str) -> str:
         """The canonical name of a provider: however its name is spelled, or a client's class is called after it."""
@@ -204,7 +204,7 @@ class Lexicon:
         sort = (
             tuple(field for field, _ in (*constants, *texts)),
             *(quoted, tuple(key for key, _ in (*events, *per_span_events)), len(tools)),
-            *(self.asked & present, objects, is_genai, bool(own)),
+            *(self.presence_counts & present, objects, is_genai, bool(own)),
         )
         return Shape(
             constant_positions=constants,

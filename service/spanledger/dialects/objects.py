@@ -99,10 +99,10 @@ def _put_together(usage: Mapping[str, Any]) -> Mapping[str, Any]:
     if any("_modality_" in key for key in counts):
         return _google_usage(usage, counts)
     rest = {side: sum(n for key, n in counts.items() if _is_unnamed(key, side)) for side in ("input", "output")}
-    said = {side: counts.get(side, 0) + rest[side] for side in rest}
+    wholes = {side: counts.get(side, 0) + rest[side] for side in rest}
     parts = sum(n for key, n in counts.items() if key.startswith(_SPLIT))
     whole = counts.get("input", 0) + counts.get("output", 0) + parts
-    return {**usage, **said} if any(rest.values()) and counts.get("total") == whole else usage
+    return {**usage, **wholes} if any(rest.values()) and counts.get("total") == whole else usage
 
 
 def _is_unnamed(key: str, side: str) -> bool:
@@ -117,8 +117,8 @@ def _google_usage(usage: Mapping[str, Any], counts: Mapping[str, int]) -> dict[s
         if split and side in by_side:
             by_side[side][_MODALITIES.get(kind, kind.lower())] = count
     cached = sum(by_side["cached"].values())
-    told = {key: value for key, value in usage.items() if "_modality_" not in key and key not in _WHOLES}
-    return told | {
+    kept = {key: value for key, value in usage.items() if "_modality_" not in key and key not in _WHOLES}
+    return kept | {
         "prompt_token_count": counts.get("input", 0) + sum(by_side["input"].values()) + cached,
         "candidates_token_count": counts.get("output", 0) + sum(by_side["output"].values()),
         "cached_content_token_count": counts.get("cached_content_token_count") or cached,

@@ -23,11 +23,11 @@ class Origin:
     rule: str
 
 
-def origins(said: SpanFacts, by: Interpreter | None = None) -> tuple[list[Origin], dict[str, Any]]:
+def origins(span: SpanFacts, by: Interpreter | None = None) -> tuple[list[Origin], dict[str, Any]]:
     """Every value that the interpreter used of a span, in the order of fields, and the canonical columns it made."""
     reader = by or interpreter()
-    read = _Noting(reader.by, reader.by.shape(said.keys), said)
-    columns = reader.through(read, said)
+    read = _Noting(reader.by, reader.by.shape(span.keys), span)
+    columns = reader.through(read, span)
     found = sorted({(field, *note) for field, note in read.used.items()})
     return [Origin(field, key, value[:MAX_VALUE], read.dialect, rule) for field, key, value, rule in found], columns
 
@@ -49,11 +49,11 @@ class _Used(dict[str, str]):
 class _Noting(Reading):
     """`used`: field → key, value and rule of what was read."""
 
-    def __init__(self, by: Lexicon, shape: Shape, said: SpanFacts) -> None:
+    def __init__(self, by: Lexicon, shape: Shape, span: SpanFacts) -> None:
         self.used: dict[str, tuple[str, str, str]] = {}
-        self._keys: Sequence[str] = said.keys
+        self._keys: Sequence[str] = span.keys
         self._position = dict((*shape.constant_positions, *shape.per_span_positions, *shape.texts))
-        super().__init__(by, shape, said.scope, said.span_name, said.values)
+        super().__init__(by, shape, span.scope, span.span_name, span.values)
         self.raw = _Used(self.raw, self._note_field)
         self.events = _Used(self.events, self._note_event)
         if self.is_genai:  # once more, now that what decides the role is noted

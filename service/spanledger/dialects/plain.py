@@ -31,14 +31,14 @@ def claims(texts: Texts, sources: Texts) -> tuple[Ints, pa.Array, Texts]:
     counts = pc.not_equal(amounts, pa.scalar(0, _MONEY)).to_numpy(zero_copy_only=False) | (sources[rows] == "provider")
     place = np.full(len(texts), -1, np.int64)
     place[rows[counts]] = np.flatnonzero(counts)
-    told = np.full(len(texts), "", dtype=object)
-    told[rows[counts]] = sources[rows[counts]]
-    return rows, amounts.take(pa.array(place, mask=place < 0)), told
+    kept = np.full(len(texts), "", dtype=object)
+    kept[rows[counts]] = sources[rows[counts]]
+    return rows, amounts.take(pa.array(place, mask=place < 0)), kept
 
 
 def _plain(texts: Texts, some: Bools, pattern: str) -> tuple[Ints, pa.Array]:
     """The rows among `some` whose texts match, and these texts."""
     rows = np.flatnonzero(some & (texts != ""))
-    said = pa.array(texts[rows], pa.string())
-    fits = pc.match_substring_regex(said, pattern)
-    return rows[fits.to_numpy(zero_copy_only=False)], said.filter(fits)
+    chosen = pa.array(texts[rows], pa.string())
+    fits = pc.match_substring_regex(chosen, pattern)
+    return rows[fits.to_numpy(zero_copy_only=False)], chosen.filter(fits)

@@ -204,8 +204,8 @@ def _in_value(root: Any, search: _Search) -> Iterator[Found]:
             around = value if _is_owner(value) or not owner else owner
             # Cohere's bill goes before its raw count beside it.
             billed = value.get("billed_units") or value.get("billedUnits")
-            told = [inner for key, inner in value.items() if not _ASIDE.search(str(key))]
-            inner_values = [billed] if is_usage(billed, search.input_alone) else told
+            inside = [inner for key, inner in value.items() if not _ASIDE.search(str(key))]
+            inner_values = [billed] if is_usage(billed, search.input_alone) else inside
             if depth < _MAX_DEPTH:
                 stack += [(inner, around, depth + 1) for inner in inner_values]
         elif isinstance(value, list):
@@ -270,14 +270,14 @@ def _in_plain_words(value: Mapping[str, Any]) -> Mapping[str, Any]:
     if "total_input_tokens" in value and not value.keys().isdisjoint(_INTERACTION):  # Google's Interactions API
         return {_INTERACTION_WORDS.get(key, key): inner for key, inner in value.items()}
     if isinstance(value.get("inputTokens"), Mapping) and isinstance(value.get("outputTokens"), Mapping):  # AI SDK 6
-        asked, told = value["inputTokens"], value["outputTokens"]
+        inputs, outputs = value["inputTokens"], value["outputTokens"]
         return {
             **value,
-            "inputTokens": asked.get("total"),
-            "cacheReadTokens": asked.get("cacheRead"),
-            "cacheWriteTokens": asked.get("cacheWrite"),
-            "outputTokens": told.get("total"),
-            "reasoningTokens": told.get("reasoning"),
+            "inputTokens": inputs.get("total"),
+            "cacheReadTokens": inputs.get("cacheRead"),
+            "cacheWriteTokens": inputs.get("cacheWrite"),
+            "outputTokens": outputs.get("total"),
+            "reasoningTokens": outputs.get("reasoning"),
         }
     return value
 

@@ -89,15 +89,15 @@ def counts_of(span: Reading, anomalies: list[str]) -> dict[str, int]:
     return {name: count for name in span.counts if (count := _count(span, name, anomalies)) is not None}
 
 
-def tokens(case: Case, said: Mapping[str, Any], anomalies: list[str]) -> dict[str, Any]:
+def tokens(case: Case, counts: Mapping[str, Any], anomalies: list[str]) -> dict[str, Any]:
     """The token columns of a span of this case with these counts.
 
     Counts are used in sums, comparisons and as truth values only, so that figures.py can work out once what holds for
     many of them.
     """
-    if not said:
+    if not counts:
         return {**_NONE, "usage_estimated": int(case.is_marked)}
-    columns = _Usage(case, said, anomalies.append).columns()
+    columns = _Usage(case, counts, anomalies.append).columns()
     output = columns["output_tokens"]
     if case.makes_images and output and columns["image_output_tokens"] is columns["audio_output_tokens"] is None:
         # The output of an image model is images, even if its usage does not name the kind.
@@ -149,23 +149,23 @@ class _Usage:
     the figures that adds up to it is taken.
     """
 
-    def __init__(self, case: Case, said: Mapping[str, Any], note: Callable[[str], None]) -> None:
+    def __init__(self, case: Case, counts: Mapping[str, Any], note: Callable[[str], None]) -> None:
         self.case = case
         self.note = note
-        self.said = said
-        is_blank = case.is_call and said.get("input_tokens") == 0 and not said.get("output_tokens")
+        self.counts = counts
+        is_blank = case.is_call and counts.get("input_tokens") == 0 and not counts.get("output_tokens")
         if is_blank and not case.is_error:
             self.note("zero:usage")  # no call takes nothing: the sender did not know
-        self.input = None if is_blank else said.get("input_tokens")
-        self.output = None if is_blank or case.is_unfinished else said.get("output_tokens")
+        self.input = None if is_blank else counts.get("input_tokens")
+        self.output = None if is_blank or case.is_unfinished else counts.get("output_tokens")
         if case.is_unfinished and case.has_output_text:
             self.note("aborted:output_tokens")
         # A total of 0 beside other counts is ignored.
-        self.total = said.get("total_tokens") or None
-        self.read = said.get("cache_read_input_tokens")
+        self.total = counts.get("total_tokens") or None
+        self.read = counts.get("cache_read_input_tokens")
         self.write = self._written()
-        self.reasoning = said.get("reasoning_output_tokens")
-        self.tool_use = said.get("tool_use_input_tokens") or 0
+        self.reasoning = counts.get("reasoning_output_tokens")
+        self.tool_use = counts.get("tool_use_input_tokens") or 0
         self.is_uncertain = False
         # Langfuse's counts exclude the parts that it lists separately, unless the total includes them.
         self.is_apart = case.in_words and (
@@ -175,8 +175,8 @@ class _Usage:
 
     def _written(self) -> int | None:
         """Anthropic reports cache writes by lifetime; some libraries only pass these parts on."""
-        write = self.said.get("cache_write_input_tokens")
-        short, long = self.said.get("cache_write_5m"), self.said.get("cache_write_1h_input_tokens")
+        write = self.counts.get("cache_write_input_tokens")
+        short, long = self.counts.get("cache_write_5m"), self.counts.get("cache_write_1h_input_tokens")
         if not write and (short is not None or long is not None):
             return (short or 0) + (long or 0)
         return write
@@ -211,9 +211,9 @@ class _Usage:
         read = self._part(self.read, whole_input, "cache_read>input")
         room = None if whole_input is None else whole_input - (read or 0)
         write = self._part(self.write, room, "cache_write>input")
-        long = self._part(self.said.get("cache_write_1h_input_tokens"), write, "cache_write_1h>cache_write")
+        long = self._part(self.counts.get("cache_write_1h_input_tokens"), write, "cache_write_1h>cache_write")
         reasoning = self._part(self.reasoning, whole_output, "reasoning>output")
-        image_output = self.said.get("image_output_tokens")
+        image_output = self.counts.get("image_output_tokens")
         is_guess = whole_input is not None and self.case.is_guess
         return {
             "input_tokens": whole_input,
@@ -222,7 +222,7 @@ class _Usage:
             "cache_write_1h_input_tokens": long,
             "output_tokens": whole_output,
             "reasoning_output_tokens": reasoning,
-            **{name: self.said.get(name) for name in COLUMNS[6:9]},
+            **{name: self.counts.get(name) for name in COLUMNS[6:9]},
             "image_output_tokens": self._part(image_output, whole_output, "image_output>output"),
             "usage_estimated": int(is_guess or self.is_uncertain or self.case.is_marked),
         }
@@ -303,7 +303,7 @@ class _Usage:
         return self._with_rest(whole_input or 0, whole_output)
 
     def _media(self, *names: str) -> Any:
-        return sum(self.said.get(name, 0) for name in names) if self.is_apart else 0
+        return sum(self.counts.get(name, 0) for name in names) if self.is_apart else 0
 
     def _with_rest(self, whole_input: int, whole_output: int | None) -> tuple[int, int | None]:
         """The part of a total beyond input and output: Google's thoughts, or what its server-side tools read."""

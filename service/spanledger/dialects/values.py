@@ -41,14 +41,14 @@ def since_ns(text: str, start_ns: int) -> float | None:
         return None
 
 
-def host(said: str) -> str:
+def host(text: str) -> str:
     """The host of an address or URL, in lower case, without port."""
-    if "/" in said:
+    if "/" in text:
         try:
-            said = urlsplit(said if "//" in said else "//" + said).hostname or ""
+            text = urlsplit(text if "//" in text else "//" + text).hostname or ""
         except ValueError:
             return ""
-    return re.sub(r":\d+$", "", said.lower()) if said.count(":") == 1 else said.lower()
+    return re.sub(r":\d+$", "", text.lower()) if text.count(":") == 1 else text.lower()
 
 
 def unquoted(value: str) -> str:

@@ -252,10 +252,10 @@ def _wrong_messages(store: Store, run_id: str, books: Books, skip: set[tuple[str
 
 def _wrong_anomalies(store: Store, run_id: str, books: Books, skip: set[tuple[str, str]]) -> list[Difference]:
     missing, gone = anomalies.differing(store, run_id, books.anomalies)
-    told = [*((anomaly, "missing") for anomaly in missing), *((anomaly, "too much") for anomaly in gone)]
+    differences = [*((anomaly, "missing") for anomaly in missing), *((anomaly, "too much") for anomaly in gone)]
     return [
         Difference("trace_anomalies", asdict(anomaly), {}, note)
-        for anomaly, note in told
+        for anomaly, note in differences
         if (anomaly.tenant, anomaly.trace_id) not in skip
     ]
 

@@ -162,8 +162,8 @@ def _reread(store: Store, where: str, params: dict[str, Any]) -> pa.Table:
         """,
         params,
     )
-    plain, told = spans.interpreted(table)
-    return pa.concat_tables([plain, told])
+    plain, newly = spans.interpreted(table)
+    return pa.concat_tables([plain, newly])
 
 
 def _erased(table: pa.Table) -> list[Key]:

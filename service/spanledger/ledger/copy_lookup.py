@@ -95,8 +95,8 @@ class CopyLookup:
         self._find_names(shared)
         found: set[Trace] = set()
         for tenant, surely, _, tellings in shared:
-            told = tellings if surely else self._at_once(tenant, tellings)
-            found.update(trace for telling in told for trace in self._names.get((tenant, telling[0]), ()))
+            looked_up = tellings if surely else self._at_once(tenant, tellings)
+            found.update(trace for telling in looked_up for trace in self._names.get((tenant, telling[0]), ()))
         return found - self._traces
 
     def _note(self, traces: Collection[Trace]) -> None:

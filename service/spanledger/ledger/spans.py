@@ -82,13 +82,13 @@ def read(store: Store, run_id: str, from_round: int = 0, mostly_new: bool = Fals
     shards = store.all_shards if from_round else store.database
     parameters = {"run": run_id, "round": from_round, "shards": shards}
     table, replaced = (_few if from_round else _fresh if mostly_new else _all)(store, parameters)
-    plain, told = interpreted(table.append_column("place", pa.array(np.arange(table.num_rows))))
-    if told.num_rows == 0:
+    plain, newly = interpreted(table.append_column("place", pa.array(np.arange(table.num_rows))))
+    if newly.num_rows == 0:
         return Found(table, pa.concat_tables([table, replaced])), None
-    write_back(store, told, shards)
-    whole = pa.concat_tables([plain, told])
+    write_back(store, newly, shards)
+    whole = pa.concat_tables([plain, newly])
     whole = whole.take(pa.array(np.argsort(whole["place"].to_numpy()))).drop_columns("place")
-    return Found(whole, pa.concat_tables([whole, replaced])), pc.min(told["received_at_ms"]).as_py()
+    return Found(whole, pa.concat_tables([whole, replaced])), pc.min(newly["received_at_ms"]).as_py()
 
 
 def _few(store: Store, parameters: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
@@ -172,54 +172,56 @@ def _nothing(kind: pa.DataType, count: int) -> pa.Array:
 def interpreted(table: pa.Table) -> tuple[pa.Table, pa.Table]:
     """The rows that were canonical already, and those interpreted now; same columns."""
     waiting = pc.equal(table["normalised"], 0)
-    told = table.filter(waiting).combine_chunks()
-    if told.num_rows == 0:
-        return table, told
-    columns, mask = _by_columns(told)
-    alone = told.filter(pa.array(~mask))
+    unread = table.filter(waiting).combine_chunks()
+    if unread.num_rows == 0:
+        return table, unread
+    columns, mask = _by_columns(unread)
+    alone = unread.filter(pa.array(~mask))
     if alone.num_rows:
         columns = {name: pa.concat_arrays([columns[name], values]) for name, values in one_by_one(alone).items()}
-        told = pa.concat_tables([told.filter(pa.array(mask)), alone])
-    count = told.num_rows
+        unread = pa.concat_tables([unread.filter(pa.array(mask)), alone])
+    count = unread.num_rows
     columns |= {
-        "facts": pa.array([[]] * count, told.schema.field("facts").type),
-        "normalised": pa.array([1] * count, told.schema.field("normalised").type),
-        "version": pc.bit_wise_or(told["version"], pa.scalar(1, pa.uint64())),  # the same but for the last bit
+        "facts": pa.array([[]] * count, unread.schema.field("facts").type),
+        "normalised": pa.array([1] * count, unread.schema.field("normalised").type),
+        "version": pc.bit_wise_or(unread["version"], pa.scalar(1, pa.uint64())),  # the same but for the last bit
     }
-    said = pa.table({field.name: columns.get(field.name, told[field.name]) for field in told.schema}, told.schema)
-    return table.filter(pc.invert(waiting)), said
+    result = pa.table(
+        {field.name: columns.get(field.name, unread[field.name]) for field in unread.schema}, unread.schema
+    )
+    return table.filter(pc.invert(waiting)), result
 
 
-def _by_columns(told: pa.Table) -> tuple[dict[str, pa.Array], npt.NDArray[np.bool_]]:
+def _by_columns(unread: pa.Table) -> tuple[dict[str, pa.Array], npt.NDArray[np.bool_]]:
     """The canonical columns of the spans that can be read many at a time, and which those are."""
     try:
-        return column_reader().read(told)
+        return column_reader().read(unread)
     except Exception:  # after any failure the spans are interpreted one by one
-        log.exception("%d spans could not be read by columns", told.num_rows)
-        empty = {name: pa.array([], told.schema.field(name).type) for name in CANONICAL}
-        return empty, np.zeros(told.num_rows, np.bool_)
+        log.exception("%d spans could not be read by columns", unread.num_rows)
+        empty = {name: pa.array([], unread.schema.field(name).type) for name in CANONICAL}
+        return empty, np.zeros(unread.num_rows, np.bool_)
 
 
-def one_by_one(told: pa.Table) -> dict[str, pa.Array]:
+def one_by_one(unread: pa.Table) -> dict[str, pa.Array]:
     """The canonical columns of spans in their own words, each read by itself."""
-    facts = Facts(one_chunk(told["facts"]))
+    facts = Facts(one_chunk(unread["facts"]))
     keys = np.array(facts.words, dtype=object)[facts.key].tolist()
     values = objects(facts.values)[facts.item].tolist()
     bounds = [*facts.first.tolist(), len(keys)]
     read = interpreter().row
     rows: list[tuple[Any, ...]] = []
-    for index, words in enumerate(zip(*(values_of(told[name]) for name in SpanFacts._fields[:6]), strict=True)):
+    for index, words in enumerate(zip(*(values_of(unread[name]) for name in SpanFacts._fields[:6]), strict=True)):
         here = slice(bounds[index], bounds[index + 1])
-        said = SpanFacts._make((*words, tuple(keys[here]), values[here]))
+        span = SpanFacts._make((*words, tuple(keys[here]), values[here]))
         try:
-            rows.append(read(said))
+            rows.append(read(span))
         except Exception:  # one span that cannot be interpreted must not stop settlement
-            row = told.slice(index, 1).to_pylist()[0]
+            row = unread.slice(index, 1).to_pylist()[0]
             log.exception("span %s of trace %s could not be interpreted", row["span_id"], row["trace_id"])
             row["anomalies"] = [*row["anomalies"], "unreadable:span"]
             rows.append(tuple(row[name] for name in CANONICAL))
     columns = zip(CANONICAL, zip(*rows, strict=True), strict=True)
-    return {name: _column(column, told.schema.field(name).type) for name, column in columns}
+    return {name: _column(column, unread.schema.field(name).type) for name, column in columns}
 
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

@@ -125,9 +125,9 @@ class Live:
 
     async def _all_readable(self) -> None:
         """Everything that has happened until now can be read back. Readers who come together wait for one such run."""
-        asked = time.monotonic()
+        began = time.monotonic()
         async with self._catching_up:
-            if self._caught_up_at < asked:
+            if self._caught_up_at < began:
                 begun = time.monotonic()
                 await asyncio.to_thread(self._catch_up)
                 self._caught_up_at = begun

@@ -56,12 +56,12 @@ class Missed:
         """From the moment itself on, for several events may share it; and up to where they are whole."""
         after_ns -= 1
         received_ms = max(0, after_ns // 1_000_000 - _SKEW_MS)
-        asked = {"tenant": tenant, "service": self._service, "after_ns": after_ns, "received_ms": received_ms}
-        cut = self._store.scalar(queries.sql("live_cut"), {**asked, "limit": self._page})
+        parameters = {"tenant": tenant, "service": self._service, "after_ns": after_ns, "received_ms": received_ms}
+        cut = self._store.scalar(queries.sql("live_cut"), {**parameters, "limit": self._page})
         until = {"until_ns": cut if cut is not None else _FOREVER}
-        spans = [_view(row) for row in self._store.dicts(queries.sql("live_spans"), {**asked, **until})]
+        spans = [_view(row) for row in self._store.dicts(queries.sql("live_spans"), {**parameters, **until})]
         records = self._store.dicts(
-            queries.sql("live_records"), {**asked, **until, "names": list(RECORDS), "limit": self._page}
+            queries.sql("live_records"), {**parameters, **until, "names": list(RECORDS), "limit": self._page}
         )
         return [*replayed(spans, Shapes()), *_recorded(records)], until["until_ns"]
 

@@ -107,8 +107,8 @@ def _event(kind: str, row: Row, facts: dict[str, Any]) -> Event:
         "span_id": row["span_id"],
     }
     source = _hash(row["trace_id"], row["span_id"], row["message"])
-    said = {name: value for name, value in known.items() if value}
-    return _booked(kind, row, row["conversation"], row["user"], source, {**said, **facts})
+    present = {name: value for name, value in known.items() if value}
+    return _booked(kind, row, row["conversation"], row["user"], source, {**present, **facts})
 
 
 def _booked(kind: str, row: Row, conversation: str, user: str, source: str, facts: Mapping[str, Any]) -> Event:

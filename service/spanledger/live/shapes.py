@@ -54,7 +54,7 @@ class SpanView:
     message: str  # of the status
     attributes: Attributes
 
-    def said(self, key: str) -> str:
+    def value_of(self, key: str) -> str:
         value = self.attributes.get(key)
         return value if isinstance(value, str) else ""
 
@@ -166,33 +166,33 @@ def recorded(name: str, at_ns: int, source: str, trace_id: str, body: str, attri
 
 
 def _event(kind: str, span: SpanView, at_ns: int, facts: Callable[[], Mapping[str, Any]]) -> Event:
-    said = span.said
+    value_of = span.value_of
     return Event(
         kind,
         at_ns,
         span.span_id,
-        said(semconv.TENANT) or "default",
+        value_of(semconv.TENANT) or "default",
         span.trace_id,
-        said(semconv.CONVERSATION_ID),
-        said(semconv.USER_ID),
+        value_of(semconv.CONVERSATION_ID),
+        value_of(semconv.USER_ID),
         facts,
     )
 
 
 def _operation(span: SpanView) -> str:
-    return span.said(semconv.OPERATION_NAME)
+    return span.value_of(semconv.OPERATION_NAME)
 
 
 def _node(span: SpanView) -> str:
-    return span.said(semconv.NODE_NAME)
+    return span.value_of(semconv.NODE_NAME)
 
 
 def _run(span: SpanView) -> tuple[str, str]:
-    return span.trace_id, span.said(semconv.MESSAGE_ID)
+    return span.trace_id, span.value_of(semconv.MESSAGE_ID)
 
 
 def _ids(span: SpanView) -> dict[str, Any]:
-    known = {name: value for name, key in _IDS.items() if (value := span.said(key))}
+    known = {name: value for name, key in _IDS.items() if (value := span.value_of(key))}
     return {**known, "span_id": span.span_id, **({"parent_span_id": span.parent_id} if span.parent_id else {})}
 
 
@@ -202,19 +202,19 @@ def _outcome(span: SpanView) -> dict[str, Any]:
 
 
 def _error(span: SpanView) -> dict[str, str]:
-    return {"type": span.said(semconv.ERROR_TYPE) or "unknown", "message": span.message}
+    return {"type": span.value_of(semconv.ERROR_TYPE) or "unknown", "message": span.message}
 
 
 def _model_response(span: SpanView) -> dict[str, Any]:
     sums = Sums()
     _add(sums, span)
     reasons = span.attributes.get(semconv.RESPONSE_FINISH_REASONS)
-    served = span.said(semconv.RESPONSE_MODEL) or span.said(semconv.REQUEST_MODEL)
+    served = span.value_of(semconv.RESPONSE_MODEL) or span.value_of(semconv.REQUEST_MODEL)
     used = {name: value for name, value in sums.facts().items() if not name.endswith("_calls")}
     return {
         **_ids(span),
         "operation": _operation(span),
-        "provider": span.said(semconv.PROVIDER_NAME),
+        "provider": span.value_of(semconv.PROVIDER_NAME),
         "model": served,
         "attempt": _count(span.attributes.get(semconv.ATTEMPT)) or 1,
         "finish_reason": reasons[0] if isinstance(reasons, list | tuple) and reasons else None,
@@ -227,8 +227,8 @@ def _model_response(span: SpanView) -> dict[str, Any]:
 def _tool_called(span: SpanView) -> dict[str, Any]:
     return {
         **_ids(span),
-        "tool": span.said(semconv.TOOL_NAME),
-        "call_id": span.said(semconv.TOOL_CALL_ID),
+        "tool": span.value_of(semconv.TOOL_NAME),
+        "call_id": span.value_of(semconv.TOOL_CALL_ID),
         **_outcome(span),
     }
 
@@ -236,7 +236,7 @@ def _tool_called(span: SpanView) -> dict[str, Any]:
 def _workflow_ended(span: SpanView, sums: Sums) -> dict[str, Any]:
     facts = {**_ids(span), **sums.facts(), **_outcome(span)}
     if span.failed:
-        facts["priority"] = priority(span.said(semconv.ERROR_TYPE))
+        facts["priority"] = priority(span.value_of(semconv.ERROR_TYPE))
     return facts
 
 

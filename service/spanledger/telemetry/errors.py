@@ -14,8 +14,8 @@ def error_type(error: BaseException) -> str:
     """`error.type`: what the error says it is (`rate_limit`, `500`, …), else its class."""
     if isinstance(error, asyncio.CancelledError):
         return "cancelled"
-    said = getattr(error, "error_type", "")
-    return said if isinstance(said, str) and said else type(error).__qualname__
+    kind = getattr(error, "error_type", "")
+    return kind if isinstance(kind, str) and kind else type(error).__qualname__
 
 
 def fail(span: Span, error: BaseException, with_content: bool = False) -> None:

@@ -163,14 +163,14 @@ class GenAI:
             yield Tool(span, self._content)
 
     @contextmanager
-    def inference(self, asked: Asked) -> Iterator[Inference]:
+    def inference(self, request: Asked) -> Iterator[Inference]:
         """`chat <model>`: the leaf that the books count. What was answered is written also when the block fails."""
-        attributes = _request_attributes(asked)
+        attributes = _request_attributes(request)
         if self._content:
-            attributes |= _words(asked.parameters)
-            attributes[semconv.INPUT_MESSAGES] = _content(asked.messages)
+            attributes |= _words(request.parameters)
+            attributes[semconv.INPUT_MESSAGES] = _content(request.messages)
         started = time.perf_counter()
-        with self._span(f"{asked.operation} {asked.model}", SpanKind.CLIENT, attributes) as span:
+        with self._span(f"{request.operation} {request.model}", SpanKind.CLIENT, attributes) as span:
             call = Inference(span, started)
             error = ""
             try:
@@ -181,11 +181,11 @@ class GenAI:
             finally:
                 if call.answered is not None:
                     self._write(span, call.answered)
-                if asked.cache:
+                if request.cache:
                     span.set_attributes(_cache_attributes(call.saved))
                 if call.first_chunk_s is not None:
                     span.set_attribute(semconv.RESPONSE_TIME_TO_FIRST_CHUNK, call.first_chunk_s)
-                self._measure(asked, call, time.perf_counter() - started, error)
+                self._measure(request, call, time.perf_counter() - started, error)
 
     @contextmanager
     def _span(self, name: str, kind: SpanKind, attributes: Mapping[str, Any]) -> Iterator[Span]:
@@ -220,12 +220,12 @@ class GenAI:
             attributes[semconv.OUTPUT_MESSAGES] = _content(answered.messages)
         span.set_attributes(attributes)
 
-    def _measure(self, asked: Asked, call: Inference, duration_s: float, error: str) -> None:
+    def _measure(self, request: Asked, call: Inference, duration_s: float, error: str) -> None:
         answered = call.answered
         labels: dict[str, Any] = {
-            semconv.OPERATION_NAME: asked.operation,
-            semconv.PROVIDER_NAME: asked.provider,
-            semconv.REQUEST_MODEL: asked.model,
+            semconv.OPERATION_NAME: request.operation,
+            semconv.PROVIDER_NAME: request.provider,
+            semconv.REQUEST_MODEL: request.model,
         }
         if tenant := ids.current().tenant:
             labels[semconv.TENANT] = tenant
@@ -256,19 +256,19 @@ class Tool:
         fail(self.span, error, self._content)
 
 
-def _request_attributes(asked: Asked) -> dict[str, Any]:
+def _request_attributes(request: Asked) -> dict[str, Any]:
     attributes: dict[str, Any] = {
-        semconv.OPERATION_NAME: asked.operation,
-        semconv.PROVIDER_NAME: asked.provider,
-        semconv.REQUEST_MODEL: asked.model,
-        semconv.REQUEST_STREAM: asked.stream,
-        semconv.ATTEMPT: asked.attempt,
+        semconv.OPERATION_NAME: request.operation,
+        semconv.PROVIDER_NAME: request.provider,
+        semconv.REQUEST_MODEL: request.model,
+        semconv.REQUEST_STREAM: request.stream,
+        semconv.ATTEMPT: request.attempt,
     }
     for name, key in _REQUEST_ATTRIBUTES.items():
-        value = asked.parameters.get(name)
+        value = request.parameters.get(name)
         if isinstance(value, int | float | str):
             attributes[key] = value
-    choices, level = asked.parameters.get("n"), asked.parameters.get("reasoning_effort")
+    choices, level = request.parameters.get("n"), request.parameters.get("reasoning_effort")
     if isinstance(choices, int) and choices != 1:
         attributes[semconv.REQUEST_CHOICE_COUNT] = choices
     if isinstance(level, str) and level in _REASONING_LEVELS:

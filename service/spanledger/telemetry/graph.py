@@ -91,13 +91,13 @@ class GraphTracer(OpenInferenceTracer):  # type: ignore[misc]
 
     def _start(self, run_id: UUID, parent_run_id: UUID | None, name: str, metadata: Mapping[str, Any]) -> None:
         parent = self._spans_by_run.get(parent_run_id) if parent_run_id else None
-        said: dict[str, Any] = {SpanAttributes.OPENINFERENCE_SPAN_KIND: _CHAIN}
+        span_attributes: dict[str, Any] = {SpanAttributes.OPENINFERENCE_SPAN_KIND: _CHAIN}
         if metadata.get("langgraph_node") == name:
-            said[semconv.NODE_NAME] = name
+            span_attributes[semconv.NODE_NAME] = name
         self._spans_by_run[run_id] = self.plain.start_span(
             name,
             context=trace.set_span_in_context(parent) if parent is not None else None,
-            attributes=said,
+            attributes=span_attributes,
             record_exception=False,
             set_status_on_exception=False,
         )

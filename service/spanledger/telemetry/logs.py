@@ -74,13 +74,13 @@ def _translated(record: logging.LogRecord, content: bool) -> LogRecord:
 
 
 def _exception(error: BaseException, content: bool) -> dict[str, str]:
-    told = {"exception.type": type(error).__qualname__}
+    fields = {"exception.type": type(error).__qualname__}
     if content:
         stack = traceback.format_exception(error)
-        return told | {"exception.message": str(error), "exception.stacktrace": "".join(stack)}
+        return fields | {"exception.message": str(error), "exception.stacktrace": "".join(stack)}
     if isinstance(error, SpanledgerError):
-        told["exception.message"] = telemetry_message(error)
-    return told | {"exception.stacktrace": "\n".join(_frames(error))}
+        fields["exception.message"] = telemetry_message(error)
+    return fields | {"exception.stacktrace": "\n".join(_frames(error))}
 
 
 def _frames(error: BaseException | None) -> Iterator[str]:

@@ -87,9 +87,9 @@ def _gives_key(request: Request) -> bool:
 def _to_login(scope: Scope, send: Send) -> Send:
     """A browser that may not see a page is led to /login in place of being refused. A script that asks for a part of a
     page makes the browser open the page again, and so /login."""
-    asked = Request(scope).headers
-    html = "text/html" in asked.get("accept", "")
-    is_part = asked.get("hx-request") == "true"
+    headers = Request(scope).headers
+    html = "text/html" in headers.get("accept", "")
+    is_part = headers.get("hx-request") == "true"
     swallowed = False
 
     async def send_page(message: Message) -> None:

@@ -25,21 +25,21 @@ async def costs(page: PageOf) -> Response:
     bucket = bucket if bucket in {"minute", "hour", "day"} else range_.bucket
     only = {name: values for name in OFFERED if (values := [v for v in page.query.getlist(name) if v])}
     by = ",".join(dict.fromkeys(name for name in (first, second) if name))
-    asked = {**range_.window, **only}
+    filters = {**range_.window, **only}
     if page.query.get("format") == "csv":
-        params = {**asked, "group_by": by, "limit": MOST_ROWS}
+        params = {**filters, "group_by": by, "limit": MOST_ROWS}
         return handed_on(await page.api.raw("GET", "/v1/usage", params, accept="text/csv"), "costs.csv")
     dearest = None
     if page.wants("dearest"):
-        dearest = await page.api.maybe("messages", params={**asked, "sort": "-cost", "limit": 10, "totals": "false"})
+        dearest = await page.api.maybe("messages", params={**filters, "sort": "-cost", "limit": 10, "totals": "false"})
     if page.is_only("dearest"):
         return page.render("dearest.html", title="Dearest messages", dearest=(dearest or {}).get("items", []))
     drawn = {"bucket": bucket, "series": SHOWN}
     whole, table, before, savings = await page.api.all(
-        page.api.get("usage", params={**asked, "group_by": first, "limit": ROWS, **drawn}),
-        _table(page, {**asked, "group_by": by, "limit": ROWS}, by != first),
+        page.api.get("usage", params={**filters, "group_by": first, "limit": ROWS, **drawn}),
+        _table(page, {**filters, "group_by": by, "limit": ROWS}, by != first),
         _before(page, range_, only, by),
-        page.api.get("usage", "cache-savings", params=asked),
+        page.api.get("usage", "cache-savings", params=filters),
     )
     return page.render(
         "costs.html",
@@ -65,9 +65,9 @@ def _dimension(page: Page, name: str, default: str) -> str:
     return wanted if wanted in OFFERED else default
 
 
-async def _table(page: Page, asked: dict[str, Any], wanted: bool) -> Any:
+async def _table(page: Page, filters: dict[str, Any], wanted: bool) -> Any:
     """By both dimensions; None where there is one, whose groups the chart's answer has."""
-    return await page.api.get("usage", params=asked) if wanted else None
+    return await page.api.get("usage", params=filters) if wanted else None
 
 
 async def _before(page: Page, range_: Range, only: dict[str, Any], by: str) -> Any:

@@ -12,8 +12,8 @@ WINDOWS = (60, 300, 3600)
 
 @router.get("/live")
 async def live(page: PageOf) -> Response:
-    asked = page.query.get("window", "")
-    window = int(asked) if asked in {str(seconds) for seconds in WINDOWS} else WINDOWS[0]
+    chosen = page.query.get("window", "")
+    window = int(chosen) if chosen in {str(seconds) for seconds in WINDOWS} else WINDOWS[0]
     realtime = await page.api.get("realtime", params={"window": window})
     offered = [name for name in TYPES if page.principal.role == "admin" or name not in FOR_ADMINS]
     types = [name for name in page.query.getlist("type") if name in offered]

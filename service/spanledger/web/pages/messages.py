@@ -28,16 +28,16 @@ async def messages(page: PageOf) -> Response:
     range_ = range_of(page.query)
     only = _filters(page)
     sort = page.query.get("sort") or "-time"
-    asked = {**range_.window, **only}
+    filters = {**range_.window, **only}
     facets = None
     if page.wants("facets"):
-        facets = await page.api.maybe("facets", params={**asked, "field": ",".join(FACETS), "limit": 12}) or {}
+        facets = await page.api.maybe("facets", params={**filters, "field": ",".join(FACETS), "limit": 12}) or {}
     if page.is_only("facets"):
         return page.render("facets.html", title="Facets", facets=facets, only=only)
     found = await page.api.get(
         "messages",
         params={
-            **asked,
+            **filters,
             "sort": sort,
             "limit": ROWS,
             "cursor": page.query.get("cursor"),

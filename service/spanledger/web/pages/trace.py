@@ -15,7 +15,7 @@ _KINDS = {"inference": "s0", "embedding": "s0", "rerank": "s0", "tool": "s1", "a
 
 @router.get("/traces/{trace_id}")
 async def trace(page: PageOf, trace_id: str) -> Response:
-    asked = page.query
+    query = page.query
     rows, span = await page.api.all(
         page.api.get(
             "traces",
@@ -23,17 +23,17 @@ async def trace(page: PageOf, trace_id: str) -> Response:
             "rows",
             params={
                 "limit": ROWS,
-                "cursor": asked.get("cursor"),
-                "q": asked.get("q"),
-                "closed": asked.getlist("closed"),
+                "cursor": query.get("cursor"),
+                "q": query.get("q"),
+                "closed": query.getlist("closed"),
             },
         ),
-        _span(page, trace_id, asked.get("span")),
+        _span(page, trace_id, query.get("span")),
     )
     message = rows["message_id"]
     given = await page.api.maybe("messages", message, "feedback") if message and not page.is_fragment else None
     return page.render(
-        "trace_rows.html" if page.is_fragment and asked.get("cursor") else "trace.html",
+        "trace_rows.html" if page.is_fragment and query.get("cursor") else "trace.html",
         title=f"Trace {trace_id[:12]}",
         trace=rows,
         span=span,

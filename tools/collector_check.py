@@ -104,13 +104,16 @@ def _compare(table: str, wanted: set[str], found: set[str], database: str) -> li
 
 
 def _refused(exc: urllib.error.HTTPError, user: str) -> str:
-    text = exc.read().decode(errors="replace").splitlines()[0][:300]
+    try:
+        text = exc.read().decode(errors="replace").splitlines()[0][:300]
+    except (OSError, http.client.HTTPException, IndexError):  # the native port hangs up at once, often before its words
+        text = str(exc.reason)
     if exc.headers.get("X-ClickHouse-Exception-Code") in {"194", "516"}:
         return (
             f"user {user} was refused: wrong password; set SPANLEDGER_CLICKHOUSE_INGEST_PASSWORD to the same value "
             f"for the Collector and for the server (clickhouse/server/users.d/spanledger.xml) ({text})"
         )
-    if "is for clickhouse-client program" in text:
+    if "is for clickhouse-client program" in text or not any(name.startswith("X-ClickHouse") for name in exc.headers):
         return f"give the server's HTTP port (8123) in SPANLEDGER_CLICKHOUSE_HTTP, not its native one ({text})"
     return f"ClickHouse refused: {text}"
 

@@ -23,7 +23,9 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a system that was talked to with the marker in every feature, sealed, and stopped."""
     folder = tmp_path_factory.mktemp("content-off") / "data"
     with CallingProvider() as provider:
-        system = System(folder).start(SPANLEDGER_SEAL_AFTER_S="3600", **provider.environ)
+        system = System(folder)
+        system.timeout_s = 60  # tools crash, start again and never answer
+        system.start(SPANLEDGER_SEAL_AFTER_S="3600", **provider.environ)
         use_every_feature(system)
         be_quoted(system)
         put_words_where_none_belong(system)
@@ -114,7 +116,7 @@ def put_words_where_none_belong(system: System) -> None:
         call = json.dumps([{"tool": tool, "arguments": "{}"}, {"tool": "clock", "arguments": "{}"}])
         status, told = ask("POST", talk, {"content": call, "model": "openai/calls", "workflow": "assistant"})
         assert (status, MARKER in told) == (200, True), "the model hears its own word"
-    server = {"command": sys.executable, "args": [MCP_SERVER, "stdio"], "connect_timeout_s": 60}
+    server = {"command": sys.executable, "args": [MCP_SERVER, "stdio"], "connect_timeout_s": 60, "timeout_s": 5}
     assert ask("PUT", "/v1/mcp-servers/small", server)[0] == 200
     agent = {"workflow": "assistant", "model": "openai/calls", "tools": ["small.*"]}
     assert ask("PUT", "/v1/agents/user", agent)[0] == 200

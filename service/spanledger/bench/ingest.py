@@ -9,7 +9,6 @@ import os
 import platform
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from spanledger.bench import arrival, sender, stages
+from spanledger.bench import arrival, sender, stages, steps
 from spanledger.bench.sender import Plan, sending
 from spanledger.bench.system import System, Watch
 from spanledger.bench.traffic import Body
@@ -64,7 +63,7 @@ def run(
 def _arrivals(folder: Path, spans: int, roles: str) -> dict[str, Any]:
     """Of each kind of traffic, until it stands in the books."""
     figures = {}
-    for shape in arrival.SHAPES:
+    for shape in steps.counted("until it stands in the books", arrival.SHAPES, "kinds of traffic"):
         _say(f"{shape} traffic: {spans} spans until they stand in the books")
         figures[shape] = arrival.measure(folder / shape, shape, spans, roles)
         shutil.rmtree(folder / shape)
@@ -72,7 +71,7 @@ def _arrivals(folder: Path, spans: int, roles: str) -> dict[str, Any]:
 
 
 def _say(text: str) -> None:
-    print(f"bench ingest: {text}", file=sys.stderr, flush=True)
+    steps.note(f"bench ingest: {text}")
 
 
 def _machine() -> dict[str, Any]:

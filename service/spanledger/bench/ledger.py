@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from spanledger.bench import ingest, landing, recorded, sender, varied
+from spanledger.bench import ingest, landing, recorded, sender, steps, varied
 from spanledger.bench.sender import Plan, sending
 from spanledger.bench.system import System
 from spanledger.ledger.ledger import Ledger
@@ -114,14 +114,17 @@ def run(
     captures: Path | None = None,
 ) -> dict[str, Any]:
     """All figures as one JSON-ready dictionary; takes minutes, most of it making history."""
+    settlements: dict[str, Callable[[], dict[str, Any]]] = {
+        "recorded": lambda: settlement(spans // 5, lambda count, seed: recorded.bodies(count, captures, seed)),
+        "varied": lambda: settlement(spans // 5, varied.bodies),
+        "alike": lambda: settlement(spans),
+    }
     return {
         "settlement": {
-            "recorded": settlement(spans // 5, lambda count, seed: recorded.bodies(count, captures, seed)),
-            "varied": settlement(spans // 5, varied.bodies),
-            "alike": settlement(spans),
+            name: measure() for name, measure in steps.counted("settlement", settlements.items(), "kinds of traffic")
         },
         "lag": lag(),
-        "history": [with_history(size) for size in history],
+        "history": [with_history(size) for size in steps.counted("settlement beside history", history, "sizes")],
         "reprice": repricing(reprice_calls),
     }
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 from typing import Any
 
-from spanledger.bench import streaming
+from spanledger.bench import steps, streaming
 from spanledger.settings import NO_SETTINGS_FILE
 
 POLL_S = 0.03
@@ -40,7 +40,8 @@ def _freshness(messages: int) -> dict[str, Any]:
                 raise RuntimeError("`spanledger up` did not start; run it by hand to see why")
             client = http.client.HTTPConnection("127.0.0.1", api, timeout=60)
             _say_and_wait(client, "warm-up")
-            lags = sorted(_say_and_wait(client, f"message {number}") for number in range(messages))
+            numbers = steps.counted("from an answer to its figures", range(messages), "messages")
+            lags = sorted(_say_and_wait(client, f"message {number}") for number in numbers)
         finally:
             system.send_signal(signal.SIGTERM)
             system.wait(60)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spanledger.bench import recorded, varied
+from spanledger.bench import recorded, steps, varied
 from spanledger.ingest.masking import BUILT_IN, Masking, rules_of
 from spanledger.ingest.signals import TRACES
 
@@ -24,7 +24,10 @@ def run() -> dict[str, Any]:
     rules |= {name: {name: "hash"} for name in BUILT_IN}
     rules |= {"all, hash": dict.fromkeys(BUILT_IN, "hash"), "all, drop": dict.fromkeys(BUILT_IN, "drop")}
     return {
-        source: {"bytes_per_span": _size(bodies), **{name: _cost(bodies, one) for name, one in rules.items()}}
+        source: {
+            "bytes_per_span": _size(bodies),
+            **{name: _cost(bodies, one) for name, one in steps.counted(f"{source} traffic", rules.items(), "rules")},
+        }
         for source, bodies in sources.items()
     }
 

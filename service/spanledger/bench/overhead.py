@@ -22,6 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
 
+from spanledger.bench import steps
+
 SPANS_PER_CALL = 4
 _WARM_UP = 50  # calls of each child before anything is measured
 
@@ -32,7 +34,7 @@ def run(blocks: int = 20, calls: int = 50) -> dict[str, Any]:
         for child in (on, off):
             child.block(_WARM_UP)
         pairs = []
-        for number in range(blocks):
+        for number in steps.counted("with and without telemetry", range(blocks), "blocks"):
             first, second = (on, off) if number % 2 == 0 else (off, on)
             result = {first.name: first.block(calls), second.name: second.block(calls)}
             pairs.append((result["on"], result["off"]))

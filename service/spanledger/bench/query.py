@@ -4,7 +4,6 @@ first beside nothing else, then while spans arrive and are settled."""
 import os
 import random
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from spanledger.bench import history
+from spanledger.bench import history, steps
 from spanledger.bench.ingest import percentiles
 from spanledger.bench.sender import Plan, sending
 from spanledger.bench.system import System
@@ -53,13 +52,13 @@ def measure(folder: Path, spans: int, times: int) -> dict[str, Any]:
     questions = _questions(messages)
     with System(folder) as system:
         _say("asking")
-        alone = {name: _ask(system, name, question, times) for name, question in questions.items()}
+        alone = _ask_all(system, questions, times, "asking")
         memory = system.memory_mib()
         _say(f"asking beside {_BESIDE_SPANS_PER_S:,} spans/s")
         seconds = len(questions) * _LONGEST_S
         plan = Plan(system.endpoint("http"), seconds=seconds, spans_per_s=_BESIDE_SPANS_PER_S, spans_per_request=512)
         with sending(plan):
-            beside = {name: _ask(system, name, question, _BESIDE_TIMES) for name, question in questions.items()}
+            beside = _ask_all(system, questions, _BESIDE_TIMES, "asking beside new spans")
     return {
         "spans": spans,
         "messages": messages,
@@ -71,7 +70,12 @@ def measure(folder: Path, spans: int, times: int) -> dict[str, Any]:
 
 
 def _say(text: str) -> None:
-    print(f"bench query: {text}", file=sys.stderr, flush=True)
+    steps.note(f"bench query: {text}")
+
+
+def _ask_all(system: System, questions: dict[str, Question], times: int, what: str) -> dict[str, dict[str, float]]:
+    turns = steps.counted(what, questions.items(), "questions")
+    return {name: _ask(system, name, question, times) for name, question in turns}
 
 
 def _ask(system: System, name: str, question: Question, times: int) -> dict[str, float]:

@@ -8,7 +8,6 @@ import importlib.util
 import os
 import random
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from spanledger.bench import history, query, workload
+from spanledger.bench import history, query, steps, workload
 from spanledger.bench.ingest import percentiles
 from spanledger.bench.system import System
 
@@ -53,14 +52,15 @@ def measure(folder: Path, spans: int, times: int) -> dict[str, Any]:
     with System(folder, roles=_ROLES) as system:
         long_trace = _send_long_trace(system)
         pages = {**_PAGES, f"trace of {_LONG:,} spans": lambda rng, messages: f"/traces/{long_trace}"}
-        first_byte = {name: _first_byte(system, name, page, messages, times) for name, page in pages.items()}
+        turns = steps.counted("first bytes", pages.items(), "pages")
+        first_byte = {name: _first_byte(system, name, page, messages, times) for name, page in turns}
         usable = _usable(system, pages, messages, times)
     load = round(os.getloadavg()[0], 1)
     return {"spans": spans, "load_1m": load, "first_byte_ms": first_byte, "usable_ms": usable}
 
 
 def _say(text: str) -> None:
-    print(f"bench web: {text}", file=sys.stderr, flush=True)
+    steps.note(f"bench web: {text}")
 
 
 def _send_long_trace(system: System) -> str:
@@ -131,7 +131,7 @@ def _usable(system: System, pages: dict[str, Address], messages: int, times: int
         browser = running.chromium.launch(executable_path=path, args=_FLAGS)
         page = browser.new_page()
         page.goto(base + "/keys")  # scripts and styles are loaded: the first load is measured by size
-        for name, address in pages.items():
+        for name, address in steps.counted("until usable", pages.items(), "pages"):
             rng, began = random.Random(11), time.monotonic()
             took: list[float] = []
             while len(took) < times and time.monotonic() - began < _LONGEST_S:

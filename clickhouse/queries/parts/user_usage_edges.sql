@@ -6,11 +6,4 @@
         WHERE
             tenant = {tenant:String}
             AND (empty({only_user:Array(String)}) OR user_id IN {only_user:Array(String)})
-            AND {has_edges:UInt8}
-            AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-            AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-            AND
-            (
-                started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC')
-                OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC')
-            )
+            -- include parts/window_edges

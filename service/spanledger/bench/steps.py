@@ -1,4 +1,4 @@
-"""How far a benchmark is, for whoever shows it."""
+"""Passes the progress of a benchmark to listeners. The command line registers its progress bar as one."""
 
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -9,12 +9,12 @@ _listeners: list[Callable[[str], None]] = []
 
 
 def listen(tell: Callable[[str], None]) -> None:
-    """`tell` hears of every step until the process ends, as `WHAT: 3 of 20 UNIT`."""
+    """Calls `tell` with every step, as `WHAT: 3 of 20 UNIT`, until the process ends."""
     _listeners.append(tell)
 
 
 def counted(what: str, items: Collection[T], unit: str) -> Iterator[T]:
-    """The items one by one, each told when its turn comes."""
+    """Yields the items one by one and reports each to the listeners before it is yielded."""
     for number, item in enumerate(items):
         tell(what, number, len(items), unit)
         yield item
@@ -22,7 +22,7 @@ def counted(what: str, items: Collection[T], unit: str) -> Iterator[T]:
 
 
 def note(text: str) -> None:
-    """What goes on: to the listeners, or to standard error where there are none."""
+    """Passes a text to the listeners; prints it on standard error if there are none."""
     if not _listeners:
         print(text, file=sys.stderr, flush=True)
     for listener in _listeners:

@@ -58,7 +58,7 @@ def up(
     OTLP endpoints, ClickHouse (embedded, or --clickhouse-url), settlement, the HTTP API and the chat service. Prints
     `ready` with its URLs when all listeners accept; Ctrl-C drains and stops it.
     """
-    gc.disable()  # nearly all that a start makes is kept; `serve` enables it
+    gc.disable()  # nearly all objects of a start are kept; `memory.collect_less` enables the collector again
     from spanledger.runtime import serve
     from spanledger.web.app import app_with_pages
 

@@ -22,7 +22,7 @@ _NO_CALL = re.compile(
 _SURELY_CALL = re.compile(
     r"(?:completions?|(?<!threads\.)messages?|responses?|images?|speech|embeddings?)[._ ]create|generate"
 )
-_LIMIT = re.compile(r"max|limit|budget|quota|window|remaining", re.IGNORECASE)  # a count that is none of usage
+_LIMIT = re.compile(r"max|limit|budget|quota|window|remaining", re.IGNORECASE)  # keys of limits, which are no usage
 _COUNTS_TOKENS = re.compile(
     r"(?:count|compute)[ _.:-]?tokens|(?:^|[./:])input_?tokens\b|token[ _.-]?count(?:er|ing)?\b|num_tokens|tokenize"
 )

@@ -51,7 +51,7 @@ class Crowd:
         self._silent[peer] = time.monotonic()
 
     def heard(self, peer: Peer) -> None:
-        """It sent something and waits again."""
+        """Marks a connection as silent from now on, because it just sent something."""
         self._silent.pop(peer, None)
         self._silent[peer] = time.monotonic()
 

@@ -21,7 +21,7 @@ _ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
 _FRAME_HEADER, _MAX_FRAME = 9, 16_384
 _PREFACE_BYTES = 24
 _REFUSAL_S = 10.0  # how long a connection is kept open to answer its calls
-_FLUSH_S = 10.0  # how long the rest of what one end sent is offered to the other end, once the first is gone
+_FLUSH_S = 10.0  # after one end closed, the relay delivers its remaining bytes to the other end for so long
 _STATUS_200 = b"\x88"  # HPACK's index of `:status 200`
 log = logging.getLogger(__name__)
 

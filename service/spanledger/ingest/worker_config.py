@@ -1,4 +1,4 @@
-"""The argument of a worker process. Apart from the worker, whose libraries its parent does not need."""
+"""The argument of a worker process; a module of its own, so that the parent imports no library of the worker."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""How long this process has been there, from before its first line of Python."""
+"""The age of this process, counted from its start by the operating system."""
 
 import os
 import time
@@ -9,7 +9,7 @@ _imported = time.monotonic()
 
 
 def process_age_s() -> float:
-    """Where the system does not tell it, since this module was imported."""
+    """Seconds since the start of the process; since the import of this module where /proc does not exist."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         ticks_per_s = os.sysconf("SC_CLK_TCK")

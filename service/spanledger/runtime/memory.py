@@ -20,7 +20,7 @@ def collect_less() -> None:
     """
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 20)
-    gc.enable()  # `up` starts without it
+    gc.enable()  # the command `up` disabled the collector during its start
 
 
 def give_back() -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from spanledger.errors import BadRequest
 
-# Every run looks at all of these, so they are a fiftieth; users, who have preferences, are many.
+# Every run reads all experiments, evaluators and MCP servers, so their quota is a fiftieth. Preferences: one per user.
 _SHARES: Final = {"experiment": 0.02, "evaluator": 0.02, "mcp_server": 0.02, "preferences": 100.0}
 # The service's own books: what was erased must stay erased, however often that was.
 _UNBOUNDED: Final = frozenset({"erasure", "retention"})
@@ -42,24 +42,24 @@ class Quota:
         return 0 if kind in _UNBOUNDED else self.versions
 
     def check_objects(self, kind: str, count: int) -> None:
-        """`count` are there before another one comes. Raises QuotaExceeded."""
+        """Checks that a tenant with `count` objects may create one more. Raises QuotaExceeded."""
         allowed = self.objects_of(kind)
         if allowed and count >= allowed:
             what = kind.replace("_", " ").replace("-", " ")
             raise QuotaExceeded(
                 f"there are {count} entries of kind {what} already, as many as a tenant may have; remove some, or ask"
-                " whoever runs this service for more (SPANLEDGER_TENANT_OBJECTS)",
+                " the operator of this service to raise SPANLEDGER_TENANT_OBJECTS",
                 "tenant_objects",
                 allowed,
             )
 
     def check_versions(self, kind: str, name: str, count: int) -> None:
-        """`count` versions are there before another one comes. Raises QuotaExceeded."""
+        """Checks that an object with `count` versions may get one more. Raises QuotaExceeded."""
         allowed = self.versions_of(kind)
         if allowed and count >= allowed:
             raise QuotaExceeded(
                 f"{kind} {name[:100]!r} has {count} versions already, as many as one may have; give what follows"
-                " another name, or ask whoever runs this service for more (SPANLEDGER_OBJECT_VERSIONS)",
+                " another name, or ask the operator of this service to raise SPANLEDGER_OBJECT_VERSIONS",
                 "object_versions",
                 allowed,
             )

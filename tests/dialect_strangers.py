@@ -3,6 +3,7 @@
 Keys that the view keeps for their shape begin with "shape:".
 """
 
+from decimal import Decimal
 from typing import Any
 
 from dialect_shared import GEMINI, OPENAI, Example, by_kind, counts
@@ -132,6 +133,22 @@ CLASSES: dict[str, Example] = {
     },
 }
 
+COSTS: dict[str, Example] = {
+    **{
+        f"a cost under {key}": (OPENAI | {key: text}, {"cost_claim_usd": Decimal("0.02"), "anomalies": []})
+        for key, text in (
+            ("gen_ai.usage.cost_usd", "0.02"),
+            ("cost_usd", "$0.02"),
+            ("llm.usage.cost_usd", "0.02"),
+            ("gen_ai.client.estimated_cost", "0.02USD"),
+        )
+    },
+    "a cost in another currency": (
+        OPENAI | {"gen_ai.client.estimated_cost": "0.02EUR"},
+        {"cost_claim_usd": None, "anomalies": ["currency:cost"]},
+    ),
+}
+
 NAMES: dict[str, Example] = {
     f"the series {series} of Azure": (
         OPENAI | {"gen_ai.system": "azure", "gen_ai.request.model": f"azure/{series}/{model}"},
@@ -140,4 +157,4 @@ NAMES: dict[str, Example] = {
     for series, model in (("o_series", "o3-mini"), ("gpt5_series", "gpt-5-mini"))
 }
 
-STRANGERS = by_kind(shape=SHAPES, google=GOOGLE, **{"class": CLASSES}, name=NAMES)
+STRANGERS = by_kind(cost=COSTS, shape=SHAPES, google=GOOGLE, **{"class": CLASSES}, name=NAMES)

@@ -133,12 +133,90 @@ CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
          "output_tokens": 14},
         ("openai", "gpt-4o", 55, 0, 0, 14, "", ""),
     ),
+    "goose: the model in its configuration": (
+        "complete_with_model",
+        {"model_config": '{"model_name": "claude-sonnet-4-5", "context_limit": 200000}', "input_tokens": 60,
+         "output_tokens": 17, "total_tokens": 77},
+        ("anthropic", "claude-sonnet-4-5", 60, 0, 0, 17, "", ""),
+    ),
+    "TrueFoundry's gateway": (
+        "Model: gpt-4o-mini",
+        {"tfy.span_type": "Model", "tfy.model.name": MINI, "tfy.model.id": MINI, "tfy.model.metric.input_tokens": 61,
+         "tfy.model.metric.output_tokens": 18, "tfy.request.conversation_id": "t",
+         "tfy.request.created_by_subject": "u"},
+        ("openai", MINI, 61, 0, 0, 18, "t", "u"),
+    ),
+    "a model beside an id, wherever it stands": (
+        "infer",
+        {"acme.call.id": "x", "acme.call.input_tokens": 62, "acme.call.output_tokens": 19, "acme.engine.model": MINI},
+        ("openai", MINI, 62, 0, 0, 19, "", ""),
+    ),
+    "usage.input": (
+        "infer",
+        {"model.name": MINI, "model.provider": "openai", "usage.input": 63, "usage.output": 20},
+        ("openai", MINI, 63, 0, 0, 20, "", ""),
+    ),
+    "usage within tokens": (
+        "infer",
+        {"llm.model": MINI, "token_usage.prompt": 64, "token_usage.completion": 21, "llm.session_id": "s",
+         "app.user_id": "u"},
+        ("openai", MINI, 64, 0, 0, 21, "s", "u"),
+    ),
+    "usage before the word": (
+        "infer",
+        {"llm_model": MINI, "usage_input_tokens": 65, "usage_output_tokens": 22},
+        ("openai", MINI, 65, 0, 0, 22, "", ""),
+    ),
+    "parts under llm.usage": (
+        "llm:generateText",
+        {"span.type": "llm", "llm.model": MINI, "llm.provider": "openai.responses", "llm.usage.prompt_tokens": 166,
+         "llm.usage.completion_tokens": 23, "llm.usage.cache_read_tokens": 128},
+        ("openai", MINI, 166, 128, 0, 23, "", ""),
+    ),
+    "a provider in further keys": (
+        "chat",
+        {"gen_ai.operation.name": "chat", "gen_ai.request.model": "llama-3.3-70b-versatile",
+         "gen_ai.request.provider": "groq", "gen_ai.usage.input_tokens": 67, "gen_ai.usage.output_tokens": 24},
+        ("groq", "llama-3.3-70b-versatile", 67, 0, 0, 24, "", ""),
+    ),
+    "Micrometer's word for none": (
+        "chat gpt-4o",
+        {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o",
+         "gen_ai.response.model": "none", "gen_ai.usage.input_tokens": "68", "gen_ai.usage.output_tokens": "25"},
+        ("openai", "gpt-4o", 68, 0, 0, 25, "", ""),
+    ),
+    "a model that its library does not know": (
+        "chat",
+        {"gen_ai.operation.name": "chat", "gen_ai.system": "GOOGLE_AI_GEMINI",
+         "gen_ai.request.model": "gemini-2.5-flash", "gen_ai.response.model": "unknown",
+         "gen_ai.usage.input_tokens": 69, "gen_ai.usage.output_tokens": 26},
+        ("gcp.gemini", "gemini-2.5-flash", 69, 0, 0, 26, "", ""),
+    ),
+    "Vercel's gateway": (
+        "chat anthropic/claude-sonnet-4-5",
+        {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic",
+         "gen_ai.request.model": "anthropic/claude-sonnet-4-5", "gen_ai.usage.input_tokens": 470,
+         "gen_ai.usage.output_tokens": 27, "gen_ai.usage.cache_read.input_tokens": 400,
+         "vercel.ai_gateway.user.id": "u"},
+        ("anthropic", "claude-sonnet-4-5", 470, 400, 0, 27, "", "u"),
+    ),
+}  # fmt: skip
+# Runs of tools, whose spans no vocabulary of one key tells.
+TOOLS: dict[str, dict[str, Any]] = {
+    "tool_call weather": {"gen_ai.operation.name": "framework", "spring.ai.kind": "tool_call",
+                          "spring.ai.tool.definition.name": "weather"},
+    "tool_call": {"gen_ai.operation.name": "tool_call", "gen_ai.tool.name": "weather"},
+    "run_tool": {"gen_ai.tool.name": "weather"},
+    "weather.now": {"tool.name": "weather"},
+    "weather": {"genkit:type": "action", "genkit:metadata:subtype": "tool.v2", "genkit:name": "weather"},
 }  # fmt: skip
 # No calls: a count that is a limit or an estimate, and sums without a model.
 OTHERS: dict[str, dict[str, Any]] = {
     "check_budget": {"model": MINI, "budget.tokens.total": 9, "max_tokens": 1000},
     "count_tokens": {"model": MINI, "tokens.prompt": 1000},
     "session": {"tokens_in": 30, "tokens_out": 10},
+    "meter": {"usage.input": 30, "usage.output": 10},
+    "list_tools": {"gen_ai.tool.name": "weather"},
 }
 _CALLS = """
 SELECT trace_id, provider, model, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens,
@@ -170,6 +248,15 @@ def test_they_are_counted_as_they_are(system: System) -> None:
         for number, (_, _, expected) in enumerate(CALLS.values(), 1)
     }
     assert found == wanted
+
+
+def test_runs_of_tools_are_counted(system: System) -> None:
+    for number, (name, attributes) in enumerate(TOOLS.items(), 500):
+        system.export(
+            trace_request({"name": name, "attributes": attributes}, trace_id=trace_id(number)).SerializeToString()
+        )
+    rows = system.post("/v1/sql", {"query": "SELECT trace_id, tool FROM ledger WHERE kind = 'tool'"})["data"]
+    assert sorted(rows) == [[trace_id(number).hex(), "weather"] for number in range(500, 500 + len(TOOLS))]
 
 
 # What an application writes on a span around the two calls below it, each of which is instrumented.

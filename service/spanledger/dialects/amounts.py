@@ -4,6 +4,7 @@ A figure that cannot be counts as unknown and leaves its reason in the anomalies
 """
 
 import math
+import re
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from spanledger.dialects.usage import MAX_COUNT
 from spanledger.dialects.values import number, scaled, since_ns
 
 BILLING = frozenset({"openrouter", "vercel_ai_gateway"})  # whose own words for a cost are what they charge
+_MARKED = re.compile(r"(?:\$\s?)?(\d+(?:\.\d+)?)(?:\s?([A-Za-z]{3}))?")  # $0.02, 0.02USD
 _SCALE = Decimal(1).scaleb(-15)
 
 
@@ -40,6 +42,8 @@ def claim(span: Reading, provider: str, anomalies: list[str]) -> tuple[Decimal |
 def claimed(text: str, currency: str, source: str, is_billed: bool, anomalies: list[str]) -> tuple[Decimal | None, str]:
     """The same from the words for amount, currency and source; `is_billed`: the provider's own words are known by
     where they stand."""
+    if marked := _MARKED.fullmatch(text):
+        text, currency = marked[1], currency or (marked[2] or "usd").lower()
     figure = number(text)
     reason = ""
     if figure is None:

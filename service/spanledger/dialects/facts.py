@@ -22,12 +22,16 @@ _NO_CALL = re.compile(
 _SURELY_CALL = re.compile(
     r"(?:completions?|(?<!threads\.)messages?|responses?|images?|speech|embeddings?)[._ ]create|generate"
 )
+_RUNS_TOOL = re.compile(r"tool|function|execut|invok|call|run\b")
+# Spans about a tool that do not run it.
+_ABOUT_TOOL = re.compile(
+    r"list|regist|schema|defin|select|choos|choice|decision|approv|permission|valid|block|schedul|discover|search|load"
+)
 _LIMIT = re.compile(r"max|limit|budget|quota|window|remaining", re.IGNORECASE)  # keys of limits, which are no usage
 _COUNTS_TOKENS = re.compile(
     r"(?:count|compute)[ _.:-]?tokens|(?:^|[./:])input_?tokens\b|token[ _.-]?count(?:er|ing)?\b|num_tokens|tokenize"
 )
 _SEARCHED: tuple[str, ...] = ("output", "provider_metadata", "metadata")  # fields whose texts may hold usage
-_OWNED = ("model", "modelVersion", "model_version", "model_name", "modelId")
 _OTHERS_USAGE = frozenset({"chain", "agent", "workflow"})  # roles of spans that may report several calls at once
 _CALLS = re.compile(
     r"""successful_?requests|num_requests|llm_requests|request_count|total_requests|\brequests(?=['"]?\s*[:=]|$)""",
@@ -117,7 +121,7 @@ class Reading:
 
     def _names_model(self, found: shapes.Found) -> bool:
         own = ("request_model", "model_said", "response_model")
-        return any(map(found.owner.get, _OWNED)) or any(map(self.own, own))
+        return any(map(found.owner.get, shapes.MODEL_WORDS)) or any(map(self.own, own))
 
     def _take_found(self, found: shapes.Found | None) -> bool:
         """Treats usage that was found by its shape like usage in its usual attribute; whether there was any."""
@@ -132,7 +136,9 @@ class Reading:
             self.raw["usage_object"] = orjson.dumps(usage, default=str).decode()
             self.present = self.present | {"usage"}
             if owner:
-                self.raw.setdefault("response_model", next((str(owner[n]) for n in _OWNED if n in owner), ""))
+                self.raw.setdefault(
+                    "response_model", next((str(owner[n]) for n in shapes.MODEL_WORDS if n in owner), "")
+                )
         self.counts = tuple(self.by.tables.counts)
         self._facts, self._filled, self._cases = {}, None, {}
         return True
@@ -217,7 +223,12 @@ class Reading:
             return ("embedding", "embeddings") if is_embedding else ("inference", "chat")
         if self.is_named:
             return ("embedding", "embeddings") if self.name.startswith("emb") else ("inference", "chat")
-        return "other", ""
+        return ("tool", "execute_tool") if self._runs_tool() else ("other", "")
+
+    def _runs_tool(self) -> bool:
+        """Whether a span without a kind names a tool, and is called after what tools are for or after this one."""
+        tool, name = self.own("tool").lower(), self.name.lower()
+        return tool != "" and not _ABOUT_TOOL.search(name) and (tool in name or _RUNS_TOOL.search(name) is not None)
 
     def _doing(self) -> str:
         """The span's operation in lower case: of any vocabulary, else its name."""

@@ -102,6 +102,8 @@ def names(span: Reading, status: str) -> Names:
     provider = _provider(span, server, (requested or span.own_or_nested("response_model")).lower())
     request_model = _bare(span, requested, provider)
     served = span.own_or_nested("response_model")
+    if served.lower() in span.by.nameless_models:
+        served = ""
     aliases = (
         span.own_or_nested("model_alias"),
         span.own_or_nested("request_model") if span.own_or_nested("routed_model") else "",

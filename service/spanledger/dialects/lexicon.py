@@ -65,6 +65,7 @@ class Lexicon:
         self._by_letters = {squashed(alias): name for alias, name in self.aliases.items()}
         self._patterns = [(re.compile(pattern), name) for pattern, name in providers["client_patterns"].items()]
         self.suffix = re.compile(r"\.(?:" + "|".join(providers["api_suffixes"]) + ")$")
+        self.nameless_models = frozenset(providers["nameless_models"])
         self.nameless = re.compile(providers["nameless_hosts"])
         self.image_models = re.compile(providers["image_models"])
         self.makes_images = lru_cache(maxsize=10_000)(lambda model: self.image_models.search(model) is not None)

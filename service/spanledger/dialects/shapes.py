@@ -45,12 +45,14 @@ REQUEST_WORDS = (
 FLAT_COUNTS = (
     r"(?:^|[._])tokens?[._](?:input|prompt|in|output|completion|out|total|cached|cache_read|cache_write|reasoning)$",
     r"(?:^|[._])tokens_(?:evaluated|predicted)$",
+    r"(?:^|[._])usage[._](?:input|prompt|output|completion|total)$",
     r"(?:^|[._])(?:input|prompt|output|completion|total|cached|reasoning)[._](?:tokens|token_count)$",
     r"(?:^|\.)(?:prompt_)?eval_count$",
 )
 _FLAT_COUNT = re.compile(
-    r"(.*?)(?:^|[._])(?:tokens?[._](?P<after>\w+)|(?P<before>\w+)\.(?:tokens|token_count))$"
-    r"|(.*?)(?:^|\.)(?:num_|n_)?(?P<within>[a-z]+)_(?:tokens|token_count)$"
+    r"(.*?)(?:^|[._])(?:tokens?[._](?:usage[._])?(?P<after>\w+)|usage[._](?P<used>input|prompt|output|completion|total)"
+    r"|(?P<before>\w+)\.(?:tokens|token_count))$"
+    r"|(.*?)(?:^|\.)(?:(?:llm|ai|openai|anthropic)_)?(?:usage_)?(?:num_|n_)?(?P<within>[a-z]+)_(?:tokens|token_count)$"
 )
 _FLAT_WORDS = {
     **dict.fromkeys(("prompt", "in", "request", "evaluated"), "input"),
@@ -72,7 +74,8 @@ _MODEL_KEY = re.compile(r"(?:^|[._-])model(?:[._-]?(?:name|id|version))?$|Model(
 _BILLED = re.compile(r"""billed_?units["']?\s*[=:]\s*\w*$""", re.IGNORECASE)
 _ENUM = re.compile(r"<[\w.]+: ([^<>]{1,80})>")
 _MODEL_IN_REPR = re.compile(r"""['"]?\bmodel(?:_name|_version)?['"]?\s*[:=]\s*['"]([^'"\s]{1,100})['"]""")
-_OWNERS = ("model", "modelVersion", "model_version", "model_name", "id", "modelId")
+MODEL_WORDS = ("model", "modelVersion", "model_version", "model_name", "modelId")
+_OWNERS = (*MODEL_WORDS, "id")
 
 
 _INTERACTION_WORDS = {
@@ -139,8 +142,8 @@ def find(facts: Mapping[str, str], input_alone: bool = False) -> Found | None:
         if len(text) >= 20 and mentions_usage(text):
             found += _in_text(text, search)
     best = _only(found)
-    if best is not None and not best.owner and (model := _model_of(facts)):
-        return Found(best.usage, {"model": model})
+    if best is not None and not any(map(best.owner.get, MODEL_WORDS)) and (model := _model_of(facts)):
+        return Found(best.usage, {**best.owner, "model": model})
     return best
 
 
@@ -348,8 +351,8 @@ def _in_common_words(key: str) -> str:
     found = _FLAT_COUNT.fullmatch(key)
     if found is None or key.rpartition(".")[2] in _WORDS:
         return key
-    word = found["after"] or found["before"] or found["within"]
-    return f"{found[1] or found[4] or ''}.{_FLAT_WORDS.get(word, word)}_tokens".lstrip(".")
+    word = found["after"] or found["used"] or found["before"] or found["within"]
+    return f"{found[1] or found[5] or ''}.{_FLAT_WORDS.get(word, word)}_tokens".lstrip(".")
 
 
 def _nested(flat: Mapping[str, str]) -> dict[str, Any]:

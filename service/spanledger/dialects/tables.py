@@ -38,6 +38,7 @@ IMPORT_MS = "spanledger.import.at_ms"  # when it was imported: a later import of
 _LATEST_MS = 2**43  # in the year 2248
 _OURS = 2**62  # of two spans with the same ids that of our own service stands, however long the other is
 USAGE_FIELDS = ("input_tokens", "output_tokens", "usage_object")  # fields of usage in places that tables name
+NO_VALUES = "'', 'None', 'none', 'null', 'undefined'"  # what languages write where there is none, in SQL
 _COUNT_ENDINGS = ("tokens", "Tokens", "token_count", "TokenCount")  # of keys that hold one count
 _VIEW_HEADER = """\
 -- genai_spans_mv: every span lands in genai_spans with the attributes that clickhouse/dialects names (column facts);
@@ -197,18 +198,19 @@ FROM
             SELECT {plain}, if(ScopeName = '{IMPORT_SCOPE}',
                     least(toUInt64OrZero(SpanAttributes['{IMPORT_MS}']), {_LATEST_MS}), 0) AS import_ms,
                 StatusMessage, Events.Name, Events.Timestamp, Events.Attributes,
-                mapFilter((k, v) -> v NOT IN ('', 'None', 'null') AND (k IN [{exact}]
+                mapFilter((k, v) -> v NOT IN ({NO_VALUES}) AND (k IN [{exact}]
                     OR (({beginnings}) AND match(k, {patterns}))) AND {is_worth_keeping}, SpanAttributes) AS of_span,
                 mapFilter((k, v) -> v != '' AND k IN [{of_resource}], ResourceAttributes) AS of_resource,
                 NOT arrayExists(k -> k IN [{usage}], mapKeys(of_span)) AS is_silent,
                 mapFilter((k, v) -> is_silent AND (position(k, 'oken') > 0 OR position(v, 'oken') > 0
-                    OR position(v, 'eval_count') > 0 OR endsWith(k, 'eval_count')), SpanAttributes) AS of_tokens,
+                    OR position(v, 'eval_count') > 0 OR endsWith(k, 'eval_count')
+                    OR position(k, 'sage.') > 0), SpanAttributes) AS of_tokens,
                 mapFilter((k, v) -> k NOT IN [{exact}] AND ({looks}), of_tokens) AS of_shape,
                 mapFilter((k, v) -> notEmpty(of_shape) AND position(k, 'odel') > 0 AND v != ''
                     AND length(v) <= {MAX_MODEL} AND k NOT IN [{exact}], SpanAttributes) AS of_model,
                 if(is_silent AND notEmpty(Events.Name), arrayMap(
                     e -> (concat(if(e.1 IN [{in_events}], '{EVENT}', '{SHAPE}'), e.1), e.2),
-                    arrayFilter(e -> e.2 NOT IN ('', 'None', 'null') AND (e.1 IN [{in_events}] OR {of_event}),
+                    arrayFilter(e -> e.2 NOT IN ({NO_VALUES}) AND (e.1 IN [{in_events}] OR {of_event}),
                         arrayFlatten(arrayMap(
                             m -> arrayZip(mapKeys(m)::Array(String), mapValues(m)), Events.Attributes)))),
                     CAST([], 'Array(Tuple(String, String))')) AS of_events,

@@ -32,7 +32,7 @@ run: $(STAMP)      ## the whole system with a demo, until Ctrl-C
 TEST_PARTS := $(if $(shell command -v go 2>/dev/null),build/collector/spanledger-collector)
 
 demo: $(STAMP)     ## everything the platform does, with proof, on a system started for it
-	$(BIN)/spanledger tour --fresh
+	$(BIN)/spanledger tour
 
 # Each worker of the tests starts systems of its own, of about 1 GiB.
 WORKERS ?= 2

@@ -74,7 +74,7 @@ def _arrive(system: System, bodies: Bodies) -> dict[str, Any]:
     acknowledged_s = time.monotonic() - started
     _wait(lambda: system.loaded() >= loaded_before + spans)
     loaded_s = time.monotonic() - started
-    _wait(lambda: system.unsettled_of_senders() == 0)
+    _wait(system.is_settled)
     settled_s = time.monotonic() - started
     spent = sum(seconds - cpu.get(role, 0.0) for role, seconds in system.cpu_seconds().items())
     return {

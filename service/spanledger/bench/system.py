@@ -80,8 +80,13 @@ class System:
         answer = self.client.post("/v1/sql", json={"query": _UNSETTLED}).raise_for_status()
         return int(answer.json()["data"][0][0]) + int(self.health()["ingest"]["lag_ms"] > 0)
 
-    def unsettled_of_senders(self) -> int:
-        """Traces that wait for settlement, without those of the service itself, which tells of every question."""
+    def is_settled(self) -> bool:
+        """Whether no trace of a sender waits for settlement. The query that is sure of it costs CPU and makes spans of
+        the service itself, so it runs only when neither loading nor settlement lags."""
+        return self.health()["lag_ms"] == 0 and self._unsettled_of_senders() == 0
+
+    def _unsettled_of_senders(self) -> int:
+        """Traces that wait for settlement, without those of the service itself."""
         answer = self.client.post("/v1/sql", json={"query": _UNSETTLED_OF_SENDERS}).raise_for_status()
         return int(answer.json()["data"][0][0])
 

@@ -26,9 +26,9 @@ from spanledger.tour import deciding, keeping, running
 from spanledger.tour.tourist import Proof, Tourist
 
 EXAMPLES = """\
-  spanledger up &  spanledger tour
+  spanledger tour                     leaves nothing behind
   spanledger tour --only 3,9          tools, and limits
-  make demo                           starts a system of its own for it
+  spanledger up &  spanledger tour --running      its messages can be looked at in the console afterwards
 """
 STOPS: tuple[Callable[[Tourist], None], ...] = (
     running.lifecycle,
@@ -55,11 +55,18 @@ app = application()
 @with_place
 def tour(
     place: Place,
-    fresh: Annotated[bool, typer.Option("--fresh", help="On a system of its own that is started for it.")] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh/--running",
+            help="On a system of its own that is thrown away afterwards, or on the `spanledger up` that runs on the "
+            "data folder: what is set up there is taken back, the messages and the records of two jobs stay.",
+        ),
+    ] = True,
     only: Annotated[str | None, typer.Option("--only", metavar="N,…", help="These stops, by number.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Shows every feature of the platform on the `spanledger up` that runs on the data folder.
+    """Shows every feature of the platform on a real system.
 
     Each step calls the API and shows the answers and the names of the spans that prove them. Exit code 1 if a step
     failed.
@@ -68,7 +75,7 @@ def tour(
     with _fresh_system() if fresh else nullcontext(place.settings()) as chosen:
         api = running_api(chosen)
         if api is None:
-            raise StoreError(f"nothing runs on {chosen.data_dir}; start `spanledger up`, or use --fresh")
+            raise StoreError(f"nothing runs on {chosen.data_dir}; start `spanledger up`, or leave out --running")
         return _go_round(api, wanted, as_json, fresh)
 
 

@@ -200,6 +200,29 @@ CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
          "vercel.ai_gateway.user.id": "u"},
         ("anthropic", "claude-sonnet-4-5", 470, 400, 0, 27, "", "u"),
     ),
+    "Bifrost": (
+        "llm.call",
+        {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": MINI,
+         "gen_ai.usage.prompt_tokens": 2071, "gen_ai.usage.completion_tokens": 28,
+         "gen_ai.usage.prompt_token_details.cached_read_tokens": 1024, "bifrost.user.id": "u"},
+        ("openai", MINI, 2071, 1024, 0, 28, "", "u"),
+    ),
+    "Datadog's tags": (
+        "openai.request",
+        {"_ml_obs.span.kind": "llm", "_ml_obs.model_name": MINI, "_ml_obs.model_provider": "openai",
+         "_ml_obs.session_id": "s", "_ml_obs.metrics.input_tokens": 72, "_ml_obs.metrics.output_tokens": 29},
+        ("openai", MINI, 72, 0, 0, 29, "s", ""),
+    ),
+    "tokens of an embedding": (
+        "embed.documents",
+        {"embedding.model": "text-embedding-3-small", "embedding.tokens": 73},
+        ("openai", "text-embedding-3-small", 73, 0, 0, 0, "", ""),
+    ),
+    "a model alone is a call without usage": (
+        "llm.generate",
+        {"llm.model": "gpt-4.1-mini", "llm.prompt": "?", "llm.response": "!"},
+        ("openai", "gpt-4.1-mini", 0, 0, 0, 0, "", ""),
+    ),
 }  # fmt: skip
 # Runs of tools, whose spans no vocabulary of one key tells.
 TOOLS: dict[str, dict[str, Any]] = {
@@ -215,6 +238,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "check_budget": {"model": MINI, "budget.tokens.total": 9, "max_tokens": 1000},
     "count_tokens": {"model": MINI, "tokens.prompt": 1000},
     "session": {"tokens_in": 30, "tokens_out": 10},
+    "render_prompt": {"llm.model": MINI},
     "meter": {"usage.input": 30, "usage.output": 10},
     "list_tools": {"gen_ai.tool.name": "weather"},
 }

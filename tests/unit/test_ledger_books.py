@@ -130,6 +130,13 @@ def test_a_sum_above_tells_what_the_one_silent_call_used(prices: LedgerPrices) -
     assert [(c["input_tokens"], c["output_tokens"]) for c in lines(result)] == [(100, 10), (200, 20)]
 
 
+def test_calls_without_a_model_are_of_the_model_of_the_sum_above(prices: LedgerPrices) -> None:
+    turn = llm("00", tokens=(300, 30), provider="openai", request_model="gpt-5-codex")
+    calls = [llm(f"0{n}", "00", at=n, tokens=(n * 100, n * 10), provider="", request_model="") for n in (1, 2)]
+    said = [(row["model"], row["cost_state"], row["input_tokens"]) for row in lines(books(prices, turn, *calls))]
+    assert said == [("gpt-5-codex", "computed", 100), ("gpt-5-codex", "computed", 200)]
+
+
 def test_a_sum_over_a_guess_is_a_guess(prices: LedgerPrices) -> None:
     agent = span("a", role="agent", input_tokens=100, output_tokens=10)
     (alone,) = lines(books(prices, agent, llm("b", "a", usage_estimated=1)))

@@ -85,6 +85,8 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
         absorb(served[0], outer)
         gone = {id(call) for call in served[1:]}
         return [call for call in below if id(call) not in gone]
+    for call in served:
+        _take_names(call, outer)
     unknown = sorted((c for c in served if not c.measured), key=lambda c: (c.start_ns, c.span_id))
     if outer.measured and unknown:
         rest = _rest(outer, [c for c in served if c.measured])
@@ -92,6 +94,13 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
             _give(unknown[-1], rest)
             unknown[-1].estimated |= outer.estimated or any(c.estimated for c in served)  # estimates add up to one
     return below
+
+
+def _take_names(call: Call, outer: Call) -> None:
+    """A call that names no model is one of the model that the span which sums it up names."""
+    if not call.model and outer.model:
+        call.request_model, call.response_model, call.models = outer.request_model, outer.response_model, outer.models
+        call.provider = call.provider or outer.provider
 
 
 def _is_step_of(call: Call, outer: Call) -> bool:

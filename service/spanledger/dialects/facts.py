@@ -18,6 +18,8 @@ _NO_CALL = re.compile(
     r"agent|tool|workflow|chain|step|task|graph|memor|retriev|guardrail|evaluat|session|thread|create|list|delete"
     r"|upload|file|batch|chunk|search|cancel|run\b"
 )
+# What spans of calls are called, where a model is all that they name.
+_SOUNDS_LIKE_CALL = re.compile(r"llm|chat|complet|generat|infer|invoke|predict|respon|answer|ask|gpt|claude|gemini")
 # Operations that are calls although they match the pattern above.
 _SURELY_CALL = re.compile(
     r"(?:completions?|(?<!threads\.)messages?|responses?|images?|speech|embeddings?)[._ ]create|generate"
@@ -237,14 +239,18 @@ class Reading:
 
     def _is_unknown_call(self) -> bool:
         """Whether a model is named for something that no vocabulary knows and that sounds like a call, and beside it a
-        provider, a cost, or counts that no table and no shape reads."""
+        provider, a cost, or counts that no table and no shape reads; or nothing, if it is called after calls."""
+        doing = self._doing()
         return (
             any(self.own(name) for name in ("request_model", "model_said", "response_model"))
             and (
                 self.has_counts
                 or any(map(self.own, ("provider", "provider_openinference", "system_openinference", "cost")))
+                or (
+                    any(map(self.own, ("model_said", "response_model"))) and _SOUNDS_LIKE_CALL.search(doing) is not None
+                )
             )
-            and (not _NO_CALL.search(self._doing()) or _SURELY_CALL.search(self._doing()) is not None)
+            and (not _NO_CALL.search(doing) or _SURELY_CALL.search(doing) is not None)
         )
 
     def own(self, field: str) -> str:

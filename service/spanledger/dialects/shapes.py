@@ -55,7 +55,7 @@ _FLAT_COUNT = re.compile(
     r"|(.*?)(?:^|\.)(?:(?:llm|ai|openai|anthropic)_)?(?:usage_)?(?:num_|n_)?(?P<within>[a-z]+)_(?:tokens|token_count)$"
 )
 _FLAT_WORDS = {
-    **dict.fromkeys(("prompt", "in", "request", "evaluated"), "input"),
+    **dict.fromkeys(("prompt", "in", "request", "evaluated", "embedding"), "input"),
     **dict.fromkeys(("completion", "out", "response", "predicted", "generation", "generated"), "output"),
 }
 _ASIDE = re.compile(r"input$|inputs$|request$|prompt$|history|config|setting|limit|budget|quota", re.IGNORECASE)

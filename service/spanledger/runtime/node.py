@@ -45,7 +45,7 @@ def start_node(settings: Settings, stack: ExitStack, say: Say) -> Node:
             ledger.recover(say)
         undo.pop_all()
     if settings.plays("settle"):
-        ingest.on_loaded(lambda signal: ledger.settler.wake() if signal == "traces" else None)
+        ingest.on_loaded(lambda signal: ledger.settler.wake() if signal != "metrics" else None)
         ledger.settler.give_way_to(ingest.is_flooded)
         stack.callback(_settle_rest, ledger)
     if settings.plays("ingest"):

@@ -1,0 +1,137 @@
+"""Coding agents report their calls and tools as log records: from the door to the books, each once."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from otlp_make import attributes, fill, trace_request
+from system import WITHOUT_CHAT, System
+
+SECOND = 10**9
+START = time.time_ns() - 60 * SECOND
+SECRET = "what nobody asked to keep twice"
+CLAUDE = {"session.id": "s1", "user.email": "a@b.c", "user.id": "3f9c", "model": "claude-sonnet-4-5"}
+CODEX = {"conversation.id": "c1", "user.account_id": "acc", "model": "gpt-5-codex"}
+GEMINI = {"model": "gemini-2.5-flash", "prompt_id": "g1", "user.email": "g@h.i"}
+DONE = {"event.name": "codex.sse_event", "event.kind": "response.completed"}
+_CALLS = """
+SELECT conversation_id, user_id, provider, model, sum(llm_calls), sum(failed_calls), sum(input_tokens),
+       sum(cache_read_input_tokens), sum(cache_write_input_tokens), sum(output_tokens), sum(reasoning_output_tokens),
+       toFloat64(sum(claimed_usd))
+FROM ledger WHERE kind = 'call' AND service = 'SERVICE' GROUP BY ALL HAVING sum(llm_calls + failed_calls) > 0
+ORDER BY ALL"""
+
+
+def records(service: str, *said: tuple[str, dict[str, Any], dict[str, Any]], **resource: Any) -> bytes:
+    """Log records a second apart: body, attributes, and what else a record has."""
+    request = ExportLogsServiceRequest()
+    of_resource = request.resource_logs.add()
+    attributes(of_resource.resource.attributes, {"service.name": service} | resource)
+    scope = of_resource.scope_logs.add()
+    scope.scope.name = "events"
+    for number, (body, values, rest) in enumerate(said):
+        record = scope.log_records.add(time_unix_nano=START + number * SECOND, **rest)
+        fill(record.body, body)
+        attributes(record.attributes, values)
+    return request.SerializeToString()
+
+
+def calls(system: System, service: str) -> list[list[Any]]:
+    rows: list[list[Any]] = system.post("/v1/sql", {"query": _CALLS.replace("SERVICE", service)})["data"]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    system = System(tmp_path_factory.mktemp("agents") / "data", roles=WITHOUT_CHAT).start()
+    yield system
+    assert system.stop() == 0
+
+
+def claude(kind: str, **values: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    return f"claude_code.{kind}", {"event.name": kind, "prompt.id": "p1"} | CLAUDE | values, {}
+
+
+def request_of(number: int, **values: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    used = {"input_tokens": "2", "output_tokens": "120", "cache_read_tokens": "3000", "cache_creation_tokens": "700"}
+    more = {"cost_usd": "0.005", "duration_ms": "1500", "request_id": f"req_{number}"}
+    return claude("api_request", **used | more | values)
+
+
+def test_claude_code_with_what_its_cache_served_and_its_own_cost(system: System) -> None:
+    body = records(
+        "claude-code",
+        claude("user_prompt", prompt=SECRET),
+        request_of(1),
+        claude("tool_result", tool_name="Bash", success="true", duration_ms="20", tool_input=SECRET),
+        request_of(2, cost_usd="0.002"),
+        claude("api_error", error="Overloaded", status_code="529"),
+    )
+    for _ in range(2):  # what is sent again changes nothing
+        system.export(body, "logs")
+    owner = ["s1", "a@b.c", "anthropic", "claude-sonnet-4-5"]
+    assert calls(system, "claude-code") == [[*owner, 2, 1, 7404, 6000, 1400, 240, 0, 0.007]]
+    tools = "SELECT tool, sum(tool_calls) FROM ledger WHERE kind = 'tool' AND service = 'claude-code' GROUP BY ALL"
+    assert system.post("/v1/sql", {"query": tools})["data"] == [["Bash", 1]]
+    kept = f"SELECT count() FROM otel_traces WHERE position(toString(SpanAttributes), '{SECRET}') > 0"
+    assert system.post("/v1/sql", {"query": kept})["data"] == [[0]]
+
+
+def test_codex_counts_what_is_complete(system: System) -> None:
+    used = {"input_token_count": "1000", "output_token_count": "60", "cached_token_count": "512"}
+    body = records(
+        "codex_cli_rs",
+        ("", DONE | CODEX | used | {"reasoning_token_count": "20", "tool_token_count": "1060"}, {}),
+        ("", DONE | CODEX | {"event.kind": "response.output_item.done"}, {}),
+    )
+    system.export(body, "logs")
+    assert calls(system, "codex_cli_rs") == [["c1", "acc", "openai", "gpt-5-codex", 1, 0, 1000, 512, 0, 60, 20, 0]]
+
+
+def test_gemini_cli_whose_thoughts_its_total_tells(system: System) -> None:
+    used = {"input_token_count": 1000, "output_token_count": 20, "cached_content_token_count": 100}
+    totals = {"thoughts_token_count": 30, "tool_token_count": 0, "total_token_count": 1050}
+    body = ("", {"event.name": "gemini_cli.api_response"} | GEMINI | used | totals | {"response_text": SECRET}, {})
+    system.export(records("gemini-cli", body, **{"session.id": "gs"}), "logs")
+    assert calls(system, "gemini-cli") == [
+        ["gs", "g@h.i", "gcp.gemini", "gemini-2.5-flash", 1, 0, 1000, 100, 0, 50, 30, 0]
+    ]
+
+
+def test_a_call_that_a_span_reports_too_is_one(system: System) -> None:
+    trace, span = b"\7" * 16, b"\7" * 8
+    used = {"gen_ai.usage.input_tokens": 900, "gen_ai.usage.output_tokens": 30}
+    spans = {"name": "handle_responses", "span_id": span, "attributes": used}
+    system.export(trace_request(spans, trace_id=trace, resource={"service.name": "codex_exec"}).SerializeToString())
+    said = DONE | CODEX | {"input_token_count": "900", "output_token_count": "30", "reasoning_token_count": "5"}
+    system.export(records("codex_exec", ("", said, {"trace_id": trace, "span_id": span})), "logs")
+    assert calls(system, "codex_exec") == [["c1", "acc", "openai", "gpt-5-codex", 1, 0, 900, 0, 0, 30, 5, 0]]
+
+
+def test_a_span_with_the_request_of_an_event_is_one_call_with_it(system: System) -> None:
+    used = {"input_tokens": 2, "output_tokens": 120, "cache_read_tokens": 3000, "cache_creation_tokens": 700}
+    said = {"span.type": "llm_request", "gen_ai.response.id": "req_9", "request_id": "req_9"} | CLAUDE | used
+    request = trace_request(
+        {"name": "claude_code.llm_request", "attributes": said, "start_time_unix_nano": START}
+        | {"end_time_unix_nano": START + SECOND},
+        resource={"service.name": "claude-code-desktop"},
+    )
+    request.resource_spans[0].scope_spans[0].scope.name = "com.anthropic.claude_code.tracing"
+    system.export(request.SerializeToString())
+    system.export(records("claude-code-desktop", request_of(9, duration_ms="900")), "logs")
+    assert [row[4:10] for row in calls(system, "claude-code-desktop")] == [[1, 0, 3702, 3000, 700, 120]]
+
+
+def test_an_event_cannot_speak_for_our_own_service(system: System) -> None:
+    used = {"input_token_count": "70", "output_token_count": "7", "spanledger.import.at_ms": "1"}
+    system.export(records("outsider", ("", DONE | CODEX | used, {})), "logs")
+    query = "SELECT ScopeName, mapContains(SpanAttributes, 'spanledger.import.at_ms') FROM otel_traces"
+    assert system.post("/v1/sql", {"query": query + " WHERE ServiceName = 'outsider'"})["data"] == [["codex.events", 0]]
+
+
+def test_the_books_balance_with_them(system: System) -> None:
+    report = system.get("audit")
+    assert report["balanced"], report["differences"]

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# 500 modules: a second of each start where PYTHONDONTWRITEBYTECODE is set and nobody else compiles them.
+COMPILE = $(BIN)/python -m compileall -q service/spanledger
 COLLECTOR_VERSION := v0.161.0
 
 # Tools of their own environment: they are no dependency of what they look at.
@@ -17,6 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: $(STAMP)
@@ -37,6 +40,7 @@ demo: $(STAMP)     ## everything the platform does, with proof, on a system star
 # Each worker of the tests starts systems of its own, of about 1 GiB.
 WORKERS ?= 2
 test: $(VENV)/.dev $(TEST_PARTS) ## everything this machine can run, but the slow lane
+	@$(COMPILE)
 	$(BIN)/python -m pytest -m 'not slow' -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=40
 
 soak: $(VENV)/.dev ## the slow lane: long property tests, crash and memory soaks

@@ -149,6 +149,18 @@ COSTS: dict[str, Example] = {
     ),
 }
 
+SERVED: dict[str, Example] = {
+    "the model served goes before the one asked for, in Traceloop's older words": (
+        {"llm.request.type": "chat", "llm.vendor": "OpenAI", "llm.request.model": "fast", "llm.usage.prompt_tokens": 3}
+        | {"llm.response.model": "gpt-4o-mini-2024-07-18"},
+        {"request_model": "fast", "response_model": "gpt-4o-mini-2024-07-18"},
+    ),
+    "a framework in place of the provider": (
+        OPENAI | {"gen_ai.system": "trpc.go.agent", "trpc.go.agent.session_id": "s"},
+        {"provider": "openai", "conversation_id": "s"},
+    ),
+}
+
 NAMES: dict[str, Example] = {
     f"the series {series} of Azure": (
         OPENAI | {"gen_ai.system": "azure", "gen_ai.request.model": f"azure/{series}/{model}"},
@@ -157,4 +169,4 @@ NAMES: dict[str, Example] = {
     for series, model in (("o_series", "o3-mini"), ("gpt5_series", "gpt-5-mini"))
 }
 
-STRANGERS = by_kind(cost=COSTS, shape=SHAPES, google=GOOGLE, **{"class": CLASSES}, name=NAMES)
+STRANGERS = by_kind(cost=COSTS, served=SERVED, shape=SHAPES, google=GOOGLE, **{"class": CLASSES}, name=NAMES)

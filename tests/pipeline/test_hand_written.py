@@ -218,6 +218,16 @@ CALLS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
         {"embedding.model": "text-embedding-3-small", "embedding.tokens": 73},
         ("openai", "text-embedding-3-small", 73, 0, 0, 0, "", ""),
     ),
+    "counts of tokens": (
+        "infer",
+        {"llm.model": MINI, "llm.token_count.input": 74, "llm.token_count.output": 30},
+        ("openai", MINI, 74, 0, 0, 30, "", ""),
+    ),
+    "tokens and their count": (
+        "infer",
+        {"model": MINI, "tokens.input_count": 75, "tokens.output_count": 31},
+        ("openai", MINI, 75, 0, 0, 31, "", ""),
+    ),
     "a model alone is a call without usage": (
         "llm.generate",
         {"llm.model": "gpt-4.1-mini", "llm.prompt": "?", "llm.response": "!"},

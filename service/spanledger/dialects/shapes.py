@@ -43,14 +43,15 @@ REQUEST_WORDS = (
 )
 # Counts in keys of hand-written instrumentation: `llm.tokens.input`, `tokens_in`, `llm.output.tokens`.
 FLAT_COUNTS = (
-    r"(?:^|[._])tokens?[._](?:input|prompt|in|output|completion|out|total|cached|cache_read|cache_write|reasoning)$",
+    r"(?:^|[._])tokens?[._](?:count[._])?(?:input|prompt|in|output|completion|out|total|cached|cache_read|cache_write"
+    r"|reasoning)(?:_count)?$",
     r"(?:^|[._])tokens_(?:evaluated|predicted)$",
     r"(?:^|[._])usage[._](?:input|prompt|output|completion|total)$",
     r"(?:^|[._])(?:input|prompt|output|completion|total|cached|reasoning)[._](?:tokens|token_count)$",
     r"(?:^|\.)(?:prompt_)?eval_count$",
 )
 _FLAT_COUNT = re.compile(
-    r"(.*?)(?:^|[._])(?:tokens?[._](?:usage[._])?(?P<after>\w+)|usage[._](?P<used>input|prompt|output|completion|total)"
+    r"(.*?)(?:^|[._])(?:tokens?[._](?:(?:usage|count)[._])?(?P<after>\w+?)(?:_count)?|usage[._](?P<used>input|prompt|output|completion|total)"
     r"|(?P<before>\w+)\.(?:tokens|token_count))$"
     r"|(.*?)(?:^|\.)(?:(?:llm|ai|openai|anthropic)_)?(?:usage_)?(?:num_|n_)?(?P<within>[a-z]+)_(?:tokens|token_count)$"
 )

@@ -230,7 +230,10 @@ class Reading:
     def _runs_tool(self) -> bool:
         """Whether a span without a kind names a tool, and is called after what tools are for or after this one."""
         tool, name = self.own("tool").lower(), self.name.lower()
-        return tool != "" and not _ABOUT_TOOL.search(name) and (tool in name or _RUNS_TOOL.search(name) is not None)
+        if not tool:
+            return False
+        other_words = name.replace(tool, "")  # a tool may be called search or list_files
+        return not _ABOUT_TOOL.search(other_words) and (tool in name or _RUNS_TOOL.search(name) is not None)
 
     def _doing(self) -> str:
         """The span's operation in lower case: of any vocabulary, else its name."""

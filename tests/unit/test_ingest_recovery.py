@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from otlp_make import trace_request
+from otlp_make import attributes, trace_request
 from spanledger.errors import StoreError
 from spanledger.ingest import records, spool
 from spanledger.ingest.feed import FileFeed, Load
@@ -45,3 +46,23 @@ def test_refused_records_among_many_segments_are_found_with_few_statements(
     found = store.query("SELECT SpanId FROM otel_traces WHERE SpanId IN {ids:Array(String)}", {"ids": [*expected]})
     assert sorted(span_id for (span_id,) in found) == sorted(expected)
     assert len(inserted) <= (3 * len(bad) + 1 if named else len(bad) * (2 * 6 + 3))
+
+
+def test_calls_in_log_records_that_a_crash_cut_off_are_completed_once(store: Store, tmp_path: Path) -> None:
+    spool.prepare(tmp_path)
+    agent = {"event.name": "codex.sse_event", "event.kind": "response.completed", "model": "gpt-5-codex"}
+    counts = {"input_token_count": 731, "output_token_count": 19, "conversation.id": tmp_path.name}
+    request = ExportLogsServiceRequest()
+    for number in range(3):
+        record = request.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=10**18 + number)
+        attributes(record.attributes, agent | counts)
+    segment = spool.folder(tmp_path, "logs") / f"sent{spool.READY}"
+    segment.write_bytes(b"".join(records.frame(request.SerializeToString(), 1, "default")))
+    levels = (("otel_traces", "Batch", "SpanId"), ("genai_spans", "batch", "span_id"))
+    for cut_off in ((), levels[1:], levels, ()):
+        for table, batch, _ in cut_off:
+            store.command(f"DELETE FROM {table} WHERE {batch} = '{tmp_path.name}'")
+        assert Recovery(store, tmp_path, "logs").complete(tmp_path.name, [segment]) == 0
+        for table, batch, span in levels:
+            found = f"SELECT count(), uniqExact({span}) FROM {table} WHERE {batch} = '{tmp_path.name}'"
+            assert store.query(found) == [(3, 3)], (table, cut_off)

@@ -1,4 +1,5 @@
-"""Inserts the rows of a batch that genai_spans and key_calls lack, with the queries of their views."""
+"""Inserts the rows of a batch that otel_traces (calls in log records), genai_spans and key_calls lack, with the queries
+of their views."""
 
 import logging
 import re
@@ -10,7 +11,7 @@ from spanledger.ingest.decode import quoted
 from spanledger.store import migrate
 from spanledger.store.client import Store
 
-_VIEW, _KEYS_VIEW = "genai_spans_mv", "key_calls_mv"
+_VIEW, _KEYS_VIEW, _LOGS_VIEW = "genai_spans_mv", "key_calls_mv", "calls_of_logs_mv"
 _MAX_REFUSED = 20  # of one batch; beyond it the fault lies with the view, and `audit --repair` completes the rest
 _HASH_BITS = 64
 
@@ -31,6 +32,11 @@ class Completion:
         A span that the view cannot read stays in otel_traces alone. Raises StoreError.
         """
         views = {view.name: view.statement for view in migrate.files("views")}
+        if _LOGS_VIEW in views:
+            of_batch = f"(SELECT * FROM otel_logs WHERE Batch = {self._batch}) AS otel_logs"
+            rows = _query(views[_LOGS_VIEW], "otel_logs").replace("{missing}", of_batch)
+            there = f"SELECT TraceId, SpanId FROM otel_traces WHERE Batch = {self._batch}"
+            self._fill("otel_traces", f"SELECT * FROM ({rows}) WHERE (TraceId, SpanId) NOT IN ({there})")
         if _VIEW in views:
             self._insert(_query(views[_VIEW]), "1", 0)
         if _KEYS_VIEW in views:  # what is in it already makes no difference
@@ -78,10 +84,10 @@ class Completion:
             self._insert(query, condition, _HASH_BITS if spans == 1 else bit + 1)
 
 
-def _query(statement: str) -> str:
-    """The view's SELECT with `{missing}` where it reads otel_traces."""
+def _query(statement: str, source: str = "otel_traces") -> str:
+    """The view's SELECT with `{missing}` where it reads `source`."""
     query = re.sub(r"(?is)^.*?\bAS\s*\n(?=\s*(WITH|SELECT)\b)", "", statement, count=1)
-    query, places = re.subn(r"\bFROM\s+otel_traces\b", "FROM {missing}", query)
+    query, places = re.subn(rf"\bFROM\s+{source}\b", "FROM {missing}", query)
     if places != 1:
-        raise StoreError("a view must read otel_traces in exactly one place for recovery to work")
+        raise StoreError(f"a view must read {source} in exactly one place for recovery to work")
     return query

@@ -56,7 +56,7 @@ class Recovery:
         self._feed.settle(batch)
         self._attempts[batch] += 1
         buried = sum(self._insert(target, batch, list(segments)) for target in decode.TARGETS[self.signal])
-        if self.signal == "traces":
+        if self.signal != "metrics":
             Completion(self._store, batch).run()
         del self._attempts[batch]
         return buried

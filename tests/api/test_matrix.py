@@ -46,6 +46,7 @@ BODIES: dict[str, Any] = {
 # Differs from answer to answer for reasons that are no leak.
 _VOLATILE = re.compile(
     r"(.*_at|at|as_of|.*_ms|correlation_id|trace_id|trace_ids|message_id|agent_id|job_id|key_id|span_id|parent_span_id|digest|start|run)"
+    r"|run_id"  # of the ledger: it begins with the second of the settlement
     r"|history|entries"  # of /v1/explain: in how many runs the stranger's own message came into its books
 )
 # Ids and times that a request makes itself, wherever they stand.

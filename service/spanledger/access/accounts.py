@@ -167,13 +167,13 @@ class Account:
         )
         booked = found.pop("", Used())
         for message_id in apart:
-            said = found.get(message_id, Used())
+            used = found.get(message_id, Used())
             holds = [hold for hold in self.holds if hold.message_id == message_id]
-            if _over(holds, said, now):
+            if _over(holds, used, now):
                 self.holds = [hold for hold in self.holds if hold.message_id != message_id]
-                booked += said
+                booked += used
             else:
-                booked += said.beyond(sum((hold.used(now) for hold in holds), Used()))
+                booked += used.beyond(sum((hold.used(now) for hold in holds), Used()))
         self._booked, self.period = booked, now
         self._read_s = time.monotonic()
         self._took_s = self._read_s - started

@@ -66,13 +66,13 @@ class KeptAnswers:
     async def once(self, tenant: str, key: str, request: bytes, work: Callable[[], Awaitable[bytes]]) -> Kept:
         """The answer of the first such request: kept, or under way, or made now by `work`. Raises what `work` raises,
         which is not kept, and ReusedKey when the key came with another request."""
-        name, asked = (tenant, _hash(key.encode())), _hash(request)
+        name, request_hash = (tenant, _hash(key.encode())), _hash(request)
         if (running := self._running.get(name)) is not None:
-            _refuse_other(running[0], asked)
+            _refuse_other(running[0], request_hash)
             return Kept((await asyncio.shield(running[1])).body, True)
         # The work goes on when its client leaves: that is who comes again.
         task = asyncio.create_task(self._answer(name, key, request, work))
-        self._running[name] = (asked, task)
+        self._running[name] = (request_hash, task)
         task.add_done_callback(lambda _: self._running.pop(name, None))
         return await asyncio.shield(task)
 
@@ -94,8 +94,8 @@ class KeptAnswers:
             ).fetchone()
         if row is None:
             return None
-        asked, sealed = row
-        _refuse_other(asked, _hash(request))
+        request_hash, sealed = row
+        _refuse_other(request_hash, _hash(request))
         try:
             return _cipher(key, request).decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
         except InvalidTag:
@@ -126,8 +126,8 @@ DELETE FROM answers WHERE tenant = ? AND key_hash IN
 """
 
 
-def _refuse_other(kept: str, asked: str) -> None:
-    if kept != asked:
+def _refuse_other(kept: str, request_hash: str) -> None:
+    if kept != request_hash:
         raise ReusedKey("this Idempotency-Key came with another request; a new request needs a new key")
 
 

@@ -91,11 +91,11 @@ def _paced_run(data_dir: Path, seconds: float, roles: str) -> tuple[dict[str, An
 
 def settled(system: System) -> dict[str, float]:
     """Waits until all is settled, but not for ever, and says how far it is."""
-    started = told = time.monotonic()
+    started = shown_at = time.monotonic()
     while (left := system.unsettled()) and time.monotonic() < started + _SETTLE_TIMEOUT_S:
-        if time.monotonic() >= told:
+        if time.monotonic() >= shown_at:
             _say(f"settling what is left: {left} traces")
-            told += _TELL_EVERY_S
+            shown_at += _TELL_EVERY_S
         time.sleep(0.2)
     return {"settled_after_s": round(time.monotonic() - started, 1), "unsettled_traces": left}
 
@@ -196,8 +196,8 @@ def percentiles(values: list[float]) -> dict[str, float]:
     if len(values) < 2:
         return {"count": len(values)}
     cuts = statistics.quantiles(values, n=100, method="inclusive")
-    said = {f"p{cut}": round(cuts[cut - 1], 1) for cut in (50, 95, 99)}
-    return said | {"max": round(max(values), 1), "count": len(values)}
+    figures = {f"p{cut}": round(cuts[cut - 1], 1) for cut in (50, 95, 99)}
+    return figures | {"max": round(max(values), 1), "count": len(values)}
 
 
 def _counted(data_dir: Path) -> dict[str, int]:

@@ -155,7 +155,7 @@ async def _serve_blocks(name: str, endpoint: str, data_dir: Path) -> None:
     emission.listen(Live("spanledger").hearing)
     runner = Runner(Settings(data_dir=data_dir), emission, load_book())
     await runner.warm()
-    asked = Completion(Order(conversation_id="bench", user_id="bench"), [{"role": "user", "content": "hello"}])
+    question = Completion(Order(conversation_id="bench", user_id="bench"), [{"role": "user", "content": "hello"}])
     while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
         if line == "dropped":
             await asyncio.to_thread(emission.flush)
@@ -165,7 +165,7 @@ async def _serve_blocks(name: str, endpoint: str, data_dir: Path) -> None:
         cpu = time.process_time_ns()
         for _ in range(int(line)):
             started, on_loop = time.perf_counter_ns(), time.thread_time_ns()
-            await runner.complete(asked)
+            await runner.complete(question)
             block["loop_cpu"].append((time.thread_time_ns() - on_loop) / 1000)
             block["wall"].append((time.perf_counter_ns() - started) / 1000)
         await asyncio.to_thread(emission.flush)  # what this block emitted is paid for in this block
@@ -179,12 +179,12 @@ def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--child", choices=("on", "off"))
     parser.add_argument("--endpoint", default="")
-    asked = parser.parse_args()
-    if asked.child is None:
+    options = parser.parse_args()
+    if options.child is None:
         print(json.dumps(run(), indent=2))
         return
     with tempfile.TemporaryDirectory(prefix="spanledger-bench-") as folder:
-        asyncio.run(_serve_blocks(asked.child, asked.endpoint, Path(folder)))
+        asyncio.run(_serve_blocks(options.child, options.endpoint, Path(folder)))
 
 
 if __name__ == "__main__":

@@ -252,11 +252,11 @@ def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("part", choices=("serve", "read", "run"))
     parser.add_argument("arguments", nargs="*")
-    asked = parser.parse_args()
-    if asked.part == "serve":
-        asyncio.run(_serve(*asked.arguments))
-    elif asked.part == "read":
-        _read(*(int(number) for number in asked.arguments))
+    options = parser.parse_args()
+    if options.part == "serve":
+        asyncio.run(_serve(*options.arguments))
+    elif options.part == "read":
+        _read(*(int(number) for number in options.arguments))
     else:
         print(json.dumps(run(), indent=2))
 

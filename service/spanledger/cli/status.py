@@ -62,12 +62,12 @@ def _runs(chosen: Settings, info: dict[str, Any] | None) -> Line:
         return Line("running", False, f"nothing runs on {chosen.data_dir}; `spanledger up` starts it")
     urls = {"API": "api_url", "OTLP/HTTP": "otlp_http_url", "OTLP/gRPC": "otlp_grpc"}
     where = [f"{name} {info[key]}" for name, key in urls.items() if info.get(key)]
-    told = " · ".join(where)
+    shown = " · ".join(where)
     return Line(
         "running",
         True,
         f"spanledger {info['version']}, process {info['pid']}, roles {info.get('roles', 'unknown')}, "
-        f"{info.get('store', 'store unknown')}: {told or 'no listeners'}",
+        f"{info.get('store', 'store unknown')}: {shown or 'no listeners'}",
     )
 
 
@@ -94,8 +94,8 @@ def _state(ready: dict[str, Any] | None) -> list[Line]:
     lines.append(Line("door", True, _door(ingest)))
     dropped = {name: count for name, count in ready["telemetry_dropped"].items() if count}
     if dropped:
-        told = ", ".join(f"{count} {name}" for name, count in dropped.items())
-        lines.append(Line("telemetry", False, f"our own, dropped since the start: {told}"))
+        shown = ", ".join(f"{count} {name}" for name, count in dropped.items())
+        lines.append(Line("telemetry", False, f"our own, dropped since the start: {shown}"))
     return lines
 
 

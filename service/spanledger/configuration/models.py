@@ -58,15 +58,17 @@ class ModelRegistry:
         )
 
 
-def _resolved(body: Mapping[str, Any], asked: str, refuse: bool = True) -> tuple[str, Mapping[str, Any]]:
+def _resolved(body: Mapping[str, Any], requested: str, refuse: bool = True) -> tuple[str, Mapping[str, Any]]:
     """LiteLLM's name and the entry that said so. Raises RetiredModel, UnknownModel, BadRequest."""
-    name = asked
+    name = requested
     entry: Mapping[str, Any] = {}
     for _ in range(_MAX_HOPS):
         found = body["models"].get(name)
         if found is None:
             if refuse and not entry and body["only_registered"]:
-                raise UnknownModel(f"model {asked[:200]!r} is not in the model registry, and only those may be used")
+                raise UnknownModel(
+                    f"model {requested[:200]!r} is not in the model registry, and only those may be used"
+                )
             return name, entry
         if found["state"] == "retired" and not found["replaced_by"]:
             if refuse:
@@ -77,4 +79,4 @@ def _resolved(body: Mapping[str, Any], asked: str, refuse: bool = True) -> tuple
         if target == name:
             return name, entry
         name = target
-    raise BadRequest(f"the names that follow {asked[:200]!r} lead in a circle, or too far")
+    raise BadRequest(f"the names that follow {requested[:200]!r} lead in a circle, or too far")

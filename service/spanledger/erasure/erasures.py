@@ -137,7 +137,7 @@ class Erasures:
     def _told(self, entry: Entry) -> dict[str, Any]:
         body = dict(entry.body)
         tables = body.pop("tables", [])
-        told = {
+        state = {
             "erasure_id": entry.name,
             **{name: body.get(name) for name in ("state", "kind", "scope", "requested_at", "finished_at")},
             "pseudonym": body.get("pseudonym"),
@@ -145,12 +145,12 @@ class Erasures:
             "arrived_again": body.get("arrived_again", 0),
             "report": body.get("report"),
         }
-        if told["report"] is not None:
+        if state["report"] is not None:
             finished = datetime.fromisoformat(body["finished_at"])
             left = old_parts(self._store, tables, finished)
             until = (finished + timedelta(seconds=left["kept_s"])).isoformat() if left["parts"] else None
-            told["report"] = {**told["report"], "old_parts": left["parts"], "old_parts_until": until}
-        return told
+            state["report"] = {**state["report"], "old_parts": left["parts"], "old_parts_until": until}
+        return state
 
     def _erase(self, subject: Subject, extent: Extent, only: list[str] | None, say: Say) -> Outcome:
         files = LocalFiles(self._settings.data_dir, self._registry, self._jobs)

@@ -166,11 +166,11 @@ class Rows:
         for name in lists:
             changes[name] = f"arrayMap(m -> {attributes.replaced(column, _WORD, _PSEUDONYM, _PATTERN, 'm')}, `{name}`)"
         changes |= {name: self._text(name) for name in texts}
-        said = ", ".join(f"toString(`{name}`)" for name in (*maps, *lists, *texts))
+        texts_sql = ", ".join(f"toString(`{name}`)" for name in (*maps, *lists, *texts))
         condition = f"{trace} IN {_TRACES}"
         if not replacement.within:
             named = attributes.names(column, _WORD, maps[0])
-            anywhere = f"{_PATTERN} != '' AND position(concat({said}), {_WORD}) > 0"
+            anywhere = f"{_PATTERN} != '' AND position(concat({texts_sql}), {_WORD}) > 0"
             condition = f"{condition} OR ({_WORD} != '' AND ({named} OR ({anywhere})))"
         self._do.update(table, changes, condition, "Tenant")
 
@@ -182,8 +182,8 @@ class Rows:
             inner = attributes.replaced(column, _WORD, _PSEUDONYM, _PATTERN, "m")
             changes["Exemplars.FilteredAttributes"] = f"arrayMap(m -> {inner}, `Exemplars.FilteredAttributes`)"
         differs = " OR ".join(f"toString({new}) != toString(`{name}`)" for name, new in changes.items())
-        said = ", ".join(f"toString(`{name}`)" for name in changes)
-        mentions = f"{_WORD} != '' AND position(concat({said}), {_WORD}) > 0"
+        texts_sql = ", ".join(f"toString(`{name}`)" for name in changes)
+        mentions = f"{_WORD} != '' AND position(concat({texts_sql}), {_WORD}) > 0"
         if not self._do.count(table, mentions, "Tenant"):
             return
         condition = f"{mentions} AND ({differs})"

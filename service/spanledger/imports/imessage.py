@@ -165,9 +165,9 @@ class ChatDb:
 
 def _text(row: dict[str, Any]) -> str:
     """What the message says; newer systems leave `text` empty and keep it in `attributedBody`."""
-    said = row["text"] if isinstance(row["text"], str) and row["text"] else ""
+    own_text = row["text"] if isinstance(row["text"], str) and row["text"] else ""
     body = row["attributedBody"]
-    return said or typedstream.text(body if isinstance(body, bytes) else None)
+    return own_text or typedstream.text(body if isinstance(body, bytes) else None)
 
 
 def _time_ns(date: Any) -> int | None:

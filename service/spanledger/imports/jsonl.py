@@ -128,12 +128,12 @@ def _take(message: Mapping[str, Any], open_ones: "OrderedDict[str, Exchange]") -
     message_id = _text(_first(message, _ID)) or _made_up(conversation, role, at_ns, text)
     before = open_ones.get(conversation)
     if role in _ASKS or before is None:
-        asked = role in _ASKS
+        is_question = role in _ASKS
         user = _text(_first(message, _USER))
-        new = Exchange(SOURCE, conversation, message_id, at_ns, user, asked, text if asked else "")
+        new = Exchange(SOURCE, conversation, message_id, at_ns, user, is_question, text if is_question else "")
         open_ones[conversation] = new
         open_ones.move_to_end(conversation)
-        if asked:
+        if is_question:
             return before
     current = open_ones[conversation]
     if current.is_full:
@@ -147,8 +147,8 @@ def _take(message: Mapping[str, Any], open_ones: "OrderedDict[str, Exchange]") -
 
 def _answer(message: Mapping[str, Any], answer_id: str, at_ns: int, text: str) -> Answer:
     usage = message.get("usage")
-    said: Mapping[str, Any] = {**message, **usage} if isinstance(usage, dict) else message
-    took = said.get("duration_ms")
+    fields: Mapping[str, Any] = {**message, **usage} if isinstance(usage, dict) else message
+    took = fields.get("duration_ms")
     took_ns = round(took * 1e6) if isinstance(took, int | float) and 0 <= took < 1e9 else 0
     return Answer(
         answer_id=answer_id,
@@ -157,11 +157,11 @@ def _answer(message: Mapping[str, Any], answer_id: str, at_ns: int, text: str) -
         provider=_text(message.get("provider")),
         model=_text(message.get("model")),
         text=text,
-        input_tokens=_count(said, _INPUT),
-        output_tokens=_count(said, _OUTPUT),
-        cache_read_input_tokens=_count(said, ("cache_read_input_tokens", "cached_tokens")),
-        reasoning_output_tokens=_count(said, ("reasoning_output_tokens", "reasoning_tokens")),
-        cost_usd=_money(said.get("cost_usd")),
+        input_tokens=_count(fields, _INPUT),
+        output_tokens=_count(fields, _OUTPUT),
+        cache_read_input_tokens=_count(fields, ("cache_read_input_tokens", "cached_tokens")),
+        reasoning_output_tokens=_count(fields, ("reasoning_output_tokens", "reasoning_tokens")),
+        cost_usd=_money(fields.get("cost_usd")),
         finish_reason=_text(message.get("finish_reason")),
     )
 

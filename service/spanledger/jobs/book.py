@@ -286,8 +286,8 @@ def _job(row: tuple[Any, ...]) -> Job:
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
-    job_id, run, attempt, state, message_id, correlation_id, trace_id, due, started, ended, *told = row
-    error_type, error, answer = told
+    job_id, run, attempt, state, message_id, correlation_id, trace_id, due, started, ended, *outcome = row
+    error_type, error, answer = outcome
     found = Attempt(job_id, run, attempt, state, message_id, correlation_id, datetime.fromisoformat(due), trace_id)
     found = replace(found, started_at=_time(started), ended_at=_time(ended))
     return replace(found, error_type=error_type, error=error, answer=answer)

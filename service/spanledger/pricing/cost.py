@@ -156,14 +156,14 @@ def input_parts(usage: Usage, whole: int) -> tuple[tuple[int, ...], tuple[str, .
     left -= audio
     image = min(usage.image_input_tokens or 0, left)
     parts = (left - image, read, write - write_1h, write_1h, audio, image)
-    said = (
+    reported = (
         usage.cache_read_input_tokens,
         _writes(usage),
         usage.cache_write_1h_input_tokens,
         usage.audio_input_tokens,
         usage.image_input_tokens,
     )
-    flags = () if (read, write, write_1h, audio, image) == _zeroed(said) else ("details_exceed:input_tokens",)
+    flags = () if (read, write, write_1h, audio, image) == _zeroed(reported) else ("details_exceed:input_tokens",)
     return parts, flags
 
 
@@ -182,8 +182,8 @@ def output_parts(usage: Usage, whole: int) -> tuple[tuple[int, ...], tuple[str, 
     audio = min(usage.audio_output_tokens or 0, left)
     left -= audio
     image = min(usage.image_output_tokens or 0, left)
-    said = (usage.reasoning_output_tokens, usage.audio_output_tokens, usage.image_output_tokens)
-    flags = () if (reasoning, audio, image) == _zeroed(said) else ("details_exceed:output_tokens",)
+    reported = (usage.reasoning_output_tokens, usage.audio_output_tokens, usage.image_output_tokens)
+    flags = () if (reasoning, audio, image) == _zeroed(reported) else ("details_exceed:output_tokens",)
     return (left - image, reasoning, audio, image), flags
 
 

@@ -67,22 +67,22 @@ def record(telemetry: Telemetry, evaluation: Evaluation, about: About) -> None:
         semconv.EVALUATION_TRACE_ID: evaluation.run_trace_id,
         semconv.ERROR_TYPE: evaluation.error_type,
     }
-    told = {key: value for key, value in attributes.items() if value}
+    recorded = {key: value for key, value in attributes.items() if value}
     if evaluation.score is not None:
-        told[semconv.EVALUATION_SCORE] = evaluation.score
-        told[semconv.EVALUATION_SEALED_SCORE] = repr(float(evaluation.score))
+        recorded[semconv.EVALUATION_SCORE] = evaluation.score
+        recorded[semconv.EVALUATION_SEALED_SCORE] = repr(float(evaluation.score))
     at_ns = time.time_ns()
-    told |= {semconv.SEAL: sealed} if (sealed := _sealed(telemetry, about, at_ns, told)) else {}
+    recorded |= {semconv.SEAL: sealed} if (sealed := _sealed(telemetry, about, at_ns, recorded)) else {}
     token = otel.attach(_within(about))
     try:
-        telemetry.event(semconv.EVALUATION_RESULT, f"{evaluation.name}: {_said(evaluation)}", told, at_ns=at_ns)
+        telemetry.event(semconv.EVALUATION_RESULT, f"{evaluation.name}: {_result(evaluation)}", recorded, at_ns=at_ns)
     finally:
         otel.detach(token)
 
 
-def _sealed(telemetry: Telemetry, about: About, at_ns: int, told: Mapping[str, Any]) -> str:
+def _sealed(telemetry: Telemetry, about: About, at_ns: int, recorded: Mapping[str, Any]) -> str:
     trace_id = _trace_id(about)
-    facts = {**told, semconv.MESSAGE_ID: about.message_id}
+    facts = {**recorded, semconv.MESSAGE_ID: about.message_id}
     where = (about.tenant or DEFAULT_TENANT, trace.format_trace_id(trace_id) if trace_id else "", str(at_ns))
     return seal(telemetry.seal_secret, digest((*where, *(str(facts.get(name, "")) for name in _SEALED))))
 
@@ -114,7 +114,7 @@ def _trace_id(about: About) -> int:
         return 0
 
 
-def _said(evaluation: Evaluation) -> str:
+def _result(evaluation: Evaluation) -> str:
     if evaluation.error_type:
         return f"failed ({evaluation.error_type})"
     return evaluation.label or str(evaluation.score)

@@ -189,10 +189,10 @@ def link(path: str, params: Mapping[str, Any] | None = None, **more: Any) -> str
 
 def explain(params: Mapping[str, Any] | None = None, **more: Any) -> str:
     """The address that explains a figure. A whole tenant is all that went well or failed, in the API's words."""
-    asked = {**(params or {}), **more}
-    if asked.pop("tenant", None):
-        asked["status"] = ["ok", "error"]
-    return link("/explain", asked)
+    query = {**(params or {}), **more}
+    if query.pop("tenant", None):
+        query["status"] = ["ok", "error"]
+    return link("/explain", query)
 
 
 def path_of(kind: str, identity: str | None) -> str:

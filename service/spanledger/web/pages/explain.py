@@ -12,10 +12,10 @@ _WINDOW = frozenset({"from", "to"})
 
 @router.get("/explain")
 async def explain(page: PageOf) -> Response:
-    asked = _asked(page)
-    found = await page.api.get("explain", params={"limit": 25, **asked})
+    query = _query(page)
+    found = await page.api.get("explain", params={"limit": 25, **query})
     template = "explain.html" if page.is_fragment else "explain_page.html"
-    said = {name: values for name, values in asked.items() if name not in {"cursor", "limit"}}
+    said = {name: values for name, values in query.items() if name not in {"cursor", "limit"}}
     things = said.keys() - _WINDOW
     comparable = len(things) == 1 and things <= set(KINDS) and all(len(said[name]) == 1 for name in things)
     return page.render(template, title="Explanation", found=found, said=said, comparable=comparable)
@@ -23,15 +23,15 @@ async def explain(page: PageOf) -> Response:
 
 @router.get("/explain/compare")
 async def compare(page: PageOf) -> Response:
-    asked = _asked(page)
-    found = await page.api.get("explain", "compare", params=asked)
+    query = _query(page)
+    found = await page.api.get("explain", "compare", params=query)
     most = max((abs(float(one["amount_usd"])) for one in found["factors"]), default=0)
     template = "compare.html" if page.is_fragment else "compare_page.html"
-    return page.render(template, title="Against its peers", found=found, said=asked, most=most)
+    return page.render(template, title="Against its peers", found=found, said=query, most=most)
 
 
-def _asked(page: Page) -> dict[str, list[str]]:
-    asked: dict[str, list[str]] = {}
+def _query(page: Page) -> dict[str, list[str]]:
+    query: dict[str, list[str]] = {}
     for name, value in page.query.multi_items():
-        asked.setdefault(name, []).append(value)
-    return asked
+        query.setdefault(name, []).append(value)
+    return query

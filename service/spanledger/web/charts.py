@@ -17,7 +17,7 @@ class Column:
     label: str
     href: str
     amounts: Sequence[Decimal]
-    told: str  # for people, on hover
+    description: str  # for people, on hover
 
 
 def stacked(columns: Sequence[Column], label: str) -> Markup:
@@ -29,8 +29,8 @@ def stacked(columns: Sequence[Column], label: str) -> Markup:
         f'aria-label="{escape(label)}">'
     ]
     for position, column in enumerate(columns):
-        parts.append(f'<a href="{escape(column.href)}" tabindex="-1" aria-label="{escape(column.told)}">')
-        parts.append(f"<title>{escape(column.told)}</title>")
+        parts.append(f'<a href="{escape(column.href)}" tabindex="-1" aria-label="{escape(column.description)}">')
+        parts.append(f"<title>{escape(column.description)}</title>")
         parts.append(f'<rect class="hit" x="{position * slot:.2f}" y="0" width="{slot:.2f}" height="{HEIGHT}"/>')
         top = float(HEIGHT)
         for series, amount in enumerate(column.amounts):

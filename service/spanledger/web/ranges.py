@@ -21,7 +21,7 @@ class Range:
     end: datetime | None
 
     @property
-    def said(self) -> str:
+    def label(self) -> str:
         if self.name:
             return NAMES[self.name]
         edges = (f"{edge:%Y-%m-%d %H:%M}" if edge else "…" for edge in (self.start, self.end))

@@ -65,11 +65,11 @@ def _column(row: Row | None, start: datetime, bucket: str, names: Sequence[str],
         return charts.Column(_label(start, bucket), href, [], f"{_label(start, bucket)}: nothing")
     amounts = [Decimal(part["cost_usd"]) if part else Decimal(0) for part in row.parts]
     rest = Decimal(row.usage["cost_usd"]) - sum(amounts, Decimal(0))
-    told = [f"{name}: {money(amount)}" for name, amount in zip(names, amounts, strict=True) if amount]
+    parts = [f"{name}: {money(amount)}" for name, amount in zip(names, amounts, strict=True) if amount]
     if rest > 0:
-        told.append(f"{OTHER}: {money(rest)}")
+        parts.append(f"{OTHER}: {money(rest)}")
     amounts += [Decimal(0)] * (charts.SERIES - 1 - len(amounts)) + [max(rest, Decimal(0))]
-    return charts.Column(row.label, href, amounts, f"{row.label}: {', '.join(told) or 'no cost'}")
+    return charts.Column(row.label, href, amounts, f"{row.label}: {', '.join(parts) or 'no cost'}")
 
 
 def _starts(range_: Range, rows: Sequence[Row], bucket: str) -> list[datetime]:

@@ -19,14 +19,14 @@ async def conversation(page: PageOf, conversation_id: str) -> Response:
         page.api.maybe("conversations", conversation_id, "statement"),
     )
     analysis = await page.api.maybe("conversations", conversation_id, "analysis") if statement else None
-    said = {item["message_id"]: item["pieces"] for item in (content or {}).get("items", [])}
+    pieces = {item["message_id"]: item["pieces"] for item in (content or {}).get("items", [])}
     most = max((message["usage"]["input_tokens"] for message in messages["items"]), default=0)
     return page.render(
         "conversation.html",
         title=f"Conversation {conversation_id[:24]}",
         head=head,
         messages=messages,
-        said=said,
+        pieces=pieces,
         most=most,
         analysis=analysis,
         statement=statement,

@@ -15,10 +15,10 @@ async def explain(page: PageOf) -> Response:
     query = _query(page)
     found = await page.api.get("explain", params={"limit": 25, **query})
     template = "explain.html" if page.is_fragment else "explain_page.html"
-    said = {name: values for name, values in query.items() if name not in {"cursor", "limit"}}
-    things = said.keys() - _WINDOW
-    comparable = len(things) == 1 and things <= set(KINDS) and all(len(said[name]) == 1 for name in things)
-    return page.render(template, title="Explanation", found=found, said=said, comparable=comparable)
+    subject = {name: values for name, values in query.items() if name not in {"cursor", "limit"}}
+    things = subject.keys() - _WINDOW
+    comparable = len(things) == 1 and things <= set(KINDS) and all(len(subject[name]) == 1 for name in things)
+    return page.render(template, title="Explanation", found=found, subject=subject, comparable=comparable)
 
 
 @router.get("/explain/compare")
@@ -27,7 +27,7 @@ async def compare(page: PageOf) -> Response:
     found = await page.api.get("explain", "compare", params=query)
     most = max((abs(float(one["amount_usd"])) for one in found["factors"]), default=0)
     template = "compare.html" if page.is_fragment else "compare_page.html"
-    return page.render(template, title="Against its peers", found=found, said=query, most=most)
+    return page.render(template, title="Against its peers", found=found, subject=query, most=most)
 
 
 def _query(page: Page) -> dict[str, list[str]]:

@@ -52,9 +52,9 @@ def _trends(items: list[dict[str, Any]], range_: Range) -> dict[str, tuple[list[
         return {}
     first = max(range_.start.date() if range_.start else date.min, date.fromisoformat(min(known)))
     days = [f"{first + timedelta(days=n)}" for n in range((date.fromisoformat(max(known)) - first).days + 1)]
-    said = f"cost per day, {days[0]} to {days[-1]}" if days else ""
+    description = f"cost per day, {days[0]} to {days[-1]}" if days else ""
     costs = {one["user_id"]: {p["day"]: Decimal(p["cost_usd"]) for p in one["trend"]} for one in items}
-    return {user: ([of_user.get(day, Decimal(0)) for day in days], said) for user, of_user in costs.items()}
+    return {user: ([of_user.get(day, Decimal(0)) for day in days], description) for user, of_user in costs.items()}
 
 
 @router.get("/users/{user_id}")

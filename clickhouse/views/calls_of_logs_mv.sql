@@ -7,7 +7,7 @@ SELECT
     if(trace != '', trace, lower(hex(sipHash128(tenant, ServiceName, agent, session, turn)))) AS TraceId,
     lower(leftPad(hex(cityHash64(tenant, ServiceName, agent, session, turn, ended_at, said)), 16, '0')) AS SpanId,
     parent AS ParentSpanId,
-    concat(if(kind = 'tool', concat('execute_tool ', tool), concat('chat ', said['model']))) AS SpanName,
+    if(kind = 'tool', concat('execute_tool ', tool), concat('chat ', said['model'])) AS SpanName,
     if(kind = 'tool', 'Internal', 'Client') AS SpanKind,
     ServiceName,
     ResourceAttributes,

@@ -51,9 +51,12 @@ FLAT_COUNTS = (
     r"(?:^|\.)(?:prompt_)?eval_count$",
 )
 _FLAT_COUNT = re.compile(
-    r"(.*?)(?:^|[._])(?:tokens?[._](?:(?:usage|count)[._])?(?P<after>\w+?)(?:_count)?|usage[._](?P<used>input|prompt|output|completion|total)"
+    r"(?P<place>.*?)(?:^|[._])(?:"
+    r"tokens?[._](?:(?:usage|count)[._])?(?P<after>\w+?)(?:_count)?"
+    r"|usage[._](?P<used>input|prompt|output|completion|total)"
     r"|(?P<before>\w+)\.(?:tokens|token_count))$"
-    r"|(.*?)(?:^|\.)(?:(?:llm|ai|openai|anthropic)_)?(?:usage_)?(?:num_|n_)?(?P<within>[a-z]+)_(?:tokens|token_count)$"
+    r"|(?P<place_of_snake>.*?)(?:^|\.)(?:(?:llm|ai|openai|anthropic)_)?(?:usage_)?(?:num_|n_)?"
+    r"(?P<within>[a-z]+)_(?:tokens|token_count)$"
 )
 _FLAT_WORDS = {
     **dict.fromkeys(("prompt", "in", "request", "evaluated", "embedding"), "input"),
@@ -353,7 +356,7 @@ def _in_common_words(key: str) -> str:
     if found is None or key.rpartition(".")[2] in _WORDS:
         return key
     word = found["after"] or found["used"] or found["before"] or found["within"]
-    return f"{found[1] or found[5] or ''}.{_FLAT_WORDS.get(word, word)}_tokens".lstrip(".")
+    return f"{found['place'] or found['place_of_snake'] or ''}.{_FLAT_WORDS.get(word, word)}_tokens".lstrip(".")
 
 
 def _nested(flat: Mapping[str, str]) -> dict[str, Any]:

@@ -130,10 +130,10 @@ def facts_sql(source: str) -> str:
     # and of those only what holds a part that each word for tokens has: most values cost one comparison.
     looks = " OR ".join(f"endsWith(k, {_quote(ending)})" for ending in _COUNT_ENDINGS)
     looks += f" OR match(k, {_quote('|'.join(FLAT_COUNTS))})"
-    requests = ", ".join(map(_quote, REQUEST_WORDS))
+    request_words = ", ".join(map(_quote, REQUEST_WORDS))
     looks += (
         f" OR (length(v) BETWEEN 20 AND {MAX_TEXT} AND NOT startsWith(k, 'input')"
-        f" AND NOT multiSearchAny(k, [{requests}]) AND multiSearchAnyCaseInsensitive(v, [{words}]))"
+        f" AND NOT multiSearchAny(k, [{request_words}]) AND multiSearchAnyCaseInsensitive(v, [{words}]))"
     )
     patterns = _quote("|".join(known.key_patterns))
     is_worth_keeping = " AND ".join(

@@ -26,17 +26,22 @@ class Completion:
         self._batch = quoted(batch)
         self.refused = 0
 
+    def add_calls_of_logs(self) -> None:
+        """Inserts the spans that the batch's log records stand for. Raises StoreError."""
+        views = {view.name: view.statement for view in migrate.files("views")}
+        if _LOGS_VIEW not in views:
+            return
+        of_batch = f"(SELECT * FROM otel_logs WHERE Batch = {self._batch}) AS otel_logs"
+        rows = _query(views[_LOGS_VIEW], "otel_logs").replace("{missing}", of_batch)
+        there = f"SELECT TraceId, SpanId FROM otel_traces WHERE Batch = {self._batch}"
+        self._fill("otel_traces", f"SELECT * FROM ({rows}) WHERE (TraceId, SpanId) NOT IN ({there})")
+
     def run(self) -> int:
         """Inserts what is missing and queues the batch's traces for settlement; returns how many spans were refused.
 
         A span that the view cannot read stays in otel_traces alone. Raises StoreError.
         """
         views = {view.name: view.statement for view in migrate.files("views")}
-        if _LOGS_VIEW in views:
-            of_batch = f"(SELECT * FROM otel_logs WHERE Batch = {self._batch}) AS otel_logs"
-            rows = _query(views[_LOGS_VIEW], "otel_logs").replace("{missing}", of_batch)
-            there = f"SELECT TraceId, SpanId FROM otel_traces WHERE Batch = {self._batch}"
-            self._fill("otel_traces", f"SELECT * FROM ({rows}) WHERE (TraceId, SpanId) NOT IN ({there})")
         if _VIEW in views:
             self._insert(_query(views[_VIEW]), "1", 0)
         if _KEYS_VIEW in views:  # what is in it already makes no difference

@@ -57,7 +57,10 @@ class Recovery:
         self._attempts[batch] += 1
         buried = sum(self._insert(target, batch, list(segments)) for target in decode.TARGETS[self.signal])
         if self.signal != "metrics":
-            Completion(self._store, batch).run()
+            completion = Completion(self._store, batch)
+            if self.signal == "logs":
+                completion.add_calls_of_logs()
+            completion.run()
         del self._attempts[batch]
         return buried
 

@@ -38,7 +38,7 @@ def anomalies_of(
     result = _cut(table, context)
     for call, cost in costs:
         span = spans[call.row]
-        result += [_anomaly(span, *odd) for odd in (_of_flag(flag, call) for flag in cost.flags)]
+        result += [_anomaly(span, *of_flag(flag, call.provider, call.model)) for flag in cost.flags]
         if len(call.rows) > 1 and (reason := _disagreement([spans[row] for row in call.rows])):
             result.append(_anomaly(span, "usage", "contradiction", reason))
     return result
@@ -52,16 +52,16 @@ def _cut(table: pa.Table, context: Context) -> list[Anomaly]:
     return [_anomaly(span, "parent_span_id", "cycle", reason) for span in taken]
 
 
-def _of_flag(flag: str, call: Call) -> tuple[str, str, str]:
-    """Field, kind and reason of what the pricing found odd."""
+def of_flag(flag: str, provider: str, model: str) -> tuple[str, str, str]:
+    """Field, kind and reason of what the pricing of a call found odd."""
     word, _, what = flag.partition(":")
     match word:
         case "no_price":
-            return "model", "unpriced", unpriced(call.provider, call.model)
+            return "model", "unpriced", _unpriced(provider, model)
         case "unknown":
             return what, "unpriced", "no span says how many there were, and they cost something"
         case "no_rate":
-            return "model", "unpriced", f"the price of {call.model} has no rate for {what}"
+            return "model", "unpriced", f"the price of {model} has no rate for {what}"
         case "no_tier":
             return "service_tier", "no_tier", f"no price for tier {what}; the ordinary one was used"
         case "details_exceed":
@@ -70,7 +70,7 @@ def _of_flag(flag: str, call: Call) -> tuple[str, str, str]:
             return what, word, "the price book took it as unknown"
 
 
-def unpriced(provider: str, model: str) -> str:
+def _unpriced(provider: str, model: str) -> str:
     """Why a call has no price."""
     return f"the price book has no price for {provider or 'no provider'} / {model or 'no model'}"
 

@@ -1,8 +1,8 @@
 """Plain traces: their calls and message are computed from columns alone. Most traces are plain.
 
 A trace is plain when each call has one telling, or a second one in an ancestor span that does not contradict it; when
-nothing in it failed, was estimated or came from a cache; when no other trace can hold a copy of its calls; and when its
-spans belong to one message. All other traces go through nested.py, tellings.py, copies.py and messages.py. The code
+nothing in it was estimated or came from a cache; when no other trace can hold a copy of its calls; and when its spans
+belong to one message. All other traces go through nested.py, tellings.py, copies.py and messages.py. The code
 here implements the same rules for the plain case; a test compares both implementations.
 """
 
@@ -15,11 +15,15 @@ import pyarrow.compute as pc
 
 from spanledger.books.calls import CALL_ROLES, USAGE
 from spanledger.books.copies import TOLERANCE_NS, WITHOUT_ID
-from spanledger.books.forest import Bools, Ints, codes, objects, one_chunk
+from spanledger.books.forest import Bools, Ints, Texts, codes, objects, one_chunk
+from spanledger.books.grouping import extremes, groups, numbers, running_maximum
 from spanledger.books.inheritance import Context, as_mask
+from spanledger.books.tellings import model_rank
 from spanledger.dialects.tables import OWN_SCOPE
 
 _NONE = np.iinfo(np.int64).min  # an unknown count
+_MOST_NESTED = 20  # spans of calls inside each other
+_MODELS = ("request_model", "response_model")
 _TEXTS = ("provider", "request_model", "response_model", "response_id", "service_tier")
 
 
@@ -37,6 +41,8 @@ class Chains:
     usage: dict[str, Ints]  # `_NONE` where unknown
     claim: Any  # rows of cost_claim_usd; −1: none
     by_provider: Bools  # whether the claim is the provider's
+    failed: Bools  # ended in an error, without usage: not served
+    two_models: Bools  # its spans name different served models
 
     def some(self, mask: Bools) -> "Chains":
         return Chains(
@@ -50,17 +56,25 @@ class Chains:
             {name: values[mask] for name, values in self.usage.items()},
             self.claim[mask],
             self.by_provider[mask],
+            self.failed[mask],
+            self.two_models[mask],
         )
 
     def by_tokens(self, plain: "Plain") -> dict[tuple[Any, ...], list[tuple[int, int]]]:
-        """When calls began and ended, by tenant, service and tokens."""
-        rows = pa.array(self.leaf)
+        """When measured calls began and ended, by tenant, service and tokens."""
+        measured = self.some(self.measured)
+        rows = pa.array(measured.leaf)
         keys = [objects(plain.table[name].take(rows)).tolist() for name in ("tenant", "service")]
-        keys += [self.count(name).tolist() for name in ("input_tokens", "output_tokens")]
+        keys += [measured.count(name).tolist() for name in ("input_tokens", "output_tokens")]
         found: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
-        for *key, start, end in zip(*keys, self.start_ns.tolist(), self.end_ns.tolist(), strict=True):
+        for *key, start, end in zip(*keys, measured.start_ns.tolist(), measured.end_ns.tolist(), strict=True):
             found.setdefault(tuple(key), []).append((start, end))
         return found
+
+    @property
+    def measured(self) -> Bools:
+        """Whether the call's usage is known."""
+        return self.known("input_tokens") | self.known("output_tokens")
 
     def known(self, name: str) -> Bools:
         known: Bools = self.usage[name] != _NONE
@@ -115,13 +129,41 @@ class Plain:
         above = self.forest.nearest_above(candidate)
         rows = self.rows
         inner = np.bincount(above[rows][above[rows] >= 0], minlength=len(self.trace))
-        self._leave(np.flatnonzero(inner > 1))
+        leaf = rows[inner[rows] == 0]
+        is_sum = self._sums(leaf, above)
+        above = np.where((above >= 0) & is_sum[above], -1, above)
         nested = rows[above[rows] >= 0]
         self._leave(nested[above[above[nested]] >= 0])
-        leaf = rows[inner[rows] == 0]
         leaf = leaf[~self.odd[self.trace[leaf]]]
         chains = self._joined(leaf, above[leaf])
+        self._leave_sums(chains, rows[is_sum[rows]])
+        is_sum &= ~self.odd[self.trace]
+        self.rows, self.sums = rows[~is_sum[rows]], rows[is_sum[rows]]
         return chains.some(~self.odd[chains.trace])
+
+    def _sums(self, leaf: Ints, above: Ints) -> Bools:
+        """Per row whether it stands above several calls. Excludes traces in which calls are nested too deeply."""
+        below = np.zeros(len(self.trace), np.int64)
+        row = above[leaf]
+        for _ in range(_MOST_NESTED):
+            row = row[row >= 0]
+            np.add.at(below, row, 1)
+            row = above[row]
+        self._leave(row[row >= 0])
+        return below > 1
+
+    def _leave_sums(self, chains: Chains, sums: Ints) -> None:
+        """Excludes traces with a span above several calls, unless it adds nothing to them: it is no call of its own."""
+        is_call = self.is_one_of("role", *CALL_ROLES)
+        self._leave(sums[self.is_own()[sums] & is_call[sums]])
+        has_sum = np.zeros(len(self.odd), np.bool_)
+        has_sum[self.trace[sums]] = True
+        nameless = (chains.texts["request_model"] == "") & (chains.texts["response_model"] == "")
+        self._leave(chains.leaf[has_sum[chains.trace] & (nameless | ~chains.measured)])
+        calls = sums[is_call[sums]]
+        both = np.concatenate([calls, chains.leaf])
+        lowest, highest = extremes(self.trace[both], self.codes("role")[0][both], len(self.odd))
+        self._leave(calls[lowest[self.trace[calls]] != highest[self.trace[calls]]])
 
     def _joined(self, leaf: Ints, outer: Ints) -> Chains:
         """As `calls.absorb` joins what is not left out here."""
@@ -134,7 +176,11 @@ class Plain:
         measured = (tokens_in != _NONE) | (tokens_out != _NONE)
         odd = ~is_call[leaf] | (is_call[top] & (role[top] != role[leaf]))
         failed = self.is_one_of("status", "error")
-        odd |= ~(measured[leaf] | measured[top]) | (failed[leaf] & ~measured[leaf])
+        silent = ~(measured[leaf] | measured[top])
+        detailed = np.any([figure != _NONE for figure in counts.values()], axis=0)
+        odd |= silent & (detailed[leaf] | detailed[top])
+        odd |= has & failed[leaf] & ~measured[leaf]  # another attempt may have served what the outer span tells of
+        odd |= has & silent & failed[top]
         number = self._ints("told_calls")
         several = (number != 1) & (number != _NONE)
         for strange in (self._ints("usage_estimated") != 0, self.is_one_of("response_cache", "hit"), several):
@@ -147,22 +193,29 @@ class Plain:
         usage = {}
         for name, figure in counts.items():
             filled = np.where(both & (figure[leaf] == _NONE), figure[top], figure[leaf])
-            usage[name] = np.where(measured[leaf], filled, figure[top])
+            usage[name] = np.where(measured[leaf] | silent, filled, figure[top])
         claimed = as_mask(pc.is_valid(self.table["cost_claim_usd"]))
         by_provider = self.is_one_of("cost_claim_source", "provider")
         better = claimed[top] & (~claimed[leaf] | (by_provider[top] & ~by_provider[leaf]))
         claim = np.where(better, top, np.where(claimed[leaf], leaf, -1))
+        free = as_mask(pc.equal(pc.fill_null(self.table["cost_claim_usd"], 0), 0))
+        error = failed[leaf] & failed[top]
+        texts = {name: self._first(name, leaf, top) for name in _TEXTS}
+        two_models = has & self._differ("response_model", leaf, top)
+        texts["response_model"][two_models] = self._served(leaf[two_models], top[two_models])
         return Chains(
             leaf,
             outer,
             self.trace[leaf],
             np.minimum(self.start[leaf], self.start[top]),
             np.maximum(self.end[leaf], self.end[top]),
-            failed[leaf] & failed[top],
-            {name: self._first(name, leaf, top) for name in _TEXTS},
+            error,
+            texts,
             usage,
             claim,
             (claim >= 0) & by_provider[claim],
+            error & silent & free[leaf] & ~self.is_one_of("finish_reason", "aborted")[leaf],
+            two_models,
         )
 
     def _contradict(self, leaf: Ints, top: Ints) -> Bools:
@@ -173,13 +226,31 @@ class Plain:
         claimed = as_mask(pc.is_valid(self.table["cost_claim_usd"]))
         odd |= claimed[leaf] & claimed[top]
         for name in _TEXTS:
-            numbers, values = self.codes(name)
-            empty = np.array([value == "" for value in values] or [False])
-            odd |= (numbers[leaf] != numbers[top]) & ~empty[numbers[leaf]] & ~empty[numbers[top]]
+            if name != "response_model":  # see _served
+                odd |= self._differ(name, leaf, top)
         for name in ("conversation_id", "user_id"):
             texts = self.context.values[name]
             odd |= (texts[leaf] == "") & (texts[top] != "")  # otherwise the inner span represents the call
         return odd
+
+    def _differ(self, name: str, leaf: Ints, top: Ints) -> Bools:
+        """Whether the two spans of a call name different values."""
+        number, values = self.codes(name)
+        empty = np.array([value == "" for value in values] or [False])
+        differ: Bools = (number[leaf] != number[top]) & ~empty[number[leaf]] & ~empty[number[top]]
+        return differ
+
+    def _served(self, leaf: Ints, top: Ints) -> Texts:
+        """The served model of calls whose two spans name different ones."""
+        known: dict[tuple[tuple[str, str], ...], str] = {}
+        columns = (objects(self.table[name].take(pa.array(rows))) for rows in (leaf, top) for name in _MODELS)
+        found = np.full(len(leaf), "", dtype=object)
+        for place, (asked, served, outer_asked, outer_served) in enumerate(zip(*columns, strict=True)):
+            pairs = ((asked, served), (outer_asked, outer_served))
+            if pairs not in known:
+                known[pairs] = min(pairs, key=lambda pair: model_rank(*pair))[1]
+            found[place] = known[pairs]
+        return found
 
     def is_own(self) -> Bools:
         """Per row whether our own service's instrumentation wrote it."""
@@ -200,14 +271,17 @@ class Plain:
         unit[chains.outer[chains.outer >= 0]] = chains.leaf[chains.outer >= 0]
         tenant, service = self.codes("tenant")[0], self.codes("service")[0]
         identity, values = self.codes("response_id")
-        rows = self.rows
+        rows = np.concatenate([self.rows, self.sums])
         named = rows[~np.array([value == "" for value in values] or [True])[identity[rows]]]
         self._leave_shared([tenant[named], identity[named]], unit[named], named)
+        rows = self.rows
         start, end = self.start.copy(), self.end.copy()
         counts = [np.maximum(self._ints(name), 0) for name in ("input_tokens", "output_tokens")]
         own, other = self.codes("scope")[0].astype(np.int64), np.full(len(unit), -1)
         with_outer = chains.some(chains.outer >= 0)
+        silent = np.zeros(len(unit), np.bool_)
         for row in (chains.leaf, np.where(chains.outer >= 0, chains.outer, chains.leaf)):
+            silent[row] = ~chains.measured
             start[row], end[row] = chains.start_ns, chains.end_ns
             for column, name in zip(counts, ("input_tokens", "output_tokens"), strict=True):
                 column[row] = chains.count(name)
@@ -218,99 +292,82 @@ class Plain:
         nameless = self.is_one_of("role", *WITHOUT_ID)
         if (nameless & self.is_own())[rows].any():
             self._leave(rows[nameless[rows]])
+        self._leave_results(rows[silent[rows]])
+        self._leave_silent(chains, unit, scopes)
+        rows = rows[~silent[rows]]
         # Embeddings may be told of by a gateway too, which is another service.
         without_id = rows[nameless[rows]]
         self._leave_alike(without_id, [tenant[without_id], counts[0][without_id]], start, end, unit, scopes)
         self._leave_alike(rows, [tenant[rows], service[rows], *(c[rows] for c in counts)], start, end, unit, scopes)
-        self._leave_conversations(chains)
 
     def _leave_shared(self, keys: list[Ints], unit: Ints, rows: Ints) -> None:
         """Leaves out rows of different units with the same keys."""
-        group = _groups(keys)
-        lowest, highest = _extremes(group, unit)
+        group = groups(keys)
+        lowest, highest = extremes(group, unit)
         self._leave(rows[lowest[group] != highest[group]])
 
     def _leave_alike(self, rows: Ints, keys: list[Ints], start: Ints, end: Ints, unit: Ints, scopes: Ints) -> None:
         """Excludes those of the rows with equal keys at the same time from different instrumentations."""
         if not len(rows):
             return
-        group = _groups(keys)
+        group = groups(keys)
         order = np.lexsort((start[rows], group))
         sorted_group, since = group[order], start[rows][order]
         until = end[rows][order] + TOLERANCE_NS
-        latest = _running_maximum(until, sorted_group)
+        latest = running_maximum(until, sorted_group)
         is_new = np.ones(len(order), np.bool_)
         is_new[1:] = (sorted_group[1:] != sorted_group[:-1]) | (since[1:] > latest[:-1])
         cluster = np.cumsum(is_new) - 1
         ordered = rows[order]
         differ = []
         for values in (unit[ordered], scopes[ordered]):
-            lowest, highest = _extremes(cluster, values)
+            lowest, highest = extremes(cluster, values)
             differ.append((lowest != highest)[cluster])
         self._leave(ordered[differ[0] & differ[1]])
 
-    def _leave_conversations(self, chains: Chains) -> None:
-        """Excludes conversations that have a call without token counts: another call may be its second telling."""
+    def _leave_results(self, silent: Ints) -> None:
+        """Excludes calls without usage where a span of no length of their service may report the result."""
+        rows = self.rows
+        moments = rows[self.start[rows] == self.end[rows]]
+        if not len(moments) or not len(silent):
+            return
+        both = np.concatenate([moments, silent])
+        group = groups([self.codes(name)[0][both] for name in ("tenant", "service")])
+        self._leave(silent[np.isin(group[len(moments) :], group[: len(moments)])])
+
+    def _leave_silent(self, chains: Chains, unit: Ints, scopes: Ints) -> None:
+        """Excludes traces and conversations with a call without token counts beside one of another instrumentation:
+        that may be its second telling."""
         measured = (self._ints("input_tokens") != _NONE) | (self._ints("output_tokens") != _NONE)
+        told = chains.some(chains.measured)
+        measured[told.leaf] = measured[told.outer[told.outer >= 0]] = True
         silent = np.zeros(len(self.odd), np.bool_)
-        alone = np.ones(len(self.trace), np.bool_)
-        alone[chains.leaf] = alone[chains.outer[chains.outer >= 0]] = False
-        silent[self.trace[self.rows[(alone & ~measured)[self.rows]]]] = True
+        silent[self.trace[self.rows[~measured[self.rows]]]] = True
         if not silent.any():
             return
-        conversations = self.context.values["conversation_id"]
-        silent_conversations = {
-            text for row in self.rows[silent[self.trace[self.rows]]].tolist() if (text := conversations[row])
-        }
-        if silent_conversations:
-            self._leave(
-                np.array([row for row in self.rows.tolist() if conversations[row] in silent_conversations], np.int64)
-            )
+        for values in (self.trace, self._conversation_numbers()):
+            rows = self.rows[values[self.rows] >= 0]
+            group = values[rows]
+            has_silent = np.zeros(int(values.max()) + 1, np.bool_)
+            has_silent[group[silent[self.trace[rows]]]] = True
+            differ = has_silent[group]
+            for compared in (unit[rows], scopes[rows]):
+                lowest, highest = extremes(group, compared)
+                differ &= (lowest != highest)[group]
+            self._leave(rows[differ])
 
     def _leave_messages(self) -> None:
         """Leaves out traces of several messages, and those that share one."""
         tenant = self.codes("tenant")[0]
-        message = _numbers(self.context.values["message_id"])
-        group = _groups([tenant, message])
-        lowest, highest = _extremes(group, self.trace)
+        message = numbers(self.context.values["message_id"])
+        group = groups([tenant, message])
+        lowest, highest = extremes(group, self.trace)
         self.odd[self.trace[lowest[group] != highest[group]]] = True
         for values in (group, self._conversation_numbers()):
             known = values >= 0
-            lowest, highest = _extremes(self.trace[known], values[known], len(self.odd))
+            lowest, highest = extremes(self.trace[known], values[known], len(self.odd))
             self.odd |= (lowest != highest) & (highest >= 0)
 
     def _conversation_numbers(self) -> Ints:
         values = self.context.values["conversation_id"]
-        return np.where(values == "", -1, _numbers(values))
-
-
-def _numbers(values: Any) -> Ints:
-    return codes(pa.array(values, pa.string()))[0]
-
-
-def _groups(keys: list[Ints]) -> Ints:
-    """Numbers of equal combinations of keys, from 0."""
-    total = np.zeros(len(keys[0]), np.int64)
-    for key in keys:
-        found, numbers = np.unique(key, return_inverse=True)
-        total = np.unique(total * (len(found) + 1) + numbers, return_inverse=True)[1]
-    return total.astype(np.int64)
-
-
-def _extremes(group: Ints, values: Ints, size: int = 0) -> tuple[Ints, Ints]:
-    """Lowest and highest value of each group; where a group has none, highest is −1."""
-    size = max(size, int(group.max()) + 1 if len(group) else 0)
-    lowest, highest = np.full(size, np.iinfo(np.int64).max), np.full(size, -1, np.int64)
-    np.minimum.at(lowest, group, values)
-    np.maximum.at(highest, group, values)
-    return lowest, highest
-
-
-def _running_maximum(values: Ints, group: Ints) -> Ints:
-    """The highest value so far within each group; the groups are contiguous and rise."""
-    if not len(values):
-        return values
-    rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    highest = np.maximum.accumulate(rank + group * len(values)) - group * len(values)
-    ordered: Ints = np.sort(values, kind="stable")[highest]
-    return ordered
+        return np.where(values == "", -1, numbers(values))

@@ -6,12 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.books.anomalies import Anomaly, unpriced
+from spanledger.books.anomalies import Anomaly, of_flag
 from spanledger.books.chains import Chains, Plain
 from spanledger.books.costs import Prices, Sort
 from spanledger.books.entries import LINES, MEASURES, MONEY
 from spanledger.books.forest import Bools, Ints, Texts, codes, objects
 from spanledger.books.messages import MESSAGES, SINGLE
+from spanledger.pricing.cost import cost_without_usage
 from spanledger.pricing.many import Counts, costs
 
 _DIMS = ("message_id", "workflow", "agent", "tool", "prompt", "prompt_version", "variant")
@@ -28,8 +29,9 @@ _COUNTED = (
     *("input_tokens", "cache_read_input_tokens", "cache_write_input_tokens", "output_tokens"),
     "reasoning_output_tokens",
 )
-STATES = np.array(["computed", "billed", "unpriced"], dtype=object)
-_COMPUTED, _BILLED, _UNPRICED = 0, 1, 2
+STATES = np.array(["computed", "billed", "unpriced", ""], dtype=object)
+_COMPUTED, _BILLED, _UNPRICED, _FAILED = 0, 1, 2, 3
+_NO_PRICE = "no_price"
 
 
 class Columns:
@@ -48,6 +50,8 @@ class Columns:
         amounts, is_plain = np.zeros(size, np.int64), np.ones(size, np.bool_)
         state = np.full(size, _COMPUTED)
         books = np.full(size, "", dtype=object)
+        flags = np.full(size, "", dtype=object)
+        measured = chains.measured
         claims, fitting = _femto(self._table["cost_claim_usd"], chains.claim)
         counts = _counts(chains)
         names = ("provider", "request_model", "response_model", "service_tier")
@@ -60,19 +64,28 @@ class Columns:
                 continue
             books[rows] = tariff.book
             if tariff.steps is None:
-                state[rows] = _UNPRICED
+                state[rows], flags[rows] = _UNPRICED, _NO_PRICE
+                continue
+            told, silent = rows[measured[rows]], rows[~measured[rows]]
+            amounts[told], is_plain[told] = costs(tariff.steps, counts.some(told))
+            unknown = cost_without_usage(tariff.steps[0].rates)
+            if unknown.femto_usd is None and len(unknown.flags) == 1:
+                state[silent], flags[silent] = _UNPRICED, unknown.flags[0]
             else:
-                some = counts.some(rows)
-                amounts[rows], is_plain[rows] = costs(tariff.steps, some)
+                is_plain[silent] = False
         billed = chains.by_provider & (claims >= 0)
         amounts[billed], state[billed] = claims[billed], _BILLED
         is_plain[billed & (books != "")] = True
+        is_plain &= ~chains.two_models | (state != _UNPRICED)  # the other name may have a price
+        is_plain |= chains.failed
         is_plain &= fitting
-        amounts[state == _UNPRICED] = 0
+        state[chains.failed], books[chains.failed], claims[chains.failed] = _FAILED, "", 0
+        amounts[(state == _UNPRICED) | chains.failed] = 0
         self._plain.odd[chains.trace[~is_plain]] = True
         keep = ~self._plain.odd[chains.trace]
         self.chains = chains.some(keep)
-        self._amounts, self._claims, self._state, self._books = (c[keep] for c in (amounts, claims, state, books))
+        self._amounts, self._claims, self._state = (c[keep] for c in (amounts, claims, state))
+        self._books, self._flags = books[keep], flags[keep]
 
     def lines(self) -> pa.Table:
         """The lines of the book."""
@@ -88,8 +101,8 @@ class Columns:
         taken = [self._table[name].take(pa.array(self.chains.leaf[rows])).to_pylist() for name in names]
         found, models = [], self._model()
         for row, tenant, trace, span, started, service, dialect in zip(rows.tolist(), *taken, strict=True):
-            reason = unpriced(self.chains.texts["provider"][row], models[row])
-            found.append(Anomaly(tenant, trace, span, "model", "unpriced", reason, started, service, dialect))
+            odd = of_flag(self._flags[row], self.chains.texts["provider"][row], models[row])
+            found.append(Anomaly(tenant, trace, span, *odd, started, service, dialect))
         return found
 
     def _model(self) -> Texts:
@@ -118,14 +131,15 @@ class Columns:
             "model": self._model(),
             "status": np.where(chains.error, "error", "ok").astype(object),
             "cost_state": STATES[self._state],
-            "llm_calls": np.ones(len(leaf), np.int64),
+            "llm_calls": (~chains.failed).astype(np.int64),
+            "failed_calls": chains.failed.astype(np.int64),
             **{name: chains.count(name) for name in _COUNTED},
             "cost_usd": self._amounts,
             "claimed_usd": self._claims,
-            "claimed_calls": (chains.claim >= 0).astype(np.int64),
+            "claimed_calls": ((chains.claim >= 0) & ~chains.failed).astype(np.int64),
             "duration_ns": chains.end_ns - chains.start_ns,
         }
-        for number, name in enumerate(STATES.tolist()):
+        for number, name in enumerate(STATES[:_FAILED].tolist()):
             columns[f"{name}_calls"] = (self._state == number).astype(np.int64)
         return _lines(columns, len(leaf))
 
@@ -198,7 +212,7 @@ class Columns:
             "status": np.where(failed, "error", "ok").astype(object),
             "error_type": self._error_types(failed, rows, group, tops),
             "providers": self._listed(number, self.chains.trace, self.chains.texts["provider"]),
-            "models": self._listed(number, self.chains.trace, self._model()),
+            "models": self._models(number),
             "tools": self._listed(
                 number, plain.trace[self._tool_rows()], objects(self._table["tool"])[self._tool_rows()]
             ),
@@ -231,6 +245,15 @@ class Columns:
                 if failed[number] and not result[number]:
                     result[number] = types[row]
         return result
+
+    def _models(self, number: Ints) -> list[list[str]]:
+        """Per message its models: of calls that were served, else of those that failed."""
+        chains, models = self.chains, self._model()
+        every = self._listed(number, chains.trace, models)
+        if not chains.failed.any():
+            return every
+        served = self._listed(number, chains.trace[~chains.failed], models[~chains.failed])
+        return [some or others for some, others in zip(served, every, strict=True)]
 
     def _listed(self, number: Ints, traces: Ints, texts: Texts) -> list[list[str]]:
         """Per message the distinct texts of its traces, in order."""

@@ -224,11 +224,11 @@ def _models(tellings: list[Call]) -> list[str]:
     """Response models, most reliable first: from our own service, other than the requested model, most specific."""
     ranked = sorted(
         (one for one in tellings if one.response_model),
-        key=lambda one: (
-            not one.is_own,
-            one.response_model == one.request_model,
-            -len(one.response_model),
-            one.response_model,
-        ),
+        key=lambda one: (not one.is_own, model_rank(one.request_model, one.response_model)),
     )
     return list(dict.fromkeys(one.response_model for one in ranked))
+
+
+def model_rank(request_model: str, response_model: str) -> tuple[bool, int, str]:
+    """Orders what tellings say which model served: other than the requested one first, then the most specific."""
+    return response_model == request_model, -len(response_model), response_model

@@ -7,9 +7,11 @@ call_keys with a key kind of their own.
 
 from collections.abc import Collection
 
+import numpy as np
 import pyarrow as pa
 
 from spanledger.books import copy_keys
+from spanledger.books.forest import Ints
 from spanledger.ledger.copy_lookup import ALONE, NAMES, Trace
 from spanledger.store.client import Store
 
@@ -34,11 +36,11 @@ def keep(store: Store, pairs: Collection[tuple[str, str, str]], shards: str) -> 
 def linked(store: Store, traces: Collection[Trace], beside: Collection[Trace]) -> set[Trace]:
     """The traces that any of `traces` was settled together with before, without these and those `beside` them."""
     tenants = sorted({tenant for tenant, _ in traces})
-    keys = [copy_keys.of_links(number) for _, number in _numbered(traces)]
+    keys = sorted({copy_keys.of_links(number) for number in _numbers(traces).tolist()})
     parameters = {"shards": store.all_shards, "tenants": tenants, "keys": keys}
     others = set(store.query(_LINKED, parameters, settings=ALONE))
     if others:
-        others -= _numbered({*traces, *beside})
+        others -= _among({*traces, *beside}, others)
     if not others:
         return set()
     parameters["keys"] = sorted({copy_keys.of_trace(number) for _, number in others})
@@ -46,8 +48,14 @@ def linked(store: Store, traces: Collection[Trace], beside: Collection[Trace]) -
     return {(tenant, trace_id) for tenant, number, trace_id in named if (tenant, number) in others}
 
 
-def _numbered(traces: Collection[Trace]) -> set[tuple[str, int]]:
-    """With their hashes in place of their ids."""
+def _numbers(traces: Collection[Trace]) -> Ints:
+    """The hashes of their ids, in their order."""
+    return copy_keys.of_traces(pa.array([trace_id for _, trace_id in traces], pa.string()))
+
+
+def _among(traces: Collection[Trace], others: set[tuple[str, int]]) -> set[tuple[str, int]]:
+    """Those of `others` (tenant and hash) that may be one of the traces."""
     ordered = list(traces)
-    numbers = copy_keys.of_traces(pa.array([trace_id for _, trace_id in ordered], pa.string())).tolist()
-    return {(tenant, number) for (tenant, _), number in zip(ordered, numbers, strict=True)}
+    numbers = _numbers(ordered)
+    shared = np.flatnonzero(np.isin(numbers, np.array([number for _, number in others], np.int64)))
+    return {(ordered[place][0], int(numbers[place])) for place in shared.tolist()} & others

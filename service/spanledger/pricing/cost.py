@@ -82,6 +82,11 @@ def cost(price: Price, usage: Usage, service_tier: str = "") -> Cost:
     return _sum(rates, usage, _tier_flags(price, tier) if tier else ())
 
 
+def cost_without_usage(rates: Rates) -> Cost:
+    """Cost of a call of which nothing is known."""
+    return _sum(rates, Usage(), ())
+
+
 def settle(
     price: Price | None,
     usage: Usage,

@@ -89,6 +89,45 @@ SHAPES: dict[str, Example] = {
     "an answer's input alone is no usage": (OPENAI | {"shape:x": {"u": {"input_tokens": 9}}}, {"input_tokens": None}),
 }
 
+ALONE: dict[str, Example] = {
+    **{
+        f"a model and a total alone: {name}": (attributes, {"role": "inference", "input_tokens": None})
+        for name, attributes in {
+            "with a provider": {"@name": "retry", "model_name": "m-9", "provider": "acme", "shape:usage.total": "77"},
+            "without": {"@name": "ask", "model": "m-9", "shape:total_tokens": "77"},
+            "in unknown keys": stranger(x__model="m-9", x__tokens__total="77"),
+        }.items()
+    },
+    **{
+        f"a model and no count of its tokens: {name}": (attributes, {"role": ""})
+        for name, attributes in {
+            "a limit": {"@name": "ask", "model": "m-9", "shape:max_tokens": "77"},
+            "another count": {"@name": "login", "model": "m-9", "shape:revoked_tokens": "77"},
+            "no model": {"@name": "ask", "provider": "acme", "shape:total_tokens": "77"},
+        }.items()
+    },
+    "a tool that is named by its span alone": (
+        {"@name": "langchain4j.tools.getWeather", "name:langchain4j.tools.": "getWeather"},
+        {"role": "tool", "operation": "execute_tool", "tool": "getWeather"},
+    ),
+    "a coding agent's record of a tool as a span": (
+        {"@name": "Tool call: read_file.", "event.name": "qwen-code.tool_call", "function_name": "read_file"},
+        {"role": "tool", "tool": "read_file"},
+    ),
+    "a function that is no tool": (
+        {"@name": "load", "function_name": "load", "user.id": "u"},
+        {"role": "", "tool": ""},
+    ),
+    **{
+        f"the engine {engine} traces itself": (
+            {"@scope": f"{engine}.engine", "@name": "llm_request", "gen_ai.usage.prompt_tokens": "12"}
+            | {"gen_ai.usage.completion_tokens": "5", "gen_ai.response.model": "Qwen/Qwen3-8B"},
+            _USED | {"role": "inference", "provider": engine, "response_model": "Qwen/Qwen3-8B"},
+        )
+        for engine in ("vllm", "sglang")
+    },
+}
+
 GOOGLE: dict[str, Example] = {
     "the words of Interactions": (
         GEMINI
@@ -169,4 +208,6 @@ NAMES: dict[str, Example] = {
     for series, model in (("o_series", "o3-mini"), ("gpt5_series", "gpt-5-mini"))
 }
 
-STRANGERS = by_kind(cost=COSTS, served=SERVED, shape=SHAPES, google=GOOGLE, **{"class": CLASSES}, name=NAMES)
+STRANGERS = by_kind(
+    cost=COSTS, served=SERVED, shape=SHAPES, alone=ALONE, google=GOOGLE, **{"class": CLASSES}, name=NAMES
+)

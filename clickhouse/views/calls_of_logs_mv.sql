@@ -17,19 +17,23 @@ SELECT
         mapFilter((k, v) -> NOT startsWith(k, 'spanledger.') AND k NOT IN (
             'event.name', 'prompt.id', 'prompt_id', 'user.id', 'prompt', 'response', 'response_text', 'arguments',
             'output', 'function_args', 'tool_input', 'tool_parameters', 'total_token_count', 'tool_token_count',
-            'request_id', 'tool_name', 'function_name'), said),
+            'request_id', 'response_id', 'tool_name', 'function_name', 'request_text', 'error'), said),
         CAST(map(
             'gen_ai.operation.name', if(kind = 'tool', 'execute_tool', 'chat'),
             'gen_ai.conversation.id', session,
             'user.id', user,
-            'gen_ai.response.id', if(kind = 'tool', '', said['request_id']),
+            'gen_ai.response.id',
+                if(kind = 'tool', '', coalesce(nullIf(said['request_id'], ''), said['response_id'])),
+            'gen_ai.agent.name', coalesce(nullIf(said['agent.name'], ''), nullIf(said['subagent_name'], ''),
+                if(trace = '', replace(extract(agent, '([a-z_-]+)\\.events$'), '_', '-'), '')),
             'gen_ai.tool.name', tool,
             'gen_ai.usage.total_tokens', if(is_google, said['total_token_count'], ''),
             'gen_ai.usage.tool_use.input_tokens', if(is_google, said['tool_token_count'], '')),
             'Map(LowCardinality(String), String)'))) AS SpanAttributes,
     least(toUInt64OrZero(said['duration_ms']), 86400000) * 1000000 AS Duration,
     if(kind = 'error' OR said['success'] = 'false', 'Error', 'Ok') AS StatusCode,
-    if(kind = 'error', said['error'], '') AS StatusMessage,
+    if(kind = 'error', coalesce(nullIf(said['error'], ''), nullIf(said['error_message'], ''), said['error.message']), '')
+        AS StatusMessage,
     tenant AS Tenant, Batch, ReceivedAt
 FROM
 (
@@ -51,7 +55,7 @@ FROM
                 AND LogAttributes['input_token_count'] != '', 'call',
             what = 'api_response' AND is_google, 'call',
             what = 'api_error', 'error',
-            what IN ('tool_result', 'tool_call') AND SpanId = '', 'tool',
+            what IN ('tool_result', 'tool_call'), 'tool',
             '') AS kind,
         if(kind = 'tool', coalesce(nullIf(LogAttributes['tool_name'], ''), LogAttributes['function_name']), '') AS tool,
         coalesce(nullIf(LogAttributes['conversation.id'], ''), nullIf(LogAttributes['session.id'], ''),

@@ -15,6 +15,7 @@ START = time.time_ns() - 60 * SECOND
 SECRET = "what nobody asked to keep twice"
 CLAUDE = {"session.id": "s1", "user.email": "a@b.c", "user.id": "3f9c", "model": "claude-sonnet-4-5"}
 CODEX = {"conversation.id": "c1", "user.account_id": "acc", "model": "gpt-5-codex"}
+QWEN = {"session.id": "qs", "prompt_id": "qs########1", "model": "qwen3-coder-plus"}
 GEMINI = {"model": "gemini-2.5-flash", "prompt_id": "g1", "user.email": "g@h.i"}
 DONE = {"event.name": "codex.sse_event", "event.kind": "response.completed"}
 _CALLS = """
@@ -99,6 +100,69 @@ def test_gemini_cli_whose_thoughts_its_total_tells(system: System) -> None:
     assert calls(system, "gemini-cli") == [
         ["gs", "g@h.i", "gcp.gemini", "gemini-2.5-flash", 1, 0, 1000, 100, 0, 50, 30, 0]
     ]
+
+
+def qwen(kind: str, **values: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    return f"what it says for people: {SECRET}", {"event.name": f"qwen-code.{kind}"} | QWEN | values, {}
+
+
+def test_qwen_code_with_a_subagent_failures_and_tools(system: System) -> None:
+    used = {"input_token_count": 1600, "output_token_count": 180, "cached_content_token_count": 500}
+    used |= {"thoughts_token_count": 50, "total_token_count": 1780, "duration_ms": 4210}
+    body = records(
+        "qwen-code",
+        qwen("user_prompt", prompt_length=3, prompt=SECRET),
+        qwen("api_request", request_text=SECRET),
+        qwen("api_response", response_id="chatcmpl-q1", response_text=SECRET, **used),
+        qwen("api_error", error_message="429", error_type="RateLimitError", status_code=429, duration_ms=100),
+        qwen("api_response", response_id="chatcmpl-q2", subagent_name="reviewer", **used),
+        qwen("tool_call", function_name="read_file", function_args=SECRET, success=True, status="success"),
+        qwen("tool_call", function_name="run_shell_command", success=False, status="error", error=SECRET),
+        qwen("api_cancel", model_name="qwen3-coder-plus"),
+    )
+    system.export(body, "logs")
+    assert calls(system, "qwen-code") == [["qs", "", "", "qwen3-coder-plus", 2, 1, 3200, 1000, 0, 360, 100, 0]]
+    agents = (
+        "SELECT agent, sum(llm_calls) FROM ledger WHERE kind = 'call' AND service = 'qwen-code' GROUP BY 1 ORDER BY 1"
+    )
+    assert system.post("/v1/sql", {"query": agents})["data"] == [["qwen-code", 1], ["reviewer", 1]]
+    assert tools(system, "qwen-code") == [["read_file", 1, 0], ["run_shell_command", 1, 1]]
+    kept = f"SELECT count() FROM otel_traces WHERE position(toString(SpanAttributes), '{SECRET}') > 0"
+    assert system.post("/v1/sql", {"query": kept})["data"] == [[0]]
+
+
+def tools(system: System, service: str) -> list[list[Any]]:
+    query = f"""SELECT tool, sum(tool_calls), sum(failed_tool_calls) FROM ledger
+                WHERE kind = 'tool' AND service = '{service}' GROUP BY ALL ORDER BY ALL"""
+    rows: list[list[Any]] = system.post("/v1/sql", {"query": query})["data"]
+    return rows
+
+
+@pytest.mark.parametrize("place", ["the tool", "its step", "what is around it", "what never comes"])
+def test_a_tool_of_a_record_counts_once(system: System, place: str) -> None:
+    """The record of a tool may belong to any span of its trace, and to one that is never sent."""
+    service, trace = f"claude {place}", place.encode().ljust(16)[:16]
+    ids = {
+        name: name.encode().ljust(8)[:8] for name in ("what is around it", "the tool", "its step", "what never comes")
+    }
+    ids["what never comes"] = b"\xfe" * 8
+    time = {"start_time_unix_nano": START, "end_time_unix_nano": START + SECOND}
+    spans: list[dict[str, Any]] = [
+        {"name": "claude_code.interaction", "span_id": ids["what is around it"]}
+        | {"attributes": {"span.type": "interaction"} | CLAUDE},
+        {"name": "claude_code.tool", "span_id": ids["the tool"], "parent_span_id": ids["what is around it"]}
+        | {"attributes": {"span.type": "tool", "tool_name": "Bash"} | CLAUDE},
+        {"name": "claude_code.tool.execution", "span_id": ids["its step"], "parent_span_id": ids["the tool"]}
+        | {"attributes": {"span.type": "tool.execution"} | CLAUDE},
+    ]
+    if place != "what never comes":
+        request = trace_request(*(span | time for span in spans), trace_id=trace, resource={"service.name": service})
+        request.resource_spans[0].scope_spans[0].scope.name = "com.anthropic.claude_code.tracing"
+        system.export(request.SerializeToString())
+    text, said, _ = claude("tool_result", tool_name="Bash", success="false", duration_ms="900")
+    body = records(service, (text, said, {"trace_id": trace, "span_id": ids[place]}))
+    system.export(body, "logs")
+    assert tools(system, service) == [["Bash", 1, int(place == "what never comes")]]
 
 
 def test_a_call_that_a_span_reports_too_is_one(system: System) -> None:

@@ -178,3 +178,14 @@ def test_keys_that_a_kill_lost_are_there_after_the_start(
     ledger.recover()
     arrive("acme.client", 1, 1, TOKENS)
     assert calls(store, tenant) == 1
+
+
+def test_a_run_that_is_asked_for_again_is_one_call(store: Store, tenant: str, arrive: Arrive) -> None:
+    run = {"gen_ai.operation.name": "get_thread_run", "gen_ai.thread.run.id": f"run_{tenant}"} | TOKENS
+    for start in (0, 5, 7200):
+        arrive("azure.ai.agents", start, 0.1, run)
+    assert calls(store, tenant) == 1
+    duration = "SELECT sum(duration_ns) FROM ledger WHERE tenant = {tenant:String} AND kind = 'call'"
+    assert int(store.scalar(duration, {"tenant": tenant})) == SECOND // 10
+    arrive("azure.ai.agents", 9, 0.1, run | {"gen_ai.thread.run.id": f"run_2{tenant}"})
+    assert calls(store, tenant) == 2

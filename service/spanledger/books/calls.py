@@ -79,6 +79,11 @@ class Call:
         return self.error and not self.measured and not self.claim_usd and self.finish_reason != "aborted"
 
     @property
+    def is_kept(self) -> bool:
+        """Whether the provider keeps the answer, so that an application may ask for it again and again."""
+        return self.response_id.startswith(lexicon().kept_ids)
+
+    @property
     def is_own(self) -> bool:
         """Whether a span of our own service reports it."""
         return has_own(self.scopes)

@@ -12,6 +12,7 @@ from spanledger.books.costs import Prices, Sort
 from spanledger.books.entries import LINES, MEASURES, MONEY
 from spanledger.books.forest import Bools, Ints, Texts, codes, objects
 from spanledger.books.messages import MESSAGES, SINGLE
+from spanledger.books.tools import executions
 from spanledger.pricing.cost import cost_without_usage
 from spanledger.pricing.many import Counts, costs
 
@@ -144,13 +145,8 @@ class Columns:
         return _lines(columns, len(leaf))
 
     def _tool_rows(self) -> Ints:
-        mask = self._plain.is_one_of("role", "tool")
-        if not mask.any():
-            return np.zeros(0, np.int64)
-        names = self._plain.codes("tool")[0]
-        outer = self._plain.forest.nearest_above(mask)
-        mask &= (outer < 0) | (names[outer] != names)
-        return np.flatnonzero(mask & ~self._plain.odd[self._plain.trace])
+        rows = executions(self._table, self._plain.forest)
+        return rows[~self._plain.odd[self._plain.trace[rows]]]
 
     def _tools(self) -> pa.Table:
         rows = self._tool_rows()

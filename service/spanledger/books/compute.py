@@ -20,11 +20,12 @@ from spanledger.books.columns import Columns
 from spanledger.books.copies import TOLERANCE_NS, join_copies
 from spanledger.books.costs import Cost, Prices
 from spanledger.books.entries import Book, add, book_of, dims, lines_of, measures
-from spanledger.books.forest import Bools, dicts, objects
+from spanledger.books.forest import Bools, dicts
 from spanledger.books.inheritance import Context, as_mask
 from spanledger.books.messages import Message, Tool, message_rows, messages_in, messages_of
 from spanledger.books.nested import calls_in_traces
 from spanledger.books.tellings import name_by_price
+from spanledger.books.tools import executions
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +234,8 @@ def _post_call(book: Book, call: Call, values: dict[str, str], cost: Cost) -> No
 
 
 def _tool_rows(table: pa.Table, context: Context) -> list[Tool]:
-    """Tool executions. A tool span below one of the same name repeats it: the innermost one counts."""
-    mask = as_mask(pc.equal(table["role"].cast(pa.string()), "tool"))
-    if not mask.any():
-        return []
-    outer = context.forest.nearest_above(mask)
-    names = objects(table["tool"])
-    rows = [r for r in np.flatnonzero(mask).tolist() if outer[r] < 0 or names[outer[r]] != names[r]]
+    """Tool executions, each once."""
+    rows = executions(table, context.forest).tolist()
     spans = dicts(table, pa.array(rows, pa.int64()), SPAN_COLUMNS)
     return [(row, span, context.at(row)) for row, span in zip(rows, spans, strict=True)]
 

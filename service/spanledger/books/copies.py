@@ -101,7 +101,10 @@ def _join_by_response_id(calls: list[Call]) -> list[Call]:
                 heads.append(call)
             else:
                 gone.add(id(call))
+                times = head.start_ns, head.end_ns
                 _join(head, call)
+                if head.is_kept:  # asked for later: that took none of its time
+                    head.start_ns, head.end_ns = times
     return [call for call in calls if id(call) not in gone]
 
 
@@ -109,8 +112,11 @@ def _is_same_answer(head: Call, call: Call) -> bool:
     """Whether two tellings with one response id, the later one second, are of one call.
 
     Emulators answer every call with one id. Hence one instrumentation that tells of an id twice saw two calls, unless
-    they took place at once and count the same; and nothing is told of long after.
+    they took place at once and count the same; and nothing is told of long after. The runs of agents that a provider
+    keeps are told of whenever an application asks for them.
     """
+    if head.is_kept:
+        return same_counts(head, call)
     if head.scopes.isdisjoint(call.scopes):
         return call.start_ns <= head.end_ns + NEAR_NS
     return call.start_ns <= head.end_ns + TOLERANCE_NS and same_counts(head, call)

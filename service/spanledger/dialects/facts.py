@@ -33,6 +33,7 @@ _LIMIT = re.compile(r"max|limit|budget|quota|window|remaining", re.IGNORECASE)  
 _COUNTS_TOKENS = re.compile(
     r"(?:count|compute)[ _.:-]?tokens|(?:^|[./:])input_?tokens\b|token[ _.-]?count(?:er|ing)?\b|num_tokens|tokenize"
 )
+_MODELS = ("request_model", "model_said", "response_model")
 _SEARCHED: tuple[str, ...] = ("output", "provider_metadata", "metadata")  # fields whose texts may hold usage
 _OTHERS_USAGE = frozenset({"chain", "agent", "workflow"})  # roles of spans that may report several calls at once
 _CALLS = re.compile(
@@ -64,6 +65,7 @@ class Reading:
         self.has_counts = any(values[at].isdecimal() and not _LIMIT.search(key) for key, at in shape.shaped)
         self.by_shape = shape.shaped != () and self._take_shaped(shape, values)
         self.is_genai = shape.is_genai or self.by_shape or self.scope.startswith("openlit.")
+        self.is_genai = self.is_genai or (self.has_counts and self._counts_for_model(shape, values))
         if not self.is_genai:
             self.dialect, self.is_named, self.role, self.operation, self.is_call = "", False, "", "", False
             return
@@ -122,8 +124,16 @@ class Reading:
         return self._take_found(found)
 
     def _names_model(self, found: shapes.Found) -> bool:
-        own = ("request_model", "model_said", "response_model")
-        return any(map(found.owner.get, shapes.MODEL_WORDS)) or any(map(self.own, own))
+        return any(map(found.owner.get, shapes.MODEL_WORDS)) or any(map(self.own, _MODELS))
+
+    def _counts_for_model(self, shape: Shape, values: Sequence[str]) -> bool:
+        """Whether a span that nothing else marks names a model and a count of its tokens, be it the total alone."""
+        facts = {key: values[position] for key, position in shape.shaped}
+        if not any(text.isdecimal() and shapes.is_count_key(key) for key, text in facts.items()):
+            return False
+        if not any(map(self.own, _MODELS)) and (model := shapes.model_of(facts)):
+            self.raw["response_model"] = model
+        return any(map(self.own, _MODELS))
 
     def _take_found(self, found: shapes.Found | None) -> bool:
         """Treats usage that was found by its shape like usage in its usual attribute; whether there was any."""
@@ -245,7 +255,7 @@ class Reading:
         provider, a cost, or counts that no table and no shape reads; or nothing, if it is called after calls."""
         doing = self._doing()
         return (
-            any(self.own(name) for name in ("request_model", "model_said", "response_model"))
+            any(map(self.own, _MODELS))
             and (
                 self.has_counts
                 or any(map(self.own, ("provider", "provider_openinference", "system_openinference", "cost")))

@@ -7,7 +7,7 @@ from spanledger.dialects.facts import Reading
 from spanledger.dialects.tables import EVENT, STATUS_MESSAGE
 from spanledger.dialects.values import unwrapped_id
 
-_MADE_UP_ID = re.compile(r"(?:run|lc_run|litellm|trace)[-_]")
+_MADE_UP_ID = re.compile(r"(?:run-|(?:lc_run|litellm|trace)[-_])")
 _PROVIDER_ID = re.compile(r"(?:chatcmpl|cmpl|resp|gen)[-_]")
 _RESPONSE_OBJECTS = frozenset({"chat.completion", "chat.completion.chunk", "response", "text_completion"})
 _ERROR_WORD = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Exit|Timeout|Interrupt|Abort|Limit)")
@@ -135,6 +135,7 @@ def _provider(span: Reading, server: str, model: str) -> str:
         span.own_or_nested("provider")
         or span.own_or_nested("provider_openinference")
         or span.own_or_nested("system_openinference")
+        or next((name for begin, name in by.tables.providers["engines"].items() if span.scope.startswith(begin)), "")
     )
     named = by.alias(by.suffix.sub("", word.strip().lower()))
     if named in by.frameworks:

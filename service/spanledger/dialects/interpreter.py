@@ -212,7 +212,7 @@ def _words(read: Reading, end: Ending) -> dict[str, Any]:
         "service_tier": read.own_or_nested("service_tier").lower(),
         "stream": int(end.is_stream),
         "finish_reason": end.finish_reason,
-        "tool": _tool_name(read, read.own_or_nested("tool") or entity or read.name) if read.role == "tool" else "",
+        "tool": _tool_name(read, entity) if read.role == "tool" else "",
         "response_cache": _response_cache(read),
     }
 
@@ -285,8 +285,10 @@ def _agent(read: Reading, entity: str) -> str:
     return "" if squashed(name) in read.by.sets["placeholder_agents"] and read.role != "agent" else name
 
 
-def _tool_name(read: Reading, name: str) -> str:
-    return name.partition("-")[2] or name if read.is_genai and read.case("plugin_tools") else name
+def _tool_name(read: Reading, entity: str) -> str:
+    begin = next((begin for begin in read.by.by_name if read.name.startswith(begin)), "")
+    name = read.own_or_nested("tool") or entity or read.own("function") or read.name[len(begin) :]
+    return name.partition("-")[2] or name if read.case("plugin_tools") else name
 
 
 def _ids(read: Reading, anomalies: list[str]) -> dict[str, Any]:

@@ -146,12 +146,12 @@ def find(facts: Mapping[str, str], input_alone: bool = False) -> Found | None:
         if len(text) >= 20 and mentions_usage(text):
             found += _in_text(text, search)
     best = _only(found)
-    if best is not None and not any(map(best.owner.get, MODEL_WORDS)) and (model := _model_of(facts)):
+    if best is not None and not any(map(best.owner.get, MODEL_WORDS)) and (model := model_of(facts)):
         return Found(best.usage, {**best.owner, "model": model})
     return best
 
 
-def _model_of(facts: Mapping[str, str]) -> str:
+def model_of(facts: Mapping[str, str]) -> str:
     """The only model that keys name, of those that were served rather than asked for where both are told."""
     named = {key: text for key, text in facts.items() if text and _MODEL_KEY.search(key) and len(text) <= MAX_MODEL}
     served = {text for key, text in named.items() if "respon" in key.lower()}
@@ -348,6 +348,11 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.List | ast.Tuple):
         return [_value(item) for item in node.elts]
     return None
+
+
+def is_count_key(key: str) -> bool:
+    """Whether a key is one of tokens that a call took or gave."""
+    return _in_common_words(key).rpartition(".")[2] in _WORDS
 
 
 def _in_common_words(key: str) -> str:

@@ -24,6 +24,7 @@ from spanledger.dialects.shapes import (
 
 RESOURCE = "resource:"  # facts of the resource
 EVENT = "event:"  # facts of the span's events
+NAME = "name:"  # what the name of a span says by how it begins
 STATUS_MESSAGE = "status:message"
 FIRST_TOKEN = "First Token Stream Event"
 
@@ -122,7 +123,12 @@ def view_sql() -> str:
 def facts_sql(source: str) -> str:
     """The SELECT from raw spans (`source`: a table, or a sub-query in brackets) to rows of genai_spans with facts."""
     known = tables()
-    exact = ", ".join(_quote(key) for key in known.keys if "*" not in key and not key.startswith(EVENT))
+    exact = ", ".join(_quote(key) for key in known.keys if "*" not in key and not key.startswith((EVENT, NAME)))
+    names = "".join(
+        f"if(startsWith(SpanName, {_quote(begin)}), [({_quote(NAME + begin)}, "
+        f"substring(SpanName, {len(begin) + 1}))], []),"
+        for begin in sorted(key[len(NAME) :] for key in known.keys if key.startswith(NAME))
+    )
     in_events = ", ".join(_quote(key[len(EVENT) :]) for key in known.keys if key.startswith(EVENT))
     usage = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in USAGE_FIELDS and "*" not in key)
     words = ", ".join(map(_quote, (*INPUT_WORDS, *OUTPUT_WORDS)))
@@ -181,6 +187,7 @@ FROM
                 arrayMap((k, v) -> (concat('{SHAPE}', k), v), mapKeys(of_shape)::Array(String), mapValues(of_shape)),
                 arrayMap((k, v) -> (concat('{SHAPE}', k), v), mapKeys(of_model)::Array(String), mapValues(of_model)),
                 of_events,
+                {names}
                 if(empty(event_names), [], arrayFilter(e -> e.2 != '', [
                     ('{EVENT}exception.type',
                         Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type']),

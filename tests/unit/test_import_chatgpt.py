@@ -113,3 +113,39 @@ def test_a_byte_order_mark_before_the_file_is_no_fault(tmp_path: Path) -> None:
     exchanges, problems = read(tmp_path, GOOD, before="\ufeff")
     assert texts(exchanges) == (QUESTION, ANSWER)
     assert problems == []
+
+
+def element(name: str, more: str = "") -> str:
+    return json.dumps({"conversation_id": name, "create_time": BEGAN, "mapping": GOOD})[:-1] + more + "}"
+
+
+@pytest.mark.parametrize(
+    ("odd", "kept", "problems"),
+    [
+        (element("odd", ',"x":' + "9" * 5000), 3, 0),
+        (element("odd", ',"x":' + "[" * 5000 + "]" * 5000), 3, 0),
+        (element("odd", ',"x":' + '{"a":' * 50_000 + "1" + "}" * 50_000), 3, 0),
+        (element("odd", ',"create_time":' + "9" * 5000), 3, 0),
+        (element("odd", ',"x":NaN,"y":-Infinity,"z":1e999'), 3, 0),
+        (element("odd", ',"x":"a\nb\tc\x01"'), 3, 0),
+        (element("odd", ',"x":undefined'), 2, 1),
+        (element("odd", ",'single':1"), 2, 1),
+        ("[" * 5000 + "]" * 5000, 2, 1),
+    ],
+    ids=range(9),
+)
+def test_a_conversation_that_is_odd_json_costs_no_other(tmp_path: Path, odd: str, kept: int, problems: int) -> None:
+    file = tmp_path / "conversations.json"
+    file.write_text(f"[{element('first')},{odd},\n{element('last')}]")
+    found = list(chatgpt.read(file))
+    assert [one.conversation_id for one in found if isinstance(one, Exchange)][:: kept - 1] == ["first", "last"]
+    assert (len(found), sum(isinstance(one, Problem) for one in found)) == (kept + problems, problems)
+
+
+def test_a_long_broken_conversation_costs_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "conversations.json"
+    long = element("odd", f',"x":"{"[" * 3_000_000}","y":undefined')
+    file.write_text(f"[{element('first')},{long},{element('last')}]")
+    found = list(chatgpt.read(file))
+    assert [one.conversation_id for one in found if isinstance(one, Exchange)] == ["first", "last"]
+    assert [one.where for one in found if isinstance(one, Problem)] == ["conversations.json, conversation 2"]

@@ -207,7 +207,7 @@ class TestBadFiles:
             ("  \n ", "is empty"),
             ("{", "is not JSON"),
             ("[" * 100_000, "is not JSON"),
-            ('{"data": [{"start_time": NaN, "results": []}]}', "NaN is not a number"),
+            ('{"data": [{"start_time": NaN, "results": []}]}', "NaN is not a time"),
             ("[]", "has no usage buckets"),
             ('{"error": {"message": "invalid key"}}', "the provider refused the export: invalid key"),
             ('{"data": [{"aggregation_timestamp": 1730419200, "n_requests": 3}]}', "OpenAI's old /v1/usage"),

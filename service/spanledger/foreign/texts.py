@@ -4,14 +4,22 @@ import re
 from typing import Any, TextIO
 
 # Everything that moves a cursor, names a window, hides or reverses text; colours stay, they are our own.
-_CODES = re.compile(r"\x1b\[[0-9;]{0,20}m|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CODES = re.compile(
+    r"\x1b\[[0-9;]{0,20}m"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _CSV_CELL = re.compile(rb'(?m)(^|,)"(?= *[=+\-@\t\r\n])')
 
 
+def whole(text: str) -> str:
+    """The text with U+FFFD for half a surrogate pair."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def printable(text: str) -> str:
-    """The text with control characters spelled out, as `\\x1b`."""
+    """The text with control characters and half surrogate pairs spelled out, as `\\x1b`."""
     return _CODES.sub(_spelled, text)
 
 

@@ -22,7 +22,7 @@ from spanledger.imports.history import (
     moment_ns,
     text_of,
 )
-from spanledger.imports.json_array import NotAnArray, elements
+from spanledger.imports.json_array import Broken, NotAnArray, elements
 
 SOURCE = "chatgpt"
 PROVIDER = "openai"
@@ -116,6 +116,9 @@ def _user(archive: zipfile.ZipFile) -> str:
 
 
 def _conversation(where: str, value: Any, user_id: str) -> Items:
+    if isinstance(value, Broken):
+        yield Problem(where, f"is not JSON: {value.why}")
+        return
     if not isinstance(value, dict) or not isinstance(value.get("mapping"), dict):
         yield Problem(where, "has no mapping of messages")
         return

@@ -1,9 +1,11 @@
 """The elements of a JSON array that is too large to be read whole."""
 
 import codecs
-import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from spanledger.foreign import json_text
 
 CHUNK = 1 << 20
 MAX_ELEMENT = 32 << 20  # characters
@@ -16,6 +18,13 @@ class Readable(Protocol):
 
 class NotAnArray(ValueError):
     """Says what is wrong, and where."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """In place of an element that is no JSON."""
+
+    why: str
 
 
 def elements(file: Readable) -> Iterator[Any]:
@@ -44,7 +53,7 @@ class _Text:
     def __init__(self, file: Readable) -> None:
         self._file = file
         self._decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
-        self._decoder = json.JSONDecoder()
+        self._decoder = json_text.decoder()
         self._text = ""
         self._at = 0
         self._ended = False
@@ -73,15 +82,28 @@ class _Text:
                 if end < len(self._text) or self._ended:
                     self._at = end
                     return value
-            except RecursionError as exc:
-                raise NotAnArray(f"element {number} is nested too deeply") from exc
-            except ValueError as exc:
-                if self._ended:
-                    raise NotAnArray(_cut(number)) from exc
+            except (ValueError, RecursionError):
+                if (found := self._bracketed()) is not None:
+                    return found
+            if self._ended:
+                raise NotAnArray(_cut(number))
             if len(self._text) - self._at > MAX_ELEMENT:
                 raise NotAnArray(f"element {number} is not JSON, or longer than {MAX_ELEMENT >> 20} million characters")
             self._more(wanted)
             wanted = min(wanted * 2, 16 << 20)  # or a long element would be parsed from its start again and again
+
+    def _bracketed(self) -> Any:
+        """An element that is odd, by its brackets: nested too deeply, or no JSON. None where it has not ended yet."""
+        if self._text[self._at : self._at + 1] not in ("[", "{"):
+            return None
+        found = json_text.shallow(self._text, self._at)
+        if found is None:
+            return None
+        self._at = found[1]
+        try:
+            return self._decoder.decode(found[0])
+        except ValueError as exc:
+            return Broken(str(exc))
 
     def _more(self, size: int) -> None:
         raw = self._file.read(size)

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from spanledger.errors import BadRequest
+from spanledger.foreign import json_text
 from spanledger.imports.counted import Counted, OnRead, ignore
 from spanledger.imports.history import (
     MAX_PARTS,
@@ -60,8 +62,9 @@ def _lines(file: Counted) -> Iterator[tuple[str, Any]]:
         if not line.strip():
             continue
         try:
-            yield where, json.loads(line.lstrip(b"\xef\xbb\xbf"))
-        except (ValueError, RecursionError) as exc:
+            text = line.lstrip(b"\xef\xbb\xbf").decode(json.detect_encoding(line), "replace")
+            yield where, json_text.loads(text)
+        except ValueError as exc:
             yield where, Problem(where, f"is not JSON: {str(exc)[:200]}")
 
 
@@ -183,8 +186,8 @@ def _count(values: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 
 def _money(value: Any) -> str | None:
     try:
-        amount = float(value)
-    except (TypeError, ValueError):
+        amount = float(value) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError, OverflowError):
         return None
     return str(value) if 0 <= amount < 1e9 else None
 

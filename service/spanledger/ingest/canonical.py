@@ -7,13 +7,13 @@ import base64
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from spanledger.ingest import lenient
+from spanledger.ingest import apart, lenient
 from spanledger.ingest.probe import count_items
 from spanledger.ingest.signals import Signal
 
@@ -33,8 +33,24 @@ class Canonical:
 def canonical(signal: Signal, body: bytes) -> Canonical | None:
     """The body without what cannot be stored; None when it is malformed."""
     message = _parse(signal, body)
-    if message is None:
+    return None if message is None else _cleaned(signal, message)
+
+
+def canonical_part(signal: Signal, body: bytes) -> Canonical | None:
+    """The same of what can be read of a malformed body; None when none of its items can."""
+    part = apart.readable(signal, body)
+    message = None if part is None else _parse(signal, part.body)
+    if part is None or message is None:
         return None
+    clean = _cleaned(signal, message)
+    if not clean.items:
+        return None
+    reasons = [f"{name}: cannot be read, or nested too deeply" for name in part.left_out[:1]]
+    reason = "; ".join(reasons + [clean.reason] * bool(clean.reason))
+    return replace(clean, rejected=clean.rejected + part.rejected, reason=reason)
+
+
+def _cleaned(signal: Signal, message: Message) -> Canonical:
     rejected = _drop_unidentified(message) if signal.name == "traces" else 0
     _flatten(message)
     message.DiscardUnknownFields()

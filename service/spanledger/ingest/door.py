@@ -7,7 +7,7 @@ from typing import Any
 
 from spanledger.ingest import claims, elements, inflate, otlp_json
 from spanledger.ingest.answers import Answer, Encoding
-from spanledger.ingest.canonical import canonical
+from spanledger.ingest.canonical import canonical, canonical_part
 from spanledger.ingest.masking import Masking
 from spanledger.ingest.probe import probe
 from spanledger.ingest.room import Room
@@ -166,7 +166,7 @@ class Door:
         finding = probe(signal.name, plain)
         if finding is not None and finding.plain:
             return self._ready(signal, plain, finding.items, 0, "", faults, size)
-        clean = canonical(signal, plain)
+        clean = canonical(signal, plain) or canonical_part(signal, plain)
         if clean is None:
             return Answer(400, f"not an OTLP {signal.name} request: the protobuf message is malformed")
         return self._ready(signal, clean.body, clean.items, clean.rejected, clean.reason, faults, size)

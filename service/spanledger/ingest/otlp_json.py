@@ -7,7 +7,6 @@ bytes are written straight from the parsed JSON, which is several times as fast 
 
 import base64
 import binascii
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,10 +18,12 @@ from typing import Any
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from spanledger.foreign import json_text, texts
 from spanledger.ingest.records import varint
 from spanledger.ingest.signals import Signal
 
 _MAX_DEPTH = 90  # nested messages; the protobuf parser stops at 100
+_MAX_ITEM_DEPTH = 16  # brackets around a body's items
 _HEX_FIELDS = {"trace_id", "span_id", "parent_span_id"}
 _U64 = 2**64
 
@@ -81,21 +82,25 @@ def to_protobuf(signal: Signal, body: bytes, faults: Faults | None = None) -> by
 
 
 def _parsed(body: bytes) -> Any:
-    """The document. Half a surrogate pair and bytes that are not UTF-8 become U+FFFD; a bare NaN or Infinity, as Python
-    and JavaScript libraries write them, is the number. Raises BadJson."""
+    """The document. Half a surrogate pair and bytes that are not UTF-8 become U+FFFD; what is nested too deeply is cut,
+    to what is still deeper than _MAX_DEPTH. Raises BadJson."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as exc:
+        text = body.decode("utf-8", "replace")
         try:
-            return _whole_text(json.loads(body.decode("utf-8", "replace"), parse_constant=float))
-        except (ValueError, RecursionError):
+            try:
+                return _whole_text(json_text.loads(text))
+            except RecursionError:
+                return _whole_text(json_text.loads(text, is_deep=True))
+        except ValueError:
             raise BadJson(f"not JSON: {exc}") from exc
 
 
 def _whole_text(value: Any) -> Any:
     """The value with U+FFFD for half a surrogate pair."""
     if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return texts.whole(value)
     if isinstance(value, dict):
         return {_whole_text(key): _whole_text(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -127,14 +132,18 @@ def _one() -> int:
     return 1
 
 
-def _items_in(value: Any) -> int:
+def _items_in(value: Any, depth: int = 0) -> int:
     """How many items a part of a body seems to hold."""
+    if depth > _MAX_ITEM_DEPTH:
+        return 0
     if isinstance(value, list):
-        return sum(_items_in(inner) for inner in value)
+        return sum(_items_in(inner, depth + 1) for inner in value)
     if not isinstance(value, dict):
         return 0
-    inside = (len(v) if key in _LISTS_OF_ITEMS and isinstance(v, list) else _items_in(v) for key, v in value.items())
-    return sum(inside)
+    return sum(
+        len(inner) if key in _LISTS_OF_ITEMS and isinstance(inner, list) else _items_in(inner, depth + 1)
+        for key, inner in value.items()
+    )
 
 
 _WRITERS: dict[str, dict[str, _Writer]] = {}

@@ -20,7 +20,6 @@ An API answer may be one page, a list of pages, or one page a line.
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from spanledger.errors import BadRequest, TooLarge
+from spanledger.foreign import json_text, texts
 from spanledger.reconcile.usage_rows import (
     Export,
     OtherCost,
@@ -75,7 +75,9 @@ def _text(path: Path) -> str:
     try:
         return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise BadRequest(f"{path.name} is not text: expected a CSV or JSON export") from exc
+        if b"\0" in raw:
+            raise BadRequest(f"{path.name} is not text: expected a CSV or JSON export") from exc
+        return raw.decode("utf-8-sig", "replace")
 
 
 # JSON
@@ -83,15 +85,15 @@ def _text(path: Path) -> str:
 
 def _read_json(text: str, name: str) -> Export:
     buckets: list[Any] = []
+    wrong: list[BadRequest] = []
     more = False
-    for page in _pages(text, name):
+    for page in _pages(text, name, wrong):
         if isinstance(page, dict) and isinstance(page.get("data"), list):
             buckets += page["data"]
             more = bool(page.get("has_more"))
         else:
             buckets.append(page)
     export: Export | None = None
-    wrong: list[BadRequest] = []
     for number, bucket in enumerate(buckets):
         place = Place(name, f"bucket {number}")
         try:
@@ -130,21 +132,27 @@ def _with_wrong(export: Export | None, wrong: list[BadRequest]) -> Export | None
     return export
 
 
-def _pages(text: str, name: str) -> list[Any]:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not a number")
-
-    def load(part: str) -> Any:
-        return json.loads(part, parse_float=Decimal, parse_constant=refuse)
-
+def _pages(text: str, name: str, wrong: list[BadRequest]) -> list[Any]:
+    """The document, or those of each line; lines that are none are listed as `wrong`."""
     try:
-        whole = load(text)
-    except (ValueError, RecursionError) as exc:
-        try:
-            return [load(line) for line in text.splitlines() if line.strip()]
-        except (ValueError, RecursionError):
+        whole = json_text.loads(text, Decimal)
+    except ValueError as exc:
+        pages = _lines(text, name, wrong)
+        if len(pages) < max(1, len(wrong)):
             raise BadRequest(f"{name} is not JSON: {exc}") from exc
+        return pages
     return whole if isinstance(whole, list) else [whole]
+
+
+def _lines(text: str, name: str, wrong: list[BadRequest]) -> list[Any]:
+    pages = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                pages.append(json_text.loads(line, Decimal))
+            except ValueError as exc:
+                wrong.append(Place(name, f"line {number}").wrong(f"not JSON: {exc}"))
+    return pages
 
 
 def _bucket(bucket: object, place: Place) -> tuple[date, list[Any]]:
@@ -215,7 +223,7 @@ def _openai_cost(export: Export, day: date, item: object, value: object, currenc
     elif found := _LINE_ITEM.match(str(item)):
         export.rows.append(UsageRow(day, "openai", read_name(found["model"]), cost_usd=cost))
     else:
-        export.other.append(OtherCost(day, str(item), cost))
+        export.other.append(OtherCost(day, texts.whole(str(item)), cost))
 
 
 # Anthropic
@@ -241,7 +249,7 @@ def _anthropic_usage(day: date, record: Mapping[str, Any], place: Place) -> Usag
 def _anthropic_cost(export: Export, day: date, record: Mapping[str, Any], place: Place) -> None:
     cost = read_money(record["amount"], record.get("currency") or "USD", place).scaleb(-2)
     if record.get("cost_type") not in (None, "tokens"):
-        export.other.append(OtherCost(day, str(record["cost_type"]), cost))
+        export.other.append(OtherCost(day, texts.whole(str(record["cost_type"])), cost))
     else:
         export.rows.append(UsageRow(day, "anthropic", read_name(record.get("model")), cost_usd=cost))
 
@@ -257,7 +265,7 @@ def _read_csv(text: str, name: str) -> Export:
         columns = [column.strip().lower().replace(" ", "_") for column in next(reader)]
         kind, provider, read_line = _csv_kind(set(columns), name)
         export, wrong = Export(kind, provider), list[BadRequest]()
-        for cells in reader:
+        for cells in _rows(reader, name, wrong):
             record = dict.fromkeys(columns, "") | {c: cell.strip() for c, cell in zip(columns, cells, strict=False)}
             if any(record.values()):
                 place = Place(name, f"line {reader.line_num}")
@@ -269,6 +277,17 @@ def _read_csv(text: str, name: str) -> Export:
         raise BadRequest(f"{name}, line {reader.line_num}: not CSV: {exc}") from exc
     _with_wrong(export, wrong)
     return export
+
+
+def _rows(reader: Any, name: str, wrong: list[BadRequest]) -> Iterator[list[str]]:
+    """The cells of each line that is CSV."""
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            wrong.append(Place(name, f"line {reader.line_num}").wrong(f"not CSV: {exc}"))
 
 
 _ReadLine = Callable[[Export, date, Mapping[str, str], Place], None]

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from spanledger.errors import BadRequest
+from spanledger.foreign import texts
 
 
 class UsageRow(NamedTuple):
@@ -80,8 +81,14 @@ class Place(NamedTuple):
         return BadRequest(f"{self.file}, {self.where}: {what}")
 
 
+def shown(value: object) -> str:
+    """A value in a message; of a long one its beginning."""
+    text = str(value) if isinstance(value, Decimal) else repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
 def read_name(value: object) -> str:
-    return str(value).strip().lower() if value else ""
+    return texts.whole(str(value)).strip().lower() if value else ""
 
 
 def read_count(record: Mapping[str, Any], name: str, place: Place) -> int | None:
@@ -91,16 +98,16 @@ def read_count(record: Mapping[str, Any], name: str, place: Place) -> int | None
         return None
     number = _number(value)
     if number is None or number < 0 or number != number.to_integral_value():
-        raise place.wrong(f"{name} is {value!r}, not a count")
+        raise place.wrong(f"{name} is {shown(value)}, not a count")
     return int(number)
 
 
 def read_money(value: object, currency: object, place: Place) -> Decimal:
     if str(currency or "usd").lower() != "usd":
-        raise place.wrong(f"amounts are in {currency}, expected USD")
+        raise place.wrong(f"amounts are in {str(currency)[:20]}, expected USD")
     number = _number(value)
     if number is None:
-        raise place.wrong(f"{value!r} is not an amount")
+        raise place.wrong(f"{shown(value)} is not an amount")
     return number
 
 
@@ -135,4 +142,4 @@ def read_moment(value: object, place: Place) -> datetime:
             return datetime.fromtimestamp(float(value), UTC)
     except (ValueError, OverflowError, OSError):
         pass
-    raise place.wrong(f"{value!r} is not a time")
+    raise place.wrong(f"{shown(value)} is not a time")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -64,3 +65,22 @@ def test_an_unknown_id_is_still_unknown(system: System) -> None:
     assert system.request("GET", "/v1/messages/never")[0] == 404
     assert system.request("GET", "/v1/conversations/never")[0] == 404
     assert system.request("GET", "/v1/usage?wait=forever")[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hello"}]}),
+        ("/v1/responses", {"input": "hello"}),
+        ("/v1/completions", {"prompt": "hello"}),
+    ],
+)
+def test_an_answer_is_found_by_the_id_that_openais_clients_get(system: System, path: str, asked: Any) -> None:
+    answer = system.post(path, {"model": "offline/small", "user": "finder", **asked})
+    pending = system.get("messages", answer["id"])
+    settled = system.get("messages", answer["id"], wait="settled")
+    assert pending["message_id"] == settled["message_id"] != answer["id"]
+    assert (settled["state"], settled["user_id"], settled["usage"]["llm_calls"]) == ("settled", "finder", 1)
+    status, _, _ = system.request("GET", f"/v1/messages/{answer['id'][:-1]}/evaluations")
+    assert status == 404
+    assert system.get("messages", answer["id"], "evaluations")["message_id"] == settled["message_id"]

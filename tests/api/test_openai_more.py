@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -158,7 +159,7 @@ def test_a_model_of_the_list_can_be_looked_up(client: openai.OpenAI) -> None:
     assert unknown.value.body == {
         "message": "there is no model 'offline/nobody'; GET /v1/models lists them",
         "type": "invalid_request_error",
-        "param": None,
+        "param": "model",
         "code": "model_not_found",
     }
 
@@ -192,6 +193,8 @@ def test_several_choices_and_stop_sequences_are_honoured(service: ChatService, c
         ({"functions": [{"name": "f", "parameters": {}}]}, "not offered"),
         ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, "unknown kind of part 'hologram'"),
         ({"web_search_options": {}}, "searches are not offered"),
+        ({"tools": [{"type": "code_interpreter"}]}, "tools other than functions are not offered"),
+        ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools other than functions are not offered"),
         ({"tool_choice": "required"}, "only with tools"),
         ({"stream_options": {"include_usage": True}}, "only with stream"),
         (
@@ -208,3 +211,45 @@ def test_what_cannot_be_honoured_is_refused(client: openai.OpenAI, more: dict[st
     with pytest.raises(openai.APIStatusError, match=says) as refused:
         client.chat.completions.create(**given)
     assert refused.value.status_code in (400, 422)
+
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"temperature": 3}, "temperature"),
+        ({"messages": []}, "messages"),
+        ({"messages": [*HELLO, {"role": "narrator", "content": "x"}]}, "messages[1].role"),
+        ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, "messages[0].content[0]"),
+        ({"stop": 5}, "stop"),
+        ({"logit_bias": {"5": 101}}, "logit_bias[5]"),
+        ({"colour": "blue"}, "colour"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"model": "offline/nobody"}, "model"),
+        ({"model": "offline/error-400"}, None),
+    ],
+)
+def test_an_error_names_the_parameter_as_openai_does(client: openai.OpenAI, more: Any, param: str | None) -> None:
+    given = {"model": "offline/small", "messages": HELLO, **more}
+    with pytest.raises(openai.APIStatusError) as refused:
+        client.post("/chat/completions", body=given, cast_to=object)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"model": ', "JSON"),
+        (b'{"seed": %s}' % (b"9" * 5000), "too many digits"),
+        (b'{"a": "\xff"}', "not UTF-8"),
+        (b'{"a": %s}' % (b"[" * 5000 + b"]" * 5000), "nested too deeply"),
+    ],
+)
+def test_a_body_that_is_no_json_says_why(service: ChatService, body: bytes, says: str) -> None:
+    for path in ("/v1/chat/completions", "/v1/sql"):
+        headers = {"Content-Type": "application/json"}
+        answer = httpx.post(f"{service.url}{path}", content=body, headers=headers, timeout=30)
+        assert (answer.status_code, answer.json()["title"]) == (400, "Malformed JSON")
+        assert says in answer.json()["detail"]

@@ -11,12 +11,12 @@ from spanledger.api.filters import MessageFilter
 from spanledger.api.freshness import ConversationAnswer, FreshReader, FreshReads, MessageAnswer
 from spanledger.api.listing import ListingRoute
 from spanledger.api.parameters import ConversationId, Cursor, MessageId, limit
-from spanledger.api.reader import Reads
+from spanledger.api.reader import Reader, Reads
 from spanledger.api.replies import usage_of_calls
 from spanledger.errors import NotFound
 from spanledger.evaluations.recent import Answered
 from spanledger.stats import conversations as stats
-from spanledger.stats import found_conversations
+from spanledger.stats import finding, found_conversations
 from spanledger.stats.contents import Contents, contents
 from spanledger.stats.contents import exchange as exchange_of_spans
 from spanledger.stats.filters import Filter
@@ -28,17 +28,32 @@ router = APIRouter(tags=["conversations"], route_class=ListingRoute)
 
 @router.get("/v1/messages/{message_id}")
 async def get_message(message_id: MessageId, reads: FreshReads) -> MessageAnswer:
-    """One message with its tokens and cost, and with its words where they are kept."""
+    """One message, by its id or that of the response that answered it (`chatcmpl-…`), with its tokens and cost, and
+    with its words where they are kept."""
+    recent = reads.services.platform.recent
+    known = recent.find(reads.tenant, message_id)
+    name = known.message_id if known is not None else message_id
     try:
-        found = await asyncio.to_thread(reads.soon, lambda: stats.message(reads.store, reads.tenant, message_id))
+        found = await asyncio.to_thread(reads.soon, lambda: message_named(reads, name))
         state = "settled"
     except NotFound:
-        answered = reads.services.platform.recent.answered(reads.tenant, message_id)
+        answered = recent.answered(reads.tenant, name)
         if answered is None:
             raise
         found, state = _as_replied(answered), "pending"
     question, content = await _words(reads, found)
     return reads.dated(MessageAnswer, found, state=state, question=question, content=content)
+
+
+def message_named(reads: Reader, name: str) -> stats.Message:
+    """By its id or by that of the response that answered it. Raises NotFound."""
+    try:
+        return stats.message(reads.store, reads.tenant, name)
+    except NotFound:
+        message_id = finding.message_of_response(reads.store, reads.tenant, name)
+        if message_id is None:
+            raise
+        return stats.message(reads.store, reads.tenant, message_id)
 
 
 async def _words(reads: FreshReader, message: stats.Message) -> tuple[str | None, str | None]:

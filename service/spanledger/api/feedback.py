@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spanledger.access import DEFAULT_TENANT, Principal
+from spanledger.api.conversations import message_named
 from spanledger.api.inputs import Id, Model, Text
 from spanledger.api.names import Name, NamePath, Parts
 from spanledger.api.paging import Limit, NameCursor, after_name, name_of, page_of
 from spanledger.api.parameters import MessageId
-from spanledger.api.reader import AppServices, Reader, Reads
+from spanledger.api.reader import AppServices, Reads
 from spanledger.api.schemas import feedback as schemas
 from spanledger.api.schemas.common import NO_CONTENT, Page
 from spanledger.errors import BadRequest, NotFound
@@ -22,7 +23,6 @@ from spanledger.evaluations.automatic import question_of
 from spanledger.evaluations.evaluators import KIND as EVALUATOR
 from spanledger.evaluations.verdict import Exchange
 from spanledger.runtime.services import Caller, Services
-from spanledger.stats import conversations, finding
 from spanledger.stats import evaluations as stats
 from spanledger.telemetry.evaluation import About, Evaluation, record
 from spanledger.workflows.memory import is_answered, of_message
@@ -116,19 +116,9 @@ async def _about(message_id: MessageId, parts: Parts, reads: Reads) -> About:
     """The message, if it is one of this tenant's, by its id or by that of the response. Raises NotFound."""
     if (recent := parts.recent.find(reads.tenant, message_id)) is not None:
         return recent
-    found = await asyncio.to_thread(_stored, reads, message_id)
+    found = await asyncio.to_thread(message_named, reads, message_id)
     tenant = "" if reads.tenant == DEFAULT_TENANT else reads.tenant
     return About(tenant, found.message_id, found.trace_id, found.conversation_id or "", found.user_id or "")
-
-
-def _stored(reads: Reader, name: str) -> conversations.Message:
-    try:
-        return conversations.message(reads.store, reads.tenant, name)
-    except NotFound:
-        message_id = finding.message_of_response(reads.store, reads.tenant, name)
-        if message_id is None:
-            raise
-        return conversations.message(reads.store, reads.tenant, message_id)
 
 
 Subject = Annotated[About, Depends(_about)]

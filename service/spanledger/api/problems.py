@@ -69,7 +69,9 @@ def openai_error(error: Exception) -> dict[str, Any]:
     """The `error` object of OpenAI's API."""
     status, _, detail = _described(error)
     code = error_type(error) if isinstance(error, SpanledgerError) else "internal_error"
-    return _openai_error(status, detail, _NOT_FOUND if code == "unknown_model" else code)
+    if code == "unknown_model":
+        return _openai_error(status, detail, _NOT_FOUND, "model")
+    return _openai_error(status, detail, code)
 
 
 _NOT_FOUND = "model_not_found"
@@ -95,9 +97,9 @@ _OPENAI_KINDS = {
 }
 
 
-def _openai_error(status: int, detail: str, code: str) -> dict[str, Any]:
+def _openai_error(status: int, detail: str, code: str, param: str | None = None) -> dict[str, Any]:
     kind = _OPENAI_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
-    return {"message": detail, "type": kind, "param": None, "code": code}
+    return {"message": detail, "type": kind, "param": param, "code": code}
 
 
 def _described(error: Exception) -> tuple[int, str, str]:
@@ -108,9 +110,15 @@ def _described(error: Exception) -> tuple[int, str, str]:
 
 
 def _framework(
-    request: Request, status: int, title: str, detail: str, code: str, headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    code: str,
+    headers: Mapping[str, str] | None = None,
+    param: str | None = None,
 ) -> Response:
-    more = {"error": _openai_error(status, detail, code)} if for_openai(request) else {}
+    more = {"error": _openai_error(status, detail, code, param)} if for_openai(request) else {}
     return problem(status, title, detail, headers=headers, **more)
 
 
@@ -145,7 +153,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     detail = "; ".join([*messages][:_MAX_ERRORS])
     if any(e["type"] == "json_invalid" for e in found):
         return _framework(request, 400, "Malformed JSON", f"the body is not JSON: {detail}", "invalid_json")
-    return _framework(request, 422, "Unusable request", detail, "invalid_request")
+    return _framework(request, 422, "Unusable request", detail, "invalid_request", param=_param(detail, error.body))
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -153,6 +161,10 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     title = http.HTTPStatus(error.status_code).phrase
     detail = error.detail
+    if error.status_code == 400 and error.__cause__ is not None:
+        request.state.problem = "invalid_json"
+        detail = f"the body is not JSON: {_unreadable(error.__cause__)}"
+        return _framework(request, 400, "Malformed JSON", detail, "invalid_json")
     if error.status_code == 404 and detail == title:
         detail = f"there is no {request.url.path[:200]}; /openapi.json lists what there is"
     elif error.status_code == 405:
@@ -175,6 +187,27 @@ def _place(location: tuple[Any, ...], kind: str, body: Any) -> str:
                 continue
         path.append(str(step)[:_MAX_NAME])
     return ".".join(path)
+
+
+def _param(detail: str, body: Any) -> str | None:
+    """Which member of the body the first error is about, as OpenAI writes it: `messages[0].role`."""
+    place, _, reason = detail.partition("; ")[0].partition(": ")
+    if place.startswith("body."):
+        return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", place.removeprefix("body."))
+    named = _NAMED_PARAMETER.match(reason)
+    name = named[1] or named[2] if named is not None else ""
+    return name if isinstance(body, dict) and name in body else None
+
+
+_NAMED_PARAMETER = re.compile(r"unknown parameter '([^']+)'|(\w+): ")
+
+
+def _unreadable(cause: BaseException) -> str:
+    if isinstance(cause, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(cause, RecursionError):
+        return "it is nested too deeply"
+    return "a number in it has too many digits" if isinstance(cause, ValueError) else "it cannot be read"
 
 
 def _reason(message: str) -> str:

@@ -215,6 +215,8 @@ def _not_offered(given: dict[str, Any], stream: bool) -> str:
         return "several choices in a stream"
     if {*(given.get("modalities") or ())} - {"text"}:
         return _NOT_OFFERED["audio"]
+    if any(tool.get("type", "function") != "function" for tool in given.get("tools") or ()):
+        return "tools other than functions"
     unsupported = (
         name for name in _NOT_OFFERED if given.get(name) or (name == _SEARCH and given.get(name) is not None)
     )

@@ -86,6 +86,16 @@ SHAPES: dict[str, Example] = {
             ("Titan", {"embedding": [], "inputTextTokenCount": 9}),
         )
     },
+    "an estimate": (
+        OPENAI | {"shape:x": [{"tokenUsageEstimate": {"promptTokens": 12, "completionTokens": 5}}]},
+        _USED | {"usage_estimated": 1},
+    ),
+    "an estimate beside what was measured": (
+        OPENAI
+        | {"shape:x": {"estimated": {"promptTokens": 10, "completionTokens": 5}}}
+        | {"shape:y": {"tokenUsage": {"promptTokens": 12, "completionTokens": 5}}},
+        _USED | {"usage_estimated": 0},
+    ),
     "an answer's input alone is no usage": (OPENAI | {"shape:x": {"u": {"input_tokens": 9}}}, {"input_tokens": None}),
 }
 
@@ -113,6 +123,19 @@ ALONE: dict[str, Example] = {
     "a coding agent's record of a tool as a span": (
         {"@name": "Tool call: read_file.", "event.name": "qwen-code.tool_call", "function_name": "read_file"},
         {"role": "tool", "tool": "read_file"},
+    ),
+    "Braintrust's words": (
+        {"@name": "lookup", "braintrust.span_attributes": {"type": "tool", "name": "lookup"}},
+        {"role": "tool", "tool": "lookup"},
+    ),
+    "LiveKit's tool": (
+        {"@name": "function_tool", "lk.function_tool.name": "lookup", "lk.function_tool.id": "1"},
+        {"role": "tool", "tool": "lookup"},
+    ),
+    "a plugin's tool in .NET": (
+        {"@scope": "Microsoft.SemanticKernel", "gen_ai.operation.name": "execute_tool"}
+        | {"gen_ai.tool.name": "Weather-Get"},
+        {"role": "tool", "tool": "Get"},
     ),
     "a function that is no tool": (
         {"@name": "load", "function_name": "load", "user.id": "u"},

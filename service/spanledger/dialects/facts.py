@@ -9,7 +9,7 @@ import orjson
 from spanledger.dialects import shapes
 from spanledger.dialects.lexicon import SHORT_TEXT, Lexicon, Shape
 from spanledger.dialects.objects import Facts
-from spanledger.dialects.values import as_list, member, parts, unquoted
+from spanledger.dialects.values import as_list, as_object, member, parts, unquoted
 
 CALL_ROLES = frozenset({"inference", "embedding", "rerank"})
 _OPENLIT_NAME = re.compile(r"(chat|text_completion|embeddings) .")
@@ -139,6 +139,8 @@ class Reading:
         """Treats usage that was found by its shape like usage in its usual attribute; whether there was any."""
         if found is None:
             return False
+        if found.is_estimate:
+            self.raw.setdefault("estimated", "true")
         usage = {key: value for key, value in found.usage.items() if value is not None}
         owner = {name: value for name, value in found.owner.items() if isinstance(value, str | int | float)}
         if owner and "output" not in self.raw:
@@ -216,7 +218,7 @@ class Reading:
         """Role and operation by the known vocabularies."""
         for field, words, any_word in self.by.kinds:
             if value := self.raw.get(field):
-                meaning = any_word or words.get(unquoted(value).lower())
+                meaning = any_word or words.get(_word(value))
                 if meaning:
                     return meaning[0], meaning[1]
         return None
@@ -248,7 +250,7 @@ class Reading:
     def _doing(self) -> str:
         """The span's operation in lower case: of any vocabulary, else its name."""
         words = (self.raw.get(field, "") for field, _, _ in self.by.kinds)
-        return next((unquoted(word).lower() for word in words if word), self.name.lower())
+        return next((_word(word) for word in words if word), self.name.lower())
 
     def _is_unknown_call(self) -> bool:
         """Whether a model is named for something that no vocabulary knows and that sounds like a call, and beside it a
@@ -336,6 +338,13 @@ class Reading:
             and ("with" not in case or self.own_or_nested(case["with"]) != "")
             and ("without" not in case or self.own_or_nested(case["without"]) == "")
         )
+
+
+def _word(value: str) -> str:
+    """The word for a kind: the value, or the `type` in it."""
+    if value.startswith("{"):
+        value = str(member(as_object(value), "type") or "")
+    return unquoted(value).lower()
 
 
 def _tells_calls(text: str) -> bool:

@@ -102,10 +102,12 @@ class _Search(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A usage object and the object around it (model, id), which may be the usage alone."""
+    """A usage object and the object around it (model, id), which may be the usage alone. `is_estimate`: it stands under
+    a key that says so."""
 
     usage: Mapping[str, Any]
     owner: Mapping[str, Any]
+    is_estimate: bool = False
 
 
 def is_usage(value: Any, input_alone: bool = False) -> bool:
@@ -147,7 +149,7 @@ def find(facts: Mapping[str, str], input_alone: bool = False) -> Found | None:
             found += _in_text(text, search)
     best = _only(found)
     if best is not None and not any(map(best.owner.get, MODEL_WORDS)) and (model := model_of(facts)):
-        return Found(best.usage, {**best.owner, "model": model})
+        return best._replace(owner={**best.owner, "model": model})
     return best
 
 
@@ -160,6 +162,7 @@ def model_of(facts: Mapping[str, str]) -> str:
 
 
 def _only(found: list[Found]) -> Found | None:
+    found = [one for one in found if not one.is_estimate] or found
     distinct = {_figures(one.usage): one for one in sorted(found, key=lambda one: len(one.usage) + len(one.owner))}
     if len(distinct) <= 1:
         return next(iter(distinct.values()), None)
@@ -198,26 +201,27 @@ def _parsed(text: str) -> Any:
 
 def _in_value(root: Any, search: _Search) -> Iterator[Found]:
     """Usage objects in a parsed value, and in texts within it."""
-    stack: list[tuple[Any, Mapping[str, Any], int]] = [(root, {}, 0)]
+    stack: list[tuple[Any, Mapping[str, Any], int, bool]] = [(root, {}, 0, False)]
     nodes = 0
     while stack and nodes < _MAX_NODES:
-        value, owner, depth = stack.pop()
+        value, owner, depth, is_estimate = stack.pop()
         nodes += 1
         if isinstance(value, Mapping):
             value = _in_plain_words(value)
             if is_usage(value, search.input_alone):
-                yield Found(value, owner if _is_owner(owner) else {})
+                yield Found(value, owner if _is_owner(owner) else {}, is_estimate)
                 continue
             around = value if _is_owner(value) or not owner else owner
             # Cohere's bill goes before its raw count beside it.
             billed = value.get("billed_units") or value.get("billedUnits")
-            inside = [inner for key, inner in value.items() if not _ASIDE.search(str(key))]
-            inner_values = [billed] if is_usage(billed, search.input_alone) else inside
+            inside = [(str(key), inner) for key, inner in value.items() if not _ASIDE.search(str(key))]
+            if is_usage(billed, search.input_alone):
+                inside = [("", billed)]
             if depth < _MAX_DEPTH:
-                stack += [(inner, around, depth + 1) for inner in inner_values]
+                stack += [(v, around, depth + 1, is_estimate or "stimate" in key) for key, v in inside]
         elif isinstance(value, list):
             if depth < _MAX_DEPTH:
-                stack += [(inner, owner, depth + 1) for inner in value]
+                stack += [(inner, owner, depth + 1, is_estimate) for inner in value]
         elif isinstance(value, str) and len(value) >= 20 and mentions_usage(value):
             yield from _in_text(value, search)
 

@@ -105,6 +105,7 @@ ALONE: dict[str, Example] = {
         for name, attributes in {
             "with a provider": {"@name": "retry", "model_name": "m-9", "provider": "acme", "shape:usage.total": "77"},
             "without": {"@name": "ask", "model": "m-9", "shape:total_tokens": "77"},
+            "in other words": stranger(gpt__model="m-9", gpt__tokens__used="77"),
             "in unknown keys": stranger(x__model="m-9", x__tokens__total="77"),
         }.items()
     },
@@ -117,8 +118,13 @@ ALONE: dict[str, Example] = {
         }.items()
     },
     "a tool that is named by its span alone": (
-        {"@name": "langchain4j.tools.getWeather", "name:langchain4j.tools.": "getWeather"},
+        {"@name": "langchain4j.tools.getWeather", "name:|langchain4j.tools.": "getWeather"},
         {"role": "tool", "operation": "execute_tool", "tool": "getWeather"},
+    ),
+    "a function of OpenAI's agents": (
+        {"@scope": "logfire.openai_agents", "@name": "Function: find", "gen_ai.system": "openai"}
+        | {"name:logfire.openai_agents|Function: ": "find"},
+        {"role": "tool", "tool": "find"},
     ),
     "a coding agent's record of a tool as a span": (
         {"@name": "Tool call: read_file.", "event.name": "qwen-code.tool_call", "function_name": "read_file"},

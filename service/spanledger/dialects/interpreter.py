@@ -285,9 +285,16 @@ def _agent(read: Reading, entity: str) -> str:
     return "" if squashed(name) in read.by.sets["placeholder_agents"] and read.role != "agent" else name
 
 
+def _by_name(read: Reading) -> str:
+    """The name of a tool by that of its span."""
+    for _, scope, begin in read.by.tables.by_name:
+        if read.name.startswith(begin) and read.scope.startswith(scope):
+            return read.name[len(begin) :]
+    return read.name
+
+
 def _tool_name(read: Reading, entity: str) -> str:
-    begin = next((begin for begin in read.by.by_name if read.name.startswith(begin)), "")
-    name = read.own_or_nested("tool") or entity or read.own("function") or read.name[len(begin) :]
+    name = read.own_or_nested("tool") or entity or read.own("function") or _by_name(read)
     return name.partition("-")[2] or name if read.case("plugin_tools") else name
 
 

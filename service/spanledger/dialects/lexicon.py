@@ -9,7 +9,7 @@ from typing import Any
 
 from spanledger.dialects.objects import Facts, ObjectFacts
 from spanledger.dialects.shapes import SHAPE
-from spanledger.dialects.tables import EVENT, NAME, RESOURCE, STATUS_MESSAGE, Tables, tables
+from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, Tables, tables
 from spanledger.dialects.values import as_object, host, quoted_member
 
 _LAST = 1_000_000
@@ -78,7 +78,6 @@ class Lexicon:
             for n, kind in enumerate(known.kinds)
         ]
         self.kept_ids = tuple(dialects["kept_ids"])
-        self.by_name = tuple(key[len(NAME) :] for key in known.keys if key.startswith(NAME))
         self.objects = {name: str(spec["text"]) for name, spec in known.objects.items()}
         self.texts = frozenset({*self.objects.values(), "output_messages", "tool_calls"})
         self.inside = {n: ObjectFacts(known, n) for n, spec in known.objects.items() if not spec.get("python")}

@@ -44,7 +44,7 @@ REQUEST_WORDS = (
 # Counts in keys of hand-written instrumentation: `llm.tokens.input`, `tokens_in`, `llm.output.tokens`.
 FLAT_COUNTS = (
     r"(?:^|[._])tokens?[._](?:count[._])?(?:input|prompt|in|output|completion|out|total|cached|cache_read|cache_write"
-    r"|reasoning)(?:_count)?$",
+    r"|reasoning|used)(?:_count)?$",
     r"(?:^|[._])tokens_(?:evaluated|predicted)$",
     r"(?:^|[._])usage[._](?:input|prompt|output|completion|total)$",
     r"(?:^|[._])(?:input|prompt|output|completion|total|cached|reasoning)[._](?:tokens|token_count)$",
@@ -61,6 +61,7 @@ _FLAT_COUNT = re.compile(
 _FLAT_WORDS = {
     **dict.fromkeys(("prompt", "in", "request", "evaluated", "embedding"), "input"),
     **dict.fromkeys(("completion", "out", "response", "predicted", "generation", "generated"), "output"),
+    "used": "total",
 }
 _ASIDE = re.compile(r"input$|inputs$|request$|prompt$|history|config|setting|limit|budget|quota", re.IGNORECASE)
 MAX_MODEL = 256  # characters of a model's name

@@ -67,6 +67,8 @@ class Tables:
         for number, kind in enumerate(self.kinds):
             self.fields[f"kind_{number}"] = {"keys": kind["keys"]}
         self.keys = _ranked_keys(self.fields, prefixes)
+        # of keys `name:scope|beginning`
+        self.by_name = [(k, *k[len(NAME) :].split("|", 1)) for k in sorted(self.keys) if k.startswith(NAME)]
         self.resource_fields = frozenset(name for name, field in self.fields.items() if field.get("resource"))
         self.json_encoded = encoded  # values under these prefixes may be JSON texts themselves: they arrive in quotes
         self.counts = [n for n in self.fields if n.endswith("_tokens") or n == "cache_write_5m"]
@@ -125,9 +127,9 @@ def facts_sql(source: str) -> str:
     known = tables()
     exact = ", ".join(_quote(key) for key in known.keys if "*" not in key and not key.startswith((EVENT, NAME)))
     names = "".join(
-        f"if(startsWith(SpanName, {_quote(begin)}), [({_quote(NAME + begin)}, "
-        f"substring(SpanName, {len(begin) + 1}))], []),"
-        for begin in sorted(key[len(NAME) :] for key in known.keys if key.startswith(NAME))
+        f"if(startsWith(SpanName, {_quote(begin)}) AND startsWith(ScopeName, {_quote(scope)}), "
+        f"[({_quote(key)}, substring(SpanName, {len(begin) + 1}))], []),"
+        for key, scope, begin in known.by_name
     )
     in_events = ", ".join(_quote(key[len(EVENT) :]) for key in known.keys if key.startswith(EVENT))
     usage = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in USAGE_FIELDS and "*" not in key)

@@ -75,6 +75,22 @@ NAMES: dict[str, Example] = {
         OPENAI | {"sessionId": "c1", "userId": "u1"},
         {"conversation_id": "c1", "user_id": "u1"},
     ),
+    **{
+        f"bare ids of other makes: {conversation}, {user}": (
+            OPENAI | {conversation: "c1", user: "u1"},
+            {"conversation_id": "c1", "user_id": "u1"},
+        )
+        for conversation, user in (
+            ("chat_session_id", "usr.id"),
+            ("sessionID", "userID"),
+            ("openai.thread_id", "gen_ai.request.user_id"),
+            ("langgraph.thread_id", "user_id"),
+        )
+    },
+    "a thread of the operating system, the text of a prompt": (
+        OPENAI | {"thread.id": "12", "user": "Tell me more"},
+        {"conversation_id": "", "user_id": ""},
+    ),
     "bare ids of a web page": ({"sessionId": "c1", "userId": "u1"}, {"conversation_id": "", "user_id": ""}),
     "Langfuse's keys in LangChain's metadata": (
         OPENAI | {"metadata": {"langfuse_session_id": "c1", "langfuse_user_id": "u1"}},

@@ -18,6 +18,8 @@ TOOL: Any = {
     "strict": False,
 }
 
+FUNCTION: Any = {"type": "function", "function": {"name": "f"}}
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChatService]:
@@ -120,6 +122,7 @@ def test_errors_of_responses_have_openais_shape(client: openai.OpenAI) -> None:
         ({"text": {"verbosity": "low"}}, "verbosity"),
         ({"tool_choice": "required"}, "only with tools"),
         ({"tools": [TOOL], "tool_choice": {"type": "function", "name": "nobody"}}, "none of the tools"),
+        ({"tools": [TOOL], "tool_choice": "banana"}, "'banana' is neither none, auto or required"),
         ({"stream_options": {"include_obfuscation": False}}, "only with stream"),
     ],
 )
@@ -193,6 +196,9 @@ def test_several_choices_and_stop_sequences_are_honoured(service: ChatService, c
         ({"functions": [{"name": "f", "parameters": {}}]}, "not offered"),
         ({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, "unknown kind of part 'hologram'"),
         ({"web_search_options": {}}, "searches are not offered"),
+        ({"tools": [FUNCTION], "tool_choice": "banana"}, "'banana' is neither none, auto or required"),
+        ({"tools": [FUNCTION], "tool_choice": {"type": "banana"}}, "'banana' is neither none, auto or required"),
+        ({"prediction": {"type": "banana"}}, "prediction"),
         ({"tools": [{"type": "code_interpreter"}]}, "tools other than functions are not offered"),
         ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools other than functions are not offered"),
         ({"tool_choice": "required"}, "only with tools"),

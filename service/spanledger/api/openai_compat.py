@@ -98,7 +98,7 @@ class CompletionRequest(BaseModel):
     functions: Annotated[list[openai_shapes.OfferedFunction], Field(max_length=MAX_TOOLS, fail_fast=True)] | None = None
     function_call: openai_shapes.ToolChoice | Text | None = None
     logit_bias: openai_shapes.Bias | None = None
-    prediction: dict[str, Any] | None = None
+    prediction: openai_shapes.Prediction | None = None
     reasoning_effort: Text | None = None
     verbosity: Text | None = None
     audio: dict[str, Any] | None = None

@@ -121,6 +121,13 @@ class OfferedTool(Shape):
         return self
 
 
+class Prediction(Shape):
+    """What the answer probably says, to be quicker."""
+
+    type: Literal["content"]
+    content: Text | list[dict[str, Any]]
+
+
 class NamedTool(Shape):
     name: Text | None = None
 
@@ -240,6 +247,9 @@ Included = (
 )
 
 
+_CHOSEN = frozenset({"function", "custom", "allowed_tools", "mcp", "web_search", "web_search_preview", None})
+
+
 def refuse_choice(choice: ToolChoice | str | None, tools: Sequence[object] | None, named: Collection[str]) -> None:
     """Raises ValueError for the choice of a tool that is not offered: it would be dropped. `named`: the functions
     among the tools."""
@@ -247,6 +257,9 @@ def refuse_choice(choice: ToolChoice | str | None, tools: Sequence[object] | Non
         return
     if not tools:
         raise ValueError("tool_choice: only with tools")
+    kind = choice.type if isinstance(choice, ToolChoice) else choice
+    if kind not in _CHOSEN if isinstance(choice, ToolChoice) else kind != "required":
+        raise ValueError(f"tool_choice: {str(kind)[:100]!r} is neither none, auto or required nor a kind of tool")
     if isinstance(choice, ToolChoice) and choice.type == "function":
         name = choice.function.name if choice.function is not None else choice.name
         if name is not None and name not in named:

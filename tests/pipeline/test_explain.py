@@ -5,6 +5,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -14,6 +15,7 @@ from captures import all_captures
 from explained import expect_exact
 from oracle.deliveries import deliveries
 from oracle.forests import forests, isolated
+from otlp_make import trace_request
 from spanledger.books.entries import MEASURES
 from spanledger.errors import BadRequest, NotFound
 from spanledger.ingest.service import Ingest
@@ -157,3 +159,24 @@ def test_nothing_is_not_explained(books: Books) -> None:
     trace = books.names("default", "trace_id")[0]
     with pytest.raises(NotFound):
         books.explain("another-tenant", trace=trace)
+
+
+def test_a_claim_differs_from_no_price_by_nothing_known(books: Books) -> None:
+    about = {"gen_ai.operation.name": "chat", "gen_ai.conversation.id": "claims", "gen_ai.provider.name": "openai"}
+    about |= {"gen_ai.usage.input_tokens": 400, "gen_ai.usage.output_tokens": 100, "gen_ai.usage.cost.amount": 0.25}
+    for model in ("nobody-prices-this", "gpt-4o"):
+        sent = trace_request({"attributes": {**about, "gen_ai.request.model": model}})
+        books.send([("application/x-protobuf", sent.SerializeToString())])
+    calls = books.explain("default", only={"conversation": ["claims"]})["calls"]
+    assert {(call["cost_state"], call["claim"], call["difference"]) for call in calls} == {
+        ("unpriced", "0.25", None),
+        ("computed", "0.25", "-0.248"),
+    }
+
+
+def test_a_message_is_explained_by_the_id_of_its_answer_too(books: Books) -> None:
+    about = {"gen_ai.operation.name": "chat", "gen_ai.response.id": "chatcmpl-named", "spanledger.message.id": "named"}
+    books.send([("application/x-protobuf", trace_request({"attributes": about}).SerializeToString())])
+    assert books.explain("default", message="chatcmpl-named") == books.explain("default", message="named") | {
+        "books": ANY
+    }

@@ -172,7 +172,8 @@ def _call(call: dict[str, Any]) -> list[str]:
         lines.append(f"  price {price['id']} of {price['source']}, book {price['price_book']}{tier}{above}")
     lines += [f"  {_part(part)}" for part in call["parts"]]
     if call["claim"] is not None:
-        lines.append(f"  the sender says ${call['claim']} ({call['claim_source']}), difference ${call['difference']}")
+        apart = f", difference ${call['difference']}" if call["difference"] is not None else ""
+        lines.append(f"  the sender says ${call['claim']} ({call['claim_source']}){apart}")
     return lines + [f"  note: {note}" for note in call["notes"]]
 
 
@@ -187,7 +188,7 @@ def _part(part: dict[str, Any]) -> str:
 def _entry(entry: dict[str, Any]) -> str:
     usage = entry["usage"]
     paid = "unpriced" if usage["cost_state"] == "unpriced" else f"${usage['cost_usd']}"
-    tokens = f"{usage['input_tokens']} in {usage['output_tokens']} out  {paid}"
+    tokens = f"{usage['input_tokens']} in {usage['output_tokens']} out  {paid}" if entry["kind"] == "call" else ""
     what = entry["tool"] if entry["kind"] == "tool" else entry["model"]
     return (
         f"{entry['posted_at']} {'+' if entry['sign'] > 0 else '-'} {entry['kind']:7} {entry['reason']:7} {what} "

@@ -6,7 +6,7 @@ it, so that an explanation is at the same time an audit of what it explains.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -15,6 +15,7 @@ from typing import Any
 from spanledger.books.costs import Prices
 from spanledger.errors import BadRequest, NotFound
 from spanledger.ledger.copy_lookup import ALONE
+from spanledger.stats import finding
 from spanledger.stats.breakdown import DIMENSIONS
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.explained_calls import ExplainedCall, explained
@@ -36,7 +37,8 @@ _THINGS = frozenset({"conversation", "user"})
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be explained: one thing by its id, or a group of /v1/usage by its dimensions, in a window of time."""
+    """What is to be explained: one thing by its id, or a group of /v1/usage by its dimensions, in a window of time. A
+    message may be named by the id of the response that answered it."""
 
     message: str = ""
     trace: str = ""
@@ -193,6 +195,11 @@ def _filters(store: Store, tenant: str, subject: Subject) -> dict[str, Any]:
     if subject.message and not traces:
         sql = "SELECT DISTINCT trace_id FROM message_usage WHERE tenant = {tenant:String} AND message_id = {id:String}"
         traces = [row[0] for row in store.query(sql, {"tenant": tenant, "id": subject.message})]
+        if not traces and (named := finding.message_of_response(store, tenant, subject.message)) not in (
+            None,
+            subject.message,
+        ):
+            return _filters(store, tenant, replace(subject, message=named or ""))
     return {
         "tenant": tenant,
         "trace_ids": traces,

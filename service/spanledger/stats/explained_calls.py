@@ -76,7 +76,8 @@ class Part:
 @dataclass(frozen=True)
 class ExplainedCall:
     """`amount`: what the books say, the sum of `parts` where there is a price. `claim`: what the sender says it cost;
-    `difference`: amount − claim. `agrees`: the spans as they are now lead to what the books say."""
+    `difference`: amount − claim, null where the books have no price. `agrees`: the spans as they are now
+    lead to what the books say."""
 
     trace_id: str
     span_id: str
@@ -178,7 +179,7 @@ def _call(
         cost_state=usage.cost_state if usage.llm_calls else "",
         claim=None if claim is None else decimal_text(claim),
         claim_source=call.claim_source if call else "",
-        difference=None if claim is None else decimal_text(amount - claim),
+        difference=None if claim is None or usage.cost_state == "unpriced" else decimal_text(amount - claim),
         notes=list(cost.flags) if cost else [],
         agrees=_agrees(entries, call, cost),
     )

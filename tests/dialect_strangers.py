@@ -117,6 +117,16 @@ ALONE: dict[str, Example] = {
             "no model": {"@name": "ask", "provider": "acme", "shape:total_tokens": "77"},
         }.items()
     },
+    "a step that prints the sum of its calls": (
+        {"openinference.span.kind": "CHAIN"}
+        | {"output.value": "raw='x' token_usage=Usage(prompt_tokens=400, completion_tokens=40, successful_requests=4)"},
+        {"role": "chain", "input_tokens": 400, "output_tokens": 40, "told_calls": 4},
+    ),
+    "a step that prints the usage of a call": (
+        {"openinference.span.kind": "CHAIN"}
+        | {"output.value": "raw='x' token_usage=Usage(prompt_tokens=400, completion_tokens=40)"},
+        {"role": "chain", "input_tokens": None},
+    ),
     "a tool that is named by its span alone": (
         {"@name": "langchain4j.tools.getWeather", "name:|langchain4j.tools.": "getWeather"},
         {"role": "tool", "operation": "execute_tool", "tool": "getWeather"},

@@ -189,3 +189,24 @@ def test_a_run_that_is_asked_for_again_is_one_call(store: Store, tenant: str, ar
     assert int(store.scalar(duration, {"tenant": tenant})) == SECOND // 10
     arrive("azure.ai.agents", 9, 0.1, run | {"gen_ai.thread.run.id": f"run_2{tenant}"})
     assert calls(store, tenant) == 2
+
+
+@pytest.mark.parametrize("first", [TOKENS, NO_TOKENS], ids=["told at once", "in the background"])
+def test_an_answer_that_is_fetched_again_is_one_call(
+    store: Store, tenant: str, arrive: Arrive, first: dict[str, str]
+) -> None:
+    answer = {"gen_ai.response.id": f"resp_{tenant}"}
+    arrive("acme.client", 0, 2, answer | first)
+    for start in (5, 7200):
+        arrive("acme.client", start, 0.1, answer | TOKENS | {"gen_ai.operation.name": "fetch_response"})
+        arrive("acme.client", start, 0.1, answer | {"gen_ai.operation.name": "fetch_response"})  # not ready yet
+    assert calls(store, tenant) == 1
+    tokens = "SELECT sum(input_tokens) FROM ledger WHERE tenant = {tenant:String}"
+    assert int(store.scalar(tokens, {"tenant": tenant})) == 812
+    arrive(
+        "acme.client",
+        9,
+        0.1,
+        {"gen_ai.response.id": f"resp_2{tenant}", "gen_ai.operation.name": "fetch_response"} | TOKENS,
+    )
+    assert calls(store, tenant) == 1  # of a call that nobody reports

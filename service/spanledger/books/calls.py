@@ -13,6 +13,7 @@ from spanledger.dialects.lexicon import lexicon
 from spanledger.dialects.tables import OWN_SCOPE
 
 CALL_ROLES = frozenset({"inference", "embedding", "rerank"})
+FETCH = "fetch_response"  # operation that asks for the answer of an earlier call
 USAGE = (
     "input_tokens",
     "cache_read_input_tokens",
@@ -81,7 +82,12 @@ class Call:
     @property
     def is_kept(self) -> bool:
         """Whether the provider keeps the answer, so that an application may ask for it again and again."""
-        return self.response_id.startswith(lexicon().kept_ids)
+        return self.operation == FETCH or self.response_id.startswith(lexicon().kept_ids)
+
+    @property
+    def is_fetched_only(self) -> bool:
+        """Whether all that is told of a call is that its answer was asked for: no call of its own."""
+        return all(one.operation == FETCH for one in self.tellings or [self] if one.role in CALL_ROLES)
 
     @property
     def is_own(self) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.books.calls import CALL_ROLES, USAGE
+from spanledger.books.calls import CALL_ROLES, FETCH, USAGE
 from spanledger.books.copies import TOLERANCE_NS, WITHOUT_ID
 from spanledger.books.forest import Bools, Ints, Texts, codes, objects, one_chunk
 from spanledger.books.grouping import extremes, groups, numbers, running_maximum
@@ -99,6 +99,7 @@ class Plain:
         self.end = self.start + self._ints("duration_ns")
         self.rows: Ints = np.flatnonzero(candidate)
         self._leave(self.forest.cut)
+        self._leave(self.rows[self.is_one_of("operation", FETCH)[self.rows]])
         chains = self._chains(candidate)
         self._leave_copies(chains)
         self._leave_messages()

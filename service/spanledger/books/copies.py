@@ -28,7 +28,8 @@ REUSED_ID = 50  # a response id in more traces than this is a constant of some e
 def join_copies(calls: Iterable[Call]) -> list[Call]:
     """Joins copies without a common parent, also across traces. The order of the input does not matter."""
     ordered = sorted(calls, key=lambda c: (c.start_ns, -c.end_ns, c.trace, c.span_id))
-    return _join_embeddings(_join_by_likeness(_join_results(_join_by_response_id(ordered))))
+    joined = _join_embeddings(_join_by_likeness(_join_results(_join_by_response_id(ordered))))
+    return [call for call in joined if not (call.is_kept and call.is_fetched_only)]
 
 
 def _join_results(calls: list[Call]) -> list[Call]:
@@ -102,8 +103,9 @@ def _join_by_response_id(calls: list[Call]) -> list[Call]:
             else:
                 gone.add(id(call))
                 times = head.start_ns, head.end_ns
+                is_later = head.is_kept or call.is_kept  # asked for afterwards: that took none of its time
                 _join(head, call)
-                if head.is_kept:  # asked for later: that took none of its time
+                if is_later:
                     head.start_ns, head.end_ns = times
     return [call for call in calls if id(call) not in gone]
 
@@ -115,7 +117,7 @@ def _is_same_answer(head: Call, call: Call) -> bool:
     they took place at once and count the same; and nothing is told of long after. The runs of agents that a provider
     keeps are told of whenever an application asks for them.
     """
-    if head.is_kept:
+    if head.is_kept or call.is_kept:
         return same_counts(head, call)
     if head.scopes.isdisjoint(call.scopes):
         return call.start_ns <= head.end_ns + NEAR_NS

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, call_of
+from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, call_of, same_counts
 from spanledger.books.tellings import absorb, join
 
 _BESIDE_NS = 1_000_000_000  # longest gap between internal steps of one library
@@ -114,14 +114,16 @@ def _may_be_model(helper: Call, real: Call) -> bool:
 
 
 def _without_twins(below: list[Call], same: list[Call]) -> tuple[list[Call], list[Call]]:
-    """Joins siblings of different instrumentations that have the same response id: they are one call."""
+    """Joins siblings of different instrumentations that have the same response id, or that ask for an answer again:
+    they are one call."""
     if len(same) < 2:
         return below, same
     first: dict[str, Call] = {}
     gone: set[int] = set()
     for call in sorted(same, key=lambda one: (one.start_ns, -one.end_ns, one.span_id)):
         known = first.setdefault(call.response_id, call) if call.response_id and not call.cached else call
-        if known is not call and known.scopes.isdisjoint(call.scopes):
+        is_again = call.is_kept and same_counts(known, call)
+        if known is not call and (known.scopes.isdisjoint(call.scopes) or is_again):
             join(known, call)
             gone.add(id(call))
     if not gone:

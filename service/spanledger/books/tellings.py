@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from spanledger.books.calls import CALL_ROLES, Call, same_counts
+from spanledger.books.calls import CALL_ROLES, FETCH, Call, same_counts
 
 IsPriced = Callable[[Call], bool]
 _ORDINARY_TIERS = ("", "auto", "default", "standard")
@@ -206,7 +206,9 @@ def _set_claim(call: Call, tellings: list[Call]) -> None:
 def _set_role(call: Call, tellings: list[Call]) -> None:
     roles = [one for one in tellings if one.role in CALL_ROLES]
     if roles:
-        chosen = min(roles, key=lambda one: (not one.is_own, one.level, one.role, one.operation))
+        chosen = min(
+            roles, key=lambda one: (not one.is_own, one.operation == FETCH, one.level, one.role, one.operation)
+        )
         call.role, call.operation = chosen.role, chosen.operation
 
 

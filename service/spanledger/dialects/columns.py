@@ -160,9 +160,7 @@ class _Within:
         return _Told(
             group=len(self.groups) - 1,
             places=tuple((name, *place) for name, place in read.places().items() if name in self.fields),
-            may_be_searched=read.is_call
-            and not read.own_or_nested("input_tokens")
-            and not read.own_or_nested("output_tokens"),
+            may_be_searched=read.may_be_searched(),
             is_answer=has_figures and not read.raw.get("response_id") and "output" in read.present,
         )
 

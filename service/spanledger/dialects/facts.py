@@ -158,19 +158,26 @@ class Reading:
         return True
 
     def searched(self) -> bool:
-        """Searches the texts of a call for usage by its shape, if the tables found none; whether any was found."""
-        if (
-            not self.is_call
-            or self.by_shape
-            or self.own_or_nested("input_tokens")
-            or self.own_or_nested("output_tokens")
-        ):
+        """Searches the texts of a call for usage by its shape, if the tables found none; whether any was found. Of a
+        step, those that state the number of its calls."""
+        if self.by_shape or not self.may_be_searched():
             return False
         texts = {name: self.raw[name] for name in _SEARCHED if name in self.raw}
+        if not self.is_call:
+            texts = {name: text for name, text in texts.items() if _tells_calls(text)}
         if not any(map(shapes.mentions_usage, texts.values())):
             return False
-        self.by_shape = self._take_found(shapes.find(texts, self.role == "embedding"))
+        found = shapes.find(texts, self.role == "embedding")
+        if found is None or not (self.is_call or any(map(_CALLS.fullmatch, found.usage))):
+            return False
+        self.by_shape = self._take_found(found)
         return self.by_shape
+
+    def may_be_searched(self) -> bool:
+        """Whether usage may stand in texts by its shape alone."""
+        return (self.is_call or self.role in _OTHERS_USAGE) and not (
+            self.own_or_nested("input_tokens") or self.own_or_nested("output_tokens")
+        )
 
     def text_facts(self) -> tuple[Any, ...]:
         """The facts in the texts of a span; for figures and ids only whether they are present."""
@@ -212,6 +219,8 @@ class Reading:
         names = (self.name.lower(), self._doing(), self.own("http_address").lower())
         if role in CALL_ROLES and any(map(_COUNTS_TOKENS.search, names)):
             return "other", "count_tokens"  # a token-counting request: no answer, no cost
+        if operation == "fetch_response" and (self.own("input_tokens") or self.own("usage_object")):
+            return "inference", operation  # of an answer that is told of again, or whose call nobody else reports
         return role, operation
 
     def _known_meaning(self) -> tuple[str, str] | None:

@@ -85,6 +85,7 @@ def test_ingest_names_each_file_it_could_not_load_and_loads_the_rest(system: Sys
     (tmp_path / "good.pb").write_bytes(good)
     (tmp_path / "half.jsonl").write_text("{\n" + _json(trace_request({"name": "x"})))
     (tmp_path / "not-otlp.json").write_text("{")
+    (tmp_path / "nested.json").write_text("[" * 5000 + "]" * 5000)
     done = spanledger("ingest", tmp_path, "--data-dir", system.data_dir)
     assert done.returncode == 1
     assert "bad.pb: not an OTLP traces request" in done.stderr

@@ -3,6 +3,8 @@
 import gzip
 import os
 
+import pytest
+
 from otlp_make import log_request, trace_request
 from system import System
 
@@ -84,3 +86,32 @@ def test_huge_log_records_are_shown_in_part(system: System) -> None:
         (log, *_) = found["logs"]
         assert sum(len(one["body"]) for one in found["logs"]) < 16 * MIB
         assert abs(len(log["body"]) + log["left_out"] - 30 * MIB) < 10_000
+
+
+NESTED = "[" * 3000 + "]" * 3000
+SAID = f'[{{"role":"user","parts":[{{"type":"text","content":"hello"}},{{"type":"text","content":{NESTED}}}]}}]'
+TEXTS = (
+    *("gen_ai.system_instructions", "gen_ai.tool.definitions", "gen_ai.response.finish_reasons", "input.value"),
+    *("output.value", "llm.input_messages", "gen_ai.tool.call.arguments", "metadata", "tag.tags", "app.note"),
+)
+
+
+@pytest.mark.parametrize("said", [NESTED, SAID], ids=["messages", "a part"])
+def test_texts_that_are_nested_without_end_break_no_page(system: System, said: str) -> None:
+    trace_id, conversation = os.urandom(16), f"nested-{len(said)}"
+    messages = {"gen_ai.input.messages": said, "gen_ai.output.messages": said, "gen_ai.conversation.id": conversation}
+    call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini", **dict.fromkeys(TEXTS, NESTED)}
+    send(system, trace_id, {"attributes": {**call, **messages}})
+    trace, (message,) = trace_id.hex(), system.get("conversations", conversation, "messages")["items"]
+    span = system.get("traces", trace)["spans"][0]["span_id"]
+    system.post(f"/v1/conversations/{conversation}/seal", {})
+    for path in (
+        *(f"/v1/traces/{trace}", f"/v1/traces/{trace}/rows", f"/v1/traces/{trace}/spans/{span}", f"/traces/{trace}"),
+        *(f"/traces/{trace}?span={span}", f"/v1/messages/{message['message_id']}", "/v1/messages?preview=50"),
+        *(f"/v1/conversations/{conversation}/{part}" for part in ("content", "analysis", "statement")),
+        *(f"/conversations/{conversation}", "/messages", f"/v1/explain?trace={trace}", f"/explain?trace={trace}"),
+    ):
+        status, _, answer = system.request("GET", path)
+        assert status == 200, (path, answer)
+    content = system.get("conversations", conversation, "content")["items"]
+    assert ("hello" in str(content)) == (said == SAID)

@@ -1,6 +1,7 @@
 """ChatGPT's exports with broken trees: a node that cannot be used costs itself alone."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,13 @@ def test_a_long_broken_conversation_costs_no_other(tmp_path: Path) -> None:
     found = list(chatgpt.read(file))
     assert [one.conversation_id for one in found if isinstance(one, Exchange)] == ["first", "last"]
     assert [one.where for one in found if isinstance(one, Problem)] == ["conversations.json, conversation 2"]
+
+
+@pytest.mark.parametrize("user", ["[" * 100_000, "[" * 5000 + "]" * 5000, "{", "5", '{"id": null}', "\ufeff{}"])
+def test_a_user_file_that_says_nothing_costs_nothing(tmp_path: Path, user: str) -> None:
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("user.json", user)
+        archive.writestr("conversations.json", f"[{element('only')}]")
+    (one,) = chatgpt.read(tmp_path / "export.zip")
+    assert isinstance(one, Exchange)
+    assert one.user_id == ""

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from spanledger.access import DEFAULT_TENANT, Principal
 from spanledger.analysis import rules
 from spanledger.analysis.content import Transcript
+from spanledger.foreign import json_text
 from spanledger.workflows import Completion, Order, Outcome
 
 WORKFLOW: Final = "analysis"
@@ -91,7 +92,7 @@ def _recorded(outcome: Outcome) -> Mapping[str, Any]:
     """The arguments of the tool call; a model that answers otherwise has said nothing."""
     for call in outcome.reply.message.get("tool_calls") or ():
         try:
-            arguments = json.loads((call.get("function") or {}).get("arguments") or "")
+            arguments = json_text.loads((call.get("function") or {}).get("arguments") or "")
         except ValueError:
             continue
         if isinstance(arguments, dict):

@@ -1,10 +1,10 @@
 """What was said in a conversation: from our own memory of it, else from spans that carry content."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spanledger.foreign import json_text
 from spanledger.stats.contents import MAX_SPANS, rows_with_content
 from spanledger.store import queries
 from spanledger.store.client import Store
@@ -63,7 +63,7 @@ def of_spans(store: Store, tenant: str, conversation_id: str) -> Transcript:
 def _texts(value: str) -> list[tuple[str, str]]:
     """Role and text of messages in the conventions' form; what is not in it says nothing."""
     try:
-        messages = json.loads(value) if value else []
+        messages = json_text.loads(value) if value else []
     except ValueError:
         return []
     if not isinstance(messages, list):

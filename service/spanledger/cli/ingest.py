@@ -1,7 +1,6 @@
 """`spanledger ingest`: loads OTLP files through the same door as the network."""
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from spanledger.cli.options import Json, Place, application, examples, with_plac
 from spanledger.cli.output import complain, print_json
 from spanledger.cli.progress import BYTES, Bar, progress
 from spanledger.errors import BadRequest
+from spanledger.foreign import json_text
 
 EXAMPLES = """\
   spanledger ingest capture.otlp.pb
@@ -112,7 +112,7 @@ def _load(path: Path, explicit: bool, door: Door, tally: Tally, bar: Bar) -> Non
 
 def _looks_like_otlp(body: bytes) -> bool:
     try:
-        top = json.loads(body)
+        top = json_text.loads(body.decode("utf-8-sig", "replace"))
     except ValueError:
         return True  # let the door say what is wrong with it
     return isinstance(top, dict) and any(key in top for key in _TOP_LEVEL_KEYS)

@@ -1,6 +1,5 @@
 """ChatGPT's data export: the zip, or its conversations.json. All branches count: each answer was generated."""
 
-import json
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from spanledger.errors import BadRequest
+from spanledger.foreign import json_text
 from spanledger.imports.counted import Counted, OnRead, ignore
 from spanledger.imports.history import (
     MAX_PARTS,
@@ -109,7 +109,7 @@ def _user(archive: zipfile.ZipFile) -> str:
     """Who made the export, as its user.json says."""
     try:
         with archive.open("user.json") as file:
-            known = json.loads(file.read(MAX_USER_FILE))
+            known = json_text.loads(file.read(MAX_USER_FILE).decode("utf-8-sig", "replace"))
         return str(known.get("id") or "")
     except (KeyError, ValueError, AttributeError, OSError, zipfile.BadZipFile):
         return ""

@@ -1,11 +1,11 @@
 """What a reader missed, read back from ClickHouse in the order and with the places that the events had live."""
 
 import heapq
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spanledger.foreign import json_text
 from spanledger.live.event import Cursor, Event, Filter, Place
 from spanledger.live.postings import Postings
 from spanledger.live.shapes import RECORDS, Shapes, SpanView, recorded, replayed
@@ -109,7 +109,7 @@ def _view(row: Mapping[str, Any]) -> SpanView:
 
 def _list(text: str) -> list[str]:
     try:
-        found = json.loads(text)
+        found = json_text.loads(text)
     except ValueError:
         return [text]
     return found if isinstance(found, list) else [text]

@@ -1,10 +1,10 @@
 """Performance of an agent: runs, usage, tools, and the trail of its decisions."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spanledger.foreign import json_text
 from spanledger.stats import tools
 from spanledger.stats.breakdown import UsageGroup, breakdown
 from spanledger.stats.fields import OrNull, Time
@@ -139,7 +139,7 @@ def _decision(row: Mapping[str, Any]) -> AgentDecision:
 def _list(text: str) -> list[str]:
     """An array as the store keeps it: JSON."""
     try:
-        found = json.loads(text)
+        found = json_text.loads(text)
     except ValueError:
         return [text] if text else []
     return [str(item) for item in found] if isinstance(found, list) else [text]

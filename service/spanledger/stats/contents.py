@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from spanledger.foreign import json_text
 from spanledger.stats.conversations import rows_of
 from spanledger.stats.times import Window, format_time
 from spanledger.store import queries
@@ -119,7 +120,7 @@ def _pieces(spans: Sequence[Mapping[str, Any]], cut: int) -> Iterator[Piece]:
 
 def _parts(span: Mapping[str, Any], column: str) -> Iterator[Piece]:
     try:
-        found = json.loads(span[column]) if span[column] else []
+        found = json_text.loads(span[column]) if span[column] else []
     except ValueError:
         return
     for message in found if isinstance(found, list) else []:

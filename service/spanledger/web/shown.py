@@ -156,7 +156,7 @@ def pretty(value: str) -> str:
     if value[:1] in "[{" and len(value) < 200_000:
         try:
             return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 

@@ -68,9 +68,13 @@ def foreign(conversation: str, name: str, started_ns: int, **attributes: Any) ->
 def test_an_idle_conversation_seals_with_an_analysis_and_a_statement(up: System) -> None:
     say(up, "holiday", "I love the mountains, thanks! Where should I hike?", user_id="ann")
     said = say(up, "holiday", "I will book the train to Zermatt tomorrow.", user_id="ann")
-    statement = until(up, "conversations", "holiday", "statement", holds=lambda body: body["message_count"] == 4)
+    first = until(up, "conversations", "holiday", "statement", holds=lambda body: body["message_count"] == 4)
     up.post("/v1/flush", {})
     after = up.get("conversations", "holiday")
+    # Sealing may have seen the last message before all of its spans: then a further version follows.
+    statement = until(
+        up, "conversations", "holiday", "statement", holds=lambda body: body["last_at"] == after["last_at"]
+    )
     assert after["status"] == "sealed"
     assert up.get("conversations")["items"][0]["status"] in {"active", "sealed"}
     for name in ("message_count", "first_at", "last_at", "models", "user_id", "usage"):
@@ -85,7 +89,7 @@ def test_an_idle_conversation_seals_with_an_analysis_and_a_statement(up: System)
     assert found["key_points"] == ["Where should I hike?"]
     assert found["commitments"][0] == "I will book the train to Zermatt tomorrow."
     assert "commitments" in found["by_rules"]
-    spans = up.get("traces", statement["trace_id"])["spans"]
+    spans = up.get("traces", first["trace_id"])["spans"]
     assert [span["name"] for span in spans][:1] == ["seal conversation"]
     assert "chat small" in [span["name"] for span in spans]
     live = {one["message_id"]: one for one in analysis["messages"]}

@@ -10,7 +10,7 @@ import logging
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ from spanledger.analysis import analyst, content
 from spanledger.analysis.analyst import Completes, Findings
 from spanledger.analysis.content import Transcript
 from spanledger.analysis.statement import EVENT, attributes, drawn_up
-from spanledger.analysis.touched import Key, Touched
+from spanledger.analysis.touched import Activity, Key, Touched
 from spanledger.errors import Elsewhere, NotFound, SpanledgerError, telemetry_message
 from spanledger.settings import Settings
 from spanledger.stats import conversations
@@ -36,6 +36,7 @@ QUIET_S = (
 )
 AT_ONCE = 4
 PER_LOOK = 200
+APART_S = 0.25  # between the starts of two: much history, as after an import, must not starve readers
 REMEMBERED = 10_000  # statements that may not be readable yet
 _log = logging.getLogger(__name__)
 
@@ -154,10 +155,13 @@ class Sealer:
         return await asyncio.to_thread(content.of_spans, self._store, tenant, conversation_id)
 
     async def _watch(self) -> None:
+        more = False
         while True:
-            await asyncio.sleep(self._settings.seal_scan_s)
+            if not more:
+                await asyncio.sleep(self._settings.seal_scan_s)
+            more = False
             try:
-                await self._look()
+                more = await self._look()
             except (SpanledgerError, OSError) as exc:  # no store or no disk for a while; the next look sees the same
                 self.failed += 1
                 _log.warning("conversations could not be looked at for sealing: %s", exc)
@@ -165,7 +169,8 @@ class Sealer:
                 self.failed += 1
                 _log.exception("conversations could not be looked at for sealing")
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Seals what is due, as far as one look goes; whether more may be due."""
         if self._touched is None:
             self._touched = Touched(self._store, self._settings.data_dir)
         touched = self._touched
@@ -174,13 +179,22 @@ class Sealer:
         due = await asyncio.to_thread(touched.due, after, min(QUIET_S, after), PER_LOOK)
         at_once = asyncio.Semaphore(AT_ONCE)
 
-        async def one(key: Key, done: Callable[[], None]) -> None:
+        finished = 0
+
+        async def one(key: Key, seen: Activity) -> None:
+            nonlocal finished
             async with at_once:
                 if await self._sealed(key):
-                    done()
+                    touched.done(key, seen)
+                    finished += 1
 
-        await asyncio.gather(*(one(key, lambda k=key, s=seen: touched.done(k, s)) for key, seen in due))  # type: ignore[misc]
+        async with asyncio.TaskGroup() as running:
+            for number, (key, seen) in enumerate(due):
+                if number:
+                    await asyncio.sleep(APART_S)
+                running.create_task(one(key, seen))
         await asyncio.to_thread(touched.remember)
+        return len(due) == PER_LOOK and finished > 0
 
     async def _sealed(self, key: Key) -> bool:
         """Whether it need not be looked at again."""

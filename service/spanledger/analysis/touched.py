@@ -55,10 +55,13 @@ class Touched:
         since_us = max(self._read_until_us - OVERLAP_US, 0)
         end_us = 0
         while end_us != _NEVER_US and len(self._open) < self._most_open:
+            began = time.monotonic()
             stretch = {"since_us": self._read_until_us, "rows": self._stretch_rows}
             end_us = self._store.scalar(queries.sql("ledger_stretch"), stretch) or _NEVER_US
             newest_us = self._note(since_us, end_us)
             since_us = self._read_until_us = max(self._read_until_us, newest_us)
+            if end_us != _NEVER_US:
+                time.sleep(time.monotonic() - began)  # much has been posted: readers of the books go first
         self._forget_old_looks()
 
     def due(self, seconds: float, quiet_s: float, limit: int) -> list[tuple[Key, Activity]]:

@@ -1,6 +1,7 @@
 """One running service above its node: what emits, what runs workflows, what watches; built and taken down in order."""
 
 import asyncio
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,8 +110,9 @@ def build(node: Node, say: Say) -> Runtime:
 
 def give_memory_back_soon() -> None:
     """When what follows a start, or a first message, by itself is over. Call it on the event loop."""
-    loop = asyncio.get_running_loop()
-    loop.call_later(_SETTLED_S, loop.run_in_executor, None, memory.return_what_start_took)
+    # A thread of its own: at a stop the timer may fire when the loop's own threads have ended.
+    give_back = threading.Thread(target=memory.return_what_start_took, name="memory", daemon=True)
+    asyncio.get_running_loop().call_later(_SETTLED_S, give_back.start)
 
 
 def emission_of(node: Node, instance: str) -> Telemetry:

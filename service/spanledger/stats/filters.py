@@ -4,7 +4,7 @@ A condition is a fixed piece of SQL with bound parameters; a filter that is not 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -52,6 +52,11 @@ class Filter:
     def is_narrow(self) -> bool:
         """Whether it names what has few messages."""
         return not self.equal.keys().isdisjoint(("user", "conversation", "message", "trace", "correlation"))
+
+    @property
+    def is_of_users(self) -> bool:
+        """Whether nothing but the window and users bound it."""
+        return self.equal.keys() == {"user"} and replace(self, equal={}).is_open
 
     @property
     def looks_inside(self) -> bool:

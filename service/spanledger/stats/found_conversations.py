@@ -6,7 +6,7 @@ from spanledger.stats.conversations import ConversationPage, by_ids
 from spanledger.stats.cursors import read_cursor, write_cursor
 from spanledger.stats.filters import Filter, calls_in_reach, usage_conditions
 from spanledger.stats.found_messages import MOST, bounded
-from spanledger.stats.message_rows import IN_WINDOW, SUMS, few, fitting, joined
+from spanledger.stats.message_rows import IN_WINDOW, SUMS, call_reach, few, fitting, joined
 from spanledger.stats.usage import Usage, usage_of
 from spanledger.store.client import Store
 
@@ -43,7 +43,7 @@ def total(store: Store, tenant: str, criteria: Filter) -> tuple[int | None, Usag
         FROM calls_by_time AS u
         WHERE {calls_in_reach()} AND (conversation_id, message_id) IN matched
     """
-    row = store.dicts(sql, bound)[0]
+    row = store.dicts(sql, call_reach(store, bound) | bound)[0]
     return int(row["count"]), usage_of(row)
 
 
@@ -52,7 +52,7 @@ def _matched(store: Store, tenant: str, criteria: Filter) -> tuple[str, dict[str
     where, bound = fitting(store, tenant, criteria)
     where.append("conversation_id != ''")
     if having := usage_conditions(criteria, bound):
-        source, more = joined(where, few(store, criteria, where, bound))
+        source, more = joined(store, where, bound, few(store, criteria, where, bound))
         return f"SELECT * FROM ({source}) WHERE {' AND '.join(having)}", bound | more
     columns = "conversation_id, message_id, started_at"
     return f"SELECT {columns} FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}", bound

@@ -18,6 +18,7 @@ from spanledger.stats.message_rows import (
     KEYS,
     OF_KEYS,
     SUMS,
+    call_reach,
     few,
     fitting,
     in_window,
@@ -162,7 +163,7 @@ def total(store: Store, tenant: str, criteria: Filter) -> Total:
         return Total(usage, len(keys), sum(key.counted for key in keys))
     matched = f"{KEYS} WHERE {IN_WINDOW} AND {' AND '.join(where)}"
     if having:
-        source, more = joined(where, keys)
+        source, more = joined(store, where, bound, keys)
         bound |= more
         matched = f"SELECT m.conversation_id, m.message_id, m.counted FROM ({source}) AS m WHERE {' AND '.join(having)}"
     sql = f"""
@@ -171,7 +172,7 @@ def total(store: Store, tenant: str, criteria: Filter) -> Total:
         FROM calls_by_time AS u
         WHERE {calls_in_reach()} AND (conversation_id, message_id) IN (SELECT conversation_id, message_id FROM matched)
     """
-    row = store.dicts(sql, bound)[0]
+    row = store.dicts(sql, call_reach(store, bound) | bound)[0]
     return Total(usage_of(row), *(int(count) for count in row["counts"]))
 
 
@@ -197,7 +198,7 @@ def facets(store: Store, tenant: str, criteria: Filter, fields: tuple[str, ...],
     where, bound = fitting(store, tenant, criteria)
     source = f"SELECT {_COLUMNS} FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"
     if having := usage_conditions(criteria, bound):
-        rows, more = joined(where, few(store, criteria, where, bound))
+        rows, more = joined(store, where, bound, few(store, criteria, where, bound))
         bound |= more
         source = f"SELECT * FROM ({rows}) WHERE {' AND '.join(having)}"
     counted = _counted_alike(store, source, bound, [name for name in fields if name not in _MANY_VALUES])
@@ -258,20 +259,22 @@ def _latest(store: Store, tenant: str, criteria: Filter, limit: int, cursor: str
     of_user = "user" in criteria.equal
     table, who = ("messages_by_user", "user_id IN {user:Array(String)} AND ") if of_user else ("message_times", "")
     bound = {"tenant": tenant, "first_ns": first, "last_ns": end, "user": list(criteria.equal.get("user", ()))}
-    ends = [
+    earliest, latest = (
         store.query(
             f"SELECT toUnixTimestamp64Nano(started_at) FROM {table} WHERE {who}{IN_WINDOW} "
-            f"ORDER BY started_at{direction} LIMIT 1",
-            bound,
+            f"ORDER BY started_at{direction} LIMIT {{count:UInt32}}",
+            {**bound, "count": count},
             settings=ALONE,
         )
-        for direction in ("", " DESC")
-    ]
-    if not ends[0] or not ends[1]:
+        for direction, count in (("", 1), (" DESC", limit if of_user else 1))
+    )
+    if not earliest or not latest:
         return []
-    first, end, reach = max(first, ends[0][0][0]), min(end, ends[1][0][0]), _FIRST_LOOK_NS
+    first, end, reach = max(first, earliest[0][0]), min(end, latest[0][0]), _FIRST_LOOK_NS
     if criteria.is_narrow:
         reach = end - first + 1  # few rows wherever they stand
+    if criteria.is_of_users:
+        reach = end - latest[-1][0] + 1
     while len(rows) < limit and end >= first:
         begin = max(first, end - reach + 1)
         stretch = replace(criteria, window=Window(begin, end + 1))
@@ -303,7 +306,7 @@ def _page(
             rows = by_usage.first(store, tenant, criteria, _COLUMNS, order, having, ordered, bound, limit)
             if rows is not None:
                 return rows
-        source, more = joined(where, keys)
+        source, more = joined(store, where, fit, keys)
         bound |= fit | more
     else:
         where, fit = conditions(criteria)

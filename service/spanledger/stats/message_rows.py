@@ -37,15 +37,20 @@ class Key(NamedTuple):
 
 
 def fitting(store: Store, tenant: str, criteria: Filter) -> tuple[list[str], Bound]:
-    """Conditions on the rows of message_list beside IN_WINDOW, and all parameters."""
+    """Conditions on the rows of message_list beside IN_WINDOW, and all their parameters."""
     bounds: Bound = {
         "tenant": tenant,
         "first_ns": criteria.window.first_ns,
         "last_ns": min(criteria.window.last_ns, END_NS),
     }
     where, bound = conditions(criteria, "user" not in criteria.equal and _all_are_live(store, bounds))
+    return where, bound | bounds | (call_reach(store, bounds) if criteria.looks_inside else {})
+
+
+def call_reach(store: Store, bounds: Mapping[str, Any]) -> Bound:
+    """The parameter of `calls_in_reach`: how long after the window calls of its messages may have begun."""
     longest = store.query(f"SELECT max(duration_ns) FROM message_list WHERE {IN_WINDOW}", bounds)
-    return where, bound | bounds | {"longest_ns": max(0, min(longest[0][0] or 0, 10**18)) + SECOND}
+    return {"longest_ns": max(0, min(longest[0][0] or 0, 10**18)) + SECOND}
 
 
 def in_window(store: Store, bounds: Mapping[str, Any]) -> int:
@@ -88,8 +93,11 @@ OF_KEYS = """
 """
 
 
-def joined(where: Sequence[str], keys: Sequence[Key] | None) -> tuple[str, Bound]:
-    """Messages with what each used, as a statement, and the parameters of `keys`, which `few` found."""
+def joined(
+    store: Store, where: Sequence[str], bound: Mapping[str, Any], keys: Sequence[Key] | None
+) -> tuple[str, Bound]:
+    """Messages with what each used, as a statement, and the parameters that it has beside those of `where` (`bound`).
+    `keys`: what `few` found."""
     by_key = keys is not None
     source = f"message_usage AS l WHERE {OF_KEYS}" if by_key else f"calls_by_time AS l WHERE {calls_in_reach()}"
     sums = ", ".join(f"sum(l.{name}) AS {name}" for name in USAGE)
@@ -103,4 +111,4 @@ def joined(where: Sequence[str], keys: Sequence[Key] | None) -> tuple[str, Bound
             SELECT conversation_id, message_id, {sums} FROM {source} GROUP BY conversation_id, message_id
         ) AS u USING (conversation_id, message_id)
     """
-    return sql, of_keys(keys) if keys is not None else {}
+    return sql, of_keys(keys) if keys is not None else call_reach(store, bound)

@@ -174,12 +174,10 @@ class Sealer:
         if self._touched is None:
             self._touched = Touched(self._store, self._settings.data_dir)
         touched = self._touched
-        await asyncio.to_thread(touched.look)
+        await self._read_on(touched)
         after = self._settings.seal_after_s
         due = await asyncio.to_thread(touched.due, after, min(QUIET_S, after), PER_LOOK)
-        at_once = asyncio.Semaphore(AT_ONCE)
-
-        finished = 0
+        at_once, finished = asyncio.Semaphore(AT_ONCE), 0
 
         async def one(key: Key, seen: Activity) -> None:
             nonlocal finished
@@ -195,6 +193,16 @@ class Sealer:
                 running.create_task(one(key, seen))
         await asyncio.to_thread(touched.remember)
         return len(due) == PER_LOOK and finished > 0
+
+    async def _read_on(self, touched: Touched) -> None:
+        """Reads what was posted, with a pause after each stretch as long as it took: readers of the books go first."""
+        more, on = True, False
+        while more:
+            began = time.monotonic()
+            more = await asyncio.to_thread(touched.look, on)
+            on = True
+            if more:
+                await asyncio.sleep(time.monotonic() - began)
 
     async def _sealed(self, key: Key) -> bool:
         """Whether it need not be looked at again."""

@@ -1,6 +1,6 @@
 """Which conversations may have to be sealed: those about which something was posted, until they have been looked at.
 
-Only new postings of the ledger are read at each look, a stretch at a time, and none while so many conversations are
+Only new postings of the ledger are read at each look, stretch by stretch, and none while so many conversations are
 open that more would fill the memory: what has not been read waits in the ledger. What must be known after a restart is
 one moment: nothing posted before it is still open. It stands in a small file; without it the whole ledger is read once.
 """
@@ -50,19 +50,17 @@ class Touched:
     def __len__(self) -> int:
         return len(self._open)
 
-    def look(self) -> None:
-        """Reads what was posted since the last look, as far as there is room for it. Raises StoreError."""
-        since_us = max(self._read_until_us - OVERLAP_US, 0)
-        end_us = 0
-        while end_us != _NEVER_US and len(self._open) < self._most_open:
-            began = time.monotonic()
-            stretch = {"since_us": self._read_until_us, "rows": self._stretch_rows}
-            end_us = self._store.scalar(queries.sql("ledger_stretch"), stretch) or _NEVER_US
-            newest_us = self._note(since_us, end_us)
-            since_us = self._read_until_us = max(self._read_until_us, newest_us)
-            if end_us != _NEVER_US:
-                time.sleep(time.monotonic() - began)  # much has been posted: readers of the books go first
+    def look(self, on: bool = False) -> bool:
+        """Reads a stretch of what was posted since the last look, if there is room for it; whether there is more, and
+        room for that. `on`: the stretch follows on the one before, in the same look. Raises StoreError."""
+        if len(self._open) >= self._most_open:
+            return False
+        since_us = self._read_until_us if on else max(self._read_until_us - OVERLAP_US, 0)
+        stretch = {"since_us": self._read_until_us, "rows": self._stretch_rows}
+        end_us = self._store.scalar(queries.sql("ledger_stretch"), stretch) or _NEVER_US
+        self._read_until_us = max(self._read_until_us, self._note(since_us, end_us))
         self._forget_old_looks()
+        return end_us != _NEVER_US and len(self._open) < self._most_open
 
     def due(self, seconds: float, quiet_s: float, limit: int) -> list[tuple[Key, Activity]]:
         """Conversations in which nothing has happened for so long, and of which the books heard nothing for `quiet_s`:

@@ -257,8 +257,8 @@ def refuse_choice(choice: ToolChoice | str | None, tools: Sequence[object] | Non
         return
     if not tools:
         raise ValueError("tool_choice: only with tools")
-    kind = choice.type if isinstance(choice, ToolChoice) else choice
-    if kind not in _CHOSEN if isinstance(choice, ToolChoice) else kind != "required":
+    kind, known = (choice.type, _CHOSEN) if isinstance(choice, ToolChoice) else (choice, {"required"})
+    if kind not in known:
         raise ValueError(f"tool_choice: {str(kind)[:100]!r} is neither none, auto or required nor a kind of tool")
     if isinstance(choice, ToolChoice) and choice.type == "function":
         name = choice.function.name if choice.function is not None else choice.name

@@ -87,7 +87,8 @@ class Call:
     @property
     def is_fetched_only(self) -> bool:
         """Whether all that is told of a call is that its answer was asked for: no call of its own."""
-        return all(one.operation == FETCH for one in self.tellings or [self] if one.role in CALL_ROLES)
+        operations = {one.operation for one in self.tellings or [self] if one.role in CALL_ROLES}
+        return operations == {FETCH}
 
     @property
     def is_own(self) -> bool:

@@ -29,7 +29,7 @@ def join_copies(calls: Iterable[Call]) -> list[Call]:
     """Joins copies without a common parent, also across traces. The order of the input does not matter."""
     ordered = sorted(calls, key=lambda c: (c.start_ns, -c.end_ns, c.trace, c.span_id))
     joined = _join_embeddings(_join_by_likeness(_join_results(_join_by_response_id(ordered))))
-    return [call for call in joined if not (call.is_kept and call.is_fetched_only)]
+    return [call for call in joined if not call.is_fetched_only]
 
 
 def _join_results(calls: list[Call]) -> list[Call]:

@@ -17,8 +17,8 @@ def groups(keys: list[Ints]) -> Ints:
     """Numbers of equal combinations of keys, from 0."""
     total = np.zeros(len(keys[0]), np.int64)
     for key in keys:
-        found, numbers = np.unique(key, return_inverse=True)
-        total = np.unique(total * (len(found) + 1) + numbers, return_inverse=True)[1]
+        found, number = np.unique(key, return_inverse=True)
+        total = np.unique(total * (len(found) + 1) + number, return_inverse=True)[1]
     return total.astype(np.int64)
 
 

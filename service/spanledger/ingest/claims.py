@@ -12,9 +12,14 @@ _OWN = OWN_SCOPE.encode()
 _PARTS = {"traces": ("resource_spans", "scope_spans"), "logs": ("resource_logs", "scope_logs")}
 
 
+def could_claim(body: bytes) -> bool:
+    """Whether a body may name a scope of ours."""
+    return _OWN in body
+
+
 def marked(signal: Signal, body: bytes) -> bytes:
     """A valid protobuf body in which no scope has a name of ours."""
-    if _OWN not in body or signal.name not in _PARTS:
+    if not could_claim(body) or signal.name not in _PARTS:
         return body
     of_resource, of_scope = _PARTS[signal.name]
     message = signal.request.FromString(body)

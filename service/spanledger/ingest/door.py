@@ -2,14 +2,13 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from spanledger.ingest import claims, elements, inflate, otlp_json
 from spanledger.ingest.answers import Answer, Encoding
-from spanledger.ingest.canonical import canonical, canonical_part
+from spanledger.ingest.bodies import Bodies, Ready
 from spanledger.ingest.masking import Masking
-from spanledger.ingest.probe import probe
+from spanledger.ingest.reader import Reader
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Sender
 from spanledger.ingest.signals import Signal
@@ -21,8 +20,6 @@ _ENCODINGS: dict[str, Encoding] = {
     "application/protobuf": "protobuf",
     "application/json": "json",
 }
-
-_LIGHT_BYTES = 256 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +53,20 @@ class Counts:
 
 
 class Door:
-    """One per process, used by one thread but for `read`."""
+    """One per process, used by one thread. `reader`: reads heavy bodies in a process of its own; without one a thread
+    of this process does."""
 
-    def __init__(self, writer: Writer, room: Room, max_body_bytes: int, masking: Masking) -> None:
+    def __init__(
+        self, writer: Writer, room: Room, max_body_bytes: int, masking: Masking, reader: Reader | None = None
+    ) -> None:
         self._writer = writer
         self._room = room
-        self._masking = masking
+        self._bodies = Bodies(max_body_bytes, masking)
+        self._reader = reader
         self.max_body_bytes = max_body_bytes
         self.counts = Counts()
         self._turns: Turns | None = None
+        self._heavy_turns: Turns | None = None
 
     def accept(
         self,
@@ -80,56 +82,51 @@ class Door:
 
         `is_ours`: the sender may use the names of our own scopes (`claims`).
         """
-        return self.store(signal, self.read(signal, body, encoding, content_encoding, is_ours), tenant)
+        return self.store(signal, self._bodies.read(signal, body, encoding, content_encoding, is_ours), tenant)
 
     async def accept_in_turn(
         self, sender: Sender, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str = ""
     ) -> tuple[Answer, int]:
         """The same without holding up the event loop, and how many bytes the body had when it was decompressed.
 
-        What costs more than some milliseconds is read on a thread, in the sender's turn.
+        What costs some milliseconds is read at once; usual batches on a thread, in the sender's turn; and in a process
+        of its own what would hold the interpreter's lock for long.
         """
-        if self._turns is None:
-            self._turns = Turns()
-        finding: Ready | Answer
-        light = self._light(signal, body, encoding, content_encoding.strip().lower())
-        if light is not None:
-            finding = self.read(signal, light, encoding, "", sender.is_ours)
-        else:
+        finding = self._bodies.read_light(signal, body, encoding, content_encoding, sender.is_ours)
+        if finding is None:
             try:
-                finding = await self._turns.take(
-                    sender.key_id, lambda: self.read(signal, body, encoding, content_encoding, sender.is_ours)
-                )
+                finding = await self._in_turn(sender, signal, body, encoding, content_encoding)
             except TooManyWaiting as exc:
                 finding = Answer(429, str(exc), retry_after=1)
         answer = self.store(signal, finding, sender.tenant)
         return answer, finding.plain_bytes if isinstance(finding, Ready) else len(body)
 
-    def _light(self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str) -> bytes | None:
-        """The decompressed body if to read it costs some milliseconds at most."""
-        try:
-            plain = inflate.inflate(body, content_encoding, _LIGHT_BYTES)
-        except (inflate.TooBig, inflate.Damaged, KeyError):
-            return None
-        fits = len(plain) <= _LIGHT_BYTES and elements.at_most(signal, plain, encoding == "json") <= elements.LIGHT
-        return plain if fits else None
-
-    def read(
-        self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str, is_ours: bool = False
-    ) -> "Ready | Answer":
-        """Decompresses and checks a body; touches nothing else, so any thread may. An Answer refuses it."""
-        try:
-            finding = self._read(signal, body, encoding, content_encoding.strip().lower())
-            if is_ours or isinstance(finding, Answer):
+    async def _in_turn(
+        self, sender: Sender, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str
+    ) -> Ready | Answer:
+        if self._turns is None or self._heavy_turns is None:
+            self._turns = Turns()
+            self._heavy_turns = Turns(spent=self._reader.cpu_s) if self._reader is not None else Turns()
+        if encoding == "protobuf":
+            finding = await self._turns.take(
+                sender.key_id, lambda: self._bodies.read_usual(signal, body, content_encoding, sender.is_ours)
+            )
+            if finding is not None:
                 return finding
-            return replace(finding, body=claims.marked(signal, finding.body))
-        except elements.TooMany as exc:
-            return Answer(413, str(exc))
-        except Exception:  # one body's fault must stay its sender's
-            log.exception("a request body met an error of ours; it was not stored")
-            return Answer(500, "the body could not be handled; this is an error of the receiver")
+        read = self._reader.read if self._reader is not None else self._bodies.read
+        return await self._heavy_turns.take(
+            sender.key_id, lambda: read(signal, body, encoding, content_encoding, sender.is_ours)
+        )
 
-    def store(self, signal: Signal, finding: "Ready | Answer", tenant: str) -> Answer:
+    def close(self) -> None:
+        """Ends the process that reads heavy bodies."""
+        for turns in (self._turns, self._heavy_turns):
+            if turns is not None:
+                turns.close()
+        if self._reader is not None:
+            self._reader.close()
+
+    def store(self, signal: Signal, finding: Ready | Answer, tenant: str) -> Answer:
         """Puts what was read into the spool and counts the answer."""
         try:
             answer = finding if isinstance(finding, Answer) else self._store(signal, finding, tenant)
@@ -141,46 +138,10 @@ class Door:
         self.counts.rejected[signal.name] += answer.rejected
         return answer
 
-    def _read(self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str) -> "Ready | Answer":
-        if not inflate.supported(content_encoding):
-            return Answer(415, f"Content-Encoding {content_encoding!r} is not supported: use gzip, zstd or deflate")
-        try:
-            plain = inflate.inflate(body, content_encoding, self.max_body_bytes)
-        except inflate.TooBig:
-            return self.too_large()
-        except inflate.Damaged as exc:
-            return Answer(400, f"the body is not valid {content_encoding}: {exc}")
-        if len(plain) > self.max_body_bytes:
-            return self.too_large()
-        if not plain:
-            return Answer(200)
-        faults = otlp_json.Faults()
-        size = len(plain)
-        if encoding == "json":
-            elements.check_json(plain)
-            try:
-                plain = otlp_json.to_protobuf(signal, plain, faults)
-            except otlp_json.BadJson as exc:
-                return Answer(400, f"not an OTLP/JSON {signal.name} request: {exc}")
-        elements.check(signal, plain)
-        finding = probe(signal.name, plain)
-        if finding is not None and finding.plain:
-            return self._ready(signal, plain, finding.items, 0, "", faults, size)
-        clean = canonical(signal, plain) or canonical_part(signal, plain)
-        if clean is None:
-            return Answer(400, f"not an OTLP {signal.name} request: the protobuf message is malformed")
-        return self._ready(signal, clean.body, clean.items, clean.rejected, clean.reason, faults, size)
-
-    def _ready(
-        self, signal: Signal, body: bytes, items: int, rejected: int, reason: str, faults: otlp_json.Faults, size: int
-    ) -> "Ready":
-        masked: Counter[str] = Counter()
-        return Ready(self._masking.mask(signal, body, masked), items, rejected, reason, faults, size, masked)
-
     def too_large(self) -> Answer:
-        return Answer(413, f"the body is larger than {self.max_body_bytes} bytes; send smaller batches")
+        return self._bodies.too_large()
 
-    def _store(self, signal: Signal, ready: "Ready", tenant: str) -> Answer:
+    def _store(self, signal: Signal, ready: Ready, tenant: str) -> Answer:
         if ready.items:
             try:
                 self._room.admit(len(ready.body))
@@ -197,16 +158,3 @@ class Door:
             return Answer(400, message, rejected=unread.rejected)
         reason = f"{unread.reasons[0]}; {ready.reason}" if ready.reason else unread.reasons[0]
         return Answer(200, reason, accepted=ready.items, rejected=ready.rejected + unread.rejected)
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A body that can be stored. `plain_bytes`: its size as it was sent, decompressed. `masked`: texts by rule."""
-
-    body: bytes
-    items: int
-    rejected: int
-    reason: str
-    faults: otlp_json.Faults
-    plain_bytes: int
-    masked: Counter[str] = field(default_factory=Counter)

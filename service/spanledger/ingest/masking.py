@@ -191,7 +191,7 @@ class Masking:
 
     def mask(self, signal: Signal, body: bytes, counts: Counter[str]) -> bytes:
         """The body without what the rules mask. One that cannot be parsed stays as it is: the door refuses it."""
-        if not self._could_match(body):
+        if not self.could_match(body):
             return body
         try:
             request: Message = signal.request.FromString(body)
@@ -201,7 +201,8 @@ class Masking:
         self._walk(request, counts)
         return request.SerializeToString() if counts.total() > before else body
 
-    def _could_match(self, body: bytes) -> bool:
+    def could_match(self, body: bytes) -> bool:
+        """Whether a body may hold what the rules mask."""
         if b"sl_" in body or any(value in body for value in self._value_bytes):
             return True
         if self._rules.own or any(key in body for key in self._key_bytes):

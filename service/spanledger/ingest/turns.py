@@ -23,10 +23,13 @@ class TooManyWaiting(Exception):
 
 
 class Turns:
-    """Belongs to one event loop."""
+    """Belongs to one event loop. `spent`: CPU seconds of the work until now, as its thread sees it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, spent: Callable[[], float] = time.thread_time
+    ) -> None:
         self._clock = clock
+        self._spent = spent
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._busy = False
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
@@ -38,7 +41,9 @@ class Turns:
             await self._wait(sender)
         self._busy = True
         try:
-            took, result = await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, _timed, work))
+            took, result = await asyncio.shield(
+                asyncio.get_running_loop().run_in_executor(self._thread, self._timed, work)
+            )
         finally:
             self._next()
         if isinstance(result, BaseException):
@@ -86,12 +91,11 @@ class Turns:
             self._used = {name: pair for name, pair in self._used.items() if self.used(name) > 0.01}
         self._used[sender] = (self.used(sender) + seconds, self._clock())
 
-
-def _timed(work: Callable[[], T]) -> tuple[float, T | BaseException]:
-    """The CPU time of this thread, and what came of it."""
-    started = time.thread_time()
-    try:
-        result: T | BaseException = work()
-    except Exception as exc:  # noqa: BLE001 - it is raised where it was awaited
-        result = exc
-    return time.thread_time() - started, result
+    def _timed(self, work: Callable[[], T]) -> tuple[float, T | BaseException]:
+        """The CPU time of the work, and what came of it."""
+        started = self._spent()
+        try:
+            result: T | BaseException = work()
+        except Exception as exc:  # noqa: BLE001 - it is raised where it was awaited
+            result = exc
+        return self._spent() - started, result

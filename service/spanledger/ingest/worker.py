@@ -32,6 +32,7 @@ from spanledger.ingest.door import Door
 from spanledger.ingest.http import Bounds, HttpDoor
 from spanledger.ingest.limits import Limits, Quota
 from spanledger.ingest.masking import Masking, rules_of
+from spanledger.ingest.reader import Reader
 from spanledger.ingest.room import Room
 from spanledger.ingest.senders import Senders
 from spanledger.ingest.signals import SIGNALS
@@ -45,6 +46,7 @@ _MAX_AGE_S = 1.0  # an open segment is completed after it, whether or not the lo
 _STATS_EVERY_S = 0.5
 _FILES_OF_THE_DOOR = 160  # the spool's segments, the registry, the gRPC server's own
 _PR_SET_PDEATHSIG = 1
+_SWITCH_S = 0.001  # of the interpreter: how long the event loop waits for a thread that reads a body
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,8 @@ class Worker:
         self._writer = spool.Writer(data_dir, config.durable, self._announce, self._plan)
         room = Room(data_dir, config.spool_max_bytes, config.min_free_bytes)
         masking = Masking(rules_of(config.masks, config.mask_rules), data_dir)
-        self._door = Door(self._writer, room, config.max_body_bytes, masking)
+        reader = Reader([str(config.max_body_bytes), config.data_dir, json.dumps(config.masks), config.mask_rules])
+        self._door = Door(self._writer, room, config.max_body_bytes, masking, reader)
         self._wanted: set[str] = set()
         self._syncing: dict[str, asyncio.Task[None]] = {}
         self._control: asyncio.StreamWriter | None = None
@@ -102,6 +105,7 @@ class Worker:
             await grpc_server.stop(grace=2)
         http.server.pre_shutdown()
         await http.server.shutdown(timeout=2)
+        self._door.close()
         self._writer.close()
         self._send_counts()
         await self._control.drain()
@@ -205,6 +209,7 @@ def main() -> None:
     config = Config(**json.loads(sys.argv[1]))
     _die_with_parent(config.parent_pid)
     open_files.allow_many()
+    sys.setswitchinterval(_SWITCH_S)
     scrub_logs()
     # Ctrl-C in a terminal reaches the whole group; the parent decides when the door closes.
     os_signal.signal(os_signal.SIGINT, os_signal.SIG_IGN)

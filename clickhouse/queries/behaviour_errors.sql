@@ -10,7 +10,7 @@ SELECT
     f.span.6 AS provider,
     f.span.7 AS model,
     replaceRegexpAll(
-        replaceRegexpAll(substring(s.message, 1, 300), '''[^'']*''|"[^"]*"|`[^`]*`', '<text>'),
+        replaceRegexpAll(substringUTF8(s.message, 1, 300), '''[^'']*''|"[^"]*"|`[^`]*`', '<text>'),
         '[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,})*|[0-9]+([.:][0-9]+)*', '<n>') AS pattern,
     count() AS errors,
     uniqExactIf(f.span.8, f.span.8 != '') AS conversations,

@@ -20,7 +20,7 @@ SELECT
         'event:first_token_ns', if(has(Events.Name, 'First Token Stream Event'), toString(
             toUnixTimestamp64Nano(Events.Timestamp[indexOf(Events.Name, 'First Token Stream Event')])
                 - toUnixTimestamp64Nano(Timestamp)), ''),
-        'status:message', if(status = 'error', substring(StatusMessage, 1, 300), '')) AS events
+        'status:message', if(status = 'error', substringUTF8(toValidUTF8(substring(StatusMessage, 1, 1200)), 1, 300), '')) AS events
 FROM otel_traces
 WHERE
     Tenant = {tenant:String}

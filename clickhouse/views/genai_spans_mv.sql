@@ -44,7 +44,7 @@ FROM
                             - toUnixTimestamp64Nano(Timestamp)), ''))
                 ])),
                 if(status = 'error' AND StatusMessage != '',
-                    [('status:message', substring(StatusMessage, 1, 300))], [])),
+                    [('status:message', substringUTF8(toValidUTF8(substring(StatusMessage, 1, 1200)), 1, 300))], [])),
                 'Map(LowCardinality(String), String)') AS said
         FROM
         (

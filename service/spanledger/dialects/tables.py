@@ -200,7 +200,7 @@ FROM
                             - toUnixTimestamp64Nano(Timestamp)), ''))
                 ])),
                 if(status = 'error' AND StatusMessage != '',
-                    [('{STATUS_MESSAGE}', substring(StatusMessage, 1, 300))], [])),
+                    [('{STATUS_MESSAGE}', substringUTF8(toValidUTF8(substring(StatusMessage, 1, 1200)), 1, 300))], [])),
                 'Map(LowCardinality(String), String)') AS said
         FROM
         (

@@ -19,6 +19,7 @@ from clickhouse_connect.driver import options
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from spanledger.errors import EngineError, StoreError
+from spanledger.store import arrow_text
 from spanledger.store.refusals import with_fix
 from spanledger.store.running import lock_folder
 from spanledger.store.versions import Versions
@@ -130,11 +131,12 @@ class Store:
         return rows[0][0] if rows else None
 
     def arrow(self, sql: str, params: Params | None = None, settings: Params | None = None) -> pa.Table:
-        """The result as one Arrow table, strings as strings."""
+        """The result as one Arrow table, strings as text."""
         with self._mapped() as client:
-            return client.query_arrow(
+            table = client.query_arrow(
                 sql, parameters=self._bound(sql, params), settings=dict(settings or {}), use_strings=True
             )
+        return arrow_text.whole(table)
 
     def soon(self, ask: Callable[[], T]) -> "Future[T]":
         """Asks in another thread, beside what this one asks meanwhile. `ask` uses no `soon` of its own."""

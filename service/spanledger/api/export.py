@@ -29,6 +29,9 @@ class ExportQuery(MessageFilter):
     cursor: str | None = Field(None, max_length=4096, description="where the export before ended")
 
 
+_TEXT = {"schema": {"type": "string"}}
+
+
 class OtlpQuery(Windowed):
     """`after`: the last trace of an export that was broken off; `limit`: spans at most (whole requests)."""
 
@@ -40,7 +43,7 @@ class OtlpQuery(Windowed):
     "/v1/export/otlp",
     operation_id="export_otlp",
     response_class=StreamingResponse,
-    responses={200: {"description": "JSON lines", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={200: {"description": "JSON lines", "content": {tables.MEDIA_TYPES["jsonl"]: _TEXT}}},
 )
 def export_otlp(reads: Reads, query: Annotated[OtlpQuery, Query()]) -> StreamingResponse:
     """The raw spans as OTLP/JSON, an export request of whole traces in each line; the last line counts the spans."""
@@ -92,7 +95,11 @@ for _what in get_args(What):
         responses={
             200: {
                 "description": "JSON lines, CSV or Parquet",
-                "content": {"text/csv": {"schema": {"type": "string"}}},
+                "content": {
+                    "text/csv": _TEXT,
+                    tables.MEDIA_TYPES["jsonl"]: _TEXT,
+                    tables.MEDIA_TYPES["parquet"]: {"schema": {"type": "string", "format": "binary"}},
+                },
             }
         },
     )

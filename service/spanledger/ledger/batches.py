@@ -4,18 +4,21 @@ Table settle_work lists the traces of every settlement that is running, so that 
 on the same traces: a settler that finds one of its traces in the list of another discards its batch and takes a new
 one. If both work on the same trace anyway, because one of them is slow, no figure is wrong (settler.py)."""
 
+import json
 import logging
 import random
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from spanledger.errors import SpanledgerError
 from spanledger.ledger import spans
 from spanledger.ledger.copy_lookup import ALONE, MAX_ROUNDS, WORK_COLUMNS, CopyLookup, Note, Trace, keys_run
+from spanledger.ledger.suspects import BatchFailed
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
@@ -85,17 +88,22 @@ class Chunk:
 
 
 def take(
-    store: Store, limit: int = BATCH_TRACES, note: Note = _ignore_truncation, after: Trace = FIRST
+    store: Store,
+    limit: int = BATCH_TRACES,
+    note: Note = _ignore_truncation,
+    after: Trace = FIRST,
+    aside: Sequence[Trace] = (),
 ) -> Batch | None:
-    """Reads the next batch, leaving out traces that another batch in hand works on; None when nothing is pending.
+    """Reads the next batch, leaving out `aside` and traces that another batch in hand works on; None when nothing is
+    pending. Raises StoreError, BatchFailed.
 
     Traces come in the order of their ids, as they lie in the tables: a batch of a long queue then reads one stretch of
     them and not a bit of everything. It goes on behind `after`, and at the end begins again: none waits for ever.
     """
-    claimed = _claimed(store, limit, after)
+    claimed = _claimed(store, limit, after, aside)
     if claimed is None and after != FIRST:
         after = FIRST
-        claimed = _claimed(store, limit, after)
+        claimed = _claimed(store, limit, after, aside)
     if claimed is None:
         return None
     run_id, touched = claimed
@@ -106,15 +114,20 @@ def take(
     except SpanledgerError:
         forget(store, run_id)
         raise
+    except Exception as exc:
+        forget(store, run_id)
+        raise BatchFailed([(tenant, trace_id) for tenant, trace_id, _ in touched]) from exc
     full = len(touched) >= limit
     return Batch(run_id, touched, chunk, whole=after == FIRST and not full, full=full)
 
 
-def _claimed(store: Store, limit: int, after: Trace) -> tuple[str, list[tuple[str, str, int]]] | None:
+def _claimed(
+    store: Store, limit: int, after: Trace, aside: Sequence[Trace]
+) -> tuple[str, list[tuple[str, str, int]]] | None:
     """Traces that stand in settle_work under a new run and under no other; None when nothing is pending, or others were
     faster each time."""
     for _ in range(_TRIES):
-        touched = _touched(store, limit, after)
+        touched = _touched(store, limit, after, aside)
         if not touched:
             return None
         run_id = new_run()
@@ -135,9 +148,10 @@ def _is_contested(store: Store, run_id: str) -> bool:
     return bool(store.query(_CONTESTED, {"run": run_id, "given_up": GIVEN_UP_S}, settings=ALONE))
 
 
-def _touched(store: Store, limit: int, after: Trace) -> list[tuple[str, str, int]]:
+def _touched(store: Store, limit: int, after: Trace, aside: Sequence[Trace]) -> list[tuple[str, str, int]]:
     tenant, trace_id = after
-    parameters = {"limit": limit, "given_up": GIVEN_UP_S, "tenant": tenant, "trace_id": trace_id}
+    parameters: dict[str, Any] = {"limit": limit, "given_up": GIVEN_UP_S, "tenant": tenant, "trace_id": trace_id}
+    parameters["aside"] = [json.dumps(trace) for trace in aside]
     rows = store.query(_TOUCHED, parameters, settings=ALONE)
     return [(tenant, trace_id, pending) for tenant, trace_id, pending in rows]
 
@@ -150,6 +164,10 @@ FROM settle_queue
 WHERE (tenant, trace_id) > ({{tenant:String}}, {{trace_id:String}}) AND (tenant, trace_id) NOT IN
     (
         SELECT tenant, trace_id FROM settle_work WHERE {_BY_THE_LIVING}
+    )
+    AND (tenant, trace_id) NOT IN
+    (
+        SELECT JSONExtract(arrayJoin({{aside:Array(String)}}), 'Tuple(String, String)') AS left_out
     )
 GROUP BY tenant, trace_id
 HAVING open != 0

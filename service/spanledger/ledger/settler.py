@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,7 @@ from spanledger.books.entries import corrections
 from spanledger.errors import SpanledgerError, public_message
 from spanledger.ledger import anomalies, journal, links
 from spanledger.ledger.batches import BATCH_TRACES, FIRST, Batch, forget, in_hand, take
+from spanledger.ledger.suspects import BatchFailed, Suspects
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class Health:
     entries: int = 0
     truncated: int = 0
     failures: int = 0
+    set_aside: int = 0  # traces that cannot be settled
     lag_ms: int = 0
     worst_lag_ms: int = 0
     last_error: str = ""
@@ -150,6 +153,7 @@ class Settler:
         self._observe: Observer = _ignore
         self._last = FIRST
         self._limit = BATCH_TRACES
+        self._suspects = Suspects()
         self._is_flooded: Callable[[], bool] = lambda: False
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="settler-reads")
         self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
@@ -202,23 +206,40 @@ class Settler:
 
     def _settle_while(self, may_go_on: Callable[[], bool], look_again: bool = False) -> int:
         """`look_again`: ends when nothing is left in the queue, not when everything that was in it has been settled."""
-        posted = 0
         with self.busy:
-            batch = self._take()
-            if batch is None:
-                self._health.lag_ms = 0
-            while batch is not None and may_go_on():
-                outcome, batch = self._settle_and_read_on(batch, look_again)
-                self._note(outcome)
-                posted += outcome.entries
-            if batch is not None:
-                forget(self._store, batch.run_id)
-            self._health.last_error = ""
-        return posted
+            posted = self._health.entries
+            while not self._isolated(lambda: self._settle_batches(may_go_on, look_again)):
+                pass
+            return self._health.entries - posted
+
+    def _settle_batches(self, may_go_on: Callable[[], bool], look_again: bool) -> None:
+        batch = self._take()
+        if batch is None:
+            self._health.lag_ms = 0
+        while batch is not None and may_go_on():
+            batch = self._settle_and_read_on(batch, look_again)
+        if batch is not None:
+            forget(self._store, batch.run_id)
+        aside = self._health.set_aside
+        self._health.last_error = f"{aside} traces cannot be settled and are set aside" if aside else ""
+
+    def _isolated(self, work: Callable[[], None]) -> bool:
+        """Whether the work was done; if not, the trace to blame is being searched for."""
+        try:
+            work()
+        except BatchFailed as failure:
+            self._health.failures += 1
+            self._suspects.failed(failure)
+            self._last = FIRST  # what was settled is no longer in the queue
+            return False
+        return True
 
     def _take(self, most: int | None = None) -> Batch | None:
         """The next batch, behind the one before it."""
-        batch = take(self._store, min(most or self._limit, self._limit), self._note_truncated, self._last)
+        aside = self._suspects.aside()
+        self._health.set_aside = len(aside)
+        limit = self._suspects.limit(min(most or self._limit, self._limit))
+        batch = take(self._store, limit, self._note_truncated, self._last, aside)
         if batch is not None:
             self._limit = batch.fitting
         self._last = FIRST if batch is None or batch.whole else batch.last
@@ -226,24 +247,39 @@ class Settler:
 
     def _settle_a_little(self) -> None:
         with self.busy:
-            batch = self._take(_LITTLE_TRACES)
-            if batch is not None:
-                self._note(settle(self._store, self._prices(), batch, observe=self._observe))
+            self._isolated(self._settle_one)
 
-    def _settle_and_read_on(self, batch: Batch, look_again: bool) -> tuple[Outcome, Batch | None]:
-        """Settles a batch; when more are waiting, reads the next one meanwhile: half of the work is ClickHouse's."""
-        if not batch.full:
-            outcome = settle(self._store, self._prices(), batch, observe=self._observe)
-            return outcome, self._take() if look_again or not batch.whole else None
-        following = self._reader.submit(self._take)
+    def _settle_one(self) -> None:
+        batch = self._take(_LITTLE_TRACES)
+        if batch is not None:
+            self._settle(batch)
+
+    def _settle(self, batch: Batch) -> None:
         try:
             outcome = settle(self._store, self._prices(), batch, observe=self._observe)
+        except SpanledgerError:
+            raise
+        except Exception as exc:
+            raise BatchFailed([(tenant, trace_id) for tenant, trace_id, _ in batch.touched]) from exc
+        self._suspects.succeeded(self._limit)
+        self._note(outcome)
+
+    def _settle_and_read_on(self, batch: Batch, look_again: bool) -> Batch | None:
+        """Settles a batch and returns the next one. When more are waiting, it reads that one meanwhile: half of the
+        work is ClickHouse's."""
+        if not batch.full:
+            self._settle(batch)
+            return self._take() if look_again or not batch.whole else None
+        following = self._reader.submit(self._take)
+        try:
+            self._settle(batch)
         except BaseException:
-            if (unused := following.result()) is not None:
-                forget(self._store, unused.run_id)
+            with suppress(BatchFailed):
+                if (unused := following.result()) is not None:
+                    forget(self._store, unused.run_id)
             raise
         # Read while `batch` was posted, which changes no span; what is posted is read when it is settled itself.
-        return outcome, following.result() or self._take()
+        return following.result() or self._take()
 
     def health(self) -> dict[str, Any]:
         return dict(vars(self._health))

@@ -31,6 +31,7 @@ FILES = (  # what a document may come as; the generator knows none of them
     *("text/plain", "text/markdown", "application/pdf"),
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 )
+ROWS = {"application/x-ndjson", "application/vnd.apache.parquet"}  # of exports
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_every_answer_is_a_named_schema(document: dict[str, Any]) -> None:
             if "$ref" in response or status == "204":
                 continue
             for kind, content in response["content"].items():
-                named = "$ref" in content["schema"] or kind.startswith("text/")
+                named = "$ref" in content["schema"] or kind.startswith("text/") or kind in ROWS
                 assert named, f"{method} {path} {status} {kind}"
 
 
@@ -158,7 +159,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     config = folder / "config.yml"
     config.write_text(
         "package_name_override: spanledger_client\nproject_name_override: spanledger-client\npost_hooks: []\n"
-        "content_type_overrides:\n" + "".join(f"  {kind}: application/octet-stream\n" for kind in FILES)
+        "content_type_overrides:\n  application/x-ndjson: text/csv\n"
+        + "".join(f"  {kind}: application/octet-stream\n" for kind in FILES)
     )
     made = subprocess.run(
         [

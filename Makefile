@@ -122,7 +122,7 @@ $(SITE)/.installed: Makefile
 	@touch $@
 
 docs: $(SITE)/.installed ## build the site of the docs in build/site; a broken link or page stops it
-	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build --quiet --strict
 	@! grep -rlE '<(script|link|img)[^>]+(src|href)="https?:' build/site --include='*.html'
 
 lock: $(TOOLS)/.installed ## write requirements.lock: every dependency with the hashes of its files

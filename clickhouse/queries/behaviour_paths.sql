@@ -1,6 +1,6 @@
 -- behaviour_paths: what the newest runs did, step by step: calls of models by operation, tools by name
 -- grain:  workflow and path; the commonest first
--- source: ledger, for the newest runs that messages knows
+-- source: ledger, for the newest runs in messages
 -- units:  counts, ns
 -- newest: how many runs are looked at; a step that is booked in several entries counts once
 SELECT

@@ -8,13 +8,13 @@ SELECT
     TraceId AS trace_id,
     SpanId AS span_id,
     toUnixTimestamp64Nano(Timestamp) AS at_ns,
-    SpanAttributes['gen_ai.input.messages'] AS asked,
-    SpanAttributes['gen_ai.output.messages'] AS answered
+    SpanAttributes['gen_ai.input.messages'] AS input_messages,
+    SpanAttributes['gen_ai.output.messages'] AS output_messages
 FROM otel_traces
 WHERE
     Tenant = {tenant:String}
     AND TraceId IN {trace_ids:Array(String)}
     AND SpanId IN {span_ids:Array(String)}
-    AND (asked != '' OR answered != '')
+    AND (input_messages != '' OR output_messages != '')
 ORDER BY Timestamp, SpanId
 LIMIT 1 BY TraceId, SpanId

@@ -7,7 +7,7 @@ SELECT
     TraceId AS trace_id,
     argMin(SpanId, Timestamp) AS span_id,
     toUnixTimestamp64Nano(min(Timestamp)) AS at_ns,
-    argMin(if(length(SpanAttributes['gen_ai.input.messages']) <= {most:UInt64}, SpanAttributes['gen_ai.input.messages'], ''), Timestamp) AS asked
+    argMin(if(length(SpanAttributes['gen_ai.input.messages']) <= {most:UInt64}, SpanAttributes['gen_ai.input.messages'], ''), Timestamp) AS input_messages
 FROM otel_traces
 WHERE
     Tenant = {tenant:String}

@@ -35,7 +35,7 @@ WITH
         WHERE tenant = {tenant:String} AND message_id IN (SELECT message_id FROM runs)
         GROUP BY message_id, conversation_id
     ),
-    said AS
+    rated AS
     (
         SELECT message_id, avg(latest) AS feedback
         FROM
@@ -94,7 +94,7 @@ FROM
         sumIf(s.feedback, s.message_id != '') AS rating
     FROM runs AS r
     LEFT JOIN used AS u ON u.message_id = r.message_id AND u.conversation_id = r.conversation_id
-    LEFT JOIN said AS s ON s.message_id = r.message_id
+    LEFT JOIN rated AS s ON s.message_id = r.message_id
     GROUP BY arm, unit
 ) AS p
 GROUP BY arm

@@ -5,8 +5,8 @@
 --         left_out in bytes: a span larger than `most` is shown in part
 WITH
     byteSize(SpanAttributes) + byteSize(ResourceAttributes) + byteSize(Events.Attributes) + byteSize(Events.Name)
-        + 48 * length(Links.SpanId) AS said,
-    said > {most:UInt64} AS is_large,
+        + 48 * length(Links.SpanId) AS content_bytes,
+    content_bytes > {most:UInt64} AS is_large,
     if(is_large, 40, 1000000) AS shown,
     if(is_large, least(if({cut:UInt64} = 0, 1000000000, {cut:UInt64}), intDiv({most:UInt64}, 400)), {cut:UInt64}) AS width,
     (m) -> if(is_large, mapFromArrays(
@@ -23,7 +23,7 @@ SELECT
     arrayMap(m -> mapApply((k, v) -> (k, if(width = 0, v, substringUTF8(v, 1, intDiv(width, if(is_large, 40, 1))))), some(m)), arraySlice(Events.Attributes, 1, shown)) AS event_attributes,
     arraySlice(Links.TraceId, 1, shown) AS link_trace_ids,
     arraySlice(Links.SpanId, 1, shown) AS link_span_ids,
-    if(is_large, greatest(1, toInt64(said) - toInt64(byteSize(attributes) + byteSize(resource) + byteSize(event_attributes))), 0) AS left_out
+    if(is_large, greatest(1, toInt64(content_bytes) - toInt64(byteSize(attributes) + byteSize(resource) + byteSize(event_attributes))), 0) AS left_out
 FROM otel_traces
 WHERE
     Tenant = {tenant:String}

@@ -4,9 +4,9 @@
 -- units:  first_ns, last_ns since 1970 UTC bound the spans' start; most, left_out in bytes: of a span that says more than
 --         `most` a part is shown, so that neither one span nor a shared resource makes an answer large
 WITH
-    byteSize(SpanAttributes) + byteSize(Events.Attributes) + byteSize(Events.Name) + 48 * length(Links.SpanId) AS said,
+    byteSize(SpanAttributes) + byteSize(Events.Attributes) + byteSize(Events.Name) + 48 * length(Links.SpanId) AS content_bytes,
     byteSize(ResourceAttributes) AS resource_said,
-    said > {most:UInt64} AS is_large,
+    content_bytes > {most:UInt64} AS is_large,
     resource_said > intDiv({most:UInt64}, 4) AS is_large_resource
 SELECT
     TraceId AS trace_id,
@@ -26,7 +26,7 @@ SELECT
         arraySlice(mapValues(mapFilter((k, v) -> length(k) < 200, m)), 1, 5))), arraySlice(Events.Attributes, 1, 10)), Events.Attributes) AS event_attributes,
     arraySlice(Links.TraceId, 1, if(is_large, 10, 1000000)) AS link_trace_ids,
     arraySlice(Links.SpanId, 1, if(is_large, 10, 1000000)) AS link_span_ids,
-    if(is_large, greatest(1, toInt64(said) - toInt64(byteSize(attributes) + byteSize(event_attributes))), 0)
+    if(is_large, greatest(1, toInt64(content_bytes) - toInt64(byteSize(attributes) + byteSize(event_attributes))), 0)
         + if(is_large_resource, greatest(1, toInt64(resource_said) - toInt64(byteSize(resource))), 0) AS left_out
 FROM otel_traces
 WHERE

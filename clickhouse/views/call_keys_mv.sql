@@ -1,5 +1,5 @@
--- call_keys_mv: the keys of every span that may be a copy of a call told elsewhere.
--- What surely is the same counts once a trace, whoever says it and when.
+-- call_keys_mv: the keys of every span that may report the same call as another span.
+-- A key that identifies a call for certain is stored once a trace.
 CREATE MATERIALIZED VIEW IF NOT EXISTS call_keys_mv TO call_keys AS
 WITH
     toUInt32(bitAnd(cityHash64(s.trace_id), 0xffffffff)) AS this,

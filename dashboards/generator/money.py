@@ -135,7 +135,7 @@ def cost() -> Dashboard:
             given={"by": "cost_state"},
             stacked=True,
             bars=True,
-            description="billed: the provider said; computed: usage × price; estimated: usage was counted",
+            description="billed: stated by the provider; computed: usage × price; estimated: usage was counted",
         ),
         make.lines(
             "Cost: ours and what the senders claim",

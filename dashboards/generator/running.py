@@ -16,7 +16,7 @@ _BALANCE = (
     Column(name="messages_difference", title="Messages: difference"),
     Column(name="imbalanced", hidden=True),
 )
-# Own figures of the Collector (its internal telemetry over OTLP) and of whoever else reports under these names.
+# The Collector's own metrics (its internal telemetry over OTLP), and metrics of other senders with these names.
 QUEUES = ("otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity")
 SPOOLS = ("spanledger.ingest.spool.size",)
 LOSSES = (

@@ -13,8 +13,8 @@ _PARAMETER = re.compile(r"\{(\w+):([^{}]+)\}")
 
 Value = str | int | Sequence[str]
 
-# What Grafana itself knows: the time range and the width of a bucket, as macros of the ClickHouse plugin: alert rules,
-# which have no variables, understand them too.
+# What Grafana itself provides: the time range and the width of a bucket, as macros of the ClickHouse plugin. Alert
+# rules, which have no variables, understand them too.
 _MACROS = {
     "first_s": "toUnixTimestamp($__fromTime)",
     "last_s": "toUnixTimestamp($__toTime)",

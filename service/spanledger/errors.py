@@ -3,7 +3,7 @@
 SpanledgerError
 ├── SettingsError      a flag or environment value that cannot be used
 ├── StoreError         ClickHouse refused or cannot be reached
-│   ├── EngineError    what it or its driver said
+│   ├── EngineError    the engine or its driver failed
 │   ├── StoreBusy      another process owns the data folder
 │   └── SchemaError    the schema is newer than, or differs from, this program
 ├── BadRequest         the caller's input cannot be used (HTTP 422)
@@ -20,7 +20,7 @@ SpanledgerError
 A message says what happened and what to do about it. Some messages contain text of the engine or of this machine (rows,
 paths, addresses). Such text goes to the log and the operator's terminal only; `public_message` is what an answer over
 the network may contain. `telemetry_message` is what spans and logs may contain: errors of providers and tools may quote
-what a user said.
+a user.
 """
 
 from collections.abc import Mapping

@@ -11,8 +11,8 @@ Role = Literal["ingest", "chat", "read", "admin"]
 class Principal:
     """The holder of a key. Everything it reads and writes belongs to its tenant.
 
-    `operator`: whoever runs this machine, who needs no key and may also do what concerns all tenants. `has_token`: it
-    came with the operator's token, as our own processes do.
+    `operator`: the person who runs this machine, needs no key and may also do what concerns all tenants. `has_token`:
+    it came with the operator's token, as our own processes do.
     """
 
     tenant: str = DEFAULT_TENANT

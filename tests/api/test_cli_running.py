@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,32 @@ def test_trace_by_message_id_and_as_json(system: System) -> None:
     )
 
 
+def test_trace_of_a_conversation_has_the_applications_spans_and_ours_at_once(system: System) -> None:
+    """The application names the conversation; this service, which it uses as `base_url`, reports the same call."""
+    began = time.time_ns()
+    question = {"model": "offline/small", "messages": [{"role": "user", "content": "Count to five."}]}
+    answer = system.post("/v1/chat/completions", question)
+    application = {
+        "name": "application",
+        "start_time_unix_nano": began,
+        "end_time_unix_nano": time.time_ns(),
+        "attributes": {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "offline/small",
+            "gen_ai.response.id": answer["id"],
+            "gen_ai.usage.input_tokens": answer["usage"]["prompt_tokens"],
+            "gen_ai.usage.output_tokens": answer["usage"]["completion_tokens"],
+            "gen_ai.conversation.id": "two-services",
+        },
+    }
+    system.export(trace_request(application, trace_id=TRACE_ID[::-1]).SerializeToString())
+    shown = spanledger("trace", "two-services", "--data-dir", system.data_dir)
+    assert shown.returncode == 0, shown.stderr
+    assert "conversation_id two-services" in shown.stdout
+    for shown_part in (TRACE_ID[::-1].hex(), "application", "POST /v1/chat/completions", "total: 1 calls"):
+        assert shown_part in shown.stdout
+
+
 @pytest.mark.usefixtures("loaded")
 def test_audit_is_balanced_and_readable(system: System) -> None:
     shown = spanledger("audit", "--data-dir", system.data_dir)
@@ -210,7 +237,7 @@ def test_repricing_is_shown_done_listed_and_taken_back(system: System, tmp_path:
     assert (later["old_usd"], later["new_usd"]) == (preview["old_usd"], preview["new_usd"])
     for groups in preview["groups"].values():
         every = [*groups["items"], *([groups["other"]] if groups["other"] else [])]
-        for name in ("calls", "old_usd", "new_usd", "difference_usd"):
+        for name in ("calls", "old_usd", "new_usd", "difference_usd", "old_unpriced_calls", "new_unpriced_calls"):
             assert sum(Decimal(one[name]) for one in every) == Decimal(preview[name]), name
     assert cost() == before
     done = json.loads(spanledger("reprice", *window, "--json", *place).stdout)
@@ -248,3 +275,18 @@ def test_status_shows_what_runs_where_and_the_last_audit(system: System) -> None
     assert lines["dead"] == "0 dead letters"
     assert found["sizes_bytes"]["clickhouse"] > 100_000
     assert found["running"]["roles"] == "ingest,settle,chat,api"
+
+
+def test_a_call_that_gets_its_first_price_was_unpriced_and_not_free(system: System, tmp_path: Path) -> None:
+    attributes = _call("house")["attributes"] | {"gen_ai.provider.name": "in-house", "gen_ai.request.model": "house-2"}
+    system.export(trace_request({"name": "chat", "attributes": attributes}).SerializeToString())
+    system.post("/v1/flush", {})
+    book = tmp_path / "prices.yaml"
+    book.write_text(
+        "format: 1\nprices:\n  - provider: in-house\n    model: house-2\n"
+        "    usd_per_million_tokens: {input: 1, output: 1}\n"
+    )
+    window = ("--from", "2020-01-01", "--to", "2040-01-01", "--price-book", book)
+    shown = spanledger("reprice", *window, "--dry-run", "--data-dir", system.data_dir)
+    row = next(line for line in shown.stdout.splitlines() if line.startswith("in-house"))
+    assert row.split() == ["in-house", "house-2", "1", "unpriced", "0.0011"]

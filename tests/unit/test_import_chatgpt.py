@@ -33,7 +33,9 @@ QUESTION, ANSWER = ["text of q"], ["text of a"]
 
 
 def texts(exchanges: list[Exchange]) -> tuple[list[str], list[str]]:
-    return [one.text for one in exchanges if one.asked], [answer.text for one in exchanges for answer in one.answers]
+    return [one.text for one in exchanges if one.has_question], [
+        answer.text for one in exchanges for answer in one.answers
+    ]
 
 
 @pytest.mark.parametrize(

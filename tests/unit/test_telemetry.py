@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from otlp_sink import Sink
 from spanledger import telemetry
 from spanledger.pricing import Usage
-from spanledger.telemetry import Answered, Asked, GenAI, Telemetry, ids, processors, setup
+from spanledger.telemetry import GenAI, InferenceRequest, InferenceResult, Telemetry, ids, processors, setup
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def emission(sink: Sink) -> Iterator[Telemetry]:
 
 
 def test_an_inference_is_one_whole_span(sink: Sink, emission: Telemetry) -> None:
-    asked = Asked("openai", "gpt-x", stream=True, parameters={"temperature": 0.2, "n": 2, "stop": "END"})
-    with GenAI(emission).inference(asked) as call:
+    request = InferenceRequest("openai", "gpt-x", stream=True, parameters={"temperature": 0.2, "n": 2, "stop": "END"})
+    with GenAI(emission).inference(request) as call:
         call.chunk()
         call.answer(
-            Answered(
+            InferenceResult(
                 usage=Usage(input_tokens=10, output_tokens=5, cache_read_input_tokens=4, reasoning_output_tokens=2),
                 response_id="r-1",
                 model="gpt-x-2026",
@@ -79,9 +79,11 @@ def test_an_inference_is_one_whole_span(sink: Sink, emission: Telemetry) -> None
 def test_words_of_a_request_and_of_an_exception_are_told_where_content_is_captured(sink: Sink) -> None:
     emission = telemetry.start(sink.endpoint, capture_content=True)
     try:
-        with GenAI(emission).inference(Asked("openai", "gpt-x", parameters={"stop": ["END", "FIN"]})):
+        with GenAI(emission).inference(InferenceRequest("openai", "gpt-x", parameters={"stop": ["END", "FIN"]})):
             pass
-        with GenAI(emission).inference(Asked("openai", "gpt-y", parameters={"reasoning_effort": "a little"})):
+        with GenAI(emission).inference(
+            InferenceRequest("openai", "gpt-y", parameters={"reasoning_effort": "a little"})
+        ):
             pass
         try:
             raise LookupError("lost")
@@ -98,8 +100,8 @@ def test_words_of_a_request_and_of_an_exception_are_told_where_content_is_captur
 
 
 def test_a_failing_block_ends_its_span_with_what_was_known(sink: Sink, emission: Telemetry) -> None:
-    with pytest.raises(ValueError), GenAI(emission).inference(Asked("p", "m")) as call:  # noqa: PT012
-        call.answer(Answered(usage=Usage(input_tokens=3, output_tokens=1), usage_estimated=True))
+    with pytest.raises(ValueError), GenAI(emission).inference(InferenceRequest("p", "m")) as call:  # noqa: PT012
+        call.answer(InferenceResult(usage=Usage(input_tokens=3, output_tokens=1), usage_estimated=True))
         raise ValueError("first line\nsecond line")
     emission.flush()
 
@@ -111,8 +113,8 @@ def test_a_failing_block_ends_its_span_with_what_was_known(sink: Sink, emission:
 
 
 def test_unknown_counts_are_absent_not_zero(sink: Sink, emission: Telemetry) -> None:
-    with GenAI(emission).inference(Asked("p", "m")) as call:
-        call.answer(Answered(usage=Usage(input_tokens=3)))
+    with GenAI(emission).inference(InferenceRequest("p", "m")) as call:
+        call.answer(InferenceResult(usage=Usage(input_tokens=3)))
     emission.flush()
 
     told = sink.one("chat m").attributes
@@ -291,7 +293,7 @@ def test_long_attribute_values_are_cut(sink: Sink, emission: Telemetry) -> None:
 def test_whoever_invents_names_of_models_does_not_swell_the_metrics(sink: Sink, emission: Telemetry) -> None:
     genai = GenAI(emission)
     for number in range(setup.MAX_SERIES + 50):
-        with genai.inference(Asked(provider="openai", model=f"invented-{number}")):
+        with genai.inference(InferenceRequest(provider="openai", model=f"invented-{number}")):
             pass
     emission.flush()
 

@@ -1,4 +1,4 @@
--- usage_dimensions: the dimensions of a breakdown; the lines of those that are not asked for are dropped
+-- usage_dimensions: the dimensions of a breakdown; the lines of dimensions that are not requested are dropped
 by_provider, -- dimension provider
 by_model, -- dimension model
 by_user, -- dimension user

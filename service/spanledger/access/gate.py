@@ -1,4 +1,4 @@
-"""The gate of limits and budgets: asked before each run and before each of its calls.
+"""The gate of limits and budgets, checked before each run and before each of its calls.
 
 A call is let through when what is used, what others have reserved and its own estimate fit. So runs at the same time
 can exceed an amount by no more than what their one running call comes to beyond its estimate.

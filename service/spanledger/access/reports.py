@@ -1,7 +1,7 @@
-"""Who did what, as log records: what can come in floods is told once at once, and the rest of the minute as a number.
+"""Audit log records. Of frequent events the first is written at once, the rest of the minute as one count.
 
 Keys used and refused, data read and written, requests that failed validation. Config changes, tool calls and refusals
-by a limit are told one by one where they happen.
+by a limit are written one by one where they happen.
 """
 
 import logging
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from spanledger.telemetry import Telemetry, audit, ids
 
 WINDOW_S = 60.0
-MAX_KINDS = 10_000  # different things told apart in one window; what is beyond is counted without its target
+MAX_KINDS = 10_000  # distinct events in one window; further ones are counted without their target
 _TICK_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Reports:
         self._clock = clock
         self._guard = threading.Lock()
         self._waiting: dict[_Kind, _Waiting] = {}
-        self._told = 0
+        self._written = 0
         self._watched: list[Callable[[], None]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="access-reports", daemon=True)
@@ -87,10 +87,10 @@ class Reports:
 
     def finish(self) -> bool:
         """Emits everything that waits; whether there was anything."""
-        before = self._told
+        before = self._written
         self.look()
         self.tell(all_of_it=True)
-        return self._told > before
+        return self._written > before
 
     def close(self) -> None:
         self._stop.set()
@@ -108,6 +108,6 @@ class Reports:
 
     def _tell(self, kind: _Kind, count: int) -> None:
         event, action, outcome, tenant, key_id, facts = kind
-        self._told += 1
+        self._written += 1
         with ids.carry(tenant=tenant, key_id=key_id):
             audit.record(self._telemetry, event, action, outcome, count=count, **dict(facts))

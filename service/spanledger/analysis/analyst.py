@@ -89,7 +89,7 @@ def by_rules(transcript: Transcript) -> Findings:
 
 
 def _recorded(outcome: Outcome) -> Mapping[str, Any]:
-    """The arguments of the tool call; a model that answers otherwise has said nothing."""
+    """The arguments of the tool call; empty if the model did not call the tool."""
     for call in outcome.reply.message.get("tool_calls") or ():
         try:
             arguments = json_text.loads((call.get("function") or {}).get("arguments") or "")

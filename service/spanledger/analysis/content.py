@@ -1,4 +1,4 @@
-"""What was said in a conversation: from our own memory of it, else from spans that carry content."""
+"""The content of a conversation: from the service's own history, else from spans that carry content."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from spanledger.store.client import Store
 
 MAX_CHARS = 24_000  # of the transcript that a model reads
 NOTHING = (
-    "nothing is known of what was said: the conversation is not one of this service's own, and its spans carry no "
+    "there is no content: the conversation is not one of this service's own, and its spans carry no "
     "content (SPANLEDGER_CAPTURE_CONTENT, or --content for imports)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Who said what, in order. `source`: `history`, `spans` or '' for none."""
+    """The texts with their roles, in order. `source`: `history`, `spans` or '' for none."""
 
     source: str = ""
     lines: tuple[tuple[str, str], ...] = ()  # role, text
@@ -54,8 +54,8 @@ def of_spans(store: Store, tenant: str, conversation_id: str) -> Transcript:
     lines: list[tuple[str, str]] = []
     for trace_id in dict.fromkeys(row["trace_id"] for row in rows):
         of_trace = [row for row in rows if row["trace_id"] == trace_id]
-        questions = [text for row in of_trace for role, text in _texts(row["asked"]) if role == "user"]
-        answered = [text for row in of_trace for _, text in _texts(row["answered"])]
+        questions = [text for row in of_trace for role, text in _texts(row["input_messages"]) if role == "user"]
+        answered = [text for row in of_trace for _, text in _texts(row["output_messages"])]
         lines += [("user", text) for text in questions[-1:]] + [("assistant", text) for text in answered[-1:]]
     return Transcript("spans", tuple(lines)) if lines else Transcript()
 

@@ -1,4 +1,4 @@
-"""What can be said of a text without a model: sentiment by words, topics by frequency, promises by their verbs.
+"""Analysis of a text without a model: sentiment by words, topics by frequency, promises by their verbs.
 
 English words only; a text in another language comes out neutral, with its own frequent words as topics.
 """
@@ -62,13 +62,13 @@ def commitments(texts: Iterable[str]) -> list[str]:
 
 
 def title(texts: Sequence[str]) -> str:
-    """The beginning of what was said first."""
+    """The beginning of the first text."""
     first = " ".join(texts[0].split()) if texts else ""
     return first if len(first) <= 60 else first[:59].rsplit(" ", 1)[0] + "…"
 
 
 def key_points(texts: Sequence[str]) -> list[str]:
-    """The questions that were asked, else the first sentences."""
+    """The questions in the texts, else the first sentences."""
     sentences = [one.strip() for text in texts for one in _SENTENCE.findall(text[:MAX_CHARS]) if one.strip()]
     questions = [one for one in sentences if one.endswith("?")]
     return [one[:300] for one in dict.fromkeys(questions or sentences[:3])][:MAX_ITEMS]

@@ -22,7 +22,7 @@ router = APIRouter(tags=["agents"], route_class=ListingRoute)
 
 
 class AgentBody(NewAgent):
-    """`parameters` are those that every model may be given; where and with whose key it is asked is not for agents."""
+    """`parameters` are those that every model accepts; an agent cannot choose the address or the key of a provider."""
 
     parameters: Annotated[Parameters, Field(default_factory=Parameters)]  # type: ignore[assignment]
 

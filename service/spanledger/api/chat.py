@@ -68,7 +68,7 @@ async def send_message(
     principal: Caller,
     repeats: Once,
 ) -> Response:
-    """Runs the workflow and answers with what it said, used and cost. With `stream`: server-sent events, `delta` for
+    """Runs the workflow; returns its answer, usage and cost. With `stream`: server-sent events, `delta` for
     each piece of text, then one `message` with the same object, or one `error` with a problem."""
     repeats.refuse_stream(message.stream)
     size = len(message.content.encode())

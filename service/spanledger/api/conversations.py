@@ -14,7 +14,7 @@ from spanledger.api.parameters import ConversationId, Cursor, MessageId, limit
 from spanledger.api.reader import Reader, Reads
 from spanledger.api.replies import usage_of_calls
 from spanledger.errors import NotFound
-from spanledger.evaluations.recent import Answered
+from spanledger.evaluations.recent import RecentMessage
 from spanledger.stats import conversations as stats
 from spanledger.stats import finding, found_conversations
 from spanledger.stats.contents import Contents, contents
@@ -128,12 +128,12 @@ def get_conversation_content(
     cursor: Cursor = "",
     cut: Annotated[int, Query(ge=0, le=1_000_000, description="Characters shown of a text; 0: all.")] = 4000,
 ) -> Contents:
-    """What was said in the messages of a conversation, where its spans carry content."""
+    """The content of the messages of a conversation, if its spans carry content."""
     return contents(reads.store, reads.tenant, conversation_id, limit, cursor or None, cut)
 
 
-def _as_replied(answered: Answered) -> stats.Message:
-    """A message as its reply told of it."""
+def _as_replied(answered: RecentMessage) -> stats.Message:
+    """A message as its reply reported it."""
     order, about = answered.order, answered.about
     return stats.Message(
         message_id=about.message_id,

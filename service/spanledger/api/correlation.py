@@ -74,7 +74,7 @@ class Correlation:
                 _log.exception("%s %s failed", scope["method"], scope["path"])
                 errors.fail(span, exc)
                 if started:
-                    raise  # the server cuts the connection: that is all that can still be said
+                    raise  # the status is sent: all that is left is to cut the connection
                 response = problems.of_error(exc, openai=problems.for_openai(Request(scope)))
                 await response(scope, receive, send_named)
 

@@ -195,7 +195,7 @@ def _user(user_id: str | None) -> str | None:
 
 
 def _refuse_foreign_page(request: Request) -> None:
-    """Forms and plain text are what any web page may send to this machine without being asked first."""
+    """Any web page may send forms and plain text to this machine without a CORS preflight."""
     if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         raise Refused("documents are not taken from the pages of other sites")
 

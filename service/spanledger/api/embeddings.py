@@ -23,7 +23,7 @@ MAX_TEXTS = 2048
 router = APIRouter(tags=["embeddings"])
 
 _Token = Annotated[int, Field(ge=0, le=2**31 - 1)]
-# The first wrong one is told: an error for each of 300,000 would hold up the event loop.
+# Only the first wrong one is reported: errors for 300,000 would block the event loop.
 _Tokens = Annotated[list[_Token], Field(min_length=1, fail_fast=True)]
 _Said = Annotated[Text, Field(min_length=1)]
 

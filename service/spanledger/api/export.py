@@ -129,7 +129,7 @@ def _limited(pages: Iterator[export_pages.Page], limit: int | None, end: tables.
 
 
 def _first_at_once(pages: Iterator[T]) -> Iterator[T]:
-    """The same; what is wrong with the question is said before the answer has begun."""
+    """The same pages; an invalid request raises before the response has begun."""
     first = next(pages, None)
 
     def all_of_them() -> Iterator[T]:

@@ -41,7 +41,7 @@ class Body(BaseModel):
 
 
 class Feedback(Body):
-    """`rating` −1 or 1, or `score` from 0 to 1. Whoever says something again replaces what they said."""
+    """`rating` −1 or 1, or `score` from 0 to 1. New feedback of the same author replaces the old one."""
 
     rating: Literal[-1, 1] | None = None
     score: Share | None = None
@@ -143,7 +143,7 @@ async def give_feedback(subject: Subject, body: Feedback, services: AppServices)
 
 @router.get("/v1/messages/{message_id}/feedback")
 async def get_feedback(subject: Subject, reads: Reads) -> schemas.MessageFeedback:
-    """What people said of a message, newest first; what somebody took back by saying it anew is `superseded`."""
+    """People's feedback on a message, newest first; feedback that its author replaced is `superseded`."""
     found = await asyncio.to_thread(stats.evaluations, reads.store, reads.tenant, subject.message_id)
     items = [item for item in found if item.name == FEEDBACK and item.evaluator == HUMAN and item.sealed]
     scores = [item.score for item in items if not item.superseded and item.score is not None]
@@ -170,7 +170,7 @@ async def evaluate_message(
 
 @router.get("/v1/messages/{message_id}/evaluations")
 async def list_evaluations(subject: Subject, reads: Reads) -> schemas.MessageEvaluations:
-    """All that was said of a message, people's feedback included, newest first."""
+    """All evaluations of a message, people's feedback included, newest first."""
     found = await asyncio.to_thread(stats.evaluations, reads.store, reads.tenant, subject.message_id)
     return schemas.MessageEvaluations(message_id=subject.message_id, items=found)
 
@@ -201,12 +201,12 @@ def put_evaluator(name: NamePath, body: NewEvaluator, parts: Parts, principal: C
 
 @router.delete("/v1/evaluators/{name}", **NO_CONTENT)
 def delete_evaluator(name: NamePath, parts: Parts, principal: Caller) -> None:
-    """It judges no more; what it said stays."""
+    """Removes an evaluator; its past evaluations stay."""
     parts.evaluators.remove(principal.tenant, name, principal.key_id)
 
 
 async def _exchange(subject: About, body: Evaluate, services: Services, principal: Principal) -> Exchange:
-    """What was said. Raises NotFound where nobody kept it."""
+    """The question and the answer. Raises NotFound if their content was not kept."""
     if body.answer is not None:
         return Exchange(body.question or "", body.answer)
     remembered = await services.runner.remembered(principal.tenant, subject.conversation_id)

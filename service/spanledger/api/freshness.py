@@ -55,7 +55,7 @@ class BreakdownAnswer(breakdown.Breakdown):
 
 @dataclass(frozen=True)
 class FreshReader(Reader):
-    """A reader that knows how far the books are behind."""
+    """A reader that also measures how far the books are behind."""
 
     services: Services
 

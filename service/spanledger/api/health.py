@@ -63,7 +63,7 @@ def flush(services: AppServices) -> Flushed:
     """Returns when everything that has been emitted here or acknowledged is loaded and settled."""
     started = time.monotonic()
     _load(services)
-    services.platform.access.reports.finish()  # the door's processes have said by now who sent what
+    services.platform.access.reports.finish()  # the OTLP endpoint's processes have reported their senders by now
     services.telemetry.flush()
     _load(services)
     services.ledger.settler.settle_now()

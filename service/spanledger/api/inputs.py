@@ -59,5 +59,5 @@ class Memory(BaseModel):
 
 
 def given(model: BaseModel | None) -> dict[str, Any]:
-    """What was said, without what was left open."""
+    """The fields that were given, without the empty ones."""
     return {} if model is None else model.model_dump(exclude_none=True)

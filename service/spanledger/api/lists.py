@@ -23,13 +23,13 @@ CursorText = Annotated[str | None, Field(max_length=4096, description="next_curs
 
 class MessagesQuery(MessageFilter):
     """A page of messages. `totals`: whether to add up all that fit (`usage`, `count`); `preview`: characters shown of
-    what the user asked, where content was kept; `ratings`: whether to say how people rated each."""
+    the user's question, where content was kept; `ratings`: whether to add how people rated each."""
 
     sort: Annotated[found_messages.Sort, Field(description="order; `-` is descending")] = "-time"
     limit: Limit = 50
     cursor: CursorText = None
     totals: Annotated[bool, Field(description="whether to add up all that fit")] = True
-    preview: Annotated[int, Field(ge=0, le=1000, description="characters of what was asked, as `previews`")] = 0
+    preview: Annotated[int, Field(ge=0, le=1000, description="characters of the question, as `previews`")] = 0
     ratings: Annotated[bool, Field(description="whether to add how people rated each message")] = False
 
 

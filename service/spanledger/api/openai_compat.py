@@ -157,8 +157,8 @@ async def create_chat_completion(
 
 @router.get("/v1/models")
 async def list_openai_models(services: AppServices, principal: Caller) -> OpenAIModels:
-    """The models that work here without further ado, the tenant's own names and its agents among them; any other
-    LiteLLM name can be asked for too."""
+    """The models that work here without further setup, with the tenant's own names and its agents; any other
+    LiteLLM name can be requested too."""
     return OpenAIModels.model_validate({"object": "list", "data": model_list(services, principal)})
 
 

@@ -140,13 +140,13 @@ async def _invalid(request: Request, error: Exception) -> Response:
     request.state.problem = "invalid_request"
     found = error.errors()
     if any(e["loc"] == ("body",) for e in found) and not _is_json(request):
-        # Strict on purpose: what a web page may send to this port without being asked first never calls itself JSON.
+        # Strict on purpose: what a web page may send here without a CORS preflight is never declared as JSON.
         return _framework(
             request, 415, "Unsupported Media Type", "send the body with Content-Type: application/json", "not_json"
         )
     placed = [(_place(e["loc"], e["type"], error.body), _reason(e["msg"])) for e in found[:_MAX_READ]]
     places = {place for place, _ in placed}
-    # Of the forms that a value may have, the one that it fits the furthest is told of.
+    # If a value may have several forms, report the errors of the one that it matches best.
     messages = dict.fromkeys(
         f"{place}: {reason}" for place, reason in placed if not any(other.startswith(f"{place}.") for other in places)
     )

@@ -12,7 +12,7 @@ from spanledger.errors import BadRequest
 from spanledger.runtime.services import Caller
 
 REPLAYED = "Idempotency-Replayed"
-# Headers that say what is asked, as the body does (openai_compat.order_of).
+# Headers that are part of the request, like the body (openai_compat.order_of).
 _ASKING = ("x-conversation-id", "x-session-id", "x-agent")
 _Key = Annotated[
     str | None,

@@ -42,7 +42,7 @@ def _sums(call: CallRecord) -> dict[str, int | Decimal]:
 
 
 def finished(running: Running) -> Outcome | Exception:
-    """The outcome of streamed work, or its error: the status line is sent, so it must be said in the stream."""
+    """The outcome of streamed work, or its error: the status line is sent, so it must be an event of the stream."""
     try:
         outcome: Outcome = running.result()
     except Exception as exc:  # noqa: BLE001 — whatever it was, the stream must end with a word about it

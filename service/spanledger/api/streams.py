@@ -19,7 +19,7 @@ Work = Callable[[Callable[[Any], None]], Awaitable[Any]]
 
 
 class Piece:
-    """Something that the work said on its way."""
+    """A piece of output of running work."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -49,8 +49,8 @@ class Running:
         self._first: Piece | None = None
 
     async def begin(self, request: Request) -> None:
-        """Waits for the first piece or the end, while the client stays. Raises what the work raised before it said
-        anything: until then the response has no status yet and can still be a proper error. Raises ClientGone."""
+        """Waits for the first piece or the end, while the client stays. Raises what the work raised before its first
+        piece: until then the response has no status yet and can still be a proper error. Raises ClientGone."""
         first = asyncio.ensure_future(self._pieces.get())
         leaving = asyncio.ensure_future(disconnected(request))
         try:

@@ -56,5 +56,5 @@ def get_span(
     reads: Reads,
     cut: Annotated[int, Query(ge=0, le=1_000_000, description="Characters shown of a value; 0: all.")] = 0,
 ) -> OneSpan:
-    """One span: what it said, how it was read, its events, links and log records, and what it used."""
+    """One span: its attributes, how they were read, its events, links and log records, and its usage."""
     return one_span(reads.store, reads.tenant, stats.as_stored(trace_id), stats.as_stored(span_id), cut)

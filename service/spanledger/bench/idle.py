@@ -68,8 +68,8 @@ def _first_message(system: System) -> dict[str, Any]:
     times, cpu = [], sum(system.cpu_seconds().values())
     for _ in range(2):
         began = time.monotonic()
-        asked = {"content": "What is 12 * 7?", "user_id": "bench"}
-        system.client.post("/v1/conversations/idle/messages", json=asked).raise_for_status()
+        message = {"content": "What is 12 * 7?", "user_id": "bench"}
+        system.client.post("/v1/conversations/idle/messages", json=message).raise_for_status()
         times.append(round(time.monotonic() - began, 2))
     return {
         "first_message_s": times[0],

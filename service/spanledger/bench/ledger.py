@@ -190,8 +190,8 @@ def lag(rate: int = 10_000, seconds: int = 20) -> dict[str, Any]:
             with sending(plan) as process:
                 until = time.monotonic() + seconds
                 while time.monotonic() < until:
-                    said = system.health()["settlement"]
-                    lags[said["last_run_at"]] = said["lag_ms"]
+                    settlement = system.health()["settlement"]
+                    lags[settlement["last_run_at"]] = settlement["lag_ms"]
                     time.sleep(0.1)
                 sent = sender.report(process)
             cpu = sum(system.cpu_seconds().values()) - cpu

@@ -1,4 +1,4 @@
-"""How soon the books say what a reply said (reply received → the same figures from GET /v1/conversations/{id}), and
+"""How soon the books agree with a reply (reply received → the same figures from GET /v1/conversations/{id}), and
 how soon 200 readers of the live stream have every event (streaming.py).
 
 For the first a `spanledger up` of its own, one client, one message after the other, each in a conversation of its own.
@@ -63,7 +63,7 @@ def _say_and_wait(client: http.client.HTTPConnection, text: str, timeout_s: floa
         if found.get("usage") == reply["usage"] and found["message_count"] == 2:
             return (time.perf_counter() - began) * 1000
         time.sleep(POLL_S)
-    raise TimeoutError(f"{conversation} did not say what the reply said within {timeout_s} s")
+    raise TimeoutError(f"{conversation} did not show the reply's figures within {timeout_s} s")
 
 
 def _request(client: http.client.HTTPConnection, method: str, path: str, body: object = None) -> dict[str, Any]:

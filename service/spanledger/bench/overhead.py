@@ -83,7 +83,7 @@ def _difference(pairs: list[tuple[Block, Block]], name: str, q: float) -> float:
 
 
 class _Child:
-    """A process that answers blocks of messages when told to."""
+    """A process that answers blocks of messages on command."""
 
     def __init__(self, name: str, endpoint: str) -> None:
         self.name = name

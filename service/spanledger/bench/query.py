@@ -27,8 +27,8 @@ Question = Callable[[random.Random], str]  # a path of the API
 
 
 def run(spans: int = 4_000_000, times: int = 100) -> dict[str, Any]:
-    """Milliseconds of each question by the clock, and of CPU of the whole `up` (`cpu`), asked up to `times` times with
-    other ids each."""
+    """Milliseconds of each question by the clock, and of CPU of the whole `up` (`cpu`). Each is asked up to `times`
+    times, with other ids each time."""
     folder = Path(tempfile.mkdtemp(prefix="spanledger-bench-"))
     try:
         make(folder, spans)

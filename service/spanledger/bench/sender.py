@@ -1,4 +1,4 @@
-"""Sends OTLP traffic from a process of its own, as fast or as evenly as asked.
+"""Sends OTLP traffic from a process of its own, at full speed or at an even rate.
 
 `python -m spanledger.bench.sender '<Plan as JSON>'` prints what it did as JSON.
 """

@@ -21,7 +21,7 @@ Samples = dict[str, list[float]]  # MiB, by process
 
 
 def run(minutes: float = 20.0, spans_per_s: float = 10_000.0, roles: str = "") -> dict[str, Any]:
-    """Figures, `flat` among them. `load_share`: of the load that was asked for, what was sent and acknowledged."""
+    """Figures, `flat` among them. `load_share`: the share of the requested load that was sent and acknowledged."""
     folder = Path(tempfile.mkdtemp(prefix="spanledger-soak-"))
     try:
         with System(folder / "data", roles=roles) as system:
@@ -40,8 +40,8 @@ def run(minutes: float = 20.0, spans_per_s: float = 10_000.0, roles: str = "") -
             "settled_at_the_end": state["settlement"]["spans"],
             "spool_bytes_at_the_end": state["ingest"]["spool_bytes"],
             "worker_restarts": state["ingest"]["worker_restarts"],
-            "memory_mib": {name: _told(values) for name, values in samples.items()},
-            "flat": all(_told(values)["flat"] for values in samples.values()),
+            "memory_mib": {name: _summary(values) for name, values in samples.items()},
+            "flat": all(_summary(values)["flat"] for values in samples.values()),
         }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -64,7 +64,7 @@ def _sample(system: System, seconds: float) -> Samples:
     return samples
 
 
-def _told(values: list[float]) -> dict[str, Any]:
+def _summary(values: list[float]) -> dict[str, Any]:
     """Means of the quarters, and whether the last is within bounds of the second."""
     size = max(1, len(values) // 4)
     quarters = [statistics.mean(values[start : start + size]) for start in range(0, size * 4, size)]

@@ -124,7 +124,7 @@ def _tell(process: "subprocess.Popen[str]", line: str) -> None:
 
 
 async def _serve(endpoint: str, folder: str) -> None:
-    """The API with a live stream; emits when it is told how much."""
+    """The API with a live stream; emits as many events as it is sent."""
     import uvicorn
 
     from spanledger import telemetry
@@ -176,7 +176,7 @@ def _emit(emission: Any, live: Any, rate: float, seconds: float, digest: Any) ->
 
 def _one_run(emission: Any, conversation: str) -> None:
     from spanledger.pricing import Usage
-    from spanledger.telemetry import Answered, Asked, GenAI, ids, semconv
+    from spanledger.telemetry import GenAI, InferenceRequest, InferenceResult, ids, semconv
 
     genai = GenAI(emission) if not hasattr(emission, "bench") else emission.bench
     emission.bench = genai
@@ -185,9 +185,9 @@ def _one_run(emission: Any, conversation: str) -> None:
         with (
             genai.workflow("bench"),
             emission.tracer("bench").start_as_current_span("model", attributes=node),
-            genai.inference(Asked("offline", "small")) as call,
+            genai.inference(InferenceRequest("offline", "small")) as call,
         ):
-            call.answer(Answered(Usage(input_tokens=20, output_tokens=5), model="small"))
+            call.answer(InferenceResult(Usage(input_tokens=20, output_tokens=5), model="small"))
 
 
 def _read(port: int, count: int) -> None:

@@ -1,4 +1,4 @@
-"""A `spanledger up` of its own for a benchmark, and what the kernel knows about its processes."""
+"""A `spanledger up` of its own for a benchmark, and the kernel's figures of its processes."""
 
 import os
 import socket

@@ -1,7 +1,7 @@
 """Synthetic traffic in which everything varies that varies in life: no two traces are alike.
 
 Traces of 3 to 40 spans with 1 to 12 model calls; models, users, tokens, costs, ids, times, the order of attributes and
-which of them are missing are drawn anew for each. Half of the calls are told twice, by two instrumentations.
+which of them are missing are drawn anew for each. Half of the calls are reported twice, by two instrumentations.
 """
 
 import random

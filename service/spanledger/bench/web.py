@@ -37,7 +37,7 @@ _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-backgrou
 
 
 def run(spans: int = 4_000_000, times: int = 40) -> dict[str, Any]:
-    """Milliseconds of each page, asked up to `times` times with other ids each."""
+    """Milliseconds of each page, loaded up to `times` times with other ids each."""
     folder = Path(tempfile.mkdtemp(prefix="spanledger-bench-"))
     try:
         query.make(folder, spans)

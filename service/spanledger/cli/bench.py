@@ -55,7 +55,7 @@ app = application()
 @with_config
 def bench(
     place: Place,
-    benchmark: Annotated[Benchmark, typer.Argument(metavar="|".join(_BENCHMARKS), help=_MEANING, show_choices=False)],
+    benchmark: Annotated[Benchmark, typer.Argument(metavar="BENCHMARK", help=_MEANING, show_choices=False)],
     as_json: Json = False,
     minutes: Annotated[
         float | None,
@@ -87,11 +87,11 @@ def bench(
         typer.Option(
             "--roles",
             metavar="R,…",
-            help="Of the `up` that `ingest` and `soak` start, for example ingest,settle,api: without a chat service.",
+            help="Roles of the `up` that `ingest` and `soak` start, such as ingest,settle,api (without chat).",
         ),
     ] = None,
 ) -> int:
-    """Measures this machine, on data of its own that is thrown away afterwards; your data is not touched."""
+    """Runs a benchmark on generated data that is deleted afterwards; your data is not touched."""
     flags = {"minutes": minutes, "spans": spans, "spans_per_s": spans_per_s, "captures": captures, "roles": roles}
     given = {name: value for name, value in flags.items() if value is not None}
     if unfit := [name for name in given if name not in _TAKES.get(benchmark, ())]:

@@ -2,13 +2,17 @@
 
 import asyncio
 import logging
+import shlex
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from spanledger.access import operator
 from spanledger.cli.output import spent
 from spanledger.client import Api
 from spanledger.errors import SpanledgerError
+from spanledger.settings import Settings
 from spanledger.stats.usage import decimal_text
 
 Say = Callable[[str], None]
@@ -17,12 +21,13 @@ log = logging.getLogger(__name__)
 _ROW = "  {:16} {:8} {:>8} {:>6} {:>6} {:>10} {:>10} {:>14}  {}"
 
 
-def play(api_url: str, say: Say, token: str = "", console: bool = True) -> None:
+def play(api_url: str, say: Say, data_dir: Path, console: bool = True) -> None:
     """Drives the demo against the API at `api_url`, then prints tokens and cost per conversation, and where to look."""
     import httpx
 
     from spanledger.workflows import demo
 
+    token = operator.read(data_dir)
     say("demo: talking to the offline models …")
     try:
         conversations = asyncio.run(demo.run(api_url, token))
@@ -37,7 +42,7 @@ def play(api_url: str, say: Say, token: str = "", console: bool = True) -> None:
         say(line)
     if console:
         say(f"\nlook at   {api_url}/   (the console: every figure opens what it is made of)")
-    for line in _look_on(api_url, conversations[0], total):
+    for line in _look_on(api_url, conversations[0], total, _flag(data_dir)):
         say(line)
 
 
@@ -63,7 +68,12 @@ def table(conversations: Iterable[dict[str, Any]]) -> list[str]:
     return [*lines, _ROW.format("total", "", *sums.values(), decimal_text(cost), "").rstrip()]
 
 
-def _look_on(api_url: str, conversation: str, usage: dict[str, Any]) -> list[str]:
+def _flag(data_dir: Path) -> str:
+    """What the printed commands need in order to find this system."""
+    return "" if data_dir == Settings.data_dir else f" --data-dir {shlex.quote(str(data_dir))}"
+
+
+def _look_on(api_url: str, conversation: str, usage: dict[str, Any], flag: str) -> list[str]:
     models = ", ".join(
         f"{group['model']} {spent(group['usage']['cost_usd'], group['usage']['cost_state'])}"
         f" ({group['usage']['llm_calls']} calls)"
@@ -75,7 +85,7 @@ def _look_on(api_url: str, conversation: str, usage: dict[str, Any]) -> list[str
         f"look at   {api_url}/v1/conversations/{conversation}",
         f"          {api_url}/v1/usage?group_by=user,model&bucket=hour",
         f"          {api_url}/v1/realtime",
-        f"          spanledger trace {conversation}",
-        "          spanledger audit",
+        f"          spanledger trace {conversation}{flag}",
+        f"          spanledger audit{flag}",
         "serving; Ctrl-C stops",
     ]

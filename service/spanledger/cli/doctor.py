@@ -54,7 +54,7 @@ def doctor(place: Place, as_json: Json = False) -> int:
 
 
 def _running(api: Api) -> list[Check]:
-    """What can be told of a running `up` through its API."""
+    """Checks of a running `up` through its API."""
     state = _try("running", lambda: api.get("/readyz"))
     if isinstance(state, Check):
         return [state]

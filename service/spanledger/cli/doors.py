@@ -17,7 +17,7 @@ _BUSY = frozenset({429, 503})
 
 @dataclass(frozen=True)
 class Reply:
-    """What the door said to one request body. `message` explains a refusal, whole or partial."""
+    """The OTLP endpoint's answer to one request body. `message` explains a full or partial rejection."""
 
     accepted: int
     rejected: int

@@ -34,11 +34,13 @@ def _id(flag: str, meaning: str) -> Any:
 @with_place
 def erase(
     place: Place,
-    user: Annotated[str | None, _id("--user", "What is known of this user.")] = None,
-    conversation: Annotated[str | None, _id("--conversation", "What is known of this conversation.")] = None,
-    trace: Annotated[str | None, _id("--trace", "What is known of this trace.")] = None,
-    scope: Annotated[Scope | None, typer.Option("--scope", help="What is taken out.")] = None,
-    tenant: Annotated[str, typer.Option("--tenant", metavar="T", help="Whose data it is.")] = TENANT,
+    user: Annotated[str | None, _id("--user", "The user whose data is erased.")] = None,
+    conversation: Annotated[str | None, _id("--conversation", "The conversation whose data is erased.")] = None,
+    trace: Annotated[str | None, _id("--trace", "The trace whose data is erased.")] = None,
+    scope: Annotated[
+        Scope | None, typer.Option("--scope", help="What to erase: texts, the id with the texts, or every row.")
+    ] = None,
+    tenant: Annotated[str, typer.Option("--tenant", metavar="T", help="Tenant that the data belongs to.")] = TENANT,
     only_list: Annotated[bool, typer.Option("--list", help="Erasures of the tenant.")] = False,
     lift: Annotated[str | None, _id("--lift", "End an erasure: what arrives from now on stays.")] = None,
     as_json: Json = False,

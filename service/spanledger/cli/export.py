@@ -1,4 +1,4 @@
-"""`spanledger export`: takes data out, complete or said to be cut, with progress on stderr."""
+"""`spanledger export`: exports data, states whether it is complete, with progress on stderr."""
 
 import json
 import sys
@@ -53,7 +53,7 @@ def export(
     filters: Annotated[
         list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="A filter of the API; repeatable.")
     ] = None,
-    cursor: Annotated[str | None, typer.Option("--cursor", help="Go on where an export was broken off.")] = None,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Resume an interrupted export at this cursor.")] = None,
     otlp: Annotated[
         str | None,
         typer.Option("--otlp", metavar="FILE|URL", help="Raw spans as OTLP/JSON, one request a line."),

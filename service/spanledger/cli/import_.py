@@ -42,7 +42,7 @@ a line of JSONL is a message, or a conversation with its messages:
 BATCH = 500  # exchanges in a request
 BATCH_PARTS = 5_000  # messages, answers and uses of tools in one
 BATCH_CHARS = 4_000_000  # of texts in one
-LISTED = 20  # problems that are told one by one
+LISTED = 20  # problems that are listed one by one
 TRIES = 60
 POLL_S = 2.0
 _GAP = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")

@@ -27,10 +27,10 @@ app = application()
 @with_config
 def init(
     place: Place,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; - for standard output.")] = Path(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; - for standard output.")] = Path(
         settings.FILE
     ),
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> int:
     """Writes a settings file in which every setting is explained and commented out."""
     text = commented()

@@ -35,15 +35,15 @@ app = application(DESCRIPTION)
 @with_place
 def create(
     place: Place,
-    role: Annotated[Role, typer.Option("--role", help="What it may do.")],
-    tenant: Annotated[str, typer.Option("--tenant", metavar="T", help="Whose data it opens.")] = TENANT,
-    name: Annotated[str, typer.Option("--name", help="What it is for.")] = "",
+    role: Annotated[Role, typer.Option("--role", help="What the key allows.")],
+    tenant: Annotated[str, typer.Option("--tenant", metavar="T", help="Tenant of the key.")] = TENANT,
+    name: Annotated[str, typer.Option("--name", help="A label, to recognise the key.")] = "",
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="TIME", help="RFC 3339 time or date; default: never.")
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Makes a key and prints it, once."""
+    """Creates a key and prints it once."""
     made = _create(place.settings(), {"tenant": tenant, "role": role, "name": name, "expires": expires})
     if as_json:
         print_json(made)
@@ -70,7 +70,7 @@ def list_keys(place: Place, as_json: Json = False) -> int:
 @app.command(epilog=examples(EXAMPLES))
 @with_place
 def revoke(place: Place, key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]) -> int:
-    """Ends a key."""
+    """Revokes a key."""
     _revoke(place.settings(), key_id)
     say(f"key {key_id} is revoked")
     return 0

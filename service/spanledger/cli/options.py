@@ -87,11 +87,9 @@ def _where(
         typer.Option("--config", metavar="FILE", help="Settings file (default spanledger.toml, where there is one)."),
     ] = None,
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more on standard error.")
+        int, typer.Option("--verbose", "-v", count=True, show_default=False, help="More details on standard error.")
     ] = 0,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress and no notes on standard error, errors alone.")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on standard error.")] = False,
 ) -> Place:
     output.set_level(-1 if quiet else verbose)
     return Place(data_dir, clickhouse_url, config)

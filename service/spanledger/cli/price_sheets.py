@@ -91,9 +91,9 @@ def _sheet(price: Price) -> str:
     for tier, steps in price.tiers.items():
         for step in steps:
             length = f" above {step.above} input tokens" if step.above else ""
-            told = ", ".join(f"{name} {rate}" for name, rate in _rates(step).items())
+            rates = ", ".join(f"{name} {rate}" for name, rate in _rates(step).items())
             call = f", per call {_short(usd(step.rates.call))}" if step.rates.call else ""
-            lines.append(f"  {tier or 'standard'}{length}: {told}{call}")
+            lines.append(f"  {tier or 'standard'}{length}: {rates}{call}")
     return "\n".join(lines) + "\n"
 
 

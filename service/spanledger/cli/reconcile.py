@@ -33,7 +33,7 @@ def reconcile(
     place: Place,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The export, CSV or JSON.")],
     tolerance: Annotated[
-        str, typer.Option("--tolerance", metavar="SHARE", help="How far a figure may be off: 0.01 or 1%.")
+        str, typer.Option("--tolerance", metavar="SHARE", help="Allowed difference of a figure: 0.01 or 1%.")
     ] = "0",
     as_json: Json = False,
 ) -> int:

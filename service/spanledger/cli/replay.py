@@ -25,7 +25,7 @@ _GROUP = 100  # letters
 
 @dataclass(frozen=True)
 class _Letters:
-    """The same two questions, asked of a running system or of the data folder."""
+    """Lists and sends dead letters, through a running system or in the data folder."""
 
     listed: Callable[[], list[dict[str, Any]]]
     replay: Callable[[list[str]], list[dict[str, Any]]]
@@ -50,7 +50,7 @@ def replay(
 
     Use it after an update that can read them, or when the store is repaired. Records that are loaded move to
     spool/dead/replayed in the data folder; the others stay, with the new reason. Works with and without a
-    running `up`. Exit code 1 when a record that was asked for could not be sent.
+    running `up`. Exit code 1 when a requested record could not be sent.
     """
     with _letters(place.settings()) as letters:
         if only_list or not ids:
@@ -65,7 +65,7 @@ def replay(
     if as_json:
         print_json(results)
     else:
-        print("\n".join(_told(result) for result in results) or "there is nothing to replay")
+        print("\n".join(_line(result) for result in results) or "there is nothing to replay")
     return 1 if any(result["result"] != "replayed" for result in results) else 0
 
 
@@ -130,5 +130,5 @@ def _row(item: dict[str, Any]) -> tuple[Any, ...]:
     return item["id"], item["set_aside_at"], item["size_bytes"], item["records"], shown
 
 
-def _told(result: dict[str, Any]) -> str:
+def _line(result: dict[str, Any]) -> str:
     return f"{result['id']}: {result['result']}" + (f": {result['detail']}" if result["detail"] else "")

@@ -49,8 +49,8 @@ def reprice(
     price_book: PriceBook = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     by: Annotated[By, typer.Option("--by", help="Groups that are listed.")] = "model",
-    undo: Annotated[str | None, typer.Option("--undo", metavar="ID", help="Take a re-pricing back.")] = None,
-    only_list: Annotated[bool, typer.Option("--list", help="Which price book holds for which window.")] = False,
+    undo: Annotated[str | None, typer.Option("--undo", metavar="ID", help="Undo a re-pricing.")] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="List which price book applies to which window.")] = False,
     as_json: Json = False,
 ) -> int:
     """Prices the calls of a window again, as new ledger entries. The old figures stay; --undo takes it back."""
@@ -127,10 +127,10 @@ def _show(result: dict[str, Any], wanted: _Repricing) -> None:
     if rows:
         print_table(
             [*map(Column, names), *(Column(title, right=True) for title in ("calls", "old USD", "new USD"))],
-            [[*group, one["calls"], _plain(one["old_usd"]), _plain(one["new_usd"])] for group, one in rows],
+            [[*group, one["calls"], _cost(one, "old"), _cost(one, "new")] for group, one in rows],
         )
     if len(changed) < len(groups["items"]):
-        print(f"{len(groups['items']) - len(changed)} cost the same")
+        print(f"{len(groups['items']) - len(changed)} other {wanted.by}s have no change of cost")
     sums = f"{result['calls']} calls in {result['traces']} traces: "
     sums += f"{_plain(result['old_usd'])} → {_plain(result['new_usd'])} USD"
     if wanted.dry_run:
@@ -141,6 +141,14 @@ def _show(result: dict[str, Any], wanted: _Repricing) -> None:
         print(f"priced {sums}; `spanledger reprice --undo {result['reprice_id']}` takes it back")
     if not result["traces"]:
         print('no trace is in this window; `spanledger sql "SELECT min(started_at), max(started_at) FROM genai_spans"`')
+
+
+def _cost(change: dict[str, Any], side: str) -> str:
+    """The cost of a group before (`old`) or after (`new`); calls without a price are not shown as 0."""
+    unpriced = change[f"{side}_unpriced_calls"]
+    if unpriced and unpriced == change["calls"]:
+        return "unpriced"
+    return _plain(change[f"{side}_usd"]) + (f" ({unpriced} unpriced)" if unpriced else "")
 
 
 def _plain(amount: str) -> str:

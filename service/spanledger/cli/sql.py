@@ -45,9 +45,9 @@ def sql(
         bool, typer.Option("--all-tenants", help=f"Rows of all tenants, not only {TENANT!r}.")
     ] = False,
     start: Annotated[
-        str | None, typer.Option("--from", metavar="T", help="Rows at or after it alone, in tables with a time.")
+        str | None, typer.Option("--from", metavar="T", help="Only rows at or after this time, in tables with a time.")
     ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="T", help="Rows before it alone.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="T", help="Only rows before this time.")] = None,
 ) -> int:
     """Runs one reading statement, limited in time, rows and memory. `-` reads it from standard input."""
     text = sys.stdin.read() if query == "-" else query

@@ -105,7 +105,7 @@ def _fresh_system() -> Iterator[Settings]:
             try:
                 ready = next((line for line in process.stdout if line.startswith("ready")), "")
                 if not ready:
-                    raise StoreError("the system for the tour did not start; what it said stands above")
+                    raise StoreError("the system for the tour did not start; its output is shown above")
                 say(ready.rstrip())
                 yield settings.load(data_dir=data_dir)
             finally:
@@ -164,8 +164,8 @@ def _made(api: Api, number: int, stop: Callable[[Tourist], None]) -> _Stop:
 def _show(stop: _Stop) -> None:
     print(f"\n{stop.number:2}. {stop.title}  ({stop.took_s:.1f} s)")
     print(f"    spans   {', '.join(stop.proof.spans) or '—'}")
-    for request, told in stop.proof.said:
-        print(f"    {request}\n        {told}")
+    for request, answer in stop.proof.answers:
+        print(f"    {request}\n        {answer}")
     for failure in stop.proof.failures:
         print(f"    FAILED  {failure}")
     sys.stdout.flush()

@@ -1,5 +1,6 @@
 """`spanledger trace`: the tree of a trace with times, tokens, cost and errors."""
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +8,8 @@ import typer
 from spanledger.cli.common import TENANT, existing, opened, running_api
 from spanledger.cli.options import Json, Place, application, examples, with_place
 from spanledger.cli.output import Branch, Column, first_line, print_json, print_table, print_tree, spent
-from spanledger.errors import NotFound
+from spanledger.client import Api
+from spanledger.errors import NotFound, SpanledgerError
 from spanledger.settings import Settings
 
 EXAMPLES = """\
@@ -35,7 +37,9 @@ def trace(
     try:
         found = _find(place.settings(), id)
     except NotFound as exc:
-        raise NotFound(f"{exc}; spans take a moment to be loaded, and {_NEWEST} lists the newest messages") from exc
+        raise NotFound(
+            f"{exc}; {_NEWEST} lists the newest messages, `spanledger status` shows whether spans wait"
+        ) from exc
     if as_json:
         print_json(found)
     else:
@@ -46,8 +50,7 @@ def trace(
 def _find(chosen: Settings, name: str) -> dict[str, Any]:
     api = running_api(chosen)
     if api is not None:
-        answer: dict[str, Any] = api.get("/v1/traces", name, any=1)
-        return answer
+        return _ask(api, name)
     from dataclasses import asdict
 
     from spanledger.stats import traces
@@ -55,6 +58,17 @@ def _find(chosen: Settings, name: str) -> dict[str, Any]:
     existing(chosen)
     with opened(chosen) as store:
         return asdict(traces.find(store, TENANT, name))
+
+
+def _ask(api: Api, name: str) -> dict[str, Any]:
+    """A trace that is not found may be waiting to be loaded: everything acknowledged is, and it is looked for again."""
+    try:
+        answer: dict[str, Any] = api.get("/v1/traces", name, any=1)
+    except NotFound:
+        with suppress(SpanledgerError):
+            api.post("/v1/flush", {})
+        answer = api.get("/v1/traces", name, any=1)
+    return answer
 
 
 def _show(found: dict[str, Any]) -> None:

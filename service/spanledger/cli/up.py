@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from spanledger.access import operator
 from spanledger.cli import demo as demonstration
 from spanledger.cli.options import Place, application, examples, with_place
 from spanledger.cli.output import log_level, say
@@ -32,7 +31,7 @@ def up(
     host: Annotated[
         str | None, typer.Option("--host", metavar="H", help="Address of all listeners (default 127.0.0.1).")
     ] = None,
-    require_keys: Annotated[bool, typer.Option("--require-keys", help="On loopback too.")] = False,
+    require_keys: Annotated[bool, typer.Option("--require-keys", help="Require API keys on loopback too.")] = False,
     port: Annotated[Port, typer.Option("--port", metavar="PORT", help="HTTP API (default 8000; 0: off).")] = None,
     otlp_http_port: Annotated[
         Port, typer.Option("--otlp-http-port", metavar="PORT", help="OTLP over HTTP (default 4318; 0: off).")
@@ -84,7 +83,5 @@ def up(
     return serve.run(
         settings,
         app_with_pages,
-        (lambda url, say: demonstration.play(url, say, operator.read(settings.data_dir), settings.console))
-        if demo
-        else None,
+        (lambda url, say: demonstration.play(url, say, settings.data_dir, settings.console)) if demo else None,
     )

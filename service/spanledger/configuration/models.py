@@ -40,7 +40,7 @@ class ModelRegistry:
         return self._registry.put(tenant, KIND, NAME, body, by).version
 
     def enabled(self, tenant: str) -> list[str]:
-        """The names that can be asked for, in their order."""
+        """The names that can be requested, in their order."""
         return [name for name, entry in self.get(tenant)[1]["models"].items() if entry["state"] == "enabled"]
 
     def decide(self, order: Order) -> Order:
@@ -59,7 +59,7 @@ class ModelRegistry:
 
 
 def _resolved(body: Mapping[str, Any], requested: str, refuse: bool = True) -> tuple[str, Mapping[str, Any]]:
-    """LiteLLM's name and the entry that said so. Raises RetiredModel, UnknownModel, BadRequest."""
+    """LiteLLM's name and the entry that defines it. Raises RetiredModel, UnknownModel, BadRequest."""
     name = requested
     entry: Mapping[str, Any] = {}
     for _ in range(_MAX_HOPS):

@@ -13,13 +13,13 @@ from spanledger.workflows.offline_answers import CHAT_MODELS, FAULT_MODELS
 from spanledger.workflows.tools import Grant
 
 _OFFLINE = "offline/"
-_LISTED = 20  # names that are told to who gave another one
+_LISTED = 20  # names that an error lists
 
 
 class Tools(Protocol):
     """The tools that a tenant may name: those here, and those of its servers, whether they answer now or not."""
 
-    def knows(self, tenant: str, name: str) -> bool: ...
+    def has_tool(self, tenant: str, name: str) -> bool: ...
 
     def names(self, tenant: str) -> list[str]: ...
 
@@ -57,7 +57,7 @@ class References:
     def check_tools(self, tenant: str, names: Iterable[str]) -> None:
         """`server.*` are all of a server. Raises UnknownReference."""
         for name in names:
-            if not self._tools.knows(tenant, name):
+            if not self._tools.has_tool(tenant, name):
                 raise UnknownReference(f"there is no tool {name[:100]!r}; {_those(self._tools.names(tenant))}")
 
     def check_grant(self, tenant: str, name: str, grant: Grant) -> None:

@@ -220,7 +220,7 @@ class Reading:
         if role in CALL_ROLES and any(map(_COUNTS_TOKENS.search, names)):
             return "other", "count_tokens"  # a token-counting request: no answer, no cost
         if operation == "fetch_response" and (self.own("input_tokens") or self.own("usage_object")):
-            return "inference", operation  # of an answer that is told of again, or whose call nobody else reports
+            return "inference", operation  # an answer reported again, or the only report of its call
         return role, operation
 
     def _known_meaning(self) -> tuple[str, str] | None:
@@ -262,8 +262,8 @@ class Reading:
         return next((_word(word) for word in words if word), self.name.lower())
 
     def _is_unknown_call(self) -> bool:
-        """Whether a model is named for something that no vocabulary knows and that sounds like a call, and beside it a
-        provider, a cost, or counts that no table and no shape reads; or nothing, if it is called after calls."""
+        """Whether a span of an unknown vocabulary is likely a model call: its name or type says so, it names a model,
+        and it carries a provider, a cost, or token counts that no table reads."""
         doing = self._doing()
         return (
             any(map(self.own, _MODELS))

@@ -345,7 +345,7 @@ def bounded(field: str, value: str, anomalies: list[str]) -> str:
 
 
 def _tools_requested(read: Reading) -> list[str]:
-    """The tools that the model asked for in its answer."""
+    """The tools that the model requested in its answer."""
     return sorted(
         {name for name in (read.own_or_nested("tool"), *read.requested_tools, *read.tools_in_texts()) if name}
     )

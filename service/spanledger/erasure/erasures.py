@@ -122,11 +122,11 @@ class Erasures:
         entry = self._registry.get(tenant, KIND, erasure_id)
         if entry is None:
             raise NotFound(f"there is no erasure {erasure_id!r}")
-        return self._told(entry)
+        return self._public(entry)
 
     def listed(self, tenant: str) -> list[dict[str, Any]]:
         """All of a tenant, latest first."""
-        found = [self._told(entry) for entry in self._registry.names(tenant, KIND)]
+        found = [self._public(entry) for entry in self._registry.names(tenant, KIND)]
         return sorted(found, key=lambda one: one["requested_at"], reverse=True)
 
     def lift(self, tenant: str, erasure_id: str, by: str) -> None:
@@ -134,7 +134,7 @@ class Erasures:
         if not self._registry.remove(tenant, KIND, erasure_id, by):
             raise NotFound(f"there is no erasure {erasure_id!r}")
 
-    def _told(self, entry: Entry) -> dict[str, Any]:
+    def _public(self, entry: Entry) -> dict[str, Any]:
         body = dict(entry.body)
         tables = body.pop("tables", [])
         state = {

@@ -74,12 +74,12 @@ class LocalFiles:
         if subject.kind == "user" and extent != "identity":
             changed += self.registry.forget(subject.tenant, _PREFERENCES, subject.value)
         if subject.kind != "trace" and extent != "content":
-            said, instead = json.dumps(subject.value), json.dumps(pseudonym)
+            original, replacement = json.dumps(subject.value), json.dumps(pseudonym)
 
             def change(kind: str, name: str, body: str) -> tuple[str, str]:
                 if kind == _OWN_KIND:
                     return name, body
-                return pseudonym if name == subject.value else name, body.replace(said, instead)
+                return pseudonym if name == subject.value else name, body.replace(original, replacement)
 
             changed += self.registry.rewrite(subject.tenant, change)
         if changed:

@@ -52,11 +52,11 @@ async def judge(
 
 def _read(text: str, pass_from: float) -> Verdict:
     try:
-        said = json.loads(text[text.index("{") : text.rindex("}") + 1])
-        score = float(said["score"])
+        verdict = json.loads(text[text.index("{") : text.rindex("}") + 1])
+        score = float(verdict["score"])
         if not (math.isfinite(score) and 0 <= score <= 1):
             raise ValueError(f"a score of {score}")
-        reason = str(said.get("reason") or "")
+        reason = str(verdict.get("reason") or "")
     except (ValueError, KeyError, TypeError, RecursionError):
         return Verdict(None, error_type="unreadable_verdict", explanation=text[:_MAX_EXPLANATION])
     return Verdict(score, "pass" if score >= pass_from else "fail", reason[:_MAX_EXPLANATION])

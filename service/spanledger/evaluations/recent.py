@@ -27,8 +27,8 @@ def about(order: Order, run: Run) -> About:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A message whose run has ended: what its reply said, before the books say it."""
+class RecentMessage:
+    """A message whose run has ended, as its reply reported it, until the ledger has it."""
 
     about: About
     order: Order
@@ -42,7 +42,7 @@ class Recent:
     """A gate that lets everything through and notes which message it was."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], Answered] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], RecentMessage] = OrderedDict()
         self._responses: OrderedDict[tuple[str, str], str] = OrderedDict()  # tenant and response id → message id
 
     @asynccontextmanager
@@ -53,7 +53,7 @@ class Recent:
         finally:
             if run.context is not None:
                 times = (started_ns, time.time_ns())
-                answered = Answered(about(order, run), order, tuple(run.records), *times, failed=run.reply is None)
+                answered = RecentMessage(about(order, run), order, tuple(run.records), *times, failed=run.reply is None)
                 self._known[order.principal.tenant, order.message_id] = answered
                 if run.reply is not None and (response_id := str(run.reply.response.get("id") or "")):
                     self._responses[order.principal.tenant, response_id] = order.message_id
@@ -67,5 +67,5 @@ class Recent:
         answered = self._known.get((tenant, name)) or self._known.get((tenant, self._responses.get((tenant, name), "")))
         return answered.about if answered is not None else None
 
-    def answered(self, tenant: str, message_id: str) -> Answered | None:
+    def answered(self, tenant: str, message_id: str) -> RecentMessage | None:
         return self._known.get((tenant, message_id))

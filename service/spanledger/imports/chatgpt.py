@@ -205,13 +205,19 @@ class _Tree:
         role = _role(message)
         text = _text(message)
         if role == "user" or exchange is None:
-            asked = role == "user"
+            is_question = role == "user"
             exchange = Exchange(
-                SOURCE, self._conversation_id, message_id, at_ns, self._user_id, asked, text if asked else ""
+                SOURCE,
+                self._conversation_id,
+                message_id,
+                at_ns,
+                self._user_id,
+                is_question,
+                text if is_question else "",
             )
             exchange.title = self._title
             answer = None
-            if asked:
+            if is_question:
                 return exchange, None
         if exchange.is_full and answer is None:
             self.left_out += 1

@@ -45,7 +45,7 @@ class Exchange:
     message_id: str
     at_ns: int
     user_id: str = ""
-    asked: bool = True  # a user wrote something
+    has_question: bool = True  # a user wrote something
     text: str = ""
     answers: list[Answer] = field(default_factory=list)
     tools: list[ToolUse] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Exchange:
 
     @property
     def alone(self) -> bool:
-        return not (self.asked and self.answers)
+        return not (self.has_question and self.answers)
 
     @property
     def is_full(self) -> bool:

@@ -1,7 +1,7 @@
 """Messages' `chat.db`, read-only. People among themselves: messages without calls of models.
 
-A conversation is what was said in one chat without a pause of more than the gap; it is called by the chat and the
-moment of its first message, so that every import finds the same ones.
+A conversation is a run of messages in one chat without a pause longer than the gap; its id is the chat and the
+time of its first message, so that every import finds the same conversations.
 """
 
 import sqlite3
@@ -155,7 +155,7 @@ class ChatDb:
 
     def _conversation(self, chat: str, at_ns: int) -> str:
         known = self._chats.get(chat)
-        # A message that synchronises late belongs to what was said around it, not to what was said last.
+        # A message that synchronises late belongs to the conversation of its time, not to the latest one.
         if known is None or at_ns - known.last_ns > self._gap_ns:
             began = datetime.fromtimestamp(at_ns // 10**9, UTC)
             known = self._chats[chat] = _Chat(at_ns, f"{chat}/{began:%Y-%m-%dT%H:%M:%SZ}")

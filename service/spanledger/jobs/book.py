@@ -103,7 +103,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One execution: a trace of its own. `run` counts what was asked for, `attempt` the tries at it; both from 1."""
+    """One execution: a trace of its own. `run` counts runs, `attempt` the attempts of one run; both from 1."""
 
     job_id: str
     run: int
@@ -117,7 +117,7 @@ class Attempt:
     ended_at: datetime | None = None
     error_type: str = ""
     error: str = ""
-    answer: str = ""  # what the run said, whatever becomes of its spans
+    answer: str = ""  # the run's answer, kept even if its spans are lost
 
     @property
     def key(self) -> tuple[str, int, int]:

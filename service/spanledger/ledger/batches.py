@@ -53,7 +53,7 @@ class Batch:
     touched: Sequence[tuple[str, str, int]]  # tenant, trace id, and what the queue says is pending of it
     chunk: "Chunk"
     whole: bool  # nothing else was waiting
-    full: bool  # as many traces as were asked for
+    full: bool  # it holds as many traces as requested
 
     @property
     def traces(self) -> int:

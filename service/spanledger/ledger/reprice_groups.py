@@ -22,16 +22,20 @@ _DAY_NS = 86_400 * 10**9
 
 @dataclass
 class Change:
-    """`calls` that have a price anew, and what they cost before and after."""
+    """`calls` that are priced again, with their cost and the calls without a price, before and after."""
 
     calls: int = 0
     old_usd: Decimal = Decimal(0)
     new_usd: Decimal = Decimal(0)
+    old_unpriced_calls: int = 0
+    new_unpriced_calls: int = 0
 
     def add(self, other: "Change") -> None:
         self.calls += other.calls
         self.old_usd += other.old_usd
         self.new_usd += other.new_usd
+        self.old_unpriced_calls += other.old_unpriced_calls
+        self.new_unpriced_calls += other.new_unpriced_calls
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -39,6 +43,8 @@ class Change:
             "old_usd": format(self.old_usd, "f"),
             "new_usd": format(self.new_usd, "f"),
             "difference_usd": format(self.new_usd - self.old_usd, "f"),
+            "old_unpriced_calls": self.old_unpriced_calls,
+            "new_unpriced_calls": self.new_unpriced_calls,
         }
 
 
@@ -57,10 +63,11 @@ class Groups:
         columns = {name: changes[name] for names in GROUPINGS.values() for name in names if name != "day"}
         days = pc.floor(pc.divide(changes["started_at_ns"], _DAY_NS))
         columns["day"] = pc.cast(pc.cast(pc.cast(days, pa.int32()), pa.date32()), pa.string())
-        known = pa.table({**columns, IS_DUE: changes[IS_DUE], "cost_usd": changes["cost_usd"]})
+        known = pa.table({**columns, **{name: changes[name] for name in (IS_DUE, "cost_usd", "unpriced_calls")}})
         known = known.append_column("calls", pc.max_element_wise(changes["llm_calls"], 0))
         for name, keys in GROUPINGS.items():
-            summed = known.group_by([*keys, IS_DUE]).aggregate([("calls", "sum"), ("cost_usd", "sum")])
+            measures = [(name, "sum") for name in ("calls", "cost_usd", "unpriced_calls")]
+            summed = known.group_by([*keys, IS_DUE]).aggregate(measures)
             for row in summed.to_pylist():
                 change = _change(row)
                 self.by[name].setdefault(tuple(row[key] for key in keys), Change()).add(change)
@@ -74,8 +81,8 @@ class Groups:
 
 def _change(row: Mapping[str, Any]) -> Change:
     if row[IS_DUE]:
-        return Change(row["calls_sum"], Decimal(0), row["cost_usd_sum"])
-    return Change(0, -row["cost_usd_sum"], Decimal(0))
+        return Change(row["calls_sum"], new_usd=row["cost_usd_sum"], new_unpriced_calls=row["unpriced_calls_sum"])
+    return Change(old_usd=-row["cost_usd_sum"], old_unpriced_calls=-row["unpriced_calls_sum"])
 
 
 def _listed(name: str, found: Mapping[tuple[str, ...], Change]) -> dict[str, Any]:

@@ -62,9 +62,10 @@ class Rollup:
         expected, found, params = self._sides(scope)
         keys, sums = ", ".join(self.keys), ", ".join(f"sum(d.{m}) AS {m}" for m in self.measures)
         # Python's datetime has no nanoseconds: such times are passed as numbers.
-        told = ", ".join(f"toUnixTimestamp64Nano(d.{k}) AS {k}_ns" if k == "started_at" else k for k in self.keys)
+        as_numbers = {"started_at": "toUnixTimestamp64Nano(d.started_at) AS started_at_ns"}
+        key_columns = ", ".join(as_numbers.get(key, key) for key in self.keys)
         sql = f"""
-            SELECT {told}, {sums}
+            SELECT {key_columns}, {sums}
             FROM (SELECT {keys}, {", ".join(self.measures)} FROM ({expected})
                 UNION ALL SELECT {keys}, {", ".join(f"-{m}" for m in self.measures)} FROM {found}) AS d
             GROUP BY {keys}

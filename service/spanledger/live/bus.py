@@ -1,7 +1,7 @@
 """The in-process bus: one ring of the newest events; each reader has its own position.
 
-Whoever publishes appends to the ring and goes on; nothing waits for a reader, and memory is the ring's whatever the
-number of readers. A reader whose place the ring has overwritten was too slow and is told so.
+A publisher appends to the ring and continues; it never waits for readers. The ring bounds the memory for any number of
+readers. A reader whose position was overwritten was too slow and gets Missed.
 """
 
 import asyncio
@@ -110,7 +110,7 @@ class Bus:
             self._booked = max(self._booked, place)
 
     def publish(self, event: Event) -> None:
-        """Some µs, whoever reads."""
+        """Takes some µs, whatever the number of readers."""
         with self._guard:
             if event.booked:
                 self._booked = event.place

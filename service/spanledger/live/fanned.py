@@ -10,9 +10,9 @@ from spanledger.telemetry import semconv
 
 
 class Fanned:
-    """Best effort: what comes late is told late, what is lost on the way can be read back with `Last-Event-ID`.
+    """Best effort: late events are delivered late, lost ones can be read again with `Last-Event-ID`.
 
-    `instance` is this process, whose own spans were events already; spans of other services are told by the books.
+    `instance` is this process, whose own spans were events already; events of other services come from the ledger.
     """
 
     def __init__(self, service: str, instance: str) -> None:

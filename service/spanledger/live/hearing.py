@@ -14,7 +14,7 @@ _MAX_OPEN = 50_000
 
 
 class Hearing:
-    """A `telemetry.Listener`. Also knows what has started and not ended: ClickHouse learns of a span at its end."""
+    """A `telemetry.Listener`. It also tracks open spans: ClickHouse receives a span only after its end."""
 
     def __init__(self, bus: Bus) -> None:
         self.failures = 0

@@ -31,7 +31,7 @@ class Unavailable(SpanledgerError):
 
 
 class Live:
-    """`hearing` is told to telemetry; `catch_up` makes everything that was emitted or acknowledged readable.
+    """`hearing` is telemetry's listener; `catch_up` makes everything that was emitted or acknowledged readable.
 
     Without a store there is only what happens from now on.
     """
@@ -119,7 +119,7 @@ class Live:
         try:
             coming = self.bus.between(start, self.bus.head)
         except Missed:
-            coming = []  # it will be told that it was too slow
+            coming = []  # the reader will get Missed
         seen = {(event.booked, event.place) for event in coming}
         return self._missed.since(wanted, cursor, booked_until_us, running, seen)
 

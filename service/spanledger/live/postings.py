@@ -146,7 +146,7 @@ def _ended(row: Row, error: str) -> dict[str, Any]:
 
 
 def _message(row: Row, error: str, took_ns: int) -> list[Event]:
-    """A foreign message starts and ends with the posting that first knows it."""
+    """A message of another service starts and ends with the first posting about it."""
     began = {"at": format_time(row["started_ns"])}
     ended = {"at": format_time(row["started_ns"] + took_ns), "ms": milliseconds(took_ns), "status": row["status_"]}
     if row["status_"] != "error":

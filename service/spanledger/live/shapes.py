@@ -72,7 +72,7 @@ class Sums:
     unpriced_calls: int = 0
 
     def facts(self) -> dict[str, Any]:
-        """`cost` is null when no call told one: unknown is not zero. The books' figures come as `usage`."""
+        """`cost` is null when no call reported one: unknown is not zero. The ledger's figures come as `usage`."""
         return {
             "tokens": self.input_tokens + self.output_tokens,
             "input_tokens": self.input_tokens,

@@ -53,7 +53,7 @@ def bundled_layers() -> "PriceBook":
 
 
 def book_of_files(paths: Sequence[Path]) -> "PriceBook":
-    """A book of exactly these files, the first asked first: how a book that was used before is made again."""
+    """A book of exactly these files, in order of precedence. Restores a book that was used before."""
     bundled = next((path for path in paths if path.stem.startswith("prices-")), paths[-1])
     return PriceBook([_Layer(path) for path in paths], day=bundled.stem.removeprefix("prices-"))
 
@@ -99,7 +99,7 @@ class PriceBook:
 
     @property
     def files(self) -> list[Path]:
-        """The files it was made of, the first asked first."""
+        """The files it was made of, in order of precedence."""
         return [layer.path for layer in self._layers]
 
     def lookup(self, provider: str, model: str, at: datetime) -> Price | None:

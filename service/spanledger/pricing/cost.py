@@ -45,7 +45,7 @@ class Usage(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """`femto_usd`: 1e-15 USD, None = cannot be told. `flags`: what was odd or missing, empty when all was well.
+    """`femto_usd`: 1e-15 USD, None: unknown. `flags`: what was odd or missing, empty if nothing was.
 
     flags: `negative:<field>` (taken as unknown) · `unknown:<field>` · `no_rate:<kind>` · `no_tier:<tier>`
     (ordinary price used) · `details_exceed:input_tokens|output_tokens` (parts cut to fit the whole)
@@ -98,7 +98,7 @@ def settle(
 ) -> Priced:
     """Which cost the books show, and its state.
 
-    `billed`: the provider itself said it (`claim_source` `provider`), which wins. `computed`: usage × price book.
+    `billed`: the provider's own amount (`claim_source` `provider`), which wins. `computed`: usage × price book.
     `estimated`: the same, with usage that was counted by us or the sender. `unpriced`: no price, or usage unknown.
     A claim computed on the client side never decides: the caller keeps it beside the result.
     """

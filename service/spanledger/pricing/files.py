@@ -69,7 +69,7 @@ def _decimal(loader: _ExactLoader, node: yaml.ScalarNode) -> Decimal | str:
     value = str(loader.construct_scalar(node)).replace("_", "")
     try:
         return Decimal(value)
-    except ArithmeticError:  # .inf, .nan, 1:30.5: said to be no number where the value is used
+    except ArithmeticError:  # .inf, .nan, 1:30.5: refused as no number where the value is used
         return value
 
 

@@ -2,7 +2,7 @@
 
     python -m spanledger.pricing.importer 2026-11-21        # writes data/prices-2026-11-21.json
 
-The day is the one from which changed prices hold. What the newest list before it already knows is carried on: an
+The day is the one from which changed prices hold. Entries of the newest list before it are carried over: an
 unchanged price stays, a changed one gets `valid_to`/`valid_from` that day, a model that left the map keeps its price.
 `litellm` is only read as a file, never imported (that would take seconds and go to the network).
 """

@@ -22,8 +22,8 @@ _OUTPUT = ("reasoning", "audio_output", "image_output")
 
 
 class Counts(NamedTuple):
-    """Tokens of many calls, nothing said as zero, but for `known_output`; names as in `Rates`. `cache_write` includes
-    the writes that last an hour."""
+    """Tokens of many calls, missing counts as zero (but see `known_output`); names as in `Rates`. `cache_write`
+    includes the writes that last an hour."""
 
     input: Ints
     output: Ints

@@ -88,9 +88,9 @@ def undated(name: str) -> str:
 
 
 def spellings(provider: str, model: str) -> tuple[str, ...]:
-    """Names to look up, best first: without provider, as said, the fine-tuned base, without `-latest` or date."""
-    said, name = model.strip().lower(), bare(provider, model)
-    found = [name, said]
+    """Names to look up, best first: without provider, as reported, the fine-tuned base, without `-latest` or date."""
+    reported, name = model.strip().lower(), bare(provider, model)
+    found = [name, reported]
     if name.startswith("ft:"):  # ft:<base>:<organisation>:<name>:<id> costs what ft:<base> costs
         found.append(":".join(name.split(":")[:2]))
     if canonical(provider) == "openrouter" and name.endswith(_ROUTES):

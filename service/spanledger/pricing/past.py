@@ -2,7 +2,7 @@
 
     python -m spanledger.pricing.past 2026-11-21        # writes data/past-2026-11-21.json
 
-Source: the price data inside the installed `genai-prices` package. A model that the first list knows is left out, so
+Source: the price data inside the installed `genai-prices` package. A model of the first list is left out, so
 that list alone decides about it. Prices by time of day, batch variants and fees for searches are left out.
 """
 

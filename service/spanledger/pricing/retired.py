@@ -1,4 +1,4 @@
-"""Makes the list of retired models: prices that older maps of LiteLLM knew and no other bundled list knows.
+"""Makes the list of retired models: prices that are in older maps of LiteLLM and in no other bundled list.
 
     python -m spanledger.pricing.retired 2026-11-21 1.83.0=map.json 1.80.0=older.json     # newest first
 
@@ -22,7 +22,7 @@ _BY_CHARACTER = ("-bison", "gecko")  # Google charged them by the character; the
 
 
 def entries(maps: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """What the other lists lack, each model by the first map that knows it."""
+    """The models that the other lists lack, each from the first map that has it."""
     known, now = bundled_layers(), datetime.now(UTC)
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for release, path in maps.items():

@@ -1,8 +1,8 @@
 """Compares the books with a provider's export, by day (UTC) and model.
 
 Names are compared as they are; what then remains on both sides is compared by the model's name without its snapshot
-date, because a bill may say `gpt-4o` or `Claude Haiku 4.5` where a response said `gpt-4o-2024-08-06`. Where the export
-does not tell models apart, all ours of that day are taken together. Only figures that the export states are compared.
+date, because a bill may name `gpt-4o` or `Claude Haiku 4.5` where a response named `gpt-4o-2024-08-06`. If the export
+does not distinguish models, all ours of that day are added up. Only figures that the export states are compared.
 """
 
 import re
@@ -168,8 +168,8 @@ def _matched(
     pairs = []
     for name in names:
         found = [side[name] for side in sides]
-        said = {row.model for rows in found for row in rows}  # one side alone keeps its own, longer name
-        pairs.append((said.pop() if len(said) == 1 else name, _sum(found[0]), _sum(found[1])))
+        names_found = {row.model for rows in found for row in rows}  # one side alone keeps its own, longer name
+        pairs.append((names_found.pop() if len(names_found) == 1 else name, _sum(found[0]), _sum(found[1])))
     return pairs
 
 

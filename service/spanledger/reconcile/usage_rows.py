@@ -11,7 +11,7 @@ from spanledger.foreign import texts
 
 
 class UsageRow(NamedTuple):
-    """What one provider says, or we say, of one model on one day. None: not told.
+    """Usage of one model on one day, by a provider's export or by our books. None: not stated.
 
     `model` is empty where the figures are of all models together. `input_tokens` includes cache reads and writes.
     `rounding_usd`: by how much rounding in the source may have moved `cost_usd`.

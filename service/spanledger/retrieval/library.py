@@ -51,8 +51,8 @@ class Library:
         """Idempotent by content. Raises StoreError, ModelError, QuotaExceeded."""
         tenant = run.order.principal.tenant
         document_id = _id(tenant, new)
-        told = {"id": document_id, "bytes": len(new.text.encode()), "content_type": new.content_type}
-        with self._operations.span("add_document", _attributes("add", told)) as span:
+        described = {"id": document_id, "bytes": len(new.text.encode()), "content_type": new.content_type}
+        with self._operations.span("add_document", _attributes("add", described)) as span:
             known = await asyncio.to_thread(self._shelf.document, tenant, document_id)
             if known is not None and known.embedding_model == self._model:
                 added = Added(known, new=False)
@@ -68,7 +68,7 @@ class Library:
                 added = Added(document, new=True)
             facts = {"chunks": added.document.chunks, "tokens": added.document.tokens, "new": added.new}
             span.set_attributes(_attributes("add", facts))
-        if added.new:  # who read and who removed what is told with the request, which names it
+        if added.new:  # reads and removals are recorded with their requests
             audit.record(self._telemetry, audit.AUDIT, "document.add", "allowed", target=f"document/{document_id}")
         return added
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _RUN_TIMEOUT_S = 30.0
 _AGAIN_S = 5.0  # after a failure, so that the service is ready again soon
-_ASKED = "canary: 2 + 2?"
+_QUESTION = "canary: 2 + 2?"
 _log = logging.getLogger(__name__)
 
 
@@ -92,7 +92,7 @@ class Canaries:
             await self._runner.warm()
             started = time.monotonic()
             async with asyncio.timeout(_RUN_TIMEOUT_S):
-                outcome = await self._runner.complete(Completion(order, [{"role": "user", "content": _ASKED}]))
+                outcome = await self._runner.complete(Completion(order, [{"role": "user", "content": _QUESTION}]))
         except TimeoutError:
             return {"ok": False, "detail": f"the workflow did not answer within {_RUN_TIMEOUT_S:.0f} s"}
         except Exception as exc:  # noqa: BLE001 — it is what the canary is for

@@ -14,9 +14,9 @@ def refuse_open_host(settings: Settings) -> None:
     """Refuses an address beyond loopback while there are no keys. Raises SettingsError."""
     if not settings.needs_keys or has_keys(settings.data_dir):
         return
-    asked = "--require-keys" if settings.loopback else f"--host {settings.host} would let others in, and it"
+    cause = "--require-keys" if settings.loopback else f"--host {settings.host} would let others in, and it"
     raise SettingsError(
-        f"{asked} needs keys, and there are no keys; make one with `spanledger keys create --tenant default "
+        f"{cause} needs keys, and there are no keys; make one with `spanledger keys create --tenant default "
         f"--role admin --data-dir {settings.data_dir}`, or stay on 127.0.0.1 (default)"
     )
 

@@ -148,7 +148,7 @@ class Operations:
         try:
             operation.result = operation.work(lambda text: setattr(operation, "progress", text))
             operation.state = "done"
-        except BaseException as exc:  # noqa: BLE001 — whoever asks for the result gets it
+        except BaseException as exc:  # noqa: BLE001 — raised again in the caller that fetches the result
             if not isinstance(exc, SpanledgerError):
                 _log.exception("operation %s failed", operation.operation_id)
             operation.error, operation.state = exc, "failed"

@@ -37,7 +37,7 @@ def run(settings: Settings, make_app: MakeApp, after_ready: AfterReady | None = 
     """Serves until SIGTERM or SIGINT, then drains. Raises SettingsError or StoreError when it cannot start."""
 
     def say(text: str) -> None:
-        with contextlib.suppress(OSError):  # whoever read our output has gone; we serve on
+        with contextlib.suppress(OSError):  # the reader of our output is gone; keep serving
             print(text, file=out, flush=True)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while starting; later the loop handles it
@@ -108,7 +108,7 @@ async def _serve(
 
 
 def _waits_for(runtime: Runtime) -> str:
-    """What a stop waits for, told when it begins."""
+    """What a stop waits for, reported when it begins."""
     running_now, segments = runtime.runner.in_flight, runtime.node.ingest.health()["spool_segments"]
     waits = f"{running_now} workflows run, {segments} spool segments to load, then what is not settled"
     return f"stopping: {waits}; {END_S:.0f} s at most"

@@ -39,7 +39,7 @@ class Books:
 class Services:
     """The parts of one running service. `books` None: a chat service alone, without a store; `live` None: no stream.
 
-    What is asked of books that are not there raises Elsewhere.
+    Questions about books that this process does not hold raise Elsewhere.
     """
 
     settings: Settings

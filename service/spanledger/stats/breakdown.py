@@ -52,7 +52,7 @@ class UserUsage:
 
 
 class UsageGroup(TypedDict, total=False):
-    """The dimensions asked for, as texts (empty: calls without one), with what their calls used. `buckets`: the same
+    """The requested dimensions as texts (empty: calls without one), and the usage of their calls. `buckets`: the same
     over time, of as many groups as `series` names."""
 
     provider: str
@@ -76,11 +76,11 @@ class UsageGroup(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Breakdown:
-    """`groups` hold a text per dimension asked for and `usage`, dearest first; broken down by tool also `tool_calls`
+    """`groups` hold a text per requested dimension and `usage`, dearest first; broken down by tool also `tool_calls`
     and `failed_tool_calls`.
 
     `truncated`: there are more groups than `limit`; `usage` is the total of all of them, `other` that of the groups
-    behind the `top` ones. `previous`: the same of the window of equal length before this one, where asked for.
+    behind the `top` ones. `previous`: the same for the window of equal length before this one, if requested.
     `coverage`: how the cost of all calls is known.
     """
 

@@ -15,7 +15,7 @@ from spanledger.store.client import Store
 @dataclass(frozen=True)
 class CacheUse:
     """`saved_*`: what the hits had cost when they were first answered. `priced_share`: the share of hits for which
-    the saving in USD is known, 1.0 without hits. `hit_share` is None when no cache was asked."""
+    the saving in USD is known, 1.0 without hits. `hit_share` is None when no cache was used."""
 
     hits: int
     misses: int
@@ -43,7 +43,7 @@ class CacheReport:
 
 
 def cache_report(store: Store, tenant: str, window: Window) -> CacheReport:
-    """What was asked of response caches in `window`."""
+    """Lookups in response caches in `window`: hits, misses and savings."""
     rows = store.dicts(queries.sql("response_cache"), {"tenant": tenant, **window.bounds()})
     return CacheReport(_use(rows), [ModelCacheUse(row["provider"], row["model"], _use([row])) for row in rows])
 

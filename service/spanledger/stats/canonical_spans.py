@@ -1,6 +1,6 @@
 """The latest spans that fit by what the books read in them.
 
-Spans lie in the order of traces, so two ways lead to the latest ones. Where what is asked for is frequent: through the
+Spans lie in the order of traces, so two ways lead to the latest ones. For frequent matches: through the
 traces that began a moment ago. Else through all spans of which some telling fits, the latest first: that reads each
 column that is asked about once, or the granules that an index names. What was received lies in the order of time, so a
 filter of attributes goes the first way as far as it leads.

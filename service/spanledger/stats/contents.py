@@ -67,8 +67,8 @@ def contents(
 
 
 def rows_with_content(store: Store, tenant: str, trace_ids: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
-    """`trace_id`, `span_id`, `at_ns`, `asked` and `answered` (JSON) of the first spans with content, in time order, and
-    how many bytes the others have: those for which MAX_BYTES leave no room."""
+    """`trace_id`, `span_id`, `at_ns`, `input_messages`, `output_messages` (JSON) of the first
+    spans with content, in time order, and how many bytes the others have: those for which MAX_BYTES leave no room."""
     of_traces = {"tenant": tenant, "trace_ids": list(trace_ids)}
     sizes = store.query(queries.sql("conversation_content_sizes"), {**of_traces, "limit": MAX_SPANS})
     kept, room, left_out = [], MAX_BYTES, 0
@@ -88,7 +88,7 @@ def questions_of(store: Store, tenant: str, trace_ids: Sequence[str], around: Wi
     rows = store.dicts(queries.sql("message_inputs"), wanted)
     found: dict[str, str] = {}
     for row in rows:
-        users = [piece for piece in _parts(row | {"answered": ""}, "asked") if piece.role == "user"]
+        users = [piece for piece in _parts(row | {"output_messages": ""}, "input_messages") if piece.role == "user"]
         if users:
             found[row["trace_id"]] = users[-1].text[:cut]
     return found
@@ -107,11 +107,11 @@ def _pieces(spans: Sequence[Mapping[str, Any]], cut: int) -> Iterator[Piece]:
     """The question, then what each call answered and what its tools gave back, each once."""
     seen: set[tuple[str, str, str]] = set()
     for position, span in enumerate(spans):
-        question_parts = list(_parts(span, "asked"))
+        question_parts = list(_parts(span, "input_messages"))
         last_user = max((place for place, piece in enumerate(question_parts) if piece.role == "user"), default=0)
         since = question_parts[last_user:]
         new = since if position == 0 else [piece for piece in since if piece.kind == "tool_result"]
-        for piece in (*new, *_parts(span, "answered")):
+        for piece in (*new, *_parts(span, "output_messages")):
             key = (piece.role, piece.kind, piece.text)
             if key not in seen:
                 seen.add(key)

@@ -21,7 +21,7 @@ _MORE = 8
 
 @dataclass(frozen=True)
 class Message:
-    """One exchange: what the user asked and all that was done to answer it. `status` is `ok`, `error`, or `abandoned`:
+    """One exchange: the user's question and all work to answer it. `status` is `ok`, `error`, or `abandoned`:
     the process that ran it ended before it did."""
 
     message_id: str

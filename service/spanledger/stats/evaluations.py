@@ -12,7 +12,7 @@ MAX_LISTED = 1000
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`superseded`: the same person or evaluator said something newer, which counts instead. `sealed`: it was taken or
+    """`superseded`: a newer evaluation of the same person or evaluator counts instead. `sealed`: it was recorded or
     made here; what a sender of telemetry claims is not, and counts in no score."""
 
     name: str
@@ -30,7 +30,7 @@ class Evaluation:
 
 
 def evaluations(store: Store, tenant: str, message_id: str) -> list[Evaluation]:
-    """All that was said of a message, newest first."""
+    """All evaluations of a message, newest first."""
     params = {"tenant": tenant, "message_id": message_id, "trace_id": "", "limit": MAX_LISTED}
     return [
         Evaluation(

@@ -58,7 +58,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the ledger. `sign` is -1 for a line that takes back what an earlier one said."""
+    """One line of the ledger. `sign` is -1 for a line that reverses an earlier one."""
 
     posted_at: str
     reason: str

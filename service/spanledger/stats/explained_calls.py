@@ -65,7 +65,7 @@ class PriceEntry:
 @dataclass(frozen=True)
 class Part:
     """`tokens` × `rate` = `amount`, exact decimals in USD; null where there is no price. Kind `billed` is what the
-    provider itself said, kind `call` the price of a request."""
+    provider itself reported, kind `call` the price of a request."""
 
     kind: str
     tokens: int | None
@@ -103,7 +103,7 @@ class ExplainedCall:
 
 
 class _Noting:
-    """Prices that remember which calls they were asked for."""
+    """Prices that remember the calls that were looked up."""
 
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
@@ -121,8 +121,8 @@ class _Noting:
 def explained(
     store: Store, tenant: str, prices: Prices, rows: Sequence[Mapping[str, Any]], table: pa.Table | None = None
 ) -> tuple[list[ExplainedCall], bool]:
-    """The calls that entries are about, and whether the ledger says of each what its spans say. `rows`: in the order of
-    calls; `table`: what `with_copies` says of their traces, where it has been asked."""
+    """The calls that entries are about, and whether the ledger agrees with the spans of each. `rows`: in the order of
+    calls; `table`: the result of `with_copies` for their traces, if it was computed."""
     keys = [(row["trace_id"], row["span_id"]) for row in rows]
     if not keys:
         return [], True

@@ -1,4 +1,4 @@
-"""Filters of lists: what may be asked of messages, and how it is asked of the tables in the order of time.
+"""Filters of message lists, and their SQL conditions on the tables that are ordered by time.
 
 A condition is a fixed piece of SQL with bound parameters; a filter that is not given adds nothing to the statement.
 """

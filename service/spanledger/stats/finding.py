@@ -22,7 +22,7 @@ class Found:
     conversation_id: str | None = None
 
 
-# Each question reads a few granules by a key or an index. The first that knows the id answers.
+# Each query reads a few granules by a key or an index. The first one that finds the id decides.
 _TRACE = "SELECT 1 FROM genai_spans WHERE tenant = {tenant:String} AND trace_id = {id:String} LIMIT 1"
 _MESSAGE = """
 SELECT conversation_id, trace_id FROM message_usage

@@ -63,7 +63,7 @@ class Ratings:
 
 @dataclass(frozen=True)
 class MessageList:
-    """`usage`: what all messages that fit used, on this page and on others; None where it was not asked for.
+    """`usage`: what all messages that fit used, on this page and on others; None unless requested.
 
     `count`: how many exchanges these are; `message_count`: questions and answers, as conversations, users and tenants
     count them.
@@ -110,7 +110,7 @@ def _ratings(store: Store, tenant: str, items: Sequence[Message]) -> dict[str, R
 
 
 def _previews(store: Store, tenant: str, items: Sequence[Message], cut: int) -> dict[str, str]:
-    """What was asked in these messages; their first spans start when they do."""
+    """The beginning of the users' questions in these messages; a message's first span starts with the message."""
     traces = [one.trace_id for one in items if one.trace_id]
     if not traces:
         return {}

@@ -11,8 +11,8 @@ from spanledger.stats.times import SECOND
 from spanledger.store.client import Store
 
 END_NS = 9_000_000_000_000_000_000
-FEW = 5_000  # messages that are asked for by their ids
-_MANY = 20_000  # messages of a window in which a look at all rows is sooner done than one for each
+FEW = 5_000  # messages that are selected by their ids
+_MANY = 20_000  # from here on one query over the whole window is faster than one by ids
 USAGE = (
     *("llm_calls", "failed_calls", "input_tokens", "cache_read_input_tokens", "cache_write_input_tokens"),
     *("output_tokens", "reasoning_output_tokens", "cost_usd"),

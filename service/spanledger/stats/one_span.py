@@ -1,4 +1,4 @@
-"""One span with all that it said: attributes, events, links and the log records beside it."""
+"""One span in full: attributes, events, links and the log records of the span."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -31,7 +31,7 @@ class DayCost:
 @dataclass(frozen=True)
 class UserLine:
     """`last_at`: the day's end or time of the last call known for the window, to the hour. `trend`: cost by day, of up
-    to 90 days of the window that have any; null unless it was asked for."""
+    to 90 days of the window that have any; null unless requested."""
 
     user_id: str
     usage: Usage

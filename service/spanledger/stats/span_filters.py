@@ -1,4 +1,4 @@
-"""Filters of spans: what may be asked of them, as conditions on what was received and on what the books read in it.
+"""Filters of spans, as conditions on the raw spans and on the canonical columns derived from them.
 
 A condition is a fixed piece of SQL with bound parameters.
 """
@@ -55,7 +55,7 @@ class SpanFilter:
 
     @property
     def has_ids(self) -> bool:
-        """Whether an index of genai_spans knows where its spans are."""
+        """Whether an index of genai_spans locates the spans."""
         return not _IDS.isdisjoint(self.equal)
 
 

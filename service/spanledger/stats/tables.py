@@ -42,7 +42,7 @@ def encoded(form: Format, columns: Columns, pages: Iterable[Rows], end: "Ending"
 
 
 class Ending:
-    """What is said of an export at its end: how many rows, whether that is all, and else where to go on."""
+    """The last line of an export: its rows, whether it is complete, and otherwise the cursor to continue at."""
 
     def __init__(self) -> None:
         self.rows = 0

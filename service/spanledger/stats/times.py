@@ -41,7 +41,7 @@ def parse_time(text: str, name: str = "time") -> int:
             f"{name}={text!r} is not a time; write it like 2026-11-21T07:00:00Z, 2026-11-21 or -24h"
         ) from exc
     if not 0 <= nanoseconds <= _LATEST:
-        raise BadRequest(f"{name}={text!r} is out of range; years 1970 to 2262 can be asked for")
+        raise BadRequest(f"{name}={text!r} is out of range; allowed are the years 1970 to 2262")
     return nanoseconds
 
 

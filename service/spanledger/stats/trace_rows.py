@@ -21,7 +21,7 @@ class Row:
     """One span. `usage` is what the books count for it, `subtree` for it and all below it; None where that is nothing.
 
     `counted`: `call` when this span stands for a call that a provider served, `failed` for one that failed and billed
-    nothing, `told` when it only tells of a call that another span stands for, else empty. `offset_ms` is from the start
+    nothing, `told` when it repeats a call that another span stands for, else empty. `offset_ms` is from the start
     of the trace.
     """
 

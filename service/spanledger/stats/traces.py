@@ -1,4 +1,4 @@
-"""Traces: every span once, with what it said, the logs beside it and what it cost."""
+"""Traces: every span once, with its attributes, its log records and its cost."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -133,7 +133,7 @@ def find(store: Store, tenant: str, any_id: str) -> Trace:
         return _trees(store, tenant, ids, any_id)
     rows = store.dicts(queries.sql("message"), {"tenant": tenant, "message_id": any_id})
     ids = [row["trace_id"] for row in rows if row["trace_id"]]
-    ids = ids or _trace_ids(store, "traces_of_conversation", {"tenant": tenant, "conversation_id": any_id})
+    ids = ids or _trace_ids(store, "traces_of_conversation_spans", {"tenant": tenant, "conversation_id": any_id})
     if not ids:
         raise NotFound(f"there is no trace, correlation, message or conversation {any_id!r}")
     return _trees(store, tenant, ids)
@@ -247,5 +247,5 @@ def log_of(row: Mapping[str, Any]) -> Log:
 
 
 def _first(rows: Sequence[Mapping[str, Any]], column: str) -> str:
-    """The first value that is said, in time order."""
+    """The first value that is not empty, in time order."""
     return next((row[column] for row in rows if row[column]), "")

@@ -30,13 +30,13 @@ ORDER BY (name, state)
 
 _ON_EVERY_SHARD = "run `spanledger migrate --clickhouse-url …` as the administrator on every shard's own database"
 _KNOWN = "SELECT name, argMax(checksum, applied_at), groupArray(state) FROM schema_migrations GROUP BY name"
-# What every shard knows. (With a Keeper one of them keeps these books for all.)
+# Files that every shard has applied. (With a Keeper, one replica records them for all.)
 _KNOWN_EVERYWHERE = f"{_KNOWN} HAVING uniqExact(_shard_num) = (SELECT uniqExact(_shard_num) FROM schema_migrations)"
 
 
 @dataclass(frozen=True)
 class SqlFile:
-    """One file: `name` without suffix, its statement, and `applied` as the store knows it."""
+    """One file: `name` without suffix, its statement, and `applied` as recorded in the store."""
 
     name: str
     statement: str

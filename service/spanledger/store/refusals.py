@@ -11,7 +11,7 @@ _FIXES = {
 }
 
 
-def with_fix(said: str) -> str:
-    """The words of a refusal and, where we know it, what to do about it."""
-    fix = next((fix for word, fix in _FIXES.items() if word in said), "")
-    return f"{said}; {fix}" if fix else said
+def with_fix(message: str) -> str:
+    """The message of a refusal and, if known, what to do about it."""
+    fix = next((fix for word, fix in _FIXES.items() if word in message), "")
+    return f"{message}; {fix}" if fix else message

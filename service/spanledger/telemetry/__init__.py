@@ -2,15 +2,26 @@
 
 telemetry = start("http://127.0.0.1:4318")
 telemetry.instrument_app(app)
-with GenAI(telemetry).inference(Asked("openai", "gpt-4o-mini")) as call:
+with GenAI(telemetry).inference(InferenceRequest("openai", "gpt-4o-mini")) as call:
     ...
-    call.answer(Answered(usage))
+    call.answer(InferenceResult(usage))
 telemetry.shutdown()
 """
 
-from spanledger.telemetry.genai import Answered, Asked, GenAI, Inference, Saved
+from spanledger.telemetry.genai import CacheSavings, GenAI, Inference, InferenceRequest, InferenceResult
 from spanledger.telemetry.ids import Ids
 from spanledger.telemetry.outbox import Outbox
 from spanledger.telemetry.setup import Telemetry, off, start
 
-__all__ = ["Answered", "Asked", "GenAI", "Ids", "Inference", "Outbox", "Saved", "Telemetry", "off", "start"]
+__all__ = [
+    "CacheSavings",
+    "GenAI",
+    "Ids",
+    "Inference",
+    "InferenceRequest",
+    "InferenceResult",
+    "Outbox",
+    "Telemetry",
+    "off",
+    "start",
+]

@@ -56,7 +56,7 @@ class About:
 
 
 def record(telemetry: Telemetry, evaluation: Evaluation, about: About) -> None:
-    """Writes the event, linked to the message's trace, whoever's trace we are in. Never raises."""
+    """Writes the event, linked to the message's trace instead of the current one. Never raises."""
     attributes: dict[str, Any] = {
         semconv.EVALUATION_NAME: evaluation.name,
         semconv.EVALUATION_EVALUATOR: evaluation.evaluator,

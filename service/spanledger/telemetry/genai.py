@@ -42,8 +42,8 @@ _TOKEN_BUCKETS = tuple(float(4**i) for i in range(14))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One call of a model, as it is sent. `model` is the name that the provider knows."""
+class InferenceRequest:
+    """One call of a model, as it is sent. `model` is the provider's name for it."""
 
     provider: str
     model: str
@@ -52,11 +52,11 @@ class Asked:
     attempt: int = 1
     parameters: Mapping[str, Any] = field(default_factory=dict)
     messages: Sequence[Mapping[str, Any]] = ()  # put on the span only if content is captured
-    cache: bool = False  # a response cache is asked first
+    cache: bool = False  # a response cache is looked up first
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class CacheSavings:
     """What an answer from a response cache did not use and cost; None = unknown."""
 
     usage: Usage
@@ -64,7 +64,7 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class InferenceResult:
     """What came back, or what had come back before the call broke off."""
 
     usage: Usage
@@ -85,20 +85,20 @@ class Inference:
         self.span = span
         self._started = started
         self.first_chunk_s: float | None = None
-        self.answered: Answered | None = None
-        self.saved: Saved | None = None
+        self.answered: InferenceResult | None = None
+        self.saved: CacheSavings | None = None
 
     def chunk(self) -> None:
         """A piece of the answer arrived; the first one stops the time to first chunk."""
         if self.first_chunk_s is None:
             self.first_chunk_s = time.perf_counter() - self._started
 
-    def answer(self, answered: Answered) -> None:
+    def answer(self, answered: InferenceResult) -> None:
         """What the call came to. The last word wins."""
         self.answered = answered
 
-    def from_cache(self, saved: Saved) -> None:
-        """A response cache answered; no provider was asked."""
+    def from_cache(self, saved: CacheSavings) -> None:
+        """A response cache answered; no provider was called."""
         self.saved = saved
 
 
@@ -163,7 +163,7 @@ class GenAI:
             yield Tool(span, self._content)
 
     @contextmanager
-    def inference(self, request: Asked) -> Iterator[Inference]:
+    def inference(self, request: InferenceRequest) -> Iterator[Inference]:
         """`chat <model>`: the leaf that the books count. What was answered is written also when the block fails."""
         attributes = _request_attributes(request)
         if self._content:
@@ -198,7 +198,7 @@ class GenAI:
                 fail(span, exc, self._content)
                 raise
 
-    def _write(self, span: Span, answered: Answered) -> None:
+    def _write(self, span: Span, answered: InferenceResult) -> None:
         attributes: dict[str, Any] = {
             key: count for name, key in _USAGE_ATTRIBUTES if (count := getattr(answered.usage, name)) is not None
         }
@@ -220,7 +220,7 @@ class GenAI:
             attributes[semconv.OUTPUT_MESSAGES] = _content(answered.messages)
         span.set_attributes(attributes)
 
-    def _measure(self, request: Asked, call: Inference, duration_s: float, error: str) -> None:
+    def _measure(self, request: InferenceRequest, call: Inference, duration_s: float, error: str) -> None:
         answered = call.answered
         labels: dict[str, Any] = {
             semconv.OPERATION_NAME: request.operation,
@@ -256,7 +256,7 @@ class Tool:
         fail(self.span, error, self._content)
 
 
-def _request_attributes(request: Asked) -> dict[str, Any]:
+def _request_attributes(request: InferenceRequest) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         semconv.OPERATION_NAME: request.operation,
         semconv.PROVIDER_NAME: request.provider,
@@ -286,7 +286,7 @@ def _words(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _cache_attributes(saved: Saved | None) -> dict[str, Any]:
+def _cache_attributes(saved: CacheSavings | None) -> dict[str, Any]:
     attributes: dict[str, Any] = {semconv.CACHE_HIT: saved is not None}
     if saved is None:
         return attributes

@@ -25,8 +25,8 @@ _SEVERITY = (
 class OtlpHandler(logging.Handler):
     """Hands every record to the OpenTelemetry logger of the same name.
 
-    What an exception says may quote a user: without `content` only its type and where it was raised are told, and what
-    one of our own errors says for telemetry.
+    An exception's message may quote a user. Without `content` only its type and its place are written, and the
+    `telemetry_message` of our own errors.
     """
 
     def __init__(self, provider: LoggerProvider, content: bool = False) -> None:

@@ -81,8 +81,8 @@ COST_AMOUNT: Final = "gen_ai.usage.cost.amount"
 COST_CURRENCY: Final = "gen_ai.usage.cost.currency"
 COST_SOURCE: Final = "gen_ai.usage.cost.source"  # provider | local
 
-# an answer from a response cache: no provider was asked, so no usage; what it would have been
-CACHE_HIT: Final = "spanledger.cache.hit"  # false: the cache was asked in vain
+# an answer from a response cache: no provider was called, so no usage; what it would have been
+CACHE_HIT: Final = "spanledger.cache.hit"  # false: a cache miss
 CACHE_SAVED_INPUT_TOKENS: Final = "spanledger.cache.saved.input_tokens"
 CACHE_SAVED_OUTPUT_TOKENS: Final = "spanledger.cache.saved.output_tokens"
 CACHE_SAVED_USD: Final = "spanledger.cache.saved.usd"  # a decimal text

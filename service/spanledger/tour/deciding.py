@@ -57,8 +57,8 @@ def feedback(tour: Tourist) -> None:
         lambda: tour.get(f"/v1/messages/{message}/evaluations")["items"], lambda items: len(items) >= 3, "evaluations"
     )
     for item in found:
-        told = {name: item.get(name) for name in ("name", "evaluator", "score", "label", "explanation")}
-        tour.proof.add("GET /v1/messages/{id}/evaluations", **told)
+        shown = {name: item.get(name) for name in ("name", "evaluator", "score", "label", "explanation")}
+        tour.proof.add("GET /v1/messages/{id}/evaluations", **shown)
 
 
 def limits(tour: Tourist) -> None:

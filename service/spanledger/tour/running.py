@@ -28,8 +28,8 @@ def lifecycle(tour: Tourist) -> None:
     connection.close()
     kinds = [kind for kind, _ in heard]
     last = heard[-1][1] if heard else {}
-    told = {name: last[name] for name in ("tokens", "cost_usd", "cost", "ms", "duration_ms") if name in last}
-    tour.proof.add("GET /v1/events?conversation_id=…", heard=" → ".join(kinds), **told)
+    figures = {name: last[name] for name in ("tokens", "cost_usd", "cost", "ms", "duration_ms") if name in last}
+    tour.proof.add("GET /v1/events?conversation_id=…", heard=" → ".join(kinds), **figures)
     wanted = {"workflow_started", "node_started", "tool_called", "model_response", "node_completed"}
     tour.proof.check(wanted <= set(kinds) and kinds[-1:] == ["workflow_completed"], f"events were missing: {kinds}")
 

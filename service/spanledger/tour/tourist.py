@@ -18,15 +18,15 @@ _FLUSH = "POST /v1/flush"  # the tour's own impatience
 
 @dataclass
 class Proof:
-    """`said` are pairs: the request, and the telling part of its answer. `spans` are names, in order of their start."""
+    """`answers`: pairs of a request and the relevant part of its answer. `spans`: names, in order of their start."""
 
-    said: list[tuple[str, str]] = field(default_factory=list)
+    answers: list[tuple[str, str]] = field(default_factory=list)
     spans: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)  # what it caused under another correlation id
 
-    def add(self, request: str, **told: Any) -> None:
-        self.said.append((request, ", ".join(f"{name} {_short(value)}" for name, value in told.items())))
+    def add(self, request: str, **shown: Any) -> None:
+        self.answers.append((request, ", ".join(f"{name} {_short(value)}" for name, value in shown.items())))
 
     def check(self, holds: bool, what: str) -> None:
         """Notes a failure, so that the tour can say so and go on."""
@@ -64,7 +64,7 @@ class Tourist:
         self.api.send("DELETE", path)
 
     def tidy(self) -> None:
-        """Takes back what was set up; what was said stays in the books."""
+        """Removes what the tour set up; its messages stay in the books."""
         while self._put:
             path, before = self._put.popitem()
             self.api.send("DELETE" if before is None else "PUT", path, before)

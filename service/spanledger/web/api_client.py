@@ -21,7 +21,7 @@ from spanledger.telemetry import ids
 Params = dict[str, Any]
 
 
-class Answered(SpanledgerError):
+class ApiRefusal(SpanledgerError):
     """The API refused: its problem, as it is."""
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
@@ -40,14 +40,14 @@ class Api:
         self._host = request.headers.get("host", "127.0.0.1")
 
     async def get(self, *segments: str, params: Params | None = None) -> Any:
-        """The parsed answer of GET /v1/segments…; floats as decimals with the API's digits. Raises Answered."""
+        """The parsed answer of GET /v1/segments…; floats as decimals with the API's digits. Raises ApiRefusal."""
         return await self.call("GET", *segments, params=params)
 
     async def maybe(self, *segments: str, params: Params | None = None) -> Any:
         """The same, None where the API has no such thing or does not show it to this caller."""
         try:
             return await self.get(*segments, params=params)
-        except Answered as exc:
+        except ApiRefusal as exc:
             if exc.status in {400, 403, 404, 422}:
                 return None
             raise
@@ -57,12 +57,12 @@ class Api:
         return list(await asyncio.gather(*calls))
 
     async def call(self, method: str, *segments: str, params: Params | None = None, body: Any = None) -> Any:
-        """Raises Answered."""
+        """Raises ApiRefusal."""
         path = "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
         response = await self.raw(method, path, params, body)
         answer = json.loads(response.content, parse_float=Decimal) if _is_json(response) else response.text
         if response.status_code >= 400:
-            raise Answered(response.status_code, answer if isinstance(answer, dict) else {"detail": str(answer)})
+            raise ApiRefusal(response.status_code, answer if isinstance(answer, dict) else {"detail": str(answer)})
         return answer
 
     async def raw(

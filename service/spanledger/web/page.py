@@ -109,7 +109,7 @@ class Page:
         return self.query.get("part") == part
 
     def is_only(self, part: str) -> bool:
-        """Whether this part alone is asked for."""
+        """Whether only this part is requested."""
         return self.is_fragment and self.wants(part)
 
     def check_form(self, csrf: str) -> None:

@@ -1,8 +1,8 @@
-"""Answers given again instead of asked for again, kept by LiteLLM's own response cache.
+"""The response cache: answers to repeated requests, kept by LiteLLM's own cache.
 
 LiteLLM's `Cache` is used as a store, not through `acompletion(caching=True)`: that way needs the packages of LiteLLM's
-proxy, tells a hit only by hidden parameters, and leaves unknown parameters out of the key. The key here is all that was
-asked, the tenant included: tenants never meet in it. It lives in this process and is opt-in (`Order.cache`).
+proxy, tells a hit only by hidden parameters, and leaves unknown parameters out of the key. The key here is the whole
+request with the tenant: tenants never share an entry. It lives in this process and is opt-in (`Order.cache`).
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from spanledger.workflows.model import ModelReply, ModelRequest
 TTL_S = 3600
 MAX_ANSWERS = 2_000
 MAX_ANSWER_CHARS = 64 * 1024  # longer ones are not kept
-_WHOLE = frozenset({"stop", "tool_calls"})  # one that was cut or filtered is better asked for again
+_WHOLE = frozenset({"stop", "tool_calls"})  # a cut or filtered answer is not worth keeping
 
 
 @dataclass(slots=True)
 class ResponseCache:
-    """Whole answers by what was asked. One per service; litellm is imported with the first look."""
+    """Complete answers by request. One cache per service; litellm is imported at the first lookup."""
 
     _cache: Any = field(default=None)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from spanledger.errors import telemetry_message
 from spanledger.pricing import PriceBook, Priced, Usage, settle
-from spanledger.telemetry import Answered, Asked, GenAI, Inference, Saved
+from spanledger.telemetry import CacheSavings, GenAI, Inference, InferenceRequest, InferenceResult
 from spanledger.workflows import tokens
 from spanledger.workflows.assembly import replayed
 from spanledger.workflows.cache import ResponseCache
@@ -73,7 +73,7 @@ class Caller:
             intent = await asyncio.to_thread(intended, name, request, self._book)
             for guard in run.guards:
                 await guard(intent)
-        requested = Asked(
+        requested = InferenceRequest(
             provider=name.provider,
             model=name.model,
             stream=run.stream,
@@ -112,18 +112,25 @@ class Caller:
             await self._cache.keep(tenant, request, reply)
         return reply
 
-    def _account_saved(self, call: Inference, requested: Asked, reply: ModelReply, request: ModelRequest) -> CallRecord:
+    def _account_saved(
+        self, call: Inference, requested: InferenceRequest, reply: ModelReply, request: ModelRequest
+    ) -> CallRecord:
         """The same for an answer from the cache: nothing was used, and so much was not."""
         served = str(reply.response.get("model") or "").removeprefix(f"{requested.provider}/")
         used = _used(reply, request)
         priced = self._price(requested.provider, served, requested.model, used, reply, request, datetime.now(UTC))
         messages = [c.get("message") or {} for c in reply.response.get("choices") or ()]
-        call.answer(Answered(Usage(), model=served, finish_reasons=reply.finish_reasons, messages=messages))
-        call.from_cache(Saved(used.usage, priced.cost_usd))
+        call.answer(InferenceResult(Usage(), model=served, finish_reasons=reply.finish_reasons, messages=messages))
+        call.from_cache(CacheSavings(used.usage, priced.cost_usd))
         return CallRecord(requested.provider, served or requested.model, None, None, cached=True)
 
     def _account(
-        self, call: Inference, requested: Asked, reply: ModelReply | None, request: ModelRequest, started_at: datetime
+        self,
+        call: Inference,
+        requested: InferenceRequest,
+        reply: ModelReply | None,
+        request: ModelRequest,
+        started_at: datetime,
     ) -> CallRecord:
         """Writes what is known of the call on its span, and returns the same as a record."""
         if reply is None:
@@ -134,7 +141,7 @@ class Caller:
         claim = reply.billed_usd if reply.billed_usd is not None else reply.claimed_usd
         source = "provider" if reply.billed_usd is not None else "local"
         call.answer(
-            Answered(
+            InferenceResult(
                 usage=used.usage,
                 usage_estimated=used.is_estimated,
                 response_id=str(reply.response.get("id") or ""),

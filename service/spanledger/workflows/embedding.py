@@ -9,7 +9,7 @@ from typing import Any
 
 from spanledger.errors import telemetry_message
 from spanledger.pricing import PriceBook, Usage, cost, settle
-from spanledger.telemetry import Answered, Asked, GenAI, Inference, semconv
+from spanledger.telemetry import GenAI, Inference, InferenceRequest, InferenceResult, semconv
 from spanledger.workflows import tokens
 from spanledger.workflows.calls import pause_before_retry
 from spanledger.workflows.model import EmbeddingModel, EmbeddingReply, EmbeddingRequest, ModelError, Name
@@ -74,7 +74,7 @@ class Embedder:
             intent = await asyncio.to_thread(self._intended, name, request)
             for guard in run.guards:
                 await guard(intent)
-        requested = Asked(name.provider, name.model, operation=semconv.EMBEDDINGS, attempt=number)
+        requested = InferenceRequest(name.provider, name.model, operation=semconv.EMBEDDINGS, attempt=number)
         record = CallRecord(requested.provider, requested.model, None, None)
         started_at = datetime.now(UTC)
         with self._genai.inference(requested) as call:
@@ -100,13 +100,18 @@ class Embedder:
         return Intent(name.provider, name.model, used, usd)
 
     def _account(
-        self, call: Inference, requested: Asked, reply: EmbeddingReply, request: EmbeddingRequest, started_at: datetime
+        self,
+        call: Inference,
+        requested: InferenceRequest,
+        reply: EmbeddingReply,
+        request: EmbeddingRequest,
+        started_at: datetime,
     ) -> CallRecord:
         """Writes what is known of the call on its span, and returns the same as a record."""
         usage = reply.usage or Usage(input_tokens=sum(_count(text) for text in request.texts), output_tokens=0)
         served = reply.model.removeprefix(f"{requested.provider}/")
         call.answer(
-            Answered(
+            InferenceResult(
                 usage=usage,
                 usage_estimated=reply.usage is None,
                 model=served,

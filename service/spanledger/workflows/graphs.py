@@ -3,7 +3,7 @@
     chat        START → model ⇄ tools → END; offers no tools unless its agent has some
     assistant   the same with the built-in tools
     rag         START → retrieve → model ⇄ tools → END
-    evaluation  as chat; what judges answers runs here, so that it is told apart
+    evaluation  as chat; evaluators run here, so that their calls are distinguishable
 
 Each node notes what it decided, and why, on its span. Importing this imports langgraph (1 s of CPU): only the runner
 does, for the first message or right after `ready`.

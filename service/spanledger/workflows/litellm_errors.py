@@ -13,7 +13,7 @@ _PREFIXES = re.compile(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?::| -) ?)+")
 _NO_KEY = re.compile(r"missing credentials|api[_ ]key", re.IGNORECASE)
 _RETRYABLE = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 _ADVICE = re.compile(r" To drop (these|it)\b.*")  # on LiteLLM's own settings
-# What a client raises when it fails itself, before or after the provider was asked.
+# What a client library raises for its own faults, before or after the request was sent.
 _OF_THE_CLIENT = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, RecursionError)
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def mapped(error: Exception) -> SpanledgerError:
     status = _int(getattr(error, "status_code", None))
     provider = str(getattr(error, "llm_provider", "") or "the provider")
     message = _message_of(error)
-    # What a provider says may quote what it was asked. The offline one quotes nothing.
+    # A provider's message may quote the request. The offline provider quotes nothing.
     telemetry_text = (
         "" if provider == OFFLINE else f"{provider} failed ({status or kind}); its words may quote the request"
     )

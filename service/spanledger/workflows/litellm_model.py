@@ -152,7 +152,7 @@ class LiteLLM:
         }
 
     def claim(self, body: dict[str, Any], model: str, usage: Any) -> Decimal | None:
-        """LiteLLM's own reckoning of a stream's cost, None where it knows no price."""
+        """The cost of a stream as LiteLLM computes it, None if it has no price."""
         response = self._litellm.ModelResponse(model=body.get("model"), usage=usage)
         try:
             return _money(self._litellm.completion_cost(completion_response=response, model=model))
@@ -178,7 +178,7 @@ class LiteLLMStream:
                     chunk = await anext(self._stream, None)
                 if chunk is None:
                     return
-                # LiteLLM puts the name that was asked for on the chunks; who was served is behind.
+                # LiteLLM puts the requested name on the chunks; the served model is a hidden parameter.
                 self._served = chunk._hidden_params.get("provider_response_model") or self._served
                 chunk.model = self._served or chunk.model
                 self._chunks.append(chunk.model_dump(exclude_none=True))

@@ -2,7 +2,7 @@
 
 Anthropic and Gemini say what they used with every answer, so LiteLLM reads it without looking. A proxy in their format,
 or Gemini when it withholds an answer, may say nothing, and then LiteLLM raises: the answer was paid for and lost, and
-looks like a provider that cannot be reached, to be asked again. Here such an answer is given a usage of nothing before
+looks like an unreachable provider, which is retried. Here such an answer gets an empty usage before
 LiteLLM reads it, which is what providers without usage come to in every other format; the tokens are counted by us.
 """
 

@@ -23,7 +23,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """Who serves a model: the canonical provider, and the model as that provider knows it."""
+    """Who serves a model: the canonical provider, and that provider's name for the model."""
 
     provider: str
     model: str
@@ -47,7 +47,7 @@ class ModelReply:
         return message
 
     def so_far(self) -> "ModelReply":
-        """The same of an answer that was broken off: what the provider said of its output is not the last word."""
+        """The reply of an answer that was cut off: the provider's output counts are not final and are dropped."""
         usage = None if self.usage is None else self.usage._replace(output_tokens=None, reasoning_output_tokens=None)
         return replace(self, usage=usage)
 
@@ -122,7 +122,7 @@ class UnknownModel(BadRequest):
 
 
 class ModelError(UpstreamError):
-    """A provider did not answer as asked. `status` is what our own caller gets."""
+    """A call of a provider failed. `status` is what our own caller gets."""
 
     def __init__(
         self,

@@ -89,9 +89,9 @@ class OfflineProvider(CustomLLM):  # type: ignore[misc] # litellm is untyped
         if model not in (*offline_answers.CHAT_MODELS, *offline_answers.FAULT_MODELS):
             raise _unknown(model)
         if model == "error-500" or (model == "cut" and not stream):
-            raise litellm.InternalServerError("offline: failing as asked", llm_provider=PROVIDER, model=model)
+            raise litellm.InternalServerError("offline: failing as requested", llm_provider=PROVIDER, model=model)
         if model == "error-400":
-            raise litellm.BadRequestError("offline: refused as asked", model=model, llm_provider=PROVIDER)
+            raise litellm.BadRequestError("offline: refused as requested", model=model, llm_provider=PROVIDER)
         given = kwargs.get("optional_params") or {}
         if what := _not_offered(given, stream):
             raise litellm.BadRequestError(f"offline: {what} are not offered", model=model, llm_provider=PROVIDER)
@@ -167,7 +167,7 @@ def _chunks(model: str, answer: Answer) -> Iterator[dict[str, Any]]:
     empty["model"] = _served_as(model)
     for number, text in enumerate(answer.chunks()):
         if model == "cut" and number == _CUT_AFTER_CHUNKS:
-            raise litellm.InternalServerError("offline: cut off as asked", llm_provider=PROVIDER, model=model)
+            raise litellm.InternalServerError("offline: cut off as requested", llm_provider=PROVIDER, model=model)
         yield {**empty, "text": text}
     for call in _calls(answer):
         yield {**empty, "tool_use": call}

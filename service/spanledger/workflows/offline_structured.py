@@ -1,4 +1,4 @@
-"""What the offline models say when a JSON answer is asked for (`response_format`): values that fit the schema.
+"""Answers of the offline models when JSON is requested (`response_format`): values that fit the schema.
 
 Deterministic like all they say: the same seed gives the same values. Only the parts of JSON Schema that callers of
 structured output use are known; anything else is answered as if it were not there.
@@ -16,7 +16,7 @@ _WORDS = "the ledger keeps every entry and each span adds one more fact to it".s
 
 
 def wanted(parameters: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The schema of the answer that is asked for; None where words are."""
+    """The schema of the requested answer; None for plain text."""
     response_format = parameters.get("response_format")
     if not isinstance(response_format, Mapping):
         return None

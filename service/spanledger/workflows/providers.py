@@ -1,7 +1,7 @@
 """Which model providers may be called: those that the operator configured.
 
-LiteLLM knows a hundred more. Some of them are fixed ports of this machine or sign in with files of the user's home
-folder: whoever may choose a model's name must not reach those.
+LiteLLM supports a hundred more. Some are fixed ports of this machine or sign in with files of the user's home
+folder: a caller who chooses a model's name must not reach those.
 """
 
 import os

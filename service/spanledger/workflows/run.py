@@ -1,4 +1,4 @@
-"""A run: what was asked and decided (Order), what may stop it (Gate, Guard), and what came of it (Run, CallRecord)."""
+"""A run: the request and its configuration (Order), what may stop it (Gate, Guard), its result (Run, CallRecord)."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -131,9 +131,9 @@ class Run:
     messages: Sequence[Message] = ()  # what the run was given
     context: otel.Context | None = None  # in which the workflow's span is the current one, once it has begun
     records: list[CallRecord] = field(default_factory=list)
-    guards: list[Guard] = field(default_factory=list)  # asked before each call
+    guards: list[Guard] = field(default_factory=list)  # checked before each call
     reply: ModelReply | None = None  # the last one
-    tools: dict[str, Tool] | None = None  # offered, by the names that the model knows; None: not looked for yet
+    tools: dict[str, Tool] | None = None  # offered, by the names shown to the model; None: not resolved yet
     hits: list[Hit] | None = None  # what was looked up; None: the workflow looks nothing up
 
 

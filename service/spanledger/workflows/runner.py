@@ -77,7 +77,7 @@ class Outcome:
 class Runner:
     """The workflows of one service. Belongs to one event loop.
 
-    `steps` complete what was asked, one after the other; `gates` then let it through or refuse it. `say` tells a person
+    `steps` complete the order, one after the other; `gates` then allow or refuse it. `say` tells a person
     that the workflows are being loaded, which the first message waits for; `loaded` is called when they are.
     """
 

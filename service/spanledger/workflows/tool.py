@@ -64,7 +64,7 @@ class Tool:
         job = {"kind": "validate", "schema": dict(self.parameters), "text": text or "{}", "patterns": False}
         try:
             # A schema of our own holds nothing up; another's is tried where it can be stopped. It is checked without
-            # its regular expressions: whoever owns the schema checks the arguments again.
+            # its regular expressions: the schema's owner checks the arguments again.
             reply = checks.answer(job) if self.source == "builtin" else await process.pool.arun(job)
         except (process.Hopeless, TypeError, ValueError, RecursionError) as exc:
             raise ToolError(f"the schema of {self.name} cannot be used", "invalid_schema") from exc

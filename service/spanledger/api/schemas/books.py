@@ -79,12 +79,14 @@ class PriceBookInForce(Answer):
 
 
 class Repriced(Answer):
-    """`calls` that have a price anew, and what they cost before and after."""
+    """`calls` that are priced again, with their cost and the calls without a price, before and after."""
 
     calls: int
     old_usd: Money
     new_usd: Money
     difference_usd: Money
+    old_unpriced_calls: int
+    new_unpriced_calls: int
 
 
 class RepricedModel(Repriced):

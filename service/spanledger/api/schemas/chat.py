@@ -18,7 +18,7 @@ class Source(Answer):
 
 
 class Reply(Answer):
-    """What was said, and what it used and cost. `sources` null: nothing was looked up."""
+    """The answer, with its usage and cost. `sources` null: nothing was looked up."""
 
     message_id: str
     conversation_id: str

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Item = TypeVar("Item")
 # Of a route that answers nothing: `@router.delete(…, **NO_CONTENT)`.
 NO_CONTENT: dict[str, Any] = {"status_code": 204, "response_class": Response}
-# Besides the answer as JSON: the same as it comes, for a caller who asked for a stream.
+# Besides the answer as JSON: the same as a stream, if the caller requested one.
 EVENT_STREAM: dict[str, Any] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 

@@ -29,7 +29,7 @@ class MessageEvaluations(Answer):
 
 
 class Verdict(Answer):
-    """What one evaluator said now. `run_trace_id`: the evaluator's own run."""
+    """The result of one evaluator. `run_trace_id`: the evaluator's own run."""
 
     name: str
     evaluator: str

@@ -80,7 +80,7 @@ def error_of(text: str, reason: str = "") -> BadRequest:
     if _OF_THE_STATEMENT.fullmatch(code):
         return BadRequest(_readable(text))
     _log.info("a statement failed: %s", code)
-    _log.debug("the engine said: %s", _readable(text)[:2000])  # it quotes the statement and the rows
+    _log.debug("the engine's error: %s", _readable(text)[:2000])  # it quotes the statement and the rows
     return BadRequest(f"the query failed: {code.replace('_', ' ').lower()} ({code})")
 
 

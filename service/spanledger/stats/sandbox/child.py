@@ -1,4 +1,4 @@
-"""The process of `engine` as its owner sees it: started, asked, killed."""
+"""The process of `engine` as its owner sees it: started, queried, killed."""
 
 import contextlib
 import json

@@ -72,7 +72,7 @@ class Source:
         self._store.close()
 
     def states(self, tables: list[str]) -> dict[str, str]:
-        """What changes when the rows of a table change; a table is left out when that cannot be told."""
+        """A state of each table that changes with its rows; tables without a known state are left out."""
         if not self._parts_tell or not tables:
             return {}
         rows = self._store.query(

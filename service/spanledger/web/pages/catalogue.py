@@ -1,4 +1,4 @@
-"""`/catalogue`: workflows, agents, tools, prompts, experiments and jobs, as the API knows them."""
+"""`/catalogue`: workflows, agents, tools, prompts, experiments and jobs, as the API lists them."""
 
 from typing import Annotated, Any
 

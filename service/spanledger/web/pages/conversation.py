@@ -1,4 +1,4 @@
-"""`/conversations/{id}`: what was said, what each turn cost, and where the cost grew."""
+"""`/conversations/{id}`: the messages, what each turn cost, and where the cost grew."""
 
 from fastapi.responses import Response
 

@@ -10,7 +10,7 @@ from spanledger.web.ranges import range_of
 router = page_router()
 
 ROWS = 50
-PREVIEW = 90  # characters of what was asked
+PREVIEW = 90  # characters of the question
 FACETS = (
     *("user", "model", "provider", "workflow", "agent", "tool", "status", "error_type", "service", "prompt"),
     *("prompt_version", "variant"),

@@ -6,7 +6,7 @@ from fastapi import Form, UploadFile
 from fastapi.responses import RedirectResponse, Response
 
 from spanledger.errors import BadRequest
-from spanledger.web.api_client import Answered
+from spanledger.web.api_client import ApiRefusal
 from spanledger.web.page import Page, PageOf, link, page_router
 from spanledger.web.ranges import range_of
 
@@ -32,12 +32,12 @@ async def prices(page: PageOf) -> Response:
 async def preview(
     page: PageOf, start: Field = "", end: Field = "", book: Field = "", csrf: Field = "", file: UploadFile | None = None
 ) -> Response:
-    """Nothing is posted. The answer holds what was asked, so that it can be posted as it was seen."""
+    """Posts nothing. The answer repeats the form's values, so that exactly what was shown can be posted."""
     page.check_form(csrf)
     given = {"start": start.strip(), "end": end.strip(), "price_book": book.strip() or await text_of(file)}
     try:
         changed = await page.api.call("POST", "reprice", body=_wish(given) | {"dry_run": True})
-    except Answered as exc:
+    except ApiRefusal as exc:
         return _form(page, given, problem=str(exc))
     return _form(page, given, changed=changed)
 

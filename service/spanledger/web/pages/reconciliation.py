@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Form, UploadFile
 from fastapi.responses import Response
 
-from spanledger.web.api_client import Answered
+from spanledger.web.api_client import ApiRefusal
 from spanledger.web.page import Page, PageOf, page_router
 from spanledger.web.pages.prices import text_of
 
@@ -32,7 +32,7 @@ async def upload(
     body = {"content": text, "name": name[:256], "tolerance": tolerance.strip() or "0"}
     try:
         return _shown(page, report=await page.api.call("POST", "reconcile", body=body), name=name)
-    except Answered as exc:
+    except ApiRefusal as exc:
         return _shown(page, problem=str(exc))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi.responses import Response
 
-from spanledger.web.api_client import Answered
+from spanledger.web.api_client import ApiRefusal
 from spanledger.web.page import Page, PageOf, page_router
 
 router = page_router()
@@ -48,6 +48,6 @@ async def _run(page: Page, query: str) -> tuple[Any, str]:
     """The answer, or why there is none."""
     try:
         answer = await page.api.call("POST", "sql", body={"query": query})
-    except Answered as exc:
+    except ApiRefusal as exc:
         return None, str(exc)
     return (json.loads(answer) if isinstance(answer, str) else answer), ""

@@ -1,8 +1,8 @@
 """Who may use which tool, as the registry says (kind `tool_grant`).
 
 A grant is named like a tool, `server.*` or `*`; of those that fit, the most specific one counts. Without any, everybody
-may. A denial goes before an allowance, and whoever an `allow` does not name is denied. Grants of the operator's tenant
-that name tenants hold for those tenants too.
+may. A denial wins over an allowance, and callers that an `allow` does not name are denied. Grants of the operator's
+tenant that name tenants hold for those tenants too.
 """
 
 from collections.abc import Iterator

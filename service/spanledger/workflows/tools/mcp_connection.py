@@ -1,8 +1,7 @@
 """One connection to an MCP server. Imports the mcp package (a second of CPU).
 
-The connection lives in a task of its own, because whoever opens an MCP session must also close it. It ends when it is
-closed, when the server goes away, or when a request shows that it is of no use any more; who needs it then opens
-another.
+The connection lives in a task of its own, because the task that opens an MCP session must also close it. It ends when
+it is closed, when the server goes away, or when a request fails because of it; the next caller opens a new one.
 """
 
 import asyncio
@@ -130,7 +129,7 @@ class McpConnection:
         except Exception as exc:
             self._over.set()
             _log.warning("server %s: %s failed (%s)", self.name, what, type(exc).__qualname__)
-            _log.debug("server %s: %s failed: %s", self.name, what, _line(exc))  # it may quote what the tool said
+            _log.debug("server %s: %s failed: %s", self.name, what, _line(exc))  # it may quote the tool's output
             raise ToolError(f"server {self.name} did not do {what}", type(exc).__qualname__) from exc
 
     async def _live(self, ready: "asyncio.Future[None]") -> None:
@@ -164,9 +163,8 @@ class McpConnection:
             return
         stderr_tail = self._stderr.tail() if self._stderr is not None else ""
         shown = "it cannot be reached" if self._public_only else why
-        _log.warning(
-            "server %s cannot be used: %s%s", self.name, why, f"; it said: {stderr_tail}" if stderr_tail else ""
-        )
+        stderr = f"; its standard error: {stderr_tail}" if stderr_tail else ""
+        _log.warning("server %s cannot be used: %s%s", self.name, why, stderr)
         ready.set_exception(ToolError(f"server {self.name} cannot be used: {shown}", "unreachable"))
 
     @asynccontextmanager

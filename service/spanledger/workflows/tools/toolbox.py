@@ -50,7 +50,7 @@ class Toolbox:
         self._abandoned: dict[str, list[threading.Thread]] = {}  # runs that nobody waits for any more
         self.builtin = {tool.name: tool for tool in BUILTIN}
 
-    def knows(self, tenant: str, name: str) -> bool:
+    def has_tool(self, tenant: str, name: str) -> bool:
         """Whether the name is a tool's, or belongs to a server that the tenant has."""
         return name in self.builtin or self._server_of(tenant, name) != ""
 
@@ -81,10 +81,10 @@ class Toolbox:
         return requested if self._telemetry.capture_content and _NAME.fullmatch(requested) else UNKNOWN
 
     async def call(self, tools: Mapping[str, Tool], call: Mapping[str, Any], order: Order) -> tuple[str, str]:
-        """Runs what the model asked for: the tool's result and the type of its error, "" when it did well.
+        """Runs the requested tool. Returns its result and the type of its error, "" if it succeeded.
 
-        A failure is told to the model, which can do better; it never ends the workflow. `tools` are those offered, by
-        the names under which the model knows them.
+        A failure is reported to the model, which can try again; it never ends the workflow. `tools` are those offered,
+        by the names shown to the model.
         """
         function = call.get("function") or {}
         requested, arguments = str(function.get("name") or ""), str(function.get("arguments") or "")

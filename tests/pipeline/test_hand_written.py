@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from otlp_make import trace_request
-from spanledger.dialects.shapes import INPUT_WORDS, OUTPUT_WORDS
 from spanledger.dialects.tables import tables
+from spanledger.dialects.words import INPUT_WORDS, OUTPUT_WORDS
 from system import WITHOUT_CHAT, System
 
 MINI = "gpt-4o-mini"

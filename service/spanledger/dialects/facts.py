@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from spanledger.dialects import shapes
+from spanledger.dialects import shapes, words
 from spanledger.dialects.lexicon import SHORT_TEXT, Lexicon, Shape
 from spanledger.dialects.objects import Facts
 from spanledger.dialects.values import as_list, as_object, member, parts, unquoted
@@ -129,7 +129,7 @@ class Reading:
     def _counts_for_model(self, shape: Shape, values: Sequence[str]) -> bool:
         """Whether a span that nothing else marks names a model and a count of its tokens, be it the total alone."""
         facts = {key: values[position] for key, position in shape.shaped}
-        if not any(text.isdecimal() and shapes.is_count_key(key) for key, text in facts.items()):
+        if not any(text.isdecimal() and words.is_count_key(key) for key, text in facts.items()):
             return False
         if not any(map(self.own, _MODELS)) and (model := shapes.model_of(facts)):
             self.raw["response_model"] = model
@@ -225,9 +225,9 @@ class Reading:
 
     def _known_meaning(self) -> tuple[str, str] | None:
         """Role and operation by the known vocabularies."""
-        for field, words, any_word in self.by.kinds:
+        for field, known, any_word in self.by.kinds:
             if value := self.raw.get(field):
-                meaning = any_word or words.get(_word(value))
+                meaning = any_word or known.get(_word(value))
                 if meaning:
                     return meaning[0], meaning[1]
         return None

@@ -14,68 +14,37 @@ from typing import Any, NamedTuple
 import orjson
 
 from spanledger.dialects.values import as_object, unquoted
+from spanledger.dialects.words import (
+    INPUT_WORDS,
+    MAX_MODEL,
+    OUTPUT_WORDS,
+    TOTAL_WORDS,
+    in_common_words,
+    is_aside,
+    names_model,
+    nested,
+)
 
 SHAPE = "shape:"  # facts that the view keeps because of their shape, by their attribute key
-# Words for input tokens, for output tokens and for both, as providers and libraries write them.
-INPUT_WORDS = (
-    *("prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "prompt_token_count", "promptTokenCount"),
-    *("input_token_count", "inputTokenCount", "prompt_eval_count"),  # any of them may begin with a capital letter
-    *("inputTextTokenCount", "x-amzn-bedrock-input-token-count"),
-)
-OUTPUT_WORDS = (
-    *("completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidates_token_count"),
-    *(
-        "candidatesTokenCount",
-        "output_token_count",
-        "outputTokenCount",
-        "completion_token_count",
-        "eval_count",
-        "generation_token_count",
-    ),
-    *("response_token_count", "responseTokenCount", "generated_token_count", "generatedTokenCount"),
-    *("totalOutputTextTokenCount", "x-amzn-bedrock-output-token-count"),
-)
-TOTAL_WORDS = ("total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
 # Parts of keys under which a request stands: the usage within it belongs to the calls before.
 REQUEST_WORDS = (
     *("input.value", "inputs", "request", "prompt", "messages", "component.input", "history", "context"),
     *("config", "setting", "limit", "budget", "quota", "content", ".text"),
 )
-# Counts in keys of hand-written instrumentation: `llm.tokens.input`, `tokens_in`, `llm.output.tokens`.
-FLAT_COUNTS = (
-    r"(?:^|[._])tokens?[._](?:count[._])?(?:input|prompt|in|output|completion|out|total|cached|cache_read|cache_write"
-    r"|reasoning|used)(?:_count)?$",
-    r"(?:^|[._])tokens_(?:evaluated|predicted)$",
-    r"(?:^|[._])usage[._](?:input|prompt|output|completion|total)$",
-    r"(?:^|[._])(?:input|prompt|output|completion|total|cached|reasoning)[._](?:tokens|token_count)$",
-    r"(?:^|\.)(?:prompt_)?eval_count$",
-)
-_FLAT_COUNT = re.compile(
-    r"(?P<place>.*?)(?:^|[._])(?:"
-    r"tokens?[._](?:(?:usage|count)[._])?(?P<after>\w+?)(?:_count)?"
-    r"|usage[._](?P<used>input|prompt|output|completion|total)"
-    r"|(?P<before>\w+)\.(?:tokens|token_count))$"
-    r"|(?P<place_of_snake>.*?)(?:^|\.)(?:(?:llm|ai|openai|anthropic)_)?(?:usage_)?(?:num_|n_)?"
-    r"(?P<within>[a-z]+)_(?:tokens|token_count)$"
-)
-_FLAT_WORDS = {
-    **dict.fromkeys(("prompt", "in", "request", "evaluated", "embedding"), "input"),
-    **dict.fromkeys(("completion", "out", "response", "predicted", "generation", "generated"), "output"),
-    "used": "total",
-}
-_ASIDE = re.compile(r"input$|inputs$|request$|prompt$|history|config|setting|limit|budget|quota", re.IGNORECASE)
-MAX_MODEL = 256  # characters of a model's name
+_MIN_TEXT = 20  # characters of a value that could hold usage
 MAX_TEXT = 200_000  # characters of a value that are worth searching
 _MAX_DEPTH = 12
 _MAX_NODES = 20_000
 _MAX_LITERAL = 6_000
 _MAX_LITERALS = 200  # that are looked at in one span
 _WORD = re.compile("|".join((*INPUT_WORDS, *OUTPUT_WORDS)), re.IGNORECASE)
+_PART_OF_WORD = re.compile("token|eval_count")
+_AROUND = max(map(len, (*INPUT_WORDS, *OUTPUT_WORDS)))
+_MAX_PLACES = 64  # of a text that are looked at one by one
 # Counts in what other languages print: Java and Ruby `a=1`, Ruby also `"a"=>1`, PHP `[a] => 1`, Go and Rust `a: 1`.
 _PAIR = re.compile(r"""\b([A-Za-z]\w*)["'\]]?\s*(?:=>|[=:])\s*(\d{1,15})(?![\w.]*\w)""")
 _BARE = re.compile(r"\s*[A-Za-z][\w.]*\s*[=:]")  # how fields without a name around them begin: YAML, Pydantic's str()
 _BRACKETED = re.compile(r"[({\[][^(){}\[\]]*[)}\]]")
-_MODEL_KEY = re.compile(r"(?:^|[._-])model(?:[._-]?(?:name|id|version))?$|Model(?:Name|Id|Version)?$", re.IGNORECASE)
 _BILLED = re.compile(r"""billed_?units["']?\s*[=:]\s*\w*$""", re.IGNORECASE)
 _ENUM = re.compile(r"<[\w.]+: ([^<>]{1,80})>")
 _MODEL_IN_REPR = re.compile(r"""['"]?\bmodel(?:_name|_version)?['"]?\s*[:=]\s*['"]([^'"\s]{1,100})['"]""")
@@ -93,7 +62,6 @@ _INTERACTION_WORDS = {
 }
 _INTERACTION = frozenset({"total_thought_tokens", "total_tool_use_tokens", "total_cached_tokens"})
 _INPUT = frozenset(INPUT_WORDS)
-_WORDS = frozenset((*INPUT_WORDS, *OUTPUT_WORDS, *TOTAL_WORDS))
 _CAPITALISED = frozenset(word[:1].upper() + word[1:] for word in (*INPUT_WORDS, *OUTPUT_WORDS, *TOTAL_WORDS))
 
 
@@ -134,19 +102,24 @@ def mentions_usage(text: str) -> bool:
     if len(text) > MAX_TEXT:
         return False
     lower = text.lower()
-    # One of these stands in every word: most texts need no search for all of them.
-    return ("token" in lower or "eval_count" in lower) and _WORD.search(text) is not None
+    # One of these stands in every word. The first place where one of them stands mostly is a word.
+    for number, part in enumerate(_PART_OF_WORD.finditer(lower)):
+        if number == _MAX_PLACES:
+            return _WORD.search(lower, part.start() - _AROUND) is not None
+        if _WORD.search(lower, max(0, part.start() - _AROUND), part.end() + _AROUND) is not None:
+            return True
+    return False
 
 
 def find(facts: Mapping[str, str], input_alone: bool = False) -> Found | None:
     """The usage that values say together (attribute key → text); None for none, or for several that disagree.
     `input_alone`: an embedding is looked for, which has no output."""
     found: list[Found] = []
-    flat = _nested({_in_common_words(key): text for key, text in facts.items() if len(text) < 40})
+    flat = nested({in_common_words(key): text for key, text in facts.items() if len(text) < 40})
     search = _Search(iter(range(_MAX_LITERALS)), input_alone)
     found += _in_value(flat, search)
     for text in facts.values():
-        if len(text) >= 20 and mentions_usage(text):
+        if len(text) >= _MIN_TEXT and mentions_usage(text):
             found += _in_text(text, search)
     best = _only(found)
     if best is not None and not any(map(best.owner.get, MODEL_WORDS)) and (model := model_of(facts)):
@@ -156,7 +129,7 @@ def find(facts: Mapping[str, str], input_alone: bool = False) -> Found | None:
 
 def model_of(facts: Mapping[str, str]) -> str:
     """The only model that keys name, of those that were served rather than asked for where both are told."""
-    named = {key: text for key, text in facts.items() if text and _MODEL_KEY.search(key) and len(text) <= MAX_MODEL}
+    named = {key: text for key, text in facts.items() if text and names_model(key) and len(text) <= MAX_MODEL}
     served = {text for key, text in named.items() if "respon" in key.lower()}
     models = served or set(named.values())
     return next(iter(models)) if len(models) == 1 else ""
@@ -207,7 +180,7 @@ def _in_value(root: Any, search: _Search) -> Iterator[Found]:
     while stack and nodes < _MAX_NODES:
         value, owner, depth, is_estimate = stack.pop()
         nodes += 1
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             value = _in_plain_words(value)
             if is_usage(value, search.input_alone):
                 yield Found(value, owner if _is_owner(owner) else {}, is_estimate)
@@ -215,20 +188,25 @@ def _in_value(root: Any, search: _Search) -> Iterator[Found]:
             around = value if _is_owner(value) or not owner else owner
             # Cohere's bill goes before its raw count beside it.
             billed = value.get("billed_units") or value.get("billedUnits")
-            inside = [(str(key), inner) for key, inner in value.items() if not _ASIDE.search(str(key))]
+            inside = [(str(key), inner) for key, inner in value.items() if _is_worth(inner) and not is_aside(str(key))]
             if is_usage(billed, search.input_alone):
                 inside = [("", billed)]
             if depth < _MAX_DEPTH:
                 stack += [(v, around, depth + 1, is_estimate or "stimate" in key) for key, v in inside]
         elif isinstance(value, list):
             if depth < _MAX_DEPTH:
-                stack += [(inner, owner, depth + 1, is_estimate) for inner in value]
-        elif isinstance(value, str) and len(value) >= 20 and mentions_usage(value):
+                stack += [(inner, owner, depth + 1, is_estimate) for inner in value if _is_worth(inner)]
+        elif isinstance(value, str) and len(value) >= _MIN_TEXT and mentions_usage(value):
             yield from _in_text(value, search)
 
 
+def _is_worth(value: Any) -> bool:
+    """Whether usage may stand within a value."""
+    return isinstance(value, dict | list) or (isinstance(value, str) and len(value) >= _MIN_TEXT)
+
+
 def _is_owner(value: Mapping[str, Any]) -> bool:
-    return any(isinstance(value.get(name), str) for name in _OWNERS)
+    return not value.keys().isdisjoint(_OWNERS) and any(isinstance(value.get(name), str) for name in _OWNERS)
 
 
 def _in_repr(text: str, search: _Search) -> Iterator[Found]:
@@ -353,33 +331,3 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.List | ast.Tuple):
         return [_value(item) for item in node.elts]
     return None
-
-
-def is_count_key(key: str) -> bool:
-    """Whether a key is one of tokens that a call took or gave."""
-    return _in_common_words(key).rpartition(".")[2] in _WORDS
-
-
-def _in_common_words(key: str) -> str:
-    """`llm.tokens.input` → `llm.input_tokens`; other keys as they are."""
-    found = _FLAT_COUNT.fullmatch(key)
-    if found is None or key.rpartition(".")[2] in _WORDS:
-        return key
-    word = found["after"] or found["used"] or found["before"] or found["within"]
-    return f"{found['place'] or found['place_of_snake'] or ''}.{_FLAT_WORDS.get(word, word)}_tokens".lstrip(".")
-
-
-def _nested(flat: Mapping[str, str]) -> dict[str, Any]:
-    """Objects of keys with dots: `a.usage.prompt_tokens` → {a: {usage: {prompt_tokens: …}}}."""
-    root: dict[str, Any] = {}
-    for key, text in flat.items():
-        *path, last = key.split(".")
-        place = root
-        for step in path:
-            inner = place.setdefault(step, {})
-            if not isinstance(inner, dict):
-                break
-            place = inner
-        else:
-            place.setdefault(last, text)
-    return root

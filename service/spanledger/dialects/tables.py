@@ -12,15 +12,8 @@ from typing import Any
 import yaml
 
 from spanledger import resources
-from spanledger.dialects.shapes import (
-    FLAT_COUNTS,
-    INPUT_WORDS,
-    MAX_MODEL,
-    MAX_TEXT,
-    OUTPUT_WORDS,
-    REQUEST_WORDS,
-    SHAPE,
-)
+from spanledger.dialects.shapes import MAX_TEXT, REQUEST_WORDS, SHAPE
+from spanledger.dialects.words import FLAT_COUNTS, INPUT_WORDS, MAX_MODEL, OUTPUT_WORDS
 
 RESOURCE = "resource:"  # facts of the resource
 EVENT = "event:"  # facts of the span's events

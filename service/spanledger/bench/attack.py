@@ -1,6 +1,7 @@
 """Whether one tenant's good traffic is served, and nothing of it lost, while another tenant attacks (attacker.py).
 
-First the good traffic alone, then beside the attack: what it waits for, and the books of the good tenant at the end.
+First the good traffic alone, then beside each kind of attack, then beside all of them at once: what it waits for, and
+the books of the good tenant at the end.
 """
 
 import json
@@ -26,6 +27,7 @@ from spanledger.bench.traffic import Body
 from spanledger.settings import NO_SETTINGS_FILE
 
 _ALONE = 0.2  # of the time that the attack takes, the good traffic is measured alone
+_EACH = 1 / 60  # and beside each kind of attack
 _SEND_EVERY_S = 0.2
 _READ_EVERY_S = 0.25
 _READS = ("/v1/usage?from=-1h", "/v1/messages?limit=20", "/v1/conversations?limit=20", "/v1/realtime", "/healthz")
@@ -51,8 +53,9 @@ def run(minutes: float = 30.0) -> dict[str, Any]:
 def _measured(system: System, keys: dict[str, str], seconds: float) -> dict[str, Any]:
     good = _Good(system, keys["good"])
     alone = good.served(seconds * _ALONE)
+    one_by_one = {kind: _one_kind(system, good, keys["evil"], kind, seconds * _EACH) for kind in attacker.KINDS}
     with Watch(system.memory_mib, every_s=1.0) as memory:
-        answers, beside = _beside(system, good, keys["evil"], seconds)
+        answers, beside = _beside(good, _plan(system, keys["evil"], seconds))
         peak = memory.peak()
     return {
         "minutes": round(seconds / 60, 1),
@@ -64,15 +67,28 @@ def _measured(system: System, keys: dict[str, str], seconds: float) -> dict[str,
         "good_refused": good.refused,
         "good_in_the_books": good.kept(),
         "peak_memory_mib": peak,
+        "one_by_one": one_by_one,
         "attacks": answers,
     }
 
 
-def _beside(system: System, good: "_Good", key: str, seconds: float) -> tuple[dict[str, Any], Waits]:
-    plan = attacker.Plan(str(system.client.base_url), system.endpoint("http"), key, seconds)
+def _one_kind(system: System, good: "_Good", key: str, kind: str, seconds: float) -> dict[str, Any]:
+    """The longest waits (ms) beside one kind of attack, and the peak of memory."""
+    with Watch(system.memory_mib, every_s=0.5) as memory:
+        answers, waits = _beside(good, _plan(system, key, seconds, kind))
+        peak = memory.peak()
+    longest = {name: round(max(values), 1) for name, values in waits.items()}
+    return {"attacks": sum(answers.get(kind, {}).values()), "longest_ms": longest, "peak_memory_mib": peak}
+
+
+def _plan(system: System, key: str, seconds: float, kind: str = "") -> attacker.Plan:
+    return attacker.Plan(str(system.client.base_url), system.endpoint("http"), key, seconds, kind=kind)
+
+
+def _beside(good: "_Good", plan: attacker.Plan) -> tuple[dict[str, Any], Waits]:
     command = ["nice", sys.executable, "-m", "spanledger.bench.attacker", json.dumps(asdict(plan))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        waits = good.served(seconds)
+        waits = good.served(plan.seconds)
         answers: dict[str, Any] = json.loads(process.communicate()[0])
     return answers, waits
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,8 @@ class System:
 
     def processes(self) -> dict[str, int]:
         """Process ids by role."""
-        children = Path(f"/proc/{self._process.pid}/task").glob("*/children")
-        door = {int(pid) for listing in children for pid in listing.read_text().split()}
-        return {"main": self._process.pid, **{f"door_{number}": pid for number, pid in enumerate(sorted(door))}}
+        door = sorted(_descendants(self._process.pid))
+        return {"main": self._process.pid, **{f"door_{number}": pid for number, pid in enumerate(door)}}
 
     def cpu_seconds(self) -> dict[str, float]:
         return {role: _cpu_seconds(pid) for role, pid in self.processes().items()}
@@ -102,6 +102,16 @@ class System:
     def memory_mib(self) -> int:
         """What all its processes hold now."""
         return sum(resident_kib(pid) for pid in self.processes().values()) // 1024
+
+
+def _descendants(pid: int) -> set[int]:
+    """Processes below a process; none if it is gone."""
+    found: set[int] = set()
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, listing.read_text().split()):
+                found |= {child} | _descendants(child)
+    return found
 
 
 class Watch:
@@ -144,7 +154,11 @@ class Watch:
 
 
 def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """0 of a process that has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

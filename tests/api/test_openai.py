@@ -174,9 +174,9 @@ def test_errors_are_what_the_client_expects(client: openai.OpenAI) -> None:
     assert unknown.value.code == "model_not_found"
     with pytest.raises(openai.UnprocessableEntityError, match="messages"):
         client.chat.completions.create(model="offline/small", messages=[])
-    with pytest.raises(openai.BadRequestError, match="refused as asked"):
+    with pytest.raises(openai.BadRequestError, match="refused as requested"):
         client.chat.completions.create(model="offline/error-400", messages=question("hello"))
-    with pytest.raises(openai.InternalServerError, match="failing as asked"):
+    with pytest.raises(openai.InternalServerError, match="failing as requested"):
         client.chat.completions.create(model="offline/error-500", messages=question("hello"), stream=True)
 
 
@@ -184,7 +184,7 @@ def test_an_error_in_the_middle_of_a_stream_reaches_the_client(client: openai.Op
     stream = client.chat.completions.create(model="offline/cut", messages=question("in 40 words"), stream=True)
     heard = []
 
-    with pytest.raises(openai.APIError, match="cut off as asked"):
+    with pytest.raises(openai.APIError, match="cut off as requested"):
         heard.extend(chunk.choices[0].delta.content for chunk in stream)
 
 

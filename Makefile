@@ -56,7 +56,7 @@ quickstarts: $(VENV)/.dev $(QUICKSTARTS_BUILT) ## run each page of docs/quicksta
 	$(BIN)/python -m pytest tests/quickstarts
 
 build/quickstarts/%/.installed: tests/quickstarts/requirements/%.txt $(TOOLS)/.installed
-	$(TOOLS)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(@D)
+	$(TOOLS)/bin/uv venv --quiet --clear --relocatable --python $(PYTHON) $(@D)
 	$(TOOLS)/bin/uv pip install --quiet --python $(@D)/bin/python -r $<
 	@touch $@
 
@@ -141,10 +141,10 @@ dist: $(TOOLS)/.installed ## build wheel and sdist in dist/, and install the whe
 	build/dist/bin/python tools/check_dist.py
 
 sbom: $(STAMP) $(TOOLS)/.installed ## write build/sbom.cdx.json (CycloneDX) of what is installed
-	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-reproducible --of JSON -o build/sbom.cdx.json
+	$(TOOLS)/bin/python -m cyclonedx_py environment $(BIN)/python --output-reproducible --of JSON -o build/sbom.cdx.json
 
 vulnerabilities: $(TOOLS)/.installed ## known vulnerabilities of requirements.lock, where a database is in reach
-	$(TOOLS)/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+	$(TOOLS)/bin/python -m pip_audit --require-hashes --disable-pip -r requirements.lock
 
 clean:             ## remove what was built (not the data in .spanledger)
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -12,12 +12,12 @@ WHERE deleted = 0
 UNION ALL
 WITH
     splitByChar(':', anomaly)[1] AS word,
-    if(word = 'clock', replaceOne(anomaly, ':', '_'), word) AS said
+    if(word = 'clock', replaceOne(anomaly, ':', '_'), word) AS anomaly_kind
 SELECT
     tenant, trace_id, span_id, started_at, service, dialect,
     if(word = 'clock', 'started_at', substring(anomaly, length(word) + 2)) AS field,
-    said AS kind,
-    transform(said,
+    anomaly_kind AS kind,
+    transform(anomaly_kind,
         ['negative', 'fractional', 'huge', 'text', 'nan', 'currency', 'zero', 'inferred', 'aborted', 'contradiction', 'long',
             'clock_future', 'clock_past', 'empty', 'unreadable', 'found_by'],
         ['below zero; counted as unknown', 'not a whole number; counted as unknown', 'larger than can be; counted as unknown',

@@ -5,9 +5,9 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS calls_of_logs_mv TO otel_traces AS
 SELECT
     addNanoseconds(ended_at, -toInt64(Duration)) AS Timestamp,
     if(trace != '', trace, lower(hex(sipHash128(tenant, ServiceName, agent, session, turn)))) AS TraceId,
-    lower(leftPad(hex(cityHash64(tenant, ServiceName, agent, session, turn, ended_at, said)), 16, '0')) AS SpanId,
+    lower(leftPad(hex(cityHash64(tenant, ServiceName, agent, session, turn, ended_at, log_attributes)), 16, '0')) AS SpanId,
     parent AS ParentSpanId,
-    if(kind = 'tool', concat('execute_tool ', tool), concat('chat ', said['model'])) AS SpanName,
+    if(kind = 'tool', concat('execute_tool ', tool), concat('chat ', log_attributes['model'])) AS SpanName,
     if(kind = 'tool', 'Internal', 'Client') AS SpanKind,
     ServiceName,
     ResourceAttributes,
@@ -17,29 +17,29 @@ SELECT
         mapFilter((k, v) -> NOT startsWith(k, 'spanledger.') AND k NOT IN (
             'event.name', 'prompt.id', 'prompt_id', 'user.id', 'prompt', 'response', 'response_text', 'arguments',
             'output', 'function_args', 'tool_input', 'tool_parameters', 'total_token_count', 'tool_token_count',
-            'request_id', 'response_id', 'tool_name', 'function_name', 'request_text', 'error'), said),
+            'request_id', 'response_id', 'tool_name', 'function_name', 'request_text', 'error'), log_attributes),
         CAST(map(
             'gen_ai.operation.name', if(kind = 'tool', 'execute_tool', 'chat'),
             'gen_ai.conversation.id', session,
             'user.id', user,
             'gen_ai.response.id',
-                if(kind = 'tool', '', coalesce(nullIf(said['request_id'], ''), said['response_id'])),
-            'gen_ai.agent.name', coalesce(nullIf(said['agent.name'], ''), nullIf(said['subagent_name'], ''),
+                if(kind = 'tool', '', coalesce(nullIf(log_attributes['request_id'], ''), log_attributes['response_id'])),
+            'gen_ai.agent.name', coalesce(nullIf(log_attributes['agent.name'], ''), nullIf(log_attributes['subagent_name'], ''),
                 if(trace = '', replace(extract(agent, '([a-z_-]+)\\.events$'), '_', '-'), '')),
             'gen_ai.tool.name', tool,
-            'gen_ai.usage.total_tokens', if(is_google, said['total_token_count'], ''),
-            'gen_ai.usage.tool_use.input_tokens', if(is_google, said['tool_token_count'], '')),
+            'gen_ai.usage.total_tokens', if(is_google, log_attributes['total_token_count'], ''),
+            'gen_ai.usage.tool_use.input_tokens', if(is_google, log_attributes['tool_token_count'], '')),
             'Map(LowCardinality(String), String)'))) AS SpanAttributes,
-    least(toUInt64OrZero(said['duration_ms']), 86400000) * 1000000 AS Duration,
-    if(kind = 'error' OR said['success'] = 'false', 'Error', 'Ok') AS StatusCode,
-    if(kind = 'error', coalesce(nullIf(said['error'], ''), nullIf(said['error_message'], ''), said['error.message']), '')
+    least(toUInt64OrZero(log_attributes['duration_ms']), 86400000) * 1000000 AS Duration,
+    if(kind = 'error' OR log_attributes['success'] = 'false', 'Error', 'Ok') AS StatusCode,
+    if(kind = 'error', coalesce(nullIf(log_attributes['error'], ''), nullIf(log_attributes['error_message'], ''), log_attributes['error.message']), '')
         AS StatusMessage,
     tenant AS Tenant, Batch, ReceivedAt
 FROM
 (
     SELECT
         Timestamp AS ended_at, TraceId AS trace, SpanId AS parent, ServiceName, ResourceAttributes, ScopeVersion,
-        Tenant AS tenant, Batch, ReceivedAt, LogAttributes AS said,
+        Tenant AS tenant, Batch, ReceivedAt, LogAttributes AS log_attributes,
         if(EventName != '', EventName, LogAttributes['event.name']) AS event,
         multiIf(
             startsWith(event, 'codex.'), 'codex.events',

@@ -9,7 +9,7 @@ SELECT
     LogAttributes['gen_ai.evaluation.name'] AS name,
     LogAttributes['spanledger.evaluation.evaluator'] AS evaluator,
     LogAttributes['spanledger.evaluation.user.id'] AS user_id,
-    if(isFinite(ifNull(toFloat64OrNull(if(seal = '', LogAttributes['gen_ai.evaluation.score.value'], LogAttributes['spanledger.evaluation.score'])) AS said, nan)), said, NULL) AS score,
+    if(isFinite(ifNull(toFloat64OrNull(if(seal = '', LogAttributes['gen_ai.evaluation.score.value'], LogAttributes['spanledger.evaluation.score'])) AS value, nan)), value, NULL) AS score,
     LogAttributes['gen_ai.evaluation.score.label'] AS label,
     LogAttributes['gen_ai.evaluation.explanation'] AS explanation,
     JSONExtract(LogAttributes['spanledger.evaluation.tags'], 'Array(LowCardinality(String))') AS tags,

@@ -9,7 +9,7 @@ SELECT
     attributes['gen_ai.evaluation.name'] AS name,
     attributes['spanledger.evaluation.evaluator'] AS evaluator,
     attributes['spanledger.evaluation.user.id'] AS user_id,
-    if(isFinite(ifNull(toFloat64OrNull(attributes['gen_ai.evaluation.score.value']) AS said, nan)), said, NULL) AS score,
+    if(isFinite(ifNull(toFloat64OrNull(attributes['gen_ai.evaluation.score.value']) AS value, nan)), value, NULL) AS score,
     attributes['gen_ai.evaluation.score.label'] AS label,
     attributes['gen_ai.evaluation.explanation'] AS explanation,
     JSONExtract(attributes['spanledger.evaluation.tags'], 'Array(LowCardinality(String))') AS tags,

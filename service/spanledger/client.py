@@ -78,7 +78,7 @@ def exchange(
     token: str = "",
     correlation_id: str = "",
 ) -> tuple[int, bytes]:
-    """One request; status and body of the answer. Raises StoreError when nobody answers."""
+    """One request; status and body of the answer. Raises StoreError if there is no answer."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=_TIMEOUT_S)
     headers = {"Content-Type": content_type} | ({"Authorization": f"Bearer {token}"} if token else {})

@@ -82,7 +82,7 @@ class Lane:
         self._admit()
 
     def _admit(self) -> None:
-        """Gives free places to those who wait, one of each tenant in rotation."""
+        """Gives free places to waiting tasks, one of each tenant in rotation."""
         admitted = True
         while admitted:
             admitted = False

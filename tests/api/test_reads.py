@@ -255,7 +255,7 @@ def test_another_tenants_spans_are_nowhere(system: System, name: str) -> None:
         ("/v1/conversations?limit=0", 422, "query.limit: Input should be greater than or equal to 1"),
         ("/v1/conversations?limit=many", 422, "query.limit: Input should be a valid integer"),
         ("/v1/conversations?cursor=nonsense", 422, "cursor"),
-        ("/v1/conversations?colour=red", 422, "parameter 'colour' is unknown here"),
+        ("/v1/conversations?colour=red", 422, "parameter 'colour' is unknown here; these are: from, to, "),
         ("/v1/users/ann/usage?bucket=week", 422, "'hour' or 'day'"),
         ("/v1/usage?bucket=century", 422, "'minute', 'hour'"),
         ("/v1/usage?group_by=model,colour", 422, "'colour' is not a dimension; these are: provider"),
@@ -279,7 +279,7 @@ def test_what_cannot_be_answered_is_a_problem_that_says_why(system: System, path
     ("body", "status", "says"),
     [
         (b'{"query": "DROP TABLE ledger"}', 422, "only reading"),
-        (b'{"query": "SELEC 1"}', 422, "Syntax error"),
+        (b'{"query": "SELECT\\n*\\nFRO ledger"}', 422, "(line 3, col 5)"),
         (b'{"query": ""}', 422, "empty"),
         (b'{"query": "SELECT 1", "format": "xml"}', 422, "'json', 'csv' or 'pretty'"),
         (b"{", 400, "not JSON"),

@@ -121,7 +121,10 @@ def test_sql_in_three_formats_and_from_standard_input(spanledger: Run, migrated:
 
 
 def test_sql_that_is_wrong_or_writes_is_refused_on_stderr(spanledger: Run, migrated: Path) -> None:
-    for query, why in (("SELEC 1", "Syntax error"), ("DROP TABLE ledger", "only reading is allowed")):
+    for query, why in (
+        ("SELEC 1", "Syntax error: failed at position 7 (1) (line 1, col 7): 1"),
+        ("DROP TABLE ledger", "only reading is allowed"),
+    ):
         done = spanledger("sql", query, "--data-dir", migrated)
         assert (done.returncode, done.stdout) == (2, "")
         assert why in done.stderr

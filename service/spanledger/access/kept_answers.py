@@ -70,7 +70,7 @@ class KeptAnswers:
         if (running := self._running.get(name)) is not None:
             _refuse_other(running[0], request_hash)
             return Kept((await asyncio.shield(running[1])).body, True)
-        # The work goes on when its client leaves: that is who comes again.
+        # The work continues when its client disconnects, because such a client retries.
         task = asyncio.create_task(self._answer(name, key, request, work))
         self._running[name] = (request_hash, task)
         task.add_done_callback(lambda _: self._running.pop(name, None))

@@ -70,7 +70,7 @@ class Findings:
 
 
 async def ask(runner: Completes, tenant: str, model: str, transcript: Transcript) -> Findings:
-    """One call of a model, tracked like any other, but in nobody's conversation. Raises what it raises."""
+    """One call of a model, tracked like any other, but without a conversation. Raises the call's errors."""
     order = Order(
         principal=Principal(tenant=tenant or DEFAULT_TENANT),
         source=SOURCE,

@@ -159,7 +159,7 @@ def get_retrieval_usage(reads: Reads, window: Window) -> stats.Retrieval:
 
 
 async def _read(request: Request, name: str, user_id: str) -> tuple[NewDocument, str | None]:
-    """The document of a request, and the user for whom it is. Raises BadRequest, TooLarge."""
+    """The document of a request, and its user. Raises BadRequest, TooLarge."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         return _of_json(await request.body())

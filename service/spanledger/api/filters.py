@@ -19,11 +19,12 @@ class Attributed(Windowed):
     model_config = ConfigDict(extra="allow")
 
     @model_validator(mode="after")
-    def _knows_its_names(self) -> "Attributed":
+    def _has_known_names(self) -> "Attributed":
         others = [name for name in self.model_extra or {} if name != WAIT]
         unknown = [name for name in others if not name.startswith(ATTRIBUTE) or name == ATTRIBUTE]
         if unknown:
-            raise ValueError(f"parameter {unknown[0]!r} is unknown here")
+            known = [field.alias or name for name, field in type(self).model_fields.items()]
+            raise ValueError(f"parameter {unknown[0]!r} is unknown here; these are: {', '.join(known)}, attr.<key>")
         return self
 
 

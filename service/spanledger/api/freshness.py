@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 @dataclass(frozen=True, kw_only=True)
 class MessageAnswer(Message):
     """`state` is `pending` while the books lack the message; its figures are then those of the reply. `question` and
-    `content` (the answer) are null where nobody kept them."""
+    `content` (the answer) are null if they were not kept."""
 
     question: str | None
     content: str | None

@@ -95,7 +95,7 @@ def _analysis(services: Services) -> dict[str, int]:
 
 
 def _last_audit(services: Services) -> dict[str, Any] | None:
-    """Without its window and tenant: everybody may ask for readiness."""
+    """Without its window and tenant, because readiness needs no key."""
     record = audit_record.read(services.settings.data_dir)
     if record is None:
         return None

@@ -138,7 +138,7 @@ def users(reads: Reads, query: Annotated[UsersQuery, Query()]) -> owners.UserLis
 
 @router.get("/v1/tenants", operation_id="list_tenants")
 def tenants(reads: Reads, principal: Caller, query: Annotated[Windowed, Query()]) -> owners.TenantList:
-    """Every tenant with what it used: for who runs this machine."""
+    """Every tenant with its usage, for the operator of this machine."""
     if not principal.operator:
         raise Refused("/v1/tenants is for who runs this machine")
     return owners.tenants(reads.store, query.window)

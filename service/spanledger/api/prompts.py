@@ -93,7 +93,7 @@ class KnownModel(Body):
 
 
 class Models(Body):
-    """`models` by alias. `default` answers where nobody chose; `only_registered` refuses every other name."""
+    """`models` by alias. `default` is used if a request names no model; `only_registered` refuses every other name."""
 
     default: ModelOrNone = ""
     only_registered: bool = False
@@ -185,7 +185,7 @@ def delete_profile(name: NamePath, parts: Parts, principal: Caller) -> None:
 
 @router.get("/v1/users/{user_id}/preferences")
 def get_preferences(user_id: UserId, parts: Parts, principal: Caller) -> UserPreferences:
-    """What the user wished for; nothing for a user who never did."""
+    """The user's preferences; empty for a user without any."""
     return UserPreferences(user_id=user_id, **parts.profiles.preferences(principal.tenant, user_id))
 
 

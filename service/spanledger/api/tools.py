@@ -62,7 +62,7 @@ def get_tool_usage(name: ToolName, reads: Reads, window: Window, bucket: Bucket 
 
 @router.get("/v1/tool-grants")
 def list_tool_grants(parts: Parts, principal: Caller, limit: Limit = 50, cursor: NameCursor = "") -> Page[ToolGrant]:
-    """Who may use which tool, by name; a tool without a grant is everybody's."""
+    """Which callers may use which tool, by name; a tool without a grant is open to all."""
     found = parts.registry.page(principal.tenant, grants.KIND, after_name(cursor), limit)
     return Page(**page_of(found, _grant, name_of))
 
@@ -143,7 +143,7 @@ async def check_mcp_server(name: ServerName, parts: Parts, principal: Caller) ->
 
 
 def _refuse_command(request: Request, principal: Principal, settings: Settings) -> None:
-    """A command runs with all rights of this process: only who runs the machine may say which. A page in their browser
+    """A command runs with all rights of this process, so only the operator may choose it. A page in their browser
     that got itself resolved to this address may not. Raises Refused."""
     if not principal.operator and not settings.mcp_commands:
         raise Refused(

@@ -32,7 +32,7 @@ def get_user_usage(
     window: Window,
     bucket: Annotated[Literal["hour", "day"], Query(description="Length of the buckets of time.")] = "day",
 ) -> UserUsageAnswer:
-    """What one user used in `[from, to)`, by hour or day; zeros for a user nobody has seen."""
+    """Usage of one user in `[from, to)`, by hour or day; zeros for an unknown user."""
     return reads.dated(UserUsageAnswer, stats.user_usage(reads.store, reads.tenant, user_id, window, bucket))
 
 

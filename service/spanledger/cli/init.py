@@ -41,7 +41,7 @@ def init(
         with file.open("w" if force else "x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError as exc:
-        raise BadRequest(f"{file} is there already; --force writes over it") from exc
+        raise BadRequest(f"{file} exists already; --force overwrites it") from exc
     except OSError as exc:
         raise BadRequest(f"{file} cannot be written: {exc.strerror}") from exc
     say(f"{file} is written; remove the # before a setting to change it")

@@ -92,7 +92,7 @@ def _chosen(only: str | None) -> set[int]:
 
 @contextmanager
 def _fresh_system() -> Iterator[Settings]:
-    """A system in a folder of its own, on ports that nobody uses, for as long as the block runs."""
+    """A system with its own data folder, on free ports, as long as the block runs."""
     with tempfile.TemporaryDirectory(prefix="spanledger-tour-") as folder:
         data_dir = Path(folder) / "data"
         ports = [f"--port={_free_port()}", f"--otlp-http-port={_free_port()}", "--otlp-grpc-port=0"]

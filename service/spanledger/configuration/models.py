@@ -28,7 +28,7 @@ class ModelRegistry:
         self._default_model = default_model
 
     def get(self, tenant: str) -> tuple[int, Mapping[str, Any]]:
-        """Its version, 0 if nobody wrote one, and its body."""
+        """Its version, 0 if there is none yet, and its body."""
         entry = self._registry.get(tenant, KIND, NAME)
         return (0, EMPTY) if entry is None else (entry.version, entry.body)
 

@@ -1,4 +1,4 @@
-"""Profiles and users' preferences: what a run takes where nobody before them decided."""
+"""Profiles and users' preferences: defaults of a run where the request sets nothing."""
 
 import logging
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Profiles:
         return self._registry.put(tenant, PREFERENCES, user_id, body, by)
 
     def preferences(self, tenant: str, user_id: str) -> Mapping[str, Any]:
-        """What a user wished for; empty for one who never did."""
+        """A user's preferences; empty for a user without any."""
         entry = self._registry.get(tenant, PREFERENCES, user_id) if user_id else None
         return {} if entry is None else entry.body
 

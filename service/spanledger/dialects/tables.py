@@ -170,8 +170,8 @@ FROM
 (
     SELECT {plain}, import_ms, status, is_endless, if(is_endless, 0, toInt64(Duration)) AS duration_ns,
         if(status != 'error' AND NOT startsWith(ScopeName, 'openlit')
-            AND arrayAll(k -> k IN [{idle}], mapKeys(said)),
-            CAST(map(), 'Map(LowCardinality(String), String)'), said) AS facts
+            AND arrayAll(k -> k IN [{idle}], mapKeys(kept)),
+            CAST(map(), 'Map(LowCardinality(String), String)'), kept) AS facts
     FROM
     (
         SELECT {plain}, import_ms, status, Duration > 31622400000000000 AS is_endless,
@@ -194,7 +194,7 @@ FROM
                 ])),
                 if(status = 'error' AND StatusMessage != '',
                     [('{STATUS_MESSAGE}', substringUTF8(toValidUTF8(substring(StatusMessage, 1, 1200)), 1, 300))], [])),
-                'Map(LowCardinality(String), String)') AS said
+                'Map(LowCardinality(String), String)') AS kept
         FROM
         (
             SELECT {plain}, if(ScopeName = '{IMPORT_SCOPE}',

@@ -201,7 +201,7 @@ class Erasures:
         if not known:
             return
         arrived: Arrived = {}
-        users: dict[tuple[str, str], set[str]] = {}  # who takes part in a trace, by pseudonym
+        users: dict[tuple[str, str], set[str]] = {}  # the users of a trace, by pseudonym
         for subject, trace in _ids(spans):
             mark = self._mark_of(subject)
             if subject.kind == "user":

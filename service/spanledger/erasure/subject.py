@@ -57,7 +57,7 @@ def pattern_of(value: str) -> str:
 
 
 class Pseudonyms:
-    """Keyed: who has the pseudonym and not the key cannot try ids. The key is made at the first use."""
+    """A keyed hash: ids cannot be guessed from a pseudonym without the key. The key is made at the first use."""
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / KEY_FILE

@@ -75,7 +75,7 @@ class Evaluators:
     async def evaluate(
         self, runner: Runner, principal: Principal, evaluator: Evaluator, exchange: Exchange, about: About
     ) -> Evaluation:
-        """Judges, and tells of it. Never raises for what was judged or who judged it."""
+        """Evaluates and records the result. Never raises for the evaluated text or the evaluator."""
         if evaluator.kind == JUDGE:
             verdict, run_trace_id = await judge(runner, principal, evaluator.settings, exchange)
         else:

@@ -65,7 +65,7 @@ class ChatDb:
         self._db.close()
 
     def changes(self) -> int:
-        """A number that changes when somebody else has written."""
+        """A number that changes when another process has written."""
         version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
         return version
 

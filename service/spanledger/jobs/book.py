@@ -149,7 +149,7 @@ class JobBook:
         return _job(rows[0]) if rows else None
 
     def any_job(self, job_id: str) -> Job | None:
-        """For who serves all tenants."""
+        """For a caller that serves all tenants."""
         rows = self._rows(f"SELECT {_JOB} FROM jobs WHERE job_id = ?", (job_id,))
         return _job(rows[0]) if rows else None
 

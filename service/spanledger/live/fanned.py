@@ -22,7 +22,7 @@ class Fanned:
 
     def events(self, request: ExportTraceServiceRequest, tenant: str) -> list[Event]:
         """The events of the spans of a request. All are `tenant`'s, whatever the spans say; empty: the sender is the
-        operator, who may send for every tenant."""
+        operator, which may send for every tenant."""
         views: list[SpanView] = []
         for resource_spans in request.resource_spans:
             resource = _attributes(resource_spans.resource.attributes)

@@ -124,7 +124,7 @@ class Live:
         return self._missed.since(wanted, cursor, booked_until_us, running, seen)
 
     async def _all_readable(self) -> None:
-        """Everything that has happened until now can be read back. Readers who come together wait for one such run."""
+        """Makes all events until now readable. Concurrent readers wait for one such run."""
         began = time.monotonic()
         async with self._catching_up:
             if self._caught_up_at < began:

@@ -81,7 +81,7 @@ def _after(events: Iterable[Event], place: Place, until_ns: int) -> list[Event]:
 
 
 def _placed(events: Iterable[Event], wanted: Filter, cursor: Cursor) -> list[Event]:
-    """With the cursors that a reader who gets them one after the other has; then what is wanted."""
+    """Adds the cursor that a reader has after each event; then filters."""
     kept: list[Event] = []
     for event in events:
         cursor = cursor._replace(booked=event.place) if event.booked else cursor._replace(emitted=event.place)

@@ -27,7 +27,7 @@ class Postings:
         self._service = service
 
     def posted(self, after_us: int) -> tuple[list[str], int]:
-        """For whom something was posted since, and when the last of it was."""
+        """The tenants with new postings since, and the time of the last posting."""
         rows = self._store.query(
             "SELECT tenant, toUnixTimestamp64Micro(max(posted_at)) FROM ledger "
             "WHERE posted_at > fromUnixTimestamp64Micro({after_us:Int64}, 'UTC') GROUP BY tenant",

@@ -131,7 +131,7 @@ class PriceBook:
         prefix, _, rest = model.strip().partition("/")
         if not prefix:
             return ()
-        if canonical(provider) == "litellm" and rest:  # a call through LiteLLM names who served it before the model
+        if canonical(provider) == "litellm" and rest:  # a call through LiteLLM has the provider before the model's name
             provider = prefix
         for search in (self._exact, self._matching, self._agreeing_snapshots):
             if found := search(provider, model):

@@ -43,7 +43,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose a document is, and who brought it."""
+    """The tenant of a document and the user who uploaded it."""
 
     tenant: str
     user_id: str

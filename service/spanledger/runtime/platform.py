@@ -138,7 +138,7 @@ def build(
 
 def _tell(telemetry: Telemetry, change: Change) -> None:
     after = change.after
-    with ids.carry(tenant="" if after.tenant == DEFAULT_TENANT else after.tenant):  # who owns it reads of it
+    with ids.carry(tenant="" if after.tenant == DEFAULT_TENANT else after.tenant):  # its tenant can read about it
         audit.record(
             telemetry,
             audit.AUDIT,

@@ -221,7 +221,7 @@ def _folded(rows: Sequence[Mapping[str, Any]], start_of: Callable[[int], int]) -
 
 
 def user_usage(store: Store, tenant: str, user_id: str, window: Window, bucket: str) -> UserUsage:
-    """What one user used; zeros for a user nobody has seen."""
+    """Usage of one user; zeros for an unknown user."""
     found = breakdown(store, tenant, window, only={"user": [user_id]}, bucket=bucket)
     return UserUsage(user_id, found.usage, found.buckets)
 

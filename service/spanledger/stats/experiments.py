@@ -44,7 +44,7 @@ class VariantResult:
 @dataclass(frozen=True)
 class SampleRatio:
     """Whether users came into the variants as the weights say. `p_value` is None when the weights changed meanwhile, or
-    when there is nothing to compare; `suspicious`: something else than chance decides who gets what."""
+    when there is nothing to compare; `suspicious`: the assignment of variants is not random."""
 
     expected: dict[str, float]
     observed: dict[str, int]
@@ -54,7 +54,7 @@ class SampleRatio:
 
 @dataclass(frozen=True)
 class ExperimentResults:
-    """`users_in_several_variants`: whom a change of weights moved; they count in each."""
+    """`users_in_several_variants`: users that a change of weights moved; they count in each."""
 
     experiment: str
     baseline: str

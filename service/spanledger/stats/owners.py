@@ -121,7 +121,7 @@ def _trends(store: Store, tenant: str, window: Window, users: list[str]) -> dict
 
 
 def tenants(store: Store, window: Window = ALL_TIME) -> TenantList:
-    """Every tenant with what it used: for who runs this machine."""
+    """Every tenant with its usage, for the operator of this machine."""
     rows = store.dicts(queries.sql("tenants"), window.split(_DAY_S))
     whole = {name: sum((row[name] for row in rows), Decimal(0) if name == "cost_usd" else 0) for name in _SUMMED}
     lines = [TenantLine(row["tenant"], usage_of(row), row["messages"], row["users"]) for row in rows]

@@ -162,7 +162,7 @@ def prepare(store: Store, say: Callable[[str], None]) -> None:
 
 
 def _expect_tables(store: Store, migrations: list[SqlFile]) -> None:
-    """What was applied is there. Raises SchemaError: somebody dropped an object by hand."""
+    """Checks that applied objects exist. Raises SchemaError if one was dropped by hand."""
     rows = store.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
     there = {name for (name,) in rows}
     for migration in migrations:

@@ -9,7 +9,7 @@ from spanledger.telemetry import ids, semconv
 from spanledger.telemetry.seal import seal
 from spanledger.telemetry.setup import Telemetry
 
-AUDIT: Final = "spanledger.audit"  # somebody changed or read something
+AUDIT: Final = "spanledger.audit"  # data was changed or read
 SECURITY: Final = "spanledger.security"  # something was refused, or failed validation
 LIMIT_EXCEEDED: Final = "spanledger.limit_exceeded"
 HEALTH: Final = "spanledger.health"

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Batches(Generic[T]):
-    """Thread-safe. The size of the queue is bounded by those who add to it."""
+    """Thread-safe. The callers that add bound the size of the queue."""
 
     def __init__(self, name: str, export: Callable[[Sequence[T]], Any], batch_size: int) -> None:
         self._export = export

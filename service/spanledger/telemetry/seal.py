@@ -1,4 +1,4 @@
-"""How a log record proves that this installation wrote it: those who send telemetry may write logs too.
+"""The seal of log records: proves that this installation wrote a record, since senders of telemetry may write logs too.
 
 ClickHouse computes the same when records are read: of the audit trail in `clickhouse/queries/parts/audit_entries.sql`,
 of statements and evaluations in their views (the digest of the facts) and in `clickhouse/queries/parts/is_sealed.sql`.

@@ -116,7 +116,7 @@ RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"  # ids and scores, as 
 EMBEDDINGS_DIMENSIONS: Final = "gen_ai.embeddings.dimension.count"
 DOCUMENT: Final = "spanledger.document"
 
-# what somebody or something thought of an answer: an event in the trace of the answer
+# an evaluation of an answer by a person or an evaluator: an event in the trace of the answer
 EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
 EVALUATION_NAME: Final = "gen_ai.evaluation.name"
 EVALUATION_SCORE: Final = "gen_ai.evaluation.score.value"

@@ -136,7 +136,7 @@ class Caller:
         if reply is None:
             return CallRecord(requested.provider, requested.model, None, None)
         used = _used(reply, request)
-        # The books name a model without who serves it, as everybody's spans do.
+        # The books name a model without its provider, as spans of other senders do.
         served = str(reply.response.get("model") or "").removeprefix(f"{requested.provider}/")
         claim = reply.billed_usd if reply.billed_usd is not None else reply.claimed_usd
         source = "provider" if reply.billed_usd is not None else "local"

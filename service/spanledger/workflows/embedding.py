@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A vector per text, in their order; `model` is who served, `input_tokens` what they came to."""
+    """A vector per text, in their order; `model` is the served model, `input_tokens` the sum of all texts."""
 
     vectors: list[list[float]]
     model: str

@@ -62,7 +62,7 @@ class LiteLLM:
             await self._litellm.close_litellm_async_clients()
 
     def has_provider(self, model: str) -> bool:
-        """Whether somebody is known who may serve a model of that name; imports litellm where the name alone does not
+        """Whether a provider is known for a model of that name; imports litellm where the name alone does not
         tell."""
         provider, slash, _ = model.partition("/")
         if slash and self._providers.known(provider):
@@ -249,7 +249,7 @@ def _detail(details: Any, name: str) -> int | None:
 
 
 def _money(amount: Any) -> Decimal | None:
-    """A cost that somebody states as a binary float: 12 digits are what was meant, the rest is its arithmetic."""
+    """A cost that is stated as a binary float: 12 digits are significant, the rest is rounding error."""
     if amount is None or isinstance(amount, bool):
         return None
     value = amounts.parse(f"{amount:.12g}" if isinstance(amount, float) else amount)

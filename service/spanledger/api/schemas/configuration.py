@@ -70,7 +70,7 @@ class RegisteredModel(Answer):
 
 
 class ModelNames(Answer):
-    """`version` 0: nobody wrote one. `models` by alias."""
+    """`version` 0: there is none yet. `models` by alias."""
 
     version: int
     default: OrNull

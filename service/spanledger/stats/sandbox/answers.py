@@ -56,6 +56,12 @@ _OF_THE_PROCESS = {
 }
 
 
+PARSE = "EXPLAIN AST "  # before a statement that is inspected; engine.py, which imports nothing of ours, repeats it
+_SYNTAX_PLACE = re.compile(
+    r"failed at position (?P<position>\d+)(?P<token> \([^)]*\))? \(line (?P<line>\d+), col (?P<column>\d+)\)"
+)
+
+
 def checked_format(name: str) -> str:
     """The engine's name of a format. Raises BadRequest."""
     if name not in FORMATS:
@@ -92,4 +98,13 @@ def _readable(error: str) -> str:
         "",
         error,
     )
+    text = _SYNTAX_PLACE.sub(_place_in_statement, text).replace(" FORMAT TSVRaw", "")
     return re.sub(r"\s+", " ", text).strip()
+
+
+def _place_in_statement(place: re.Match[str]) -> str:
+    """A statement is parsed behind PARSE, which the engine counts in positions and in columns of the first line."""
+    before = len(PARSE)
+    line, column = int(place["line"]), int(place["column"])
+    shown = f"(line {line}, col {column - before if line == 1 else column})"
+    return f"failed at position {int(place['position']) - before}{place['token'] or ''} {shown}"

@@ -1,11 +1,11 @@
-"""Statements on the main engine itself: for the operator of the machine, to whom all rows are open.
+"""Statements on the main engine itself, for the operator of the machine, who may read all rows.
 
 The tenant here is a convenience, not a barrier: a condition that the engine adds to every table stands beside those of
 the statement, and a statement can have them evaluated in any order.
 """
 
 from spanledger.errors import StoreError
-from spanledger.stats.sandbox.answers import LIMITS, MAX_BYTES, checked_format, error_of
+from spanledger.stats.sandbox.answers import LIMITS, MAX_BYTES, PARSE, checked_format, error_of
 from spanledger.stats.sandbox.inspection import inspect, one_statement
 from spanledger.stats.sandbox.schema import TENANT_COLUMNS
 from spanledger.store.client import Store
@@ -22,7 +22,7 @@ class Direct:
     def run(self, query: str, fmt: str = "json") -> bytes:
         """The answer in one of `FORMATS`. Raises BadRequest, StoreError."""
         engine_format, statement = checked_format(fmt), one_statement(query)
-        tree = self._read(f"EXPLAIN AST {statement}", "TSVRaw").decode("utf-8", "replace")
+        tree = self._read(f"{PARSE}{statement}", "TSVRaw").decode("utf-8", "replace")
         inspect(tree, statement, frozenset({self._database.lower()}))
         answer = self._read(statement, engine_format)
         if len(answer) > MAX_BYTES:

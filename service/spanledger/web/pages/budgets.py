@@ -1,4 +1,4 @@
-"""`/budgets`: limits, what is used of them and at which pace, and who was refused."""
+"""`/budgets`: limits, their use and pace, and refused requests."""
 
 from typing import Annotated, Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""`/messages`: every exchange, found by what it was about, who it was for and what it cost."""
+"""`/messages`: every exchange, filtered by content, user and cost."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`/users` and `/users/{id}`: who used what."""
+"""`/users` and `/users/{id}`: usage by user."""
 
 from datetime import date, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What models can use beside words: built-in tools, tools of MCP servers, and who may use them."""
+"""Tools of models: built-in ones, those of MCP servers, and the grants to use them."""
 
 from spanledger.workflows.tool import Tool, ToolError
 from spanledger.workflows.tools.builtin import BUILTIN

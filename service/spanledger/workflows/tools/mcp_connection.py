@@ -44,7 +44,7 @@ class McpConnection:
 
     def __init__(self, name: str, server: McpServer, public_only: bool = False) -> None:
         self.name = name
-        self._public_only = public_only  # who named it may neither reach our network nor learn what is in it
+        self._public_only = public_only  # a tenant that names an address must not reach our network
         self._server = server
         self._stderr = Stderr(name) if server.command else None
         self._over = asyncio.Event()

@@ -117,7 +117,7 @@ class McpServers:
             self._end(place.connection)
 
     def _end(self, connection: "McpConnection") -> None:
-        """Closes a connection, which may take its server's process seconds, while nobody waits."""
+        """Closes a connection in the background; its server's process may take seconds to end."""
         task = asyncio.get_running_loop().create_task(connection.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -47,7 +47,7 @@ class Toolbox:
         self._genai = genai
         self._grants = grants
         self._servers = servers
-        self._abandoned: dict[str, list[threading.Thread]] = {}  # runs that nobody waits for any more
+        self._abandoned: dict[str, list[threading.Thread]] = {}  # runs after their time-out
         self.builtin = {tool.name: tool for tool in BUILTIN}
 
     def has_tool(self, tenant: str, name: str) -> bool:

@@ -3,7 +3,7 @@
 -- source: otel_logs
 -- units:  at_ns since 1970 UTC
 -- sealed: 1 if this installation wrote it; senders may write logs too. A true copy of an entry is that entry, and what the
--- seal does not cover is told as it came first: nobody can copy an entry before it is there.
+-- seal does not cover is listed as first received: an entry cannot be copied before it exists.
 SELECT
     toUnixTimestamp64Nano(Timestamp) AS at_ns,
     LogAttributes['spanledger.entry.id'] AS entry_id,

@@ -92,4 +92,5 @@ def _amounts(done: float, total: float | None, speed: float | None, unit: str) -
     one = output.size if unit == BYTES else "{:,.0f}".format
     amount = one(int(done)) + (f"/{one(int(total))}" if total is not None else "")
     named = "" if unit == BYTES else f" {unit}"
-    return f"{amount}{named}" + (f", {one(int(speed))}/s" if speed else "")
+    rate = f"{speed:.1f}" if speed and unit != BYTES and speed < 10 else one(int(speed or 0))
+    return f"{amount}{named}" + (f", {rate}/s" if speed else "")

@@ -1,9 +1,8 @@
-"""The latest spans that fit by what the books read in them.
+"""The latest spans that match filters of canonical columns.
 
-Spans lie in the order of traces, so two ways lead to the latest ones. For frequent matches: through the
-traces that began a moment ago. Else through all spans of which some telling fits, the latest first: that reads each
-column that is asked about once, or the granules that an index names. What was received lies in the order of time, so a
-filter of attributes goes the first way as far as it leads.
+Spans are ordered by trace, so there are two ways to the latest ones. Frequent matches: read the newest traces first.
+Rare matches: read the filtered columns, or the granules that an index selects, of all spans. Raw spans are ordered by
+time, so a filter of attributes takes the first way as far as possible.
 """
 
 from collections.abc import Sequence

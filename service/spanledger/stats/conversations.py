@@ -68,8 +68,7 @@ class MessagePage:
 
 @dataclass(frozen=True)
 class ConversationPage:
-    """`usage`, `count`: what the messages that fit used, and in how many conversations they are; None where it was not
-    asked for."""
+    """`usage`, `count`: usage and number of the matching conversations; None unless requested."""
 
     items: list[Conversation]
     next_cursor: str | None

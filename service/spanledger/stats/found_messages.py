@@ -67,7 +67,7 @@ class MessageList:
 
     `count`: how many exchanges these are; `message_count`: questions and answers, as conversations, users and tenants
     count them.
-    `previews`: by message the beginning of what the user asked, where content was kept. `ratings`: by message, where
+    `previews`: by message the beginning of the user's question, where content was kept. `ratings`: by message, where
     people rated it."""
 
     items: list[Message]

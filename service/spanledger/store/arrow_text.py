@@ -1,7 +1,7 @@
 """Makes text of what the engine calls a string.
 
 ClickHouse keeps any bytes as a string, and a table may have been written by another program than ours. pyarrow takes
-them without a look and fails at the first use of a value; one such value must not stop whoever reads its neighbours.
+them without a look and fails at the first use of a value; one such value must not stop the reader of its neighbours.
 """
 
 import pyarrow as pa

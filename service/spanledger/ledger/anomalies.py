@@ -1,6 +1,6 @@
 """Table trace_anomalies: anomalies that show only between spans (books/anomalies.py), as of the last settlement."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 
 from spanledger.books.anomalies import Anomaly
@@ -28,7 +28,11 @@ def differing(store: Store, run_id: str, should: Iterable[Anomaly]) -> tuple[lis
 
 def upsert(store: Store, run_id: str, should: Iterable[Anomaly]) -> None:
     """Brings table trace_anomalies up to date for the traces in settle_work."""
-    missing, gone = differing(store, run_id, should)
+    add(store, *differing(store, run_id, should))
+
+
+def add(store: Store, missing: Sequence[Anomaly], gone: Sequence[Anomaly] = ()) -> None:
+    """Writes anomalies, and removes others."""
     if missing or gone:
         version = store.versions.next()
         rows = [[*astuple(anomaly), version, 0] for anomaly in missing]

@@ -15,9 +15,9 @@ from spanledger.books.compute import Books, Joined, compute
 from spanledger.books.costs import Prices
 from spanledger.books.entries import DIMS, MEASURES, Book, difference, lines_of
 from spanledger.books.messages import Message
-from spanledger.ledger import anomalies, batches, journal, message_list, rollups, settler
+from spanledger.ledger import anomalies, batches, giants, journal, message_list, rollups, settler
 from spanledger.ledger.audit_spans import RawLevel
-from spanledger.ledger.copy_lookup import ALONE
+from spanledger.ledger.copy_lookup import ALONE, Trace
 from spanledger.ledger.scope import Scope
 from spanledger.store.client import Store
 
@@ -159,7 +159,10 @@ def _check_ledger(
     report.checked.update(traces=0, ledger_lines=0, messages=0)
     traces = count_traces(store, report.scope)
     seen: set[tuple[str, ...]] = set()
-    for run_id in chunks(store, report.scope):
+    for run_id, too_large in chunks(store, report.scope):
+        for (tenant, trace_id), spans in too_large.items():
+            key = {"tenant": tenant, "trace_id": trace_id}
+            report.add(Difference("ledger", key, {"spans": spans}, giants.reason(spans)))
         try:
             with step:
                 _check_chunk(store, prices, report, skip, repair, run_id, seen)
@@ -312,8 +315,9 @@ def count_traces(store: Store, scope: Scope) -> int:
     return int(store.scalar(f"SELECT uniq(tenant, trace_id) FROM genai_spans WHERE {scope.spans()}", scope.params) or 0)
 
 
-def chunks(store: Store, scope: Scope) -> Iterator[str]:
-    """Fills settle_work chunk by chunk with the traces of the scope, in key order; yields the run id of each."""
+def chunks(store: Store, scope: Scope) -> Iterator[tuple[str, dict[Trace, int]]]:
+    """Fills settle_work chunk by chunk with the traces of the scope, in key order; yields the run id of each, and the
+    traces that it leaves out because of their number of spans."""
     bound_sql, fill_sql = (sql.replace("<scope>", scope.spans()) for sql in (_BOUND, _FILL))
     tenant, trace = "", ""
     while True:
@@ -322,7 +326,7 @@ def chunks(store: Store, scope: Scope) -> Iterator[str]:
         last = bound[0] if bound else _LAST
         run_id = batches.new_run()
         store.command(fill_sql, {**parameters, "run": run_id, "t2": last[0], "id2": last[1]}, settings=ALONE)
-        yield run_id
+        yield run_id, giants.leave_out(store, run_id)
         if last == _LAST:
             return
         tenant, trace = last

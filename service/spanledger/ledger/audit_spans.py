@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from spanledger.dialects.interpreter import CANONICAL
 from spanledger.dialects.tables import facts_sql
-from spanledger.ledger import spans
+from spanledger.ledger import giants, spans
 from spanledger.ledger.scope import Scope
 from spanledger.store.client import Store
 
@@ -67,9 +67,13 @@ class RawLevel:
         self._store = store
         self._compared = compared
         self._step = step or nullcontext()
-        self._params = scope.params
+        left_out = giants.recorded(store)
+        self._params = scope.params | giants.parameters(left_out)
         self._raw_condition = scope.spans("Timestamp", "Tenant", "TraceId")
         self._condition = scope.spans()
+        if left_out:
+            self._raw_condition += giants.CONDITION.format(tenant="Tenant", trace="TraceId")
+            self._condition += giants.CONDITION.format(tenant="tenant", trace="trace_id")
         self.checked = 0
 
     def again(self, found: Sequence[SpanDifference]) -> list[SpanDifference]:

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from spanledger.errors import SpanledgerError
-from spanledger.ledger import spans
+from spanledger.ledger import giants, spans
 from spanledger.ledger.copy_lookup import ALONE, MAX_ROUNDS, WORK_COLUMNS, CopyLookup, Note, Trace, keys_run
 from spanledger.ledger.suspects import BatchFailed
 from spanledger.store.client import Store
@@ -108,6 +108,12 @@ def take(
         return None
     run_id, touched = claimed
     try:
+        if too_large := giants.leave_out(store, run_id):
+            giants.record(store, too_large)
+            left_out = [one for one in touched if one[:2] in too_large]
+            dequeue(store, left_out, f"large-{run_id}")
+            log.warning("%d traces have too many spans to be settled; view anomalies names them", len(left_out))
+            touched = [one for one in touched if one[:2] not in too_large]
         chunk = read_chunk(
             store, run_id, {(tenant, trace_id) for tenant, trace_id, _ in touched}, note, mostly_new=True
         )
@@ -119,6 +125,17 @@ def take(
         raise BatchFailed([(tenant, trace_id) for tenant, trace_id, _ in touched]) from exc
     full = len(touched) >= limit
     return Batch(run_id, touched, chunk, whole=after == FIRST and not full, full=full)
+
+
+def dequeue(store: Store, touched: Sequence[tuple[str, str, int]], token: str) -> None:
+    """Takes off the queue what was pending of these traces. `token`: of this fact; equal blocks of different runs are
+    different facts, not repetitions."""
+    store.insert(
+        "settle_queue",
+        ("tenant", "trace_id", "pending"),
+        [(tenant, trace_id, -pending) for tenant, trace_id, pending in touched],
+        settings={"insert_deduplication_token": token},
+    )
 
 
 def _claimed(
@@ -219,6 +236,8 @@ def read_chunk(
     else:
         note()
         log.warning("settlement stopped looking for copies of calls after %d rounds", MAX_ROUNDS)
+    if len(known) > len(traces):
+        known -= giants.leave_out(store, run_id, from_round=1).keys()
     if len(known) > len(traces):
         others, _ = spans.read(store, run_id, from_round=1)
         table = pa.concat_tables([table, others.spans]).sort_by(spans.ORDER)

@@ -154,10 +154,11 @@ class _Pieces:
 
     def next(self) -> _Piece | None:
         """None behind the last one."""
-        run_id = next(self._runs, None)
-        if run_id is None:
+        run = next(self._runs, None)
+        if run is None:
             self.are_over = True
             return None
+        run_id, _ = run
         try:
             return _Piece(run_id, batches.read_chunk(self._store, run_id, batches.work_of(self._store, run_id)).spans)
         except BaseException:

@@ -22,7 +22,7 @@ from spanledger.books.costs import Prices
 from spanledger.books.entries import corrections
 from spanledger.errors import SpanledgerError, public_message
 from spanledger.ledger import anomalies, journal, links
-from spanledger.ledger.batches import BATCH_TRACES, FIRST, Batch, forget, in_hand, take
+from spanledger.ledger.batches import BATCH_TRACES, FIRST, Batch, dequeue, forget, in_hand, take
 from spanledger.ledger.suspects import BatchFailed, Suspects
 from spanledger.store.client import Store
 
@@ -87,7 +87,7 @@ def settle(store: Store, prices: Prices, batch: Batch, reason: str = "settle", o
         anomalies.upsert(store, batch.run_id, books.anomalies)
         links.keep(store, books.across, shards)
         journal.post(store, entries, reason=reason, run_id=batch.run_id, shards=shards)
-        _mark_settled(store, batch)
+        dequeue(store, batch.touched, f"settled-{batch.run_id}")
         if len(entries):
             _queue(store, batch)
             if not batch.alone:
@@ -95,17 +95,6 @@ def settle(store: Store, prices: Prices, batch: Batch, reason: str = "settle", o
     finally:
         forget(store, batch.run_id)
     return Outcome(batch.traces, batch.chunk.spans.num_rows, len(entries), batch.chunk.waiting_since_ms)
-
-
-def _mark_settled(store: Store, batch: Batch) -> None:
-    """Takes what was settled off the queue."""
-    # A token of its own: equal blocks of different runs are different facts, not repetitions.
-    store.insert(
-        "settle_queue",
-        ("tenant", "trace_id", "pending"),
-        [(tenant, trace_id, -pending) for tenant, trace_id, pending in batch.touched],
-        settings={"insert_deduplication_token": f"settled-{batch.run_id}"},
-    )
 
 
 def _queue(store: Store, batch: Batch) -> None:

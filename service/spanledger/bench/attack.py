@@ -35,7 +35,7 @@ _SETTLED_WITHIN_S = 300.0
 _KEPT = (
     "SELECT count(), uniqExact(trace_id, span_id) FROM genai_spans WHERE service = 'chat-service' AND normalised = 1"
 )
-Waits = dict[str, list[float]]  # ms, by what was asked
+Waits = dict[str, list[float]]  # ms, by kind of request
 
 
 def run(minutes: float = 30.0) -> dict[str, Any]:

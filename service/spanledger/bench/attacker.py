@@ -136,8 +136,8 @@ class _Attack:
             return str(answer.status_code)
 
     def facets(self) -> str:
-        asked = {"from": "-365d", "field": list(_FIELDS)}
-        return str(self._api.get("/v1/facets", params=asked).status_code)
+        parameters = {"from": "-365d", "field": list(_FIELDS)}
+        return str(self._api.get("/v1/facets", params=parameters).status_code)
 
     def audits(self) -> str:
         return self._ask("/v1/audit", {})

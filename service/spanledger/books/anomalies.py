@@ -77,15 +77,15 @@ def _unpriced(provider: str, model: str) -> str:
 
 def _disagreement(tellings: list[Span]) -> str:
     """How the token counts of the spans of one call differ; '' when they agree."""
-    said = {
+    scope_of = {
         (span["input_tokens"], span["output_tokens"]): span["scope"]
         for span in tellings
         if span["role"] in CALL_ROLES and not span["usage_estimated"] and all(span[n] is not None for n in _COUNTED)
     }
-    if len(said) < 2:
+    if len(scope_of) < 2:
         return ""
-    told = ", ".join(f"{scope or 'a span'}: {i} in, {o} out" for (i, o), scope in sorted(said.items()))
-    return f"tellings of one call disagree; the innermost counts ({told})"
+    figures = ", ".join(f"{scope or 'a span'}: {i} in, {o} out" for (i, o), scope in sorted(scope_of.items()))
+    return f"tellings of one call disagree; the innermost counts ({figures})"
 
 
 def _anomaly(span: Span, field: str, kind: str, reason: str) -> Anomaly:

@@ -86,7 +86,7 @@ class Call:
 
     @property
     def is_fetched_only(self) -> bool:
-        """Whether all that is told of a call is that its answer was asked for: no call of its own."""
+        """Whether all spans of a call report only that its answer was fetched: no call of its own."""
         operations = {one.operation for one in self.tellings or [self] if one.role in CALL_ROLES}
         return operations == {FETCH}
 

@@ -221,7 +221,7 @@ class Plain:
 
     def _contradict(self, leaf: Ints, top: Ints) -> Bools:
         """Whether two tellings need the rules of tellings.py: one is our own service's, both claim a cost, they differ
-        in a name, or only the outer one knows the owner."""
+        in a name, or only the outer one names the owner."""
         is_own = self.is_own()
         odd: Bools = is_own[leaf] | is_own[top]
         claimed = as_mask(pc.is_valid(self.table["cost_claim_usd"]))
@@ -246,8 +246,8 @@ class Plain:
         known: dict[tuple[tuple[str, str], ...], str] = {}
         columns = (objects(self.table[name].take(pa.array(rows))) for rows in (leaf, top) for name in _MODELS)
         found = np.full(len(leaf), "", dtype=object)
-        for place, (asked, served, outer_asked, outer_served) in enumerate(zip(*columns, strict=True)):
-            pairs = ((asked, served), (outer_asked, outer_served))
+        for place, (requested, served, outer_requested, outer_served) in enumerate(zip(*columns, strict=True)):
+            pairs = ((requested, served), (outer_requested, outer_served))
             if pairs not in known:
                 known[pairs] = min(pairs, key=lambda pair: model_rank(*pair))[1]
             found[place] = known[pairs]
@@ -296,7 +296,7 @@ class Plain:
         self._leave_results(rows[silent[rows]])
         self._leave_silent(chains, unit, scopes)
         rows = rows[~silent[rows]]
-        # Embeddings may be told of by a gateway too, which is another service.
+        # A gateway may report embeddings too, which is another service.
         without_id = rows[nameless[rows]]
         self._leave_alike(without_id, [tenant[without_id], counts[0][without_id]], start, end, unit, scopes)
         self._leave_alike(rows, [tenant[rows], service[rows], *(c[rows] for c in counts)], start, end, unit, scopes)
@@ -340,8 +340,8 @@ class Plain:
         """Excludes traces and conversations with a call without token counts beside one of another instrumentation:
         that may be its second telling."""
         measured = (self._ints("input_tokens") != _NONE) | (self._ints("output_tokens") != _NONE)
-        told = chains.some(chains.measured)
-        measured[told.leaf] = measured[told.outer[told.outer >= 0]] = True
+        with_counts = chains.some(chains.measured)
+        measured[with_counts.leaf] = measured[with_counts.outer[with_counts.outer >= 0]] = True
         silent = np.zeros(len(self.odd), np.bool_)
         silent[self.trace[self.rows[~measured[self.rows]]]] = True
         if not silent.any():

@@ -67,8 +67,8 @@ class Columns:
             if tariff.steps is None:
                 state[rows], flags[rows] = _UNPRICED, _NO_PRICE
                 continue
-            told, silent = rows[measured[rows]], rows[~measured[rows]]
-            amounts[told], is_plain[told] = costs(tariff.steps, counts.some(told))
+            counted, silent = rows[measured[rows]], rows[~measured[rows]]
+            amounts[counted], is_plain[counted] = costs(tariff.steps, counts.some(counted))
             unknown = cost_without_usage(tariff.steps[0].rates)
             if unknown.femto_usd is None and len(unknown.flags) == 1:
                 state[silent], flags[silent] = _UNPRICED, unknown.flags[0]

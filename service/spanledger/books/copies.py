@@ -82,7 +82,7 @@ def _join_embeddings(calls: list[Call]) -> list[Call]:
 
 
 def _by_gateway(client: Call, gateway: Call) -> bool:
-    """Whether one went to a host that is no provider's own, and the other knows who answered."""
+    """Whether one went to a host that is no provider's own, and the other names the provider."""
     return client.server not in ("", gateway.server) and not client.by_host and gateway.is_named
 
 
@@ -103,7 +103,7 @@ def _join_by_response_id(calls: list[Call]) -> list[Call]:
             else:
                 gone.add(id(call))
                 times = head.start_ns, head.end_ns
-                is_later = head.is_kept or call.is_kept  # asked for afterwards: that took none of its time
+                is_later = head.is_kept or call.is_kept  # fetched afterwards, which is no part of its time
                 _join(head, call)
                 if is_later:
                     head.start_ns, head.end_ns = times
@@ -113,9 +113,9 @@ def _join_by_response_id(calls: list[Call]) -> list[Call]:
 def _is_same_answer(head: Call, call: Call) -> bool:
     """Whether two tellings with one response id, the later one second, are of one call.
 
-    Emulators answer every call with one id. Hence one instrumentation that tells of an id twice saw two calls, unless
-    they took place at once and count the same; and nothing is told of long after. The runs of agents that a provider
-    keeps are told of whenever an application asks for them.
+    Emulators answer every call with one id. Hence one instrumentation that reports an id twice saw two calls, unless
+    they took place at once and count the same; and a call is not reported long after its end. The runs of agents that
+    a provider keeps are reported whenever an application fetches them.
     """
     if head.is_kept or call.is_kept:
         return same_counts(head, call)

@@ -1,10 +1,10 @@
 """The bits of the keys in table call_keys, which find the traces that may hold copies of a call.
 
-Four kinds, told by their highest bits. 0: the minute of the start (28 bits), then the likeness of a call (36).
-10: what surely is the same, a hash of a response id or message id (40). 11: the hash of a trace id (32).
-0 and thirty times 1: the hash of a trace id, under which stand the traces that it was settled together with.
-The SQL below says the same as the functions; a test compares both with the view that writes the keys.
-`keys_of` says of spans that are at hand what the columns same_keys and likeness of genai_spans say of those on disk.
+Four kinds, marked by the highest bits. 0: the minute of the start (28 bits), then the likeness of a call (36).
+10: what identifies a call for certain, a hash of a response id or message id (40). 11: the hash of a trace id (32).
+0 and thirty times 1: the hash of a trace id, for the traces that it was settled together with.
+The SQL below computes the same as the functions; a test compares both with the view that writes the keys.
+`keys_of` computes of spans in memory what the columns same_keys and likeness of genai_spans hold of stored ones.
 """
 
 from collections.abc import Callable

@@ -95,7 +95,7 @@ def messages_of(
 
 def _keys(tenants: Texts, context: Context, calls: list[Call]) -> list[_Key]:
     """Per row its tenant, message and, where spans name the message, conversation: applications count their messages
-    1, 2, 3 in each. A row that knows no conversation belongs to the only one in which its message stands."""
+    1, 2, 3 in each. A row without a conversation belongs to the only one in which its message stands."""
     messages, conversations = context.values["message_id"], context.values["conversation_id"].copy()
     for call in calls:
         conversations[call.row] = conversations[call.row] or call.conversation

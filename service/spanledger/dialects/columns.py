@@ -77,7 +77,7 @@ class ColumnReader:
         self._figures = Figures()
 
     def read(self, table: pa.Table) -> tuple[dict[str, Any], Bools]:
-        """The canonical columns of the spans that can be read by columns, and their mask. `told`: in one chunk, with
+        """The canonical columns of the spans that can be read by columns, and their mask. `table`: in one chunk, with
         `facts` and the other columns of `SpanFacts`."""
         spans = Spans(table, self._by)
         fit = spans.fitting()

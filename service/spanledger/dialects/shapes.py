@@ -128,7 +128,7 @@ def find(facts: Mapping[str, str], input_alone: bool = False) -> Found | None:
 
 
 def model_of(facts: Mapping[str, str]) -> str:
-    """The only model that keys name, of those that were served rather than asked for where both are told."""
+    """The only model that keys name, the served one where requested models are named too."""
     named = {key: text for key, text in facts.items() if text and names_model(key) and len(text) <= MAX_MODEL}
     served = {text for key, text in named.items() if "respon" in key.lower()}
     models = served or set(named.values())

@@ -87,7 +87,7 @@ class StreamFeed:
         self._send(decode.check_insert(target, _input(target)), segments, "")
 
     def settle(self, batch: str) -> None:
-        """After a lost connection the server may still be at it: it is told to stop, and waited for."""
+        """After a lost connection the insert may still run: stops it and waits for its end."""
         deadline = time.monotonic() + _GONE_TIMEOUT_S
         running = f"FROM system.processes WHERE startsWith(query_id, {quoted(batch)})"
         while self._store.scalar(f"SELECT count() {running}"):

@@ -1,6 +1,6 @@
 """OTLP/HTTP and gRPC on the same ports: a connection that begins with HTTP/2's preface is relayed to the gRPC server.
 
-Many SDKs speak gRPC unless told otherwise and are pointed at the HTTP port, others are pointed at the gRPC port with
+Many SDKs speak gRPC by default and are pointed at the HTTP port, others are pointed at the gRPC port with
 HTTP. The gRPC server listens on a port of loopback of its own. Where gRPC is off, the client gets a gRPC status whose
 message names the setting.
 """

@@ -156,10 +156,10 @@ def rules_of(built_in: Mapping[str, str], file: str) -> Rules:
     own: list[OwnRule] = []
     if file:
         try:
-            told = yaml.safe_load(Path(file).read_text()) or {}
-            for key, action in (told.get("keys") or {}).items():
+            document = yaml.safe_load(Path(file).read_text()) or {}
+            for key, action in (document.get("keys") or {}).items():
                 keys[str(key)] = _check_action(f"key {key}", action)
-            for rule in told.get("patterns") or ():
+            for rule in document.get("patterns") or ():
                 action = _check_action(f"pattern {rule['name']}", rule.get("action", "drop"))
                 own.append(OwnRule(str(rule["name"]), checks.compiled(str(rule["pattern"])), action))
         except (OSError, yaml.YAMLError, AttributeError, TypeError, KeyError, regex.error) as exc:

@@ -3,7 +3,7 @@
 The C parser spends its time on allocating one object per span, attribute and value. Protobuf *merges* a sub-message
 that is declared singular and occurs again, so the schemas here are OTLP's own with every repeated message made
 singular: all spans parse into one object. The wire format, every nested length and every string's UTF-8 are checked as
-in a full parse (0.4 µs instead of 1.2 µs a span), and what is asked afterwards is asked once a body, not once a span.
+in a full parse (0.4 µs instead of 1.2 µs a span), and later checks run once a body, not once a span.
 """
 
 import re

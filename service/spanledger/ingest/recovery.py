@@ -161,7 +161,7 @@ class Recovery:
 
 
 def _named(error: StoreError, segments: Sequence[Path]) -> int | None:
-    """Which of the segments an error is about, if it says so."""
-    said = _FILE.search(str(error))
-    name = said[1].rpartition("/")[2] if said else ""
+    """The place of the segment that an error names."""
+    found = _FILE.search(str(error))
+    name = found[1].rpartition("/")[2] if found else ""
     return next((place for place, segment in enumerate(segments) if segment.name == name), None)

@@ -127,7 +127,7 @@ class _OpenSegment:
 class Writer:
     """Appends records. Not thread-safe: each process has one, used by one thread.
 
-    `on_ready` is told about every segment that is complete, `on_open` about the signal of every new one.
+    `on_ready` is called with every complete segment, `on_open` with the signal of every new one.
     """
 
     def __init__(

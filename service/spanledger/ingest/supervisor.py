@@ -101,7 +101,7 @@ class Supervisor:
                 self._tell(process, f"want {signal}")
 
     def flush(self, timeout: float) -> bool:
-        """Returns when `on_segment` has been told of everything acknowledged before; False when that takes longer."""
+        """Returns when `on_segment` was called for everything acknowledged before; False when that takes longer."""
         with self._changed:
             self._flushes += 1
             number = self._flushes

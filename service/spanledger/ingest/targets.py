@@ -19,6 +19,6 @@ def of(signal: str, segments: Iterable[Path]) -> Sequence[Target]:
         for message in records.messages(segment.read_bytes()):
             try:
                 found |= metric_kinds(message)
-            except DecodeError:  # ClickHouse is asked what is wrong with it
+            except DecodeError:  # the insert will name what is wrong with it
                 return TARGETS[signal]
     return [target for target in TARGETS[signal] if target.kind in found]

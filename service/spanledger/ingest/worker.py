@@ -42,7 +42,7 @@ from spanledger.settings import Settings
 from spanledger.store.registry import Registry
 
 _LINGER_S = 0.004  # what arrives within it after the first record goes into the same batch
-_MAX_AGE_S = 1.0  # an open segment is completed after it, whether or not the loader asked
+_MAX_AGE_S = 1.0  # an open segment is completed after it, whether or not the loader requests it
 _STATS_EVERY_S = 0.5
 _FILES_OF_THE_DOOR = 160  # the spool's segments, the registry, the gRPC server's own
 _PR_SET_PDEATHSIG = 1

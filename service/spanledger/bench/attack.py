@@ -27,7 +27,7 @@ from spanledger.bench.traffic import Body
 from spanledger.settings import NO_SETTINGS_FILE
 
 _ALONE = 0.2  # of the time that the attack takes, the good traffic is measured alone
-_EACH = 1 / 60  # and beside each kind of attack
+_EACH, _EACH_S = 1 / 60, 5.0  # and beside each kind of attack; seconds at least
 _SEND_EVERY_S = 0.2
 _READ_EVERY_S = 0.25
 _READS = ("/v1/usage?from=-1h", "/v1/messages?limit=20", "/v1/conversations?limit=20", "/v1/realtime", "/healthz")
@@ -53,7 +53,9 @@ def run(minutes: float = 30.0) -> dict[str, Any]:
 def _measured(system: System, keys: dict[str, str], seconds: float) -> dict[str, Any]:
     good = _Good(system, keys["good"])
     alone = good.served(seconds * _ALONE)
-    one_by_one = {kind: _one_kind(system, good, keys["evil"], kind, seconds * _EACH) for kind in attacker.KINDS}
+    one_by_one = {
+        kind: _one_kind(system, good, keys["evil"], kind, max(_EACH_S, seconds * _EACH)) for kind in attacker.KINDS
+    }
     with Watch(system.memory_mib, every_s=1.0) as memory:
         answers, beside = _beside(good, _plan(system, keys["evil"], seconds))
         peak = memory.peak()
@@ -88,6 +90,8 @@ def _plan(system: System, key: str, seconds: float, kind: str = "") -> attacker.
 def _beside(good: "_Good", plan: attacker.Plan) -> tuple[dict[str, Any], Waits]:
     command = ["nice", sys.executable, "-m", "spanledger.bench.attacker", json.dumps(asdict(plan))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it begins
         waits = good.served(plan.seconds)
         answers: dict[str, Any] = json.loads(process.communicate()[0])
     return answers, waits

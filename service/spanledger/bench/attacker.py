@@ -1,6 +1,7 @@
 """One tenant that wishes the others ill, as a process of its own.
 
-`python -m spanledger.bench.attacker '<Plan as JSON>'` prints what was answered, by kind of attack, as JSON.
+`python -m spanledger.bench.attacker '<Plan as JSON>'` prints a line when it begins, and at the end what was answered,
+by kind of attack, as JSON.
 """
 
 import gzip
@@ -200,4 +201,5 @@ def _run(plan: Plan, until: float, answers: dict[str, Counter[str]]) -> None:
 
 
 if __name__ == "__main__":
+    print("attacking", flush=True)
     print(json.dumps(attack(Plan(**json.loads(sys.argv[1])))))

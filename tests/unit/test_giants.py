@@ -1,4 +1,4 @@
-"""A trace with more spans than are read at once: it is named and not settled, and all others are."""
+"""Settlement leaves out a trace above the limit of spans, records an anomaly for it, and settles all other traces."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def calls(store: Store, tenant: str) -> dict[str, int]:
     return dict(rows)
 
 
-def test_it_is_named_and_the_others_are_settled(store: Store, data_dir: Path, tenant: str) -> None:
+def test_settlement_leaves_out_the_trace_and_settles_the_others(store: Store, data_dir: Path, tenant: str) -> None:
     land(store, tenant, f"{tenant}-giant", giants.MOST_SPANS + 1)
     land_calls(store, tenant, 3)
     ledger = Ledger(store, Settings(data_dir=data_dir))
@@ -48,7 +48,7 @@ def test_it_is_named_and_the_others_are_settled(store: Store, data_dir: Path, te
     assert store.scalar(open_ + "sum(pending) != 0)", {"tenant": tenant}) == 0
 
 
-def test_what_it_grows_to_stays_out_and_audit_says_so(
+def test_spans_above_the_limit_are_not_posted_and_audit_reports_them(
     store: Store, data_dir: Path, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(giants, "MOST_SPANS", 50)
@@ -57,7 +57,7 @@ def test_what_it_grows_to_stays_out_and_audit_says_so(
     land(store, tenant, f"{tenant}-b", 5)
     ledger.settler.settle_now()
     land(store, tenant, f"{tenant}-a", 40, part="more")
-    # A call that the large trace reports too is looked for there, and counts.
+    # The small trace grows too; the large one is not read as a possible copy.
     land(store, tenant, f"{tenant}-b", 5, part="other")
     ledger.settler.settle_now()
     assert calls(store, tenant) == {f"{tenant}-a": 40, f"{tenant}-b": 10}

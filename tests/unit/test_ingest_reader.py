@@ -1,4 +1,4 @@
-"""Heavy bodies are read in a process of their own: the same result, and the door outlives whatever happens to it."""
+"""The reader process returns the same result as the door, and the door replaces it when it ends."""
 
 import asyncio
 import gzip
@@ -75,15 +75,15 @@ def test_a_process_that_has_ended_is_replaced(reader: Reader) -> None:
 
 
 def test_a_body_that_the_process_does_not_survive_is_refused(tmp_path: Path) -> None:
-    """Here because the process cannot even start with such arguments."""
+    """These arguments stop the process at its start."""
     reader = Reader(["no number", str(tmp_path), "{}", ""])
     finding = reader.read(TRACES, GOOD, "protobuf", "")
     assert isinstance(finding, Answer)
     assert finding.status == 413
 
 
-def test_the_loop_waits_for_no_parser(reader: Reader, tmp_path: Path) -> None:
-    """A thread that parses so much JSON holds the interpreter's lock for half a second; the other process does not."""
+def test_the_event_loop_answers_while_the_process_parses(reader: Reader, tmp_path: Path) -> None:
+    """A thread that parses 12 MB of JSON holds the interpreter's lock for half a second; a process does not."""
     spool.prepare(tmp_path)
     writer = spool.Writer(tmp_path, durable=False, on_ready=lambda _: None)
     door = Door(writer, Room(tmp_path, 10**9, 0), MOST, Masking(rules_of({}, ""), tmp_path), reader)

@@ -1,4 +1,4 @@
-"""A trace that cannot be settled holds up nobody else's, and is tried again."""
+"""The settler sets aside a trace that fails, settles all others, and tries the failed one again later."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ def settled(store: Store, tenant: str) -> set[str]:
     return {trace_id for (trace_id,) in rows}
 
 
-def test_the_others_reach_the_books(
+def test_the_settler_sets_aside_what_fails_and_settles_the_rest(
     store: Store, data_dir: Path, tenant: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     land_calls(store, tenant, TRACES)
@@ -45,14 +45,14 @@ def test_the_others_reach_the_books(
     assert "4 traces" in health["last_error"]
     assert {trace for trace in everything if f"trace {trace} of tenant {tenant}" in caplog.text} == faulty
 
-    # They stay queued: the next settler, here after a restart, tries them again.
+    # The traces stay queued; a new settler, as after a restart, tries them again.
     again = Ledger(store, Settings(data_dir=data_dir)).settler
     again.settle_now()
     assert settled(store, tenant) == everything
     assert again.health()["set_aside"] == 0
 
 
-def test_it_is_tried_again_after_a_while() -> None:
+def test_a_trace_is_tried_again_when_its_time_is_over() -> None:
     now = 0.0
     suspects = Suspects(lambda: now)
     suspects.failed(BatchFailed([("t", "a"), ("t", "b"), ("t", "c")]))

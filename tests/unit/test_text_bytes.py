@@ -1,4 +1,4 @@
-"""Texts that are no UTF-8, whoever stored them, and texts that are cut: their spans reach the books like others."""
+"""Settlement posts spans with long status messages, which the view cuts, and with invalid UTF-8 in any field."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ BROKEN = "concat('a', unhex('CC'), 'b', unhex('FF'))"
 
 
 def calls(store: Store, data_dir: Path, tenant: str, **parts: str) -> list[tuple[object, ...]]:
-    """Of each trace: calls, tokens and user, once four such spans are settled."""
+    """Inserts four raw spans, settles them, and returns calls, tokens and user of each trace."""
     statement = INSERT
     for name, value in (PLAIN | parts).items():
         statement = statement.replace(name, value)
@@ -38,18 +38,24 @@ def calls(store: Store, data_dir: Path, tenant: str, **parts: str) -> list[tuple
 
 
 @pytest.mark.parametrize("letter", ["я", "語", "😀"])
-def test_a_long_message_may_be_cut_anywhere(store: Store, data_dir: Path, tenant: str, letter: str) -> None:
+def test_the_view_cuts_a_long_message_between_characters(
+    store: Store, data_dir: Path, tenant: str, letter: str
+) -> None:
     message = f"concat(repeat('x', number), repeat('{letter}', 400))"
     assert calls(store, data_dir, tenant, MESSAGE=message) == [(1, 100, 7, "ada")] * 4
 
 
 @pytest.mark.parametrize("part", ["NAME", "SCOPE", "MESSAGE", "KEY"])
-def test_bytes_that_are_no_text_cost_nothing_else(store: Store, data_dir: Path, tenant: str, part: str) -> None:
+def test_a_span_with_invalid_utf8_in_another_field_keeps_its_figures(
+    store: Store, data_dir: Path, tenant: str, part: str
+) -> None:
     user = "" if part == "KEY" else "ada"
     assert calls(store, data_dir, tenant, **{part: BROKEN}) == [(1, 100, 7, user)] * 4
 
 
 @pytest.mark.parametrize("part", ["MODEL", "VALUE"])
-def test_bytes_that_are_no_text_are_shown_as_such(store: Store, data_dir: Path, tenant: str, part: str) -> None:
+def test_invalid_utf8_in_a_field_of_the_books_becomes_a_replacement_character(
+    store: Store, data_dir: Path, tenant: str, part: str
+) -> None:
     user = "a\ufffdb\ufffd" if part == "VALUE" else "ada"
     assert calls(store, data_dir, tenant, **{part: BROKEN}) == [(1, 100, 7, user)] * 4

@@ -1,4 +1,4 @@
-"""One tenant that wishes the others ill, as a process of its own.
+"""The attacking tenant of `bench attack`, in its own process.
 
 `python -m spanledger.bench.attacker '<Plan as JSON>'` prints a line when it begins, and at the end what was answered,
 by kind of attack, as JSON.

@@ -1,4 +1,4 @@
-"""The words by which providers and libraries name usage, and what keys say by them and by their form."""
+"""The words of providers and libraries for token usage, and the meaning of attribute keys that contain them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -59,7 +59,7 @@ _MAX_KEYS = 8_000
 
 
 def _remembered(rule: Callable[[str], T]) -> Callable[[str], T]:
-    """The rule on keys of a usual length, each applied once."""
+    """Caches the results of a rule for keys of up to 80 characters."""
     known: Recent[tuple[T]] = Recent(_MAX_KEYS)
 
     def remembering(key: str) -> T:

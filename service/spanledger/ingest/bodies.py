@@ -1,5 +1,5 @@
-"""Reads one request body: decompresses, bounds, checks, repairs and masks it. It touches nothing else, so any thread or
-process may."""
+"""Reads a request body: decompresses, bounds, checks, repairs and masks it. It has no side effects, so it runs in the
+event loop, on a thread or in the reader process alike."""
 
 import logging
 from collections import Counter
@@ -54,14 +54,14 @@ class Bodies:
     def read_light(
         self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str, is_ours: bool
     ) -> Ready | Answer | None:
-        """The same if it costs some milliseconds at most, else None."""
+        """A body that takes some milliseconds at most; None for any other."""
         plain = _inflated(body, content_encoding, _LIGHT_BYTES)
         if plain is None or elements.at_most(signal, plain, encoding == "json") > elements.LIGHT:
             return None
         return self.read(signal, plain, encoding, "", is_ours)
 
     def read_usual(self, signal: Signal, body: bytes, content_encoding: str, is_ours: bool) -> Ready | None:
-        """A protobuf body of usual size that can be stored as it was sent, else None."""
+        """A protobuf body of up to 4 MiB that can be stored as it was sent; None for any other."""
         plain = _inflated(body, content_encoding, _USUAL_BYTES)
         if plain is None or elements.at_most(signal, plain, False) > elements.MOST_ITEMS:
             return None

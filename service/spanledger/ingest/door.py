@@ -89,8 +89,8 @@ class Door:
     ) -> tuple[Answer, int]:
         """The same without holding up the event loop, and how many bytes the body had when it was decompressed.
 
-        What costs some milliseconds is read at once; usual batches on a thread, in the sender's turn; and in a process
-        of its own what would hold the interpreter's lock for long.
+        The event loop reads light bodies, a thread reads usual batches, and the reader process reads heavy bodies; the
+        last two in the sender's turn.
         """
         finding = self._bodies.read_light(signal, body, encoding, content_encoding, sender.is_ours)
         if finding is None:

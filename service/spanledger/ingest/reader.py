@@ -1,8 +1,8 @@
-"""Reads heavy bodies in a process of their own, so that the door answers others meanwhile.
+"""Starts the process that reads heavy bodies (reader_process.py), sends it bodies, and replaces it when it ends.
 
-One C call that parses some megabytes of JSON holds the interpreter's lock for most of a second, and no thread of the
-process can answer anybody until it ends. The process starts with the first heavy body, ends after a minute without one,
-and is killed when a body takes too long.
+One C call that parses some megabytes of JSON holds the interpreter's lock for most of a second, and the event loop of
+the door worker cannot answer meanwhile. The process starts with the first heavy body, ends after a minute without one,
+and is killed when a body takes longer than 120 s.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from spanledger.ingest.bodies import Ready
 from spanledger.ingest.signals import Signal
 
 _MOST_S = 120.0  # by the clock, for one body
-_ATTEMPTS = 2  # the process may have ended for another reason than this body
+_ATTEMPTS = 2  # the kernel may have killed the process for another reason
 _TOO_COSTLY = Answer(413, "the body takes too much time or memory to be read; send smaller batches")
 
 
 class Reader:
-    """Used by one thread at a time but for `close`. `arguments`: those of the process (reader_process.py)."""
+    """One thread at a time may call `read`, any thread `close`. `arguments`: those of reader_process.py."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self._command = [sys.executable, "-m", "spanledger.ingest.reader_process", *arguments]
@@ -35,7 +35,7 @@ class Reader:
     def read(
         self, signal: Signal, body: bytes, encoding: Encoding, content_encoding: str, is_ours: bool = False
     ) -> Ready | Answer:
-        """As `Bodies.read`; 413 also for a body that the process does not survive."""
+        """As `Bodies.read`; 413 also when the process ends twice on this body or takes too long."""
         for _ in range(_ATTEMPTS):
             try:
                 _, connection = self._process()
@@ -51,7 +51,7 @@ class Reader:
         return _TOO_COSTLY
 
     def cpu_s(self) -> float:
-        """CPU seconds that its bodies have taken."""
+        """CPU seconds of the process for all bodies."""
         return self._cpu_s
 
     def pid(self) -> int:
@@ -59,7 +59,7 @@ class Reader:
         return self._running[0].pid if self._running is not None else 0
 
     def close(self) -> None:
-        """Nothing is read any more."""
+        """Ends the process; later calls of `read` return 413."""
         self._is_closed = True
         self._end()
 

@@ -21,13 +21,13 @@ from spanledger.ingest.signals import SIGNALS
 from spanledger.private import scrub_logs
 
 _MEMORY_BYTES = 4 * 1024**3
-_IDLE_S = 60.0  # without a body it is not worth its memory
+_IDLE_S = 60.0  # without a body; then it ends and frees its memory
 
 
 def main() -> None:
     max_body_bytes, data_dir, masks, mask_rules, fd = sys.argv[1:]
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    os.nice(5)  # bodies of usual size go first
+    os.nice(5)  # below the door worker, which reads all other bodies
     scrub_logs()
     logging.basicConfig(level=logging.WARNING, format="door: %(levelname)s %(message)s")
     bodies = Bodies(int(max_body_bytes), Masking(rules_of(json.loads(masks), mask_rules), Path(data_dir)))

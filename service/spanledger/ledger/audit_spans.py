@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from spanledger.dialects.interpreter import CANONICAL
 from spanledger.dialects.tables import facts_sql
-from spanledger.ledger import giants, spans
+from spanledger.ledger import giants, left_out, spans
 from spanledger.ledger.scope import Scope
 from spanledger.store.client import Store
 
@@ -67,13 +67,11 @@ class RawLevel:
         self._store = store
         self._compared = compared
         self._step = step or nullcontext()
-        left_out = giants.recorded(store)
-        self._params = scope.params | giants.parameters(left_out)
-        self._raw_condition = scope.spans("Timestamp", "Tenant", "TraceId")
-        self._condition = scope.spans()
-        if left_out:
-            self._raw_condition += giants.CONDITION.format(tenant="Tenant", trace="TraceId")
-            self._condition += giants.CONDITION.format(tenant="tenant", trace="trace_id")
+        self._params = scope.params | left_out.parameters(giants.recorded(store))
+        self._raw_condition = (
+            f"{scope.spans('Timestamp', 'Tenant', 'TraceId')} AND {left_out.condition('Tenant', 'TraceId')}"
+        )
+        self._condition = f"{scope.spans()} AND {left_out.condition()}"
         self.checked = 0
 
     def again(self, found: Sequence[SpanDifference]) -> list[SpanDifference]:

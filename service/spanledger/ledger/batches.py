@@ -4,7 +4,6 @@ Table settle_work lists the traces of every settlement that is running, so that 
 on the same traces: a settler that finds one of its traces in the list of another discards its batch and takes a new
 one. If both work on the same trace anyway, because one of them is slow, no figure is wrong (settler.py)."""
 
-import json
 import logging
 import random
 import time
@@ -16,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from spanledger.errors import SpanledgerError
-from spanledger.ledger import giants, spans
+from spanledger.ledger import giants, left_out, spans
 from spanledger.ledger.copy_lookup import ALONE, MAX_ROUNDS, WORK_COLUMNS, CopyLookup, Note, Trace, keys_run
 from spanledger.ledger.suspects import BatchFailed
 from spanledger.store.client import Store
@@ -110,9 +109,9 @@ def take(
     try:
         if too_large := giants.leave_out(store, run_id):
             giants.record(store, too_large)
-            left_out = [one for one in touched if one[:2] in too_large]
-            dequeue(store, left_out, f"large-{run_id}")
-            log.warning("%d traces have too many spans to be settled; view anomalies names them", len(left_out))
+            excluded = [one for one in touched if one[:2] in too_large]
+            dequeue(store, excluded, f"large-{run_id}")
+            log.warning("%d traces have too many spans to be settled; view anomalies names them", len(excluded))
             touched = [one for one in touched if one[:2] not in too_large]
         chunk = read_chunk(
             store, run_id, {(tenant, trace_id) for tenant, trace_id, _ in touched}, note, mostly_new=True
@@ -128,8 +127,8 @@ def take(
 
 
 def dequeue(store: Store, touched: Sequence[tuple[str, str, int]], token: str) -> None:
-    """Takes off the queue what was pending of these traces. `token`: of this fact; equal blocks of different runs are
-    different facts, not repetitions."""
+    """Removes traces from settle_queue. `token`: for deduplication; each run needs its own, because equal blocks of two
+    runs are no repetition."""
     store.insert(
         "settle_queue",
         ("tenant", "trace_id", "pending"),
@@ -168,7 +167,7 @@ def _is_contested(store: Store, run_id: str) -> bool:
 def _touched(store: Store, limit: int, after: Trace, aside: Sequence[Trace]) -> list[tuple[str, str, int]]:
     tenant, trace_id = after
     parameters: dict[str, Any] = {"limit": limit, "given_up": GIVEN_UP_S, "tenant": tenant, "trace_id": trace_id}
-    parameters["aside"] = [json.dumps(trace) for trace in aside]
+    parameters |= left_out.parameters(aside)
     rows = store.query(_TOUCHED, parameters, settings=ALONE)
     return [(tenant, trace_id, pending) for tenant, trace_id, pending in rows]
 
@@ -182,10 +181,7 @@ WHERE (tenant, trace_id) > ({{tenant:String}}, {{trace_id:String}}) AND (tenant,
     (
         SELECT tenant, trace_id FROM settle_work WHERE {_BY_THE_LIVING}
     )
-    AND (tenant, trace_id) NOT IN
-    (
-        SELECT JSONExtract(arrayJoin({{aside:Array(String)}}), 'Tuple(String, String)') AS left_out
-    )
+    AND {left_out.condition()}
 GROUP BY tenant, trace_id
 HAVING open != 0
 ORDER BY tenant, trace_id

@@ -213,7 +213,7 @@ class Settler:
         self._health.last_error = f"{aside} traces cannot be settled and are set aside" if aside else ""
 
     def _isolated(self, work: Callable[[], None]) -> bool:
-        """Whether the work was done; if not, the trace to blame is being searched for."""
+        """Runs `work`; False if a batch failed: the next run takes a smaller one (suspects.py)."""
         try:
             work()
         except BatchFailed as failure:

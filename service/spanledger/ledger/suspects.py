@@ -1,7 +1,7 @@
-"""Finds the trace because of which batches fail, and sets it aside, so that the others reach the books.
+"""Isolates the trace that makes settlement fail.
 
-After a failure the next batches are half as large, from the front of the queue on; after each success twice as large. A
-trace that fails alone is left out for ten minutes, then tried again.
+After a failed batch the settler takes half as many traces, from the front of the queue; after a successful one twice as
+many. A batch of one trace that fails names the trace: the settler leaves it out for ten minutes, then tries it again.
 """
 
 import logging
@@ -13,11 +13,11 @@ from spanledger.ledger.copy_lookup import Trace
 log = logging.getLogger(__name__)
 
 ASIDE_S = 600.0
-_MOST_ASIDE = 1_000  # more are a fault of ours and not of some traces
+_MOST_ASIDE = 1_000  # above it the fault is in settlement itself, so it is raised
 
 
 class BatchFailed(Exception):
-    """A batch could not be settled, and the reason is not the store. `traces`: those of the queue that were in it."""
+    """Reading or settling a batch raised an error other than StoreError. `traces`: the queued traces of the batch."""
 
     def __init__(self, traces: Sequence[Trace]) -> None:
         super().__init__(f"{len(traces)} traces could not be settled")
@@ -33,7 +33,7 @@ class Suspects:
         self._aside: dict[Trace, float] = {}  # until when
 
     def failed(self, failure: BatchFailed) -> None:
-        """Narrows the search."""
+        """Halves the next batch, or sets aside the only trace of this one. Raises `failure` above 1,000 of those."""
         if len(failure.traces) > 1:
             self._most = len(failure.traces) // 2
             return
@@ -47,7 +47,7 @@ class Suspects:
         )
 
     def succeeded(self, most: int) -> None:
-        """A batch was settled; `most`: as many as fit."""
+        """Doubles the next batch, up to `most`."""
         self._most = 0 if 2 * self._most >= most else 2 * self._most
 
     def limit(self, most: int) -> int:
@@ -55,7 +55,7 @@ class Suspects:
         return min(most, self._most) if self._most else most
 
     def aside(self) -> list[Trace]:
-        """The traces to leave out."""
+        """The traces that the next batch leaves out."""
         now = self._clock()
         self._aside = {trace: until for trace, until in self._aside.items() if until > now}
         return list(self._aside)

@@ -1,14 +1,14 @@
-"""Makes text of what the engine calls a string.
+"""Replaces invalid UTF-8 in query results.
 
-ClickHouse keeps any bytes as a string, and a table may have been written by another program than ours. pyarrow takes
-them without a look and fails at the first use of a value; one such value must not stop the reader of its neighbours.
+A ClickHouse String holds any bytes, and a Collector may store bytes that are no UTF-8. pyarrow does not check them when
+it reads a result; it raises when a value is used. One invalid value would then stop the settlement of a whole batch.
 """
 
 import pyarrow as pa
 
 
 def whole(table: pa.Table) -> pa.Table:
-    """The table with U+FFFD for bytes that are no UTF-8."""
+    """The table with U+FFFD in place of invalid bytes."""
     try:
         table.validate(full=True)
     except pa.ArrowInvalid:

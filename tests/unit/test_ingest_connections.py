@@ -1,6 +1,7 @@
 """Many, slow, silent and half-open connections at the door: real sockets, and bounds short enough to wait for."""
 
 import asyncio
+import logging
 import os
 import resource
 import socket
@@ -13,7 +14,8 @@ import httpx
 import pytest
 
 from otlp_make import trace_request
-from spanledger.ingest import crowd, rpc, spool
+from spanledger import private
+from spanledger.ingest import crowd, listener, rpc, spool
 from spanledger.ingest.door import Door
 from spanledger.ingest.http import Bounds, HttpDoor
 from spanledger.ingest.limits import Limits, Quota
@@ -242,3 +244,26 @@ def test_two_and_a_half_thousand_connections_that_say_nothing_keep_nobody_out(st
         assert ingest.health()["worker_restarts"] == 0
     finally:
         ingest.stop()
+
+
+def test_the_log_of_a_malformed_request_shows_none_of_its_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With scrubbed logs, as a door worker has them: they hold the text of a traceback beside the exception."""
+    monkeypatch.setattr(listener._MalformedRequests, "_EVERY_S", 0.0)
+    factory = logging.getLogRecordFactory()
+    private.scrub_logs()
+
+    async def run() -> None:
+        async with place(tmp_path, Bounds()) as door:
+            peer = await door.peer()
+            peer.say(b"GET / HTTP/1.1\r\nHost: a\r\nX-Password : opensesame\r\n\r\n")
+            assert await peer.status() == 400
+
+    try:
+        asyncio.run(run())
+    finally:
+        logging.setLogRecordFactory(factory)
+    assert "a malformed request was refused: BadHttpMessage" in caplog.text
+    assert "opensesame" not in caplog.text
+    assert "Traceback" not in caplog.text

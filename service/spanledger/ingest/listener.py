@@ -49,9 +49,9 @@ class BoundedServer(web.Server):
                 self._crowd.silent(handler)
 
 
-class _WithoutItsWords(logging.Filter):
-    """aiohttp logs a malformed request with the line that it tripped over, which may hold a key. Only the kind of the
-    error is kept, and one record in ten seconds."""
+class _MalformedRequests(logging.Filter):
+    """aiohttp logs a malformed request with the malformed line, which may hold a secret. The filter keeps the kind of
+    the error alone, and one record in ten seconds."""
 
     _EVERY_S = 10.0
 
@@ -66,9 +66,10 @@ class _WithoutItsWords(logging.Filter):
         if time.monotonic() - self._last < self._EVERY_S:
             return False
         self._last = time.monotonic()
-        record.msg, record.args, record.exc_info = "a malformed request was refused: %s", (kind.__name__,), None
+        record.msg, record.args = "a malformed request was refused: %s", (kind.__name__,)
+        record.exc_info = record.exc_text = None  # the text, which scrubbing keeps, quotes the line too
         return True
 
 
 _protocol_log = logging.getLogger("spanledger.ingest.protocol")
-_protocol_log.addFilter(_WithoutItsWords())
+_protocol_log.addFilter(_MalformedRequests())

@@ -79,11 +79,13 @@ class Batch:
 @dataclass(frozen=True)
 class Chunk:
     """Spans of whole traces, each span once, and those traces; `waiting_since_ms`: when the first span came that was
-    read now for the first time, None when there was none."""
+    read now for the first time, None when there was none; `is_closed`: all copies of their calls are among them, and no
+    other run worked on one of these traces when they were looked for."""
 
     spans: pa.Table
     traces: frozenset[Trace]
     waiting_since_ms: int | None
+    is_closed: bool
 
 
 def take(
@@ -222,6 +224,7 @@ def read_chunk(
     found, since_ms = spans.read(store, run_id, mostly_new=mostly_new)
     table, known = found.spans, set(traces)
     newest = lookup.beside(traces, found.with_keys)
+    is_closed = True
     for round_ in range(1, MAX_ROUNDS + 1):
         if not newest:
             break
@@ -230,11 +233,13 @@ def read_chunk(
         store.insert("settle_work", WORK_COLUMNS, work)
         newest = lookup.beside_round(newest, round_) if round_ < MAX_ROUNDS else newest
     else:
+        is_closed = False
         note()
         log.warning("settlement stopped looking for copies of calls after %d rounds", MAX_ROUNDS)
     if len(known) > len(traces):
+        is_closed = is_closed and store.all_shards == store.database and not _is_contested(store, run_id)
         known -= giants.leave_out(store, run_id, from_round=1).keys()
     if len(known) > len(traces):
         others, _ = spans.read(store, run_id, from_round=1)
         table = pa.concat_tables([table, others.spans]).sort_by(spans.ORDER)
-    return Chunk(table, frozenset(known), since_ms)
+    return Chunk(table, frozenset(known), since_ms, is_closed)

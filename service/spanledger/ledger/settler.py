@@ -90,7 +90,7 @@ def settle(store: Store, prices: Prices, batch: Batch, reason: str = "settle", o
         dequeue(store, batch.touched, f"settled-{batch.run_id}")
         if len(entries):
             _queue(store, batch)
-            if not batch.alone:
+            if not batch.chunk.is_closed:
                 _requeue_joined_traces(store, batch.run_id)
     finally:
         forget(store, batch.run_id)
@@ -111,8 +111,10 @@ def _queue(store: Store, batch: Batch) -> None:
 
 
 def _requeue_joined_traces(store: Store, run_id: str) -> None:
-    """Queues the traces beside the queue's own that took part in a run that posted, each on its shard, so that a second
-    settler that worked on them at the same moment cannot leave both postings standing."""
+    """Queues the traces beside the queue's own that took part in a run that posted, each on its shard: they may have
+    copies that the run did not look for, and a second settler that worked on them at the same moment must not leave
+    both postings standing. Of two such runs the one that took them later finds the other in settle_work, if that one
+    did not post before; what other shards work on does not stand there."""
     store.command(
         f"INSERT INTO {store.all_shards}.settle_queue (tenant, trace_id) "
         "SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round > 0",

@@ -35,6 +35,8 @@ _SETTINGS = {"max_query_size": 4 * 1024 * 1024}
 # The engine compares its count of memory with what the process has; its default is 20 times a second, idle or not.
 _ENGINE_OPTIONS = {"memory_worker_period_ms": 500}
 _PIECE_BYTES = 1024 * 1024
+# Of inserts of rows that are at hand: several threads only hand the same blocks to each other.
+_INSERT = {"max_threads": 1, "max_insert_threads": 1}
 _BESIDE = 4  # questions at once beside those of the threads that ask
 
 T = TypeVar("T")
@@ -175,14 +177,14 @@ class Store:
         if not rows:
             return
         with self._mapped() as client:
-            client.insert(table, rows, column_names=list(columns), settings=dict(settings or {}))
+            client.insert(table, rows, column_names=list(columns), settings={**_INSERT, **(settings or {})})
 
     def insert_arrow(self, table: str, data: pa.Table, settings: Params | None = None) -> None:
         """Inserts an Arrow table whose column names are columns of `table`."""
         if data.num_rows == 0:
             return
         with self._mapped() as client:
-            client.insert_arrow(table, data, settings=dict(settings or {}))
+            client.insert_arrow(table, data, settings={**_INSERT, **(settings or {})})
 
     def close(self) -> None:
         self._beside.shutdown(cancel_futures=True)

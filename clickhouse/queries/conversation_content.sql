@@ -4,6 +4,7 @@
 -- units:  at_ns since 1970 UTC
 -- trace_ids, span_ids: those of conversation_content_sizes that an answer has room for; a span that came twice stands
 --         here once
+    -- include parts/place_of_traces
 SELECT
     TraceId AS trace_id,
     SpanId AS span_id,
@@ -12,8 +13,7 @@ SELECT
     SpanAttributes['gen_ai.output.messages'] AS output_messages
 FROM otel_traces
 WHERE
-    Tenant = {tenant:String}
-    AND TraceId IN {trace_ids:Array(String)}
+    -- include parts/in_place
     AND SpanId IN {span_ids:Array(String)}
     AND (input_messages != '' OR output_messages != '')
 ORDER BY Timestamp, SpanId

@@ -1,7 +1,15 @@
--- explain_total: the figure itself: the sum of all entries behind it
+-- explain_total: the figure itself, and the entries behind it
 -- grain:  one row
--- source: ledger
+-- source: sums: book, which is the ledger for known traces, else calls_by_time (its calls in the order of time); entries
+--         and settled_us: ledger
 -- units:  calls, tokens, USD; settled_us since 1970 UTC, 0 without entries
+WITH
+    (
+        SELECT (toInt64(count()), max(toUnixTimestamp64Micro(posted_at)))
+        FROM ledger
+        WHERE
+            -- include parts/explained_entries
+    ) AS behind
 SELECT
     sum(l.llm_calls) AS llm_calls,
     sum(l.failed_calls) AS failed_calls,
@@ -15,8 +23,8 @@ SELECT
     sum(l.computed_calls) AS computed_calls,
     sum(l.estimated_calls) AS estimated_calls,
     sum(l.unpriced_calls) AS unpriced_calls,
-    toInt64(count()) AS entries,
-    max(toUnixTimestamp64Micro(l.posted_at)) AS settled_us
-FROM ledger AS l
+    behind.1 AS entries,
+    behind.2 AS settled_us
+FROM {book:Identifier} AS l
 WHERE
     -- include parts/explained_entries

@@ -2,11 +2,7 @@
 -- grain:  span
 -- source: otel_traces; genai_spans supplies times and services, so that the primary key is used
 -- units:  ns since 1970 UTC, duration in ns
-WITH
-(
-    SELECT (groupUniqArray(service), min(started_at), max(started_at)) FROM genai_spans
-    WHERE tenant = {tenant:String} AND trace_id IN {trace_ids:Array(String)}
-) AS place
+    -- include parts/place_of_traces
 SELECT
     TraceId AS trace_id,
     SpanId AS span_id,
@@ -31,10 +27,6 @@ SELECT
     Links.Attributes AS link_attributes
 FROM otel_traces
 WHERE
-    Tenant = {tenant:String}
-    AND has(place.1, ServiceName)
-    AND Timestamp >= place.2
-    AND Timestamp <= place.3
-    AND TraceId IN {trace_ids:Array(String)}
+    -- include parts/in_place
 ORDER BY TraceId, SpanId, Duration DESC
 LIMIT 1 BY TraceId, SpanId

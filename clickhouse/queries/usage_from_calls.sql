@@ -36,19 +36,19 @@ FROM
         tenant = {tenant:String}
         AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
         AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-        AND (empty({only_provider:Array(String)}) OR has({only_provider:Array(String)}, provider)) -- dimension provider
-        AND (empty({only_model:Array(String)}) OR has({only_model:Array(String)}, model)) -- dimension model
-        AND (empty({only_user:Array(String)}) OR has({only_user:Array(String)}, user_id)) -- dimension user
-        AND (empty({only_conversation:Array(String)}) OR has({only_conversation:Array(String)}, conversation_id)) -- dimension conversation
-        AND (empty({only_workflow:Array(String)}) OR has({only_workflow:Array(String)}, workflow)) -- dimension workflow
-        AND (empty({only_agent:Array(String)}) OR has({only_agent:Array(String)}, agent)) -- dimension agent
-        AND (empty({only_tool:Array(String)}) OR has({only_tool:Array(String)}, tool)) -- dimension tool
-        AND (empty({only_prompt:Array(String)}) OR has({only_prompt:Array(String)}, prompt)) -- dimension prompt
-        AND (empty({only_variant:Array(String)}) OR has({only_variant:Array(String)}, variant)) -- dimension variant
-        AND (empty({only_operation:Array(String)}) OR has({only_operation:Array(String)}, operation)) -- dimension operation
-        AND (empty({only_service:Array(String)}) OR has({only_service:Array(String)}, service)) -- dimension service
-        AND (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant)) -- dimension tenant
-        AND (empty({only_status:Array(String)}) OR has({only_status:Array(String)}, status)) -- dimension status
+        AND (empty({only_provider:Array(String)}) OR provider IN {only_provider:Array(String)}) -- dimension provider
+        AND (empty({only_model:Array(String)}) OR model IN {only_model:Array(String)}) -- dimension model
+        AND (empty({only_user:Array(String)}) OR user_id IN {only_user:Array(String)}) -- dimension user
+        AND (empty({only_conversation:Array(String)}) OR conversation_id IN {only_conversation:Array(String)}) -- dimension conversation
+        AND (empty({only_workflow:Array(String)}) OR workflow IN {only_workflow:Array(String)}) -- dimension workflow
+        AND (empty({only_agent:Array(String)}) OR agent IN {only_agent:Array(String)}) -- dimension agent
+        AND (empty({only_tool:Array(String)}) OR tool IN {only_tool:Array(String)}) -- dimension tool
+        AND (empty({only_prompt:Array(String)}) OR prompt IN {only_prompt:Array(String)}) -- dimension prompt
+        AND (empty({only_variant:Array(String)}) OR variant IN {only_variant:Array(String)}) -- dimension variant
+        AND (empty({only_operation:Array(String)}) OR operation IN {only_operation:Array(String)}) -- dimension operation
+        AND (empty({only_service:Array(String)}) OR service IN {only_service:Array(String)}) -- dimension service
+        AND (empty({only_tenant:Array(String)}) OR tenant IN {only_tenant:Array(String)}) -- dimension tenant
+        AND (empty({only_status:Array(String)}) OR status IN {only_status:Array(String)}) -- dimension status
 ) AS e
 GROUP BY GROUPING SETS
 (

@@ -23,9 +23,9 @@ FROM
     FROM conversation_usage
     WHERE
         tenant = {tenant:String}
-        AND (empty({only_conversation:Array(String)}) OR has({only_conversation:Array(String)}, conversation_id))
-        AND (empty({only_user:Array(String)}) OR has({only_user:Array(String)}, user_id))
-        AND (empty({only_tenant:Array(String)}) OR has({only_tenant:Array(String)}, tenant))
+        AND (empty({only_conversation:Array(String)}) OR conversation_id IN {only_conversation:Array(String)})
+        AND (empty({only_user:Array(String)}) OR user_id IN {only_user:Array(String)})
+        AND (empty({only_tenant:Array(String)}) OR tenant IN {only_tenant:Array(String)})
 ) AS e
 GROUP BY GROUPING SETS ((bucket), (by_conversation, by_user, by_tenant), ())
     -- include parts/usage_is_not_zero

@@ -25,6 +25,7 @@ from spanledger.stats.explain import Subject, explain
 from spanledger.stats.usage import usage_of
 from spanledger.store.client import Store
 
+_BY_TIME = [("user", "user_id", 7), ("model", "model", 25), ("conversation", "conversation_id", 2)]
 _ID = {"message": "message_id", "conversation": "conversation_id", "user": "user_id", "trace": "trace_id"}
 
 
@@ -134,21 +135,39 @@ def test_random_forests_are_explained(books: Books, turn: int) -> None:
         expect_all_explained(books, tenant, every=3)
 
 
-def test_pages_and_rest_make_up_the_figure(books: Books) -> None:
+@pytest.mark.parametrize(("dimension", "column", "limit"), [("service", "service", 3), *_BY_TIME])
+def test_pages_and_rest_make_up_the_figure(books: Books, dimension: str, column: str, limit: int) -> None:
     tenant = "default"
-    service = books.store.scalar(
-        "SELECT service FROM ledger WHERE tenant = 'default' GROUP BY service ORDER BY count() DESC"
+    value = books.store.scalar(
+        f"SELECT {column} FROM ledger WHERE tenant = 'default' AND {column} != '' GROUP BY 1 ORDER BY count() DESC"
     )
-    whole = books.explain(tenant, only={"service": [service]})
-    seen, cursor = [], None
+    subject_ = Subject(only={dimension: [value]})
+    whole = asdict(explain(books.store, tenant, books.ledger.prices, subject_, 1000))
+    calls, entries, cursor = [], [], None
     while True:
-        page = explain(books.store, tenant, books.ledger.prices, Subject(only={"service": [service]}), 3, cursor)
-        seen += page.calls
+        page = explain(books.store, tenant, books.ledger.prices, subject_, limit, cursor)
+        calls += page.calls
+        entries += page.entries
         expect_exact(asdict(page))
         if (cursor := page.next_cursor) is None:
             break
-    assert len(seen) == len(whole["calls"]) > 3
-    assert sum(Decimal(call.amount) for call in seen) == Decimal(whole["usage"]["cost_usd"])
+    assert len(calls) == len(whole["calls"]) > 1
+    assert [asdict(entry) for entry in entries] == whole["entries"]
+    assert {entry.trace_id for entry in entries} == _traces_that_count(books, column, value)
+    assert sum(Decimal(call.amount) for call in calls) == Decimal(whole["usage"]["cost_usd"])
+
+
+def _traces_that_count(books: Books, column: str, value: str) -> set[str]:
+    """Traces with entries that do not cancel out."""
+    remains = " OR ".join(f"sum(l.{name}) != 0" for name in MEASURES)
+    sql = f"""
+        SELECT DISTINCT trace_id FROM
+        (
+            SELECT started_at, trace_id, span_id FROM ledger AS l
+            WHERE tenant = 'default' AND {column} = {{value:String}} GROUP BY ALL HAVING {remains}
+        )
+    """
+    return {row[0] for row in books.store.query(sql, {"value": value})}
 
 
 def test_nothing_is_not_explained(books: Books) -> None:

@@ -19,19 +19,18 @@ from spanledger.stats import finding
 from spanledger.stats.breakdown import DIMENSIONS
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.explained_calls import ExplainedCall, explained
-from spanledger.stats.explained_spans import with_copies
+from spanledger.stats.explained_spans import FEW_TRACES, threads_for, with_copies
 from spanledger.stats.times import ALL_TIME, Window, format_time
 from spanledger.stats.traces import as_stored
 from spanledger.stats.usage import Usage, total, usage_of
 from spanledger.store import queries
-from spanledger.store.client import Store
+from spanledger.store.client import Rows, Store
 
 SUBJECTS = ("message", "conversation", "trace", "span", "user")
 MAX_ENTRIES = 2_000  # of one page
-_FEW_TRACES = 20  # whose spans are read beside their entries
 _PLACE = ("started_ns", "trace_id", "span_id")
-
-
+_OF_CALLS = frozenset({"provider", "model", "tool", "operation"})  # of messages they are empty
+_KNOWN_OF_MESSAGES = frozenset({"prompt", "variant"})  # in the ledger alone
 _THINGS = frozenset({"conversation", "user"})
 
 
@@ -138,12 +137,14 @@ def explain(
     if subject.is_empty:
         raise BadRequest(f"say what to explain: one of {', '.join((*SUBJECTS, *DIMENSIONS))}")
     filters = _filters(store, tenant, subject)
-    known = filters["trace_ids"]
-    is_little = 0 < len(known) <= _FEW_TRACES
-    spans = store.soon(lambda: with_copies(store, tenant, known)) if is_little and not cursor else None
-    rows, more = _page(store, filters, limit, cursor)
+    of_page = _of_page(store, filters, limit, cursor)
+    known = of_page["trace_ids"]
+    is_little = 0 < len(known) <= FEW_TRACES
+    spans = store.soon(lambda: with_copies(store, tenant, known)) if is_little else None
+    rows, more = _page(store, of_page, limit)
     if more or cursor:
-        whole = store.dicts(queries.sql("explain_total"), filters, settings=_few(filters))[0]
+        book = "ledger" if filters["with_traces"] else "calls_by_time"
+        whole = store.dicts(queries.sql("explain_total"), {**filters, "book": book}, settings=_few(filters))[0]
     else:
         whole = _sums(rows) | {"entries": len(rows), "settled_us": max((row["posted_us"] for row in rows), default=0)}
     if subject.is_one_thing and not whole["entries"] and not _is_known(store, tenant, filters):
@@ -213,17 +214,34 @@ def _filters(store: Store, tenant: str, subject: Subject) -> dict[str, Any]:
 
 
 def _few(filters: Mapping[str, Any]) -> dict[str, int]:
-    """Entries of known traces are read by one thread sooner than they are shared out."""
-    return ALONE if filters["with_traces"] else {}
+    """Entries of few traces are read by one thread sooner than they are shared out."""
+    return threads_for(filters["trace_ids"]) if filters["with_traces"] else {}
 
 
-def _page(store: Store, filters: dict[str, Any], limit: int, cursor: str | None) -> tuple[list[dict[str, Any]], bool]:
-    """Entries of whole calls, and whether there are more behind them."""
+def _of_page(store: Store, filters: dict[str, Any], limit: int, cursor: str | None) -> dict[str, Any]:
+    """The parameters of a page's entries: behind the place of the cursor, and in the traces of the page's calls."""
     after = read_place(cursor, (int, str, str)) if cursor else (-(2**63) + 10**9, "", "")
-    place = dict(zip(("after_ns", "after_trace", "after_span"), after, strict=True))
-    rows = store.dicts(
-        queries.sql("explain_entries"), {**filters, **place, "limit": MAX_ENTRIES + 1}, settings=_few(filters)
-    )
+    behind = filters | dict(zip(("after_ns", "after_trace", "after_span"), after, strict=True))
+    if filters["with_traces"]:
+        return behind
+    wanted = {**behind, "calls": limit + 1}
+    traces = _by_time(store, wanted) or store.query(queries.sql("explain_traces"), wanted)
+    return behind | {"with_traces": 1, "trace_ids": [row[0] for row in traces]}
+
+
+def _by_time(store: Store, wanted: Mapping[str, Any]) -> Rows:
+    """The traces of a page from the tables in the order of time; empty where those cannot tell, or all cancels out."""
+    only = {name for name in DIMENSIONS if wanted.get(f"only_{name}")}
+    if wanted["span_id"] or not _KNOWN_OF_MESSAGES.isdisjoint(only):
+        return []
+    are_calls = any(all(wanted[f"only_{name}"]) for name in only & _OF_CALLS)
+    sql = queries.narrowed("explain_traces_by_time", frozenset(only))
+    return store.query(sql, {**wanted, "with_messages": int(not are_calls)})
+
+
+def _page(store: Store, filters: dict[str, Any], limit: int) -> tuple[list[dict[str, Any]], bool]:
+    """Entries of whole calls, and whether there are more behind them."""
+    rows = store.dicts(queries.sql("explain_entries"), {**filters, "limit": MAX_ENTRIES + 1}, settings=_few(filters))
     calls = [list(group) for _, group in groupby(rows, key=lambda row: tuple(row[name] for name in _PLACE))]
     cut = len(rows) > MAX_ENTRIES and len(calls) > 1
     whole = calls[:-1] if cut else calls

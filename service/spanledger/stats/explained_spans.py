@@ -17,6 +17,7 @@ from spanledger.store import queries
 from spanledger.store.client import Store
 
 SpanKey = tuple[str, str]  # trace and span id
+FEW_TRACES = 20
 _ROUNDS = 8  # of looking for copies of copies, as settlement does
 _TOLERANCE_MS = TOLERANCE_NS // 1_000_000
 _NAMES = """
@@ -38,6 +39,11 @@ LIMIT {{limit:UInt32}}
 """
 
 
+def threads_for(traces: Collection[str]) -> dict[str, int]:
+    """Settings of a question about these traces: one thread reads few of them sooner than several share them out."""
+    return ALONE if len(traces) <= FEW_TRACES else {}
+
+
 def with_copies(store: Store, tenant: str, trace_ids: Collection[str]) -> pa.Table:
     """The canonical spans of whole traces and of those that may hold copies of their calls, as settlement sees them."""
     known, frontier = set(trace_ids), set(trace_ids)
@@ -45,7 +51,7 @@ def with_copies(store: Store, tenant: str, trace_ids: Collection[str]) -> pa.Tab
     hashes: set[int] = set()
     for _ in range(_ROUNDS):
         parameters = {"shards": store.all_shards, "tenant": tenant, "trace_ids": sorted(frontier)}
-        found = store.arrow(_CANONICAL, parameters, settings=ALONE)
+        found = store.arrow(_CANONICAL, parameters, settings=threads_for(frontier))
         hashes |= set(found["trace_hash"].to_pylist())
         frontier = _copies(store, tenant, found, hashes) - known
         tables.append(found.drop_columns(["same_keys", "likeness", "trace_hash"]))
@@ -105,7 +111,7 @@ def readings(
         "first_ns": min(starts),
         "last_ns": max(starts),
     }
-    rows = store.dicts(queries.sql("raw_facts"), parameters, settings=ALONE)
+    rows = store.dicts(queries.sql("raw_facts"), parameters, settings=threads_for(parameters["trace_ids"]))
     return {(row["trace_id"], row["span_id"]): origins(_facts_of(row)) for row in rows}
 
 

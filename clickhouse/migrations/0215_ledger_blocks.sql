@@ -1,0 +1,9 @@
+-- ledger: compressed blocks of 16 KiB in place of 64 in the parts that merges write.
+-- grain:  as ledger
+-- key:    as ledger
+-- source: none: a setting
+-- units:  none
+-- TTL:    as ledger
+-- A question about few rows decompresses a block of each column for each of them. Smaller blocks halve its CPU, for three
+-- to four percent more bytes on disk.
+ALTER TABLE ledger MODIFY SETTING min_compress_block_size = 16384

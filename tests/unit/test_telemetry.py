@@ -16,8 +16,9 @@ from opentelemetry.trace import SpanKind
 
 from otlp_sink import Sink
 from spanledger import telemetry
+from spanledger.access.reports import Reports
 from spanledger.pricing import Usage
-from spanledger.telemetry import GenAI, InferenceRequest, InferenceResult, Telemetry, ids, processors, setup
+from spanledger.telemetry import GenAI, InferenceRequest, InferenceResult, Telemetry, audit, ids, processors, setup
 
 
 @pytest.fixture
@@ -280,6 +281,22 @@ def test_a_request_under_which_nothing_happens_waits_for_other_spans(
     assert arrived.wait(5)
     emission.flush()
     assert [span.name for span in sink.spans] == ["GET /v1/usage", "work", "POST /v1/chat"]
+
+
+def test_the_record_of_a_read_waits_for_other_records(
+    sink: Sink, emission: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processors, "ALONE_DELAY_S", 3600.0)
+    arrived = threading.Event()
+    take = sink._take_logs
+    sink._take_logs = lambda request: (take(request), arrived.set())[0]  # type: ignore[method-assign]
+    reports = Reports(emission)
+    reports.note(audit.AUDIT, "data.read", "allowed", target="/v1/usage")
+    assert not arrived.wait(1.5)
+    reports.note(audit.AUDIT, "data.read", "failed", target="/v1/traces/of-another")
+
+    assert arrived.wait(5)
+    assert [record.body for record in sink.logs] == ["data.read: allowed", "data.read: failed"]
 
 
 def test_long_attribute_values_are_cut(sink: Sink, emission: Telemetry) -> None:

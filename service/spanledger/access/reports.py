@@ -15,6 +15,7 @@ from spanledger.telemetry import Telemetry, audit, ids
 WINDOW_S = 60.0
 MAX_KINDS = 10_000  # distinct events in one window; further ones are counted without their target
 _TICK_S = 1.0
+_READS = frozenset({"data.read", "key.use"})  # what was allowed of these waits for others, as its span does
 _log = logging.getLogger(__name__)
 
 _Kind = tuple[str, str, str, str, str, tuple[tuple[str, audit.Value], ...]]
@@ -110,4 +111,5 @@ class Reports:
         event, action, outcome, tenant, key_id, facts = kind
         self._written += 1
         with ids.carry(tenant=tenant, key_id=key_id):
-            audit.record(self._telemetry, event, action, outcome, count=count, **dict(facts))
+            can_wait = outcome == "allowed" and action in _READS
+            audit.record(self._telemetry, event, action, outcome, can_wait=can_wait, count=count, **dict(facts))

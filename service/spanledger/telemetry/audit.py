@@ -17,10 +17,13 @@ HEALTH: Final = "spanledger.health"
 Value = str | int | float | bool
 
 
-def record(telemetry: Telemetry, event: str, action: str, outcome: str, **facts: Value) -> None:
+def record(
+    telemetry: Telemetry, event: str, action: str, outcome: str, *, can_wait: bool = False, **facts: Value
+) -> None:
     """Writes one entry of the audit trail: `action` like `prompt.put`, `outcome` `allowed|denied|failed`.
 
     `facts` become attributes `spanledger.<event's last word>.<name>`; ids of the request come by themselves.
+    `can_wait`: see `Telemetry.event`.
     """
     prefix = event
     entry_id, at_ns = uuid.uuid4().hex, time.time_ns()
@@ -35,4 +38,5 @@ def record(telemetry: Telemetry, event: str, action: str, outcome: str, **facts:
         **({semconv.SEAL: sealed} if sealed else {}),
         **{f"{prefix}.{name}": value for name, value in facts.items()},
     }
-    telemetry.event(event, f"{action}: {outcome}", attributes, warning=outcome != "allowed", at_ns=at_ns)
+    is_warning = outcome != "allowed"
+    telemetry.event(event, f"{action}: {outcome}", attributes, warning=is_warning, at_ns=at_ns, can_wait=can_wait)

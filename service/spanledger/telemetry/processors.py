@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_value
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
@@ -22,6 +22,7 @@ BATCH_SIZE = 512
 SPAN_DELAY_S = 0.1  # a reply's spans leave at most this much after it
 ALONE_DELAY_S = 5.0
 LOG_DELAY_S = 0.5  # log records are less urgent than figures, and every export request costs
+CAN_WAIT = "spanledger-can-wait"  # in the context of a log record: it waits for others, as the span of a read does
 
 
 class Tally:
@@ -145,6 +146,7 @@ class LogQueue(LogRecordProcessor):
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         if not self._tally.accept():
             return
+        can_wait = get_value(CAN_WAIT, log_record.log_record.context)
         record = copy.copy(log_record.log_record)
         record.context = Context()  # it would keep alive all that the request holds
         readable = ReadableLogRecord(
@@ -153,7 +155,7 @@ class LogQueue(LogRecordProcessor):
             instrumentation_scope=log_record.instrumentation_scope,
             limits=log_record.limits,
         )
-        self._batches.add(readable, LOG_DELAY_S)
+        self._batches.add(readable, ALONE_DELAY_S if can_wait else LOG_DELAY_S)
 
     def shutdown(self) -> None:
         self._batches.close()

@@ -30,6 +30,7 @@ from spanledger.telemetry.lost import LostSpan
 from spanledger.telemetry.otlp import Door, OtlpLogs, OtlpSpans
 from spanledger.telemetry.outbox import Outbox, Resender
 from spanledger.telemetry.processors import (
+    CAN_WAIT,
     QUEUE_SIZE,
     CountedMetrics,
     IdsOnLogs,
@@ -75,16 +76,25 @@ class Telemetry:
         return provider.get_meter(name, spanledger.__version__, schema_url=semconv.SCHEMA_URL)
 
     def event(
-        self, name: str, body: str, attributes: Mapping[str, Any], *, warning: bool = False, at_ns: int = 0
+        self,
+        name: str,
+        body: str,
+        attributes: Mapping[str, Any],
+        *,
+        warning: bool = False,
+        at_ns: int = 0,
+        can_wait: bool = False,
     ) -> None:
-        """A log record with an event name, in the current trace; `at_ns` 0: now. Never raises."""
+        """A log record with an event name, in the current trace; `at_ns` 0: now. `can_wait`: for some seconds, for
+        other records to be exported with. Never raises."""
         if self._providers is None:
             return
+        context = otel.get_current()
         self._providers.logs.get_logger("spanledger.events").emit(
             LogRecord(
                 timestamp=at_ns or time.time_ns(),
                 observed_timestamp=time.time_ns(),
-                context=otel.get_current(),
+                context=otel.set_value(CAN_WAIT, True, context) if can_wait else context,
                 severity_number=SeverityNumber.WARN if warning else SeverityNumber.INFO,
                 severity_text="WARN" if warning else "INFO",
                 body=body,

@@ -33,6 +33,11 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None):  # the workers of this process share what they start systems from
+        preloaded.share()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {_HERE / name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))

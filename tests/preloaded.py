@@ -1,13 +1,14 @@
 """Python processes of the project that begin with its modules in memory.
 
-Importing costs a system more processor time than everything else until it is ready. One server for each process of
-tests imports the modules once, and forks for each process that a test wants: what runs in it is what
+Importing costs a system more processor time than everything else until it is ready. One server for all workers of a
+run of tests imports the modules once, and forks for each process that a test wants: what runs in it is what
 `python -m MODULE …` runs, with its own environment, files and exit code. Tests of start-up itself do not use this.
 """
 
 import array
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -34,6 +35,7 @@ MODULES = (
     *("spanledger.workflows.litellm_silence", "spanledger.workflows.offline"),
 )
 _OF_ONE_PROCESS = ("__", "chdb")
+_SHARED = "PRELOADED_SERVER"  # the variable with the address of a server that the workers of a run share
 _MAX_REQUEST = 1 << 20
 
 
@@ -124,36 +126,43 @@ def _file() -> IO[str]:
 def migrate(data_dir: Path) -> None:
     """Gives a new data folder the schema as it is, by a copy of a folder that was migrated once."""
     folder = Path(_server()).with_name("template")
-    if not folder.exists():
-        done = run(["-m", "spanledger.cli", "migrate", "--data-dir", str(folder)], timeout=300)
-        assert done.returncode == 0, done.stderr
+    with folder.with_name("template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            done = run(["-m", "spanledger.cli", "migrate", "--data-dir", str(folder)], timeout=300)
+            assert done.returncode == 0, done.stderr
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copytree(folder / "clickhouse", data_dir / "clickhouse", symlinks=True)
+
+
+def share() -> None:
+    """Starts a server for the processes that this one starts from now on. It imports while they begin."""
+    os.environ[_SHARED] = _server()
 
 
 _started: list[str] = []
 
 
 def _server() -> str:
-    """The address of the server of this process, started for its first question."""
+    """The address of the server: one that is shared, or one of this process, started for its first question."""
+    if _SHARED in os.environ:
+        return os.environ[_SHARED]
     if not _started:
         folder = tempfile.TemporaryDirectory(prefix="preloaded-")
         path = f"{folder.name}/server"
-        process = subprocess.Popen(
-            [sys.executable, __file__, path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"listening\n"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:  # who connects early waits for its answer
+            listener.bind(path)
+            listener.listen(64)
+            process = subprocess.Popen(
+                [sys.executable, __file__, str(listener.fileno())],
+                stdin=subprocess.PIPE,
+                pass_fds=[listener.fileno()],
+                env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            )
 
         def end() -> None:
             assert process.stdin is not None
-            assert process.stdout is not None
             process.stdin.close()
-            process.stdout.close()
             process.wait(30)
             folder.cleanup()
 
@@ -165,10 +174,8 @@ def _server() -> str:
 class _Server:
     """Forks for each connection, tells it the process id, and the exit code once there is one."""
 
-    def __init__(self, path: str) -> None:
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(path)
-        self._listener.listen(64)
+    def __init__(self, listening: int) -> None:
+        self._listener = socket.socket(fileno=listening)
         self._running: dict[int, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
         reading, writing = socket.socketpair()
@@ -181,7 +188,6 @@ class _Server:
 
     def serve(self) -> list[str] | None:
         """In a forked process, the arguments that it was asked for; in the server None, once its client has gone."""
-        print("listening", flush=True)
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is sys.stdin:
@@ -236,13 +242,15 @@ class _Server:
         os.chdir(request["folder"])
 
 
-def _main(path: str) -> None:
+def _main(listening: int) -> None:
+    gc.disable()  # nothing that is imported is garbage
     for name in MODULES:
         importlib.import_module(name)
     _forked_imports()
     gc.collect()
     gc.freeze()  # or every collection of a forked process would copy what all share
-    arguments = _Server(path).serve()
+    gc.enable()
+    arguments = _Server(listening).serve()
     if arguments is not None:
         code = _run(arguments)
         threading._shutdown()  # type: ignore[attr-defined]
@@ -300,4 +308,4 @@ def _run(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     sys.path.pop(0)  # the folder of the tests is not on the path of what is run
-    _main(sys.argv[1])
+    _main(int(sys.argv[1]))

@@ -300,12 +300,13 @@ def _page(
         )
     ordered = f"ORDER BY {order} {direction}, conversation_id {direction}, message_id {direction}"
     if criteria.needs_usage or by in ("cost", "tokens"):
-        where, fit = fitting(store, tenant, criteria)
-        keys = few(store, criteria, where, fit)
+        found = None if criteria.is_open else fitting(store, tenant, criteria)
+        keys = few(store, criteria, *found) if found else None
         if keys is None and by in ("cost", "tokens"):
             rows = by_usage.first(store, tenant, criteria, _COLUMNS, order, having, ordered, bound, limit)
             if rows is not None:
                 return rows
+        where, fit = found or fitting(store, tenant, criteria)
         source, more = joined(store, where, fit, keys)
         bound |= fit | more
     else:

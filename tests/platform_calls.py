@@ -30,7 +30,7 @@ def say(system: System, conversation: str, content: str, **more: Any) -> dict[st
 
 def spans(system: System, trace_id: str) -> list[dict[str, Any]]:
     """All spans of a trace, when everything is settled."""
-    system.post("/v1/flush", {})
+    system.flush()
     found: list[dict[str, Any]] = system.get("traces", trace_id)["spans"]
     return found
 
@@ -48,7 +48,7 @@ def key(system: System, tenant: str, role: str) -> dict[str, str]:
 
 def events(system: System, name: str, tenant: str = "default", **headers: str) -> list[dict[str, str]]:
     """The attributes of the log records with an event name, in their order."""
-    system.post("/v1/flush", {})
+    system.flush()
     query = f"SELECT LogAttributes FROM otel_logs WHERE EventName = '{name}' AND Tenant = '{tenant}' ORDER BY Timestamp"
     return [row["LogAttributes"] for row in rows(system, query, **headers)]
 

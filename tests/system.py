@@ -132,7 +132,11 @@ class System:
         """Sends OTLP and waits until it is loaded and settled."""
         status, _, answer = self.request("POST", f"/v1/{signal_name}", body, self.otlp_port, Content_Type=content_type)
         assert status == 200, answer
-        self.post("/v1/flush", {})
+        self.flush()
+
+    def flush(self) -> None:
+        """Everything that was sent or emitted is in the books."""
+        self.post("/v1/flush?metrics=false", {})
 
 
 def _read(process: "subprocess.Popen[str] | preloaded.Process", lines: list[str], told: threading.Event) -> None:

@@ -79,7 +79,7 @@ def test_an_openai_client_can_name_an_agent(
     assert answer["model"] == "caller"
     assert provider.prompts[-1]["messages"][0]["content"] == "Be terse."
     assert "agent/terse one" in [model["id"] for model in system.get("models")["data"]]
-    system.post("/v1/flush", {})
+    system.flush()
     assert system.get("agents", "terse one", "performance")["runs"] == before + 1
 
 
@@ -156,7 +156,7 @@ def test_performance_is_what_the_books_say(system: System) -> None:
     )
     put(system, "measured", workflow="assistant", model=MODEL, description="newer")
     say(system, "agents-5", "hello", agent="measured")
-    system.post("/v1/flush", {})
+    system.flush()
 
     found = ok(system, "GET", "/v1/agents/measured/performance")
 
@@ -179,7 +179,7 @@ def test_performance_is_what_the_books_say(system: System) -> None:
 def test_decisions_say_what_was_chosen_out_of_what_and_why(system: System) -> None:
     put(system, "decider", workflow="assistant", model=MODEL, tools=["calculator", "clock"])
     answer = say(system, "agents-7", wanting("calculator", expression="1/0"), agent="decider", user_id="ann")
-    system.post("/v1/flush", {})
+    system.flush()
 
     found = ok(system, "GET", f"/v1/agents/decider/decisions?trace_id={answer['trace_id']}")["items"]
 
@@ -226,7 +226,7 @@ def test_a_message_to_an_unknown_agent(system: System) -> None:
 def test_agents_of_another_tenant_do_not_exist(system: System) -> None:
     put(system, "mine", workflow="chat")
     say(system, "agents-9", "hello", agent="mine")
-    system.post("/v1/flush", {})
+    system.flush()
     acme = key(system, "acme", "admin")
 
     assert ok(system, "GET", "/v1/agents", **acme)["items"] == []

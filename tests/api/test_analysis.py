@@ -69,7 +69,7 @@ def test_an_idle_conversation_seals_with_an_analysis_and_a_statement(up: System)
     say(up, "holiday", "I love the mountains, thanks! Where should I hike?", user_id="ann")
     said = say(up, "holiday", "I will book the train to Zermatt tomorrow.", user_id="ann")
     first = until(up, "conversations", "holiday", "statement", holds=lambda body: body["message_count"] == 4)
-    up.post("/v1/flush", {})
+    up.flush()
     after = up.get("conversations", "holiday")
     # Sealing may have seen the last message before all of its spans: then a further version follows.
     statement = until(
@@ -101,11 +101,11 @@ def test_an_idle_conversation_seals_with_an_analysis_and_a_statement(up: System)
 def test_sealing_does_not_change_what_is_sealed(up: System) -> None:
     say(up, "unchanged", "hello")
     first = up.post("/v1/conversations/unchanged/seal", {})
-    up.post("/v1/flush", {})
+    up.flush()
     assert up.get("conversations", "unchanged")["usage"] == first["usage"]
     again = up.post("/v1/conversations/unchanged/seal", {})
     assert (again["version"], again["sealed_at"]) == (first["version"], first["sealed_at"])
-    up.post("/v1/flush", {})
+    up.flush()
     spent = up.get("usage", group_by="workflow")["groups"]
     assert any(group["workflow"] == "analysis" and group["usage"]["llm_calls"] for group in spent)
     assert up.get("audit")["balanced"]
@@ -218,6 +218,6 @@ def test_a_long_conversation_is_read_from_both_ends() -> None:
 def test_a_statement_is_told_in_its_own_words_where_content_is_captured(up: System) -> None:
     query = "SELECT count() AS anns FROM messages WHERE user_id = 'ann'"
     up.post("/v1/sql", {"query": query})
-    up.post("/v1/flush", {})
+    up.flush()
     entries = up.get("audit-log", action="data.query")["items"]
     assert query in {entry["facts"]["query"] for entry in entries}

@@ -42,7 +42,7 @@ def secret(system: System) -> Iterator[str]:
     word = f"secret-{uuid.uuid4().hex}"
     with own_tenant(system) as owner:
         ask(owner, word, word, user_id=word)
-        system.post("/v1/flush", {})
+        system.flush()
         yield word
 
 

@@ -73,7 +73,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
             "POST", "/v1/traces", body, running.otlp_port, Content_Type="application/x-protobuf"
         )
         assert status == 200
-    running.post("/v1/flush", {})
+    running.flush()
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.stderr()

@@ -280,7 +280,7 @@ def test_status_shows_what_runs_where_and_the_last_audit(system: System) -> None
 def test_a_call_that_gets_its_first_price_was_unpriced_and_not_free(system: System, tmp_path: Path) -> None:
     attributes = _call("house")["attributes"] | {"gen_ai.provider.name": "in-house", "gen_ai.request.model": "house-2"}
     system.export(trace_request({"name": "chat", "attributes": attributes}).SerializeToString())
-    system.post("/v1/flush", {})
+    system.flush()
     book = tmp_path / "prices.yaml"
     book.write_text(
         "format: 1\nprices:\n  - provider: in-house\n    model: house-2\n"

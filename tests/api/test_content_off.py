@@ -61,7 +61,7 @@ def use_every_feature(system: System) -> None:
     assert send("POST", "/v1/jobs", {"content": text, "conversation_id": "job-talk"})[0] in (200, 201, 202)
     assert send("POST", "/v1/conversations/talk/messages", {"content": {"not": text}})[0] == 422
     system.post("/v1/conversations/talk/seal", {})
-    system.post("/v1/flush", {})
+    system.flush()
 
 
 def be_quoted(system: System) -> None:
@@ -154,7 +154,7 @@ def put_words_where_none_belong(system: System) -> None:
     assert ask("PUT", "/v1/evaluators/failing", {"check": quoting})[0] == 200
     answered = system.post(talk, {"content": f'{{"{MARKER}": 1', "model": "openai/calls"})["message_id"]
     ask("POST", f"/v1/messages/{answered}/evaluations", {"evaluators": ["shape", "strict", "failing"]})
-    system.post("/v1/flush", {})
+    system.flush()
 
 
 _LOOK = """

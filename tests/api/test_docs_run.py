@@ -104,7 +104,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 @pytest.fixture
 def page_run(running: System, tmp_path: Path) -> DocRun:
     """With what readers have of their own: an application, files to load, ids."""
-    running.post("/v1/flush", {})
+    running.flush()
     (tmp_path / "notes.md").write_text("# Notes\n\nCats purr.\n")
     (tmp_path / "history.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in JSONL))
     with zipfile.ZipFile(tmp_path / "export.zip", "w") as export:

@@ -86,7 +86,7 @@ def test_feedback_of_a_foreign_applications_message(system: System, name: str) -
     body = json.dumps({"score": 0.5}).encode()
     status, _, answer = system.request("POST", f"/v1/messages/{name}/feedback", body, Content_Type="application/json")
     assert status == 202, answer
-    system.post("/v1/flush", {})
+    system.flush()
     assert system.get("messages", name, "feedback")["items"][0]["label"] == "neutral"
 
 

@@ -65,7 +65,7 @@ def test_an_answer_that_would_be_too_long_is_cut_and_says_so(books: System) -> N
         packed = gzip.compress(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [one]}]}]}).encode())
         assert len(packed) < 400_000
         assert books.request("POST", "/v1/traces", packed, books.otlp_port, **otlp)[0] == 200
-    books.post("/v1/flush", {})
+    books.flush()
     status, headers, trace = books.request("GET", "/v1/traces/" + "ab" * 16)
     assert status == 200
     assert int(headers["content-length"]) < 16 * 1024 * 1024

@@ -47,7 +47,7 @@ def ended(job: Json) -> bool:
 
 
 def settled(system: System) -> None:
-    system.post("/v1/flush", {})
+    system.flush()
 
 
 def test_a_job_is_an_ordinary_tracked_execution(up: System) -> None:

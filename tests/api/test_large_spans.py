@@ -16,7 +16,7 @@ def send(system: System, trace_id: bytes, *spans: dict[str, object]) -> None:
     headers = {"Content_Type": "application/x-protobuf", "Content_Encoding": "gzip"}
     status, _, answer = system.request("POST", "/v1/traces", body, system.otlp_port, **headers)
     assert status == 200, answer
-    system.post("/v1/flush", {})
+    system.flush()
 
 
 def test_a_huge_span_is_shown_in_part_and_says_so(system: System) -> None:
@@ -47,7 +47,7 @@ def test_a_resource_is_not_multiplied_by_its_spans(system: System) -> None:
         "POST", "/v1/traces", body, system.otlp_port, Content_Type="application/x-protobuf"
     )
     assert status == 200, answer
-    system.post("/v1/flush", {})
+    system.flush()
     found = system.get("traces", trace_id.hex())
     assert len(found["spans"]) == 500
     assert sum(len(span["resource"]["big"]) for span in found["spans"]) < MIB
@@ -81,7 +81,7 @@ def test_huge_log_records_are_shown_in_part(system: System) -> None:
     body = gzip.compress(log_request("v" * 30 * MIB, trace_id, span_id=span_id).SerializeToString())
     headers = {"Content_Type": "application/x-protobuf", "Content_Encoding": "gzip"}
     assert system.request("POST", "/v1/logs", body, system.otlp_port, **headers)[0] == 200
-    system.post("/v1/flush", {})
+    system.flush()
     for found in (system.get("traces", trace_id.hex()), system.get("traces", trace_id.hex(), "spans", span_id.hex())):
         (log, *_) = found["logs"]
         assert sum(len(one["body"]) for one in found["logs"]) < 16 * MIB

@@ -92,7 +92,7 @@ def _populate(owner: Caller, name: str) -> Ids:
     )
     status, headers, _ = owner.system.request("GET", "/v1/audit?wait=0", **owner.headers)
     assert status == 202
-    owner.system.post("/v1/flush", {})
+    owner.system.flush()
     status, erasure = owner.call("POST", "/v1/erasures", {"trace_id": f"{name}-elsewhere", "scope": "content"})
     assert status == 202, erasure
     trace = owner.get("traces", answer["trace_id"])
@@ -153,7 +153,7 @@ def test_another_tenants_id_is_answered_like_one_that_nobody_has(
                 answers = [_ask(stranger, method, path, operation, ids, parameter) for ids in (nobodys, theirs)]
                 if method == "GET" and answers[0] != answers[1]:
                     # What the stranger wrote under these ids may have come into its own books between the two.
-                    system.post("/v1/flush", {})
+                    system.flush()
                     answers = [_ask(stranger, method, path, operation, ids, parameter) for ids in (nobodys, theirs)]
                 where = f"{role}: {method} {path} {parameter or ''}"
                 assert answers[0] == answers[1], where

@@ -112,7 +112,7 @@ def test_a_servers_tool_runs(system: System, provider: CallingProvider, server: 
 
 def test_the_tools_of_servers_are_listed_and_counted(system: System) -> None:
     ask(system, "small.add", a=1, b=1)
-    system.post("/v1/flush", {})
+    system.flush()
 
     listed = {tool["name"]: tool for tool in ok(system, "GET", "/v1/tools")["items"]}
 

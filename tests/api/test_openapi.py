@@ -197,7 +197,7 @@ def test_a_generated_client_works(system: System, client: str) -> None:
         asked = models.NewMessage(content="hello", user_id="ann")
         reply = operation("chat", "send_message").sync("generated", client=connection, body=asked)
         assert isinstance(reply, models.Reply)
-        system.post("/v1/flush", {})
+        system.flush()
         page = operation("conversations", "list_conversations").sync(client=connection, user_id="ann")
         assert [(one.conversation_id, one.usage.cost_usd) for one in page.items] == [
             ("generated", reply.usage.cost_usd)

@@ -233,11 +233,11 @@ def test_rag_does_not_carry_passages_into_the_next_question(system: System, libr
 
 
 def test_searches_are_counted(system: System, library: dict[str, str]) -> None:
-    system.post("/v1/flush", {})
+    system.flush()
     before = ok(system, "GET", "/v1/retrieval/usage")
     for _ in range(3):
         ok(system, "POST", "/v1/retrieval/search", {"query": "purring cats", "top_k": 1})
-    system.post("/v1/flush", {})
+    system.flush()
 
     after = ok(system, "GET", "/v1/retrieval/usage")
 
@@ -284,7 +284,7 @@ def test_documents_of_another_tenant_do_not_exist(system: System, library: dict[
         system, "POST", "/v1/conversations/a/messages", {"content": "How do cats purr?", "workflow": "rag"}, **acme
     )
     assert {source["document_id"] for source in asked["sources"]} == {theirs}
-    system.post("/v1/flush", {})
+    system.flush()
     assert library["cats"] not in json.dumps(ok(system, "GET", "/v1/retrieval/usage", **acme))
 
 
@@ -314,7 +314,7 @@ def test_embeddings_speak_openais_language(system: System) -> None:
         alone = client.embeddings.create(
             model="offline/embed", input=texts[1], encoding_format="float", user="embedder"
         )
-    system.post("/v1/flush", {})
+    system.flush()
 
     assert [item.index for item in answer.data] == [0, 1]
     assert answer.data[1].embedding == pytest.approx(alone.data[0].embedding, abs=1e-6)

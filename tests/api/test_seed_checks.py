@@ -26,7 +26,7 @@ def say(system: System, conversation: str, content: str, **fields: Any) -> dict[
 
 
 def settled(system: System) -> None:
-    system.post("/v1/flush", {})
+    system.flush()
 
 
 def test_token_stats_are_persisted_per_message(system: System, conversation: str) -> None:

@@ -152,7 +152,7 @@ def test_a_tools_usage_is_in_the_books(system: System) -> None:
     for expression in ("1+1", "2*3", "1/0"):
         ask(system, user, ("calculator", json.dumps({"expression": expression})))
     ask(system, user, ("calculator", "{}"))
-    system.post("/v1/flush", {})
+    system.flush()
 
     usage = ok(system, "GET", "/v1/tools/calculator/usage?bucket=hour")
 

@@ -111,7 +111,7 @@ def test_what_was_acknowledged_survives_a_kill_and_is_there_once(tmp_path: Path)
         _send(system, {"name": f"span-{number:02}"}, trace_id)
     system.kill()
     system.start()
-    system.post("/v1/flush", {})
+    system.flush()
     assert _spans(system, trace_id) == [[f"span-{number:02}"] for number in range(20)]
     assert system.stop() == 0
     assert _spans(system, trace_id) == [[f"span-{number:02}"] for number in range(20)]  # also with nobody running

@@ -105,7 +105,7 @@ def _through_the_door(folder: Path, bodies: list[bytes], spans: int) -> dict[str
     assert system.process is not None
     # Once answered, nothing of the chat service is still being loaded beside the measurement.
     system.post("/v1/conversations/before/messages", {"content": "hello"})
-    system.post("/v1/flush", {})
+    system.flush()
 
     def send(body: bytes) -> int:
         return system.request("POST", "/v1/traces", body, system.otlp_port, Content_Type="application/x-protobuf")[0]

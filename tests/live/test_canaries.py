@@ -12,7 +12,7 @@ def test_canaries_are_on_show_from_the_start_and_in_nobodys_figures(tmp_path: Pa
     try:
         sung = system.post("/v1/canary", {})
         ready = system.request("GET", "/readyz")[2]
-        system.post("/v1/flush", {})
+        system.flush()
         usage = system.get("usage")
         conversations = system.get("conversations")
         workflow_canaries = sung.pop("workflow")

@@ -175,7 +175,7 @@ def test_readers_who_come_back_get_what_they_missed_once_and_in_order(live: Syst
     with read(live, user_id=user) as reader:
         say(live, conversation, user_id=user)
         say(live, conversation, "what is 3*4?", user_id=user, workflow="assistant")
-        live.post("/v1/flush", {})  # a message whose spans settle in two goes has its usage told twice
+        live.flush()  # a message whose spans settle in two goes has its usage told twice
         last = say(live, conversation, user_id=user)["message_id"]
 
         def to_the_last_usage(told: list[Told]) -> list[Told]:
@@ -208,7 +208,7 @@ def test_other_applications_are_told_of_when_their_spans_are_settled(live: Syste
         told = reader.until_type("usage")
         live.export(body)  # the same once more: nothing new
         say(live, conversation + "-x")
-        live.post("/v1/flush", {})
+        live.flush()
 
     assert types(told) == ["workflow_started", "model_response", "workflow_completed", "usage"]
     response = told[1].data
@@ -224,7 +224,7 @@ def test_what_came_while_the_service_was_down_is_told_after_it(tmp_path: Path) -
     with Reader(system.port) as reader:
         first = say(system, "conv-before")
         told = reader.until_type("workflow_completed")
-        system.post("/v1/flush", {})
+        system.flush()
         whole = reader.until_type("usage")
         system.stop()
         assert reader.ended.wait(30)

@@ -166,7 +166,7 @@ def test_a_shutdown_in_the_middle_of_a_request_ends_its_spans(tmp_path: Path) ->
         streaming.close()
 
         system.start(SPANLEDGER_CANARY_INTERVAL_S="0", **environ)
-        system.post("/v1/flush", {})
+        system.flush()
         (message,) = system.get("conversations", "conv-shutdown", "messages")["items"]
         spans = system.get("traces", message["trace_id"])["spans"]
         assert system.stop() == 0

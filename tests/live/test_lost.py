@@ -48,7 +48,7 @@ def test_runs_that_a_killed_process_left_end_as_abandoned(tmp_path: Path) -> Non
             streaming = hang(system, CONVERSATION)
             started = next(event for event in reader.until_type("workflow_started") if event.type == "workflow_started")
             assert system.get("realtime")["in_flight_workflows"] == 1
-            system.post("/v1/flush", {})
+            system.flush()
             system.kill()
         streaming.close()
 
@@ -57,7 +57,7 @@ def test_runs_that_a_killed_process_left_end_as_abandoned(tmp_path: Path) -> Non
             resumed = f"/v1/events?user_id=user-lost&last_event_id={started.id}"
             with Reader(system.port, resumed) as again:
                 told = again.until_type("workflow_failed")
-            system.post("/v1/flush", {})
+            system.flush()
             message = system.get("messages", started.data["message_id"])
             spans = system.get("traces", started.data["trace_id"])["spans"]
             in_flight = system.get("realtime")["in_flight_workflows"]

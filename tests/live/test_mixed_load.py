@@ -22,7 +22,7 @@ def test_the_books_equal_the_providers_log(tmp_path: Path, count: int) -> None:
         try:
             statuses = asyncio.run(send_all(system, sent, 16 if few else 32))
             system.timeout_s = 600
-            system.post("/v1/flush", {})
+            system.flush()
             books = told(system)
             usage = system.get("usage")["usage"]
             statements = system.get("usage", group_by="provider,status")

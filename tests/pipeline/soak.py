@@ -125,7 +125,7 @@ class Soak:
         try:
             system.start()
             if self._whole_share:
-                system.post("/v1/flush", {})
+                system.flush()
             code = system.stop()
         finally:
             system.kill()

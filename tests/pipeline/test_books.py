@@ -117,7 +117,7 @@ def deliver(books: System, plans: list[Delivery]) -> None:
         if turn in wanted:
             books.kill()
             books.start()
-    books.post("/v1/flush", {})
+    books.flush()
 
 
 def query(source: str, dimension: Dimension, tenants: list[str]) -> str:

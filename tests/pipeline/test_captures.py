@@ -22,7 +22,7 @@ def judged(system: System) -> dict[str, list[Judgement]]:
         for content_type, body in capture.bodies:
             status, _, answer = system.request("POST", "/v1/traces", body, system.otlp_port, Content_Type=content_type)
             assert status == 200, answer
-    system.post("/v1/flush", {})
+    system.flush()
     answers = Answers(system)
     return {str(capture): capture.judge(answers) for capture in all_captures()}
 
@@ -44,7 +44,7 @@ def test_the_same_again_changes_nothing(system: System, judged: dict[str, list[J
     for capture in all_captures()[::7]:
         for content_type, body in capture.bodies:
             system.request("POST", "/v1/traces", body, system.otlp_port, Content_Type=content_type)
-    system.post("/v1/flush", {})
+    system.flush()
     answers = Answers(system)
     assert {str(capture): capture.judge(answers) for capture in all_captures()} == judged
 

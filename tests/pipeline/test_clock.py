@@ -52,7 +52,7 @@ def usage_told(message_id: str, told: list[Told]) -> bool:
 
 def expect_once(system: System, acknowledged: set[str]) -> None:
     """Every acknowledged span is stored, and counted once; nothing is late, nothing is early."""
-    system.post("/v1/flush", {})
+    system.flush()
     query = "SELECT count(), uniqExact(SpanId), groupUniqArray(SpanId) FROM otel_traces WHERE ServiceName = 'test'"
     ((count, distinct, ids),) = system.post("/v1/sql", {"query": query})["data"]
     assert acknowledged

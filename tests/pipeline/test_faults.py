@@ -37,7 +37,7 @@ def load(system: System) -> Senders:
 
 def expect_once(system: System, acknowledged: set[str]) -> None:
     """Every acknowledged span is stored, and every stored span is stored and counted once."""
-    system.post("/v1/flush", {})
+    system.flush()
     query = "SELECT count(), uniqExact(SpanId), groupUniqArray(SpanId) FROM otel_traces WHERE ServiceName = 'test'"
     ((count, distinct, ids),) = system.post("/v1/sql", {"query": query})["data"]
     assert acknowledged

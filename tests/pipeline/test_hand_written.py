@@ -276,7 +276,7 @@ def test_they_are_counted_as_they_are(system: System) -> None:
         body = trace_request({"name": name, "attributes": attributes}, trace_id=trace_id(number)).SerializeToString()
         sent = system.request("POST", "/v1/traces", body, system.otlp_port, Content_Type="application/x-protobuf")
         assert sent[0] == 200
-    system.post("/v1/flush", {})
+    system.flush()
     found = {row[0]: tuple(row[1:]) for row in system.post("/v1/sql", {"query": _CALLS})["data"]}
     wanted = {
         trace_id(number).hex(): (*expected, "unpriced" if expected[0] == "ollama" or not expected[2] else "computed")

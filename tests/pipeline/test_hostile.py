@@ -135,7 +135,7 @@ def test_an_empty_id_is_refused_with_a_reason_and_its_neighbours_land(books: Sys
         "POST", "/v1/traces", body, books.otlp_port, Content_Type="application/x-protobuf"
     )
     assert (status, b"without a valid trace id" in answer) == (200, True)
-    books.post("/v1/flush", {})
+    books.flush()
     assert entry(books, "neighbour")[:3] == [1, 1000, 100]
 
 

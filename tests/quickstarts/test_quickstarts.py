@@ -74,7 +74,7 @@ def wait_for_spans(system: System, service: str, calls: int) -> None:
     """Senders that live on, as a proxy does, send their spans some seconds after a call."""
     deadline = time.monotonic() + 60
     while True:
-        system.post("/v1/flush", {})
+        system.flush()
         seen = system.get("usage", service=service)["usage"]["llm_calls"]
         if seen >= calls or time.monotonic() > deadline:
             return
@@ -89,7 +89,7 @@ def test_a_page_runs_and_its_calls_are_in_the_books(page: str, running: System, 
         printed = run.run(lambda: wait_for_spans(running, page, len(emulator.seen)))
     calls = len(emulator.seen)
     assert calls >= 1, printed
-    running.post("/v1/flush", {})
+    running.flush()
     filters = {"service": page, **({"conversation": page} if expected.conversation else {})}
     usage = running.get("usage", **filters)["usage"]
     rates = LIST_PRICES[expected.model]
@@ -109,8 +109,8 @@ def test_a_page_runs_and_its_calls_are_in_the_books(page: str, running: System, 
 def test_spanledger_as_base_url_is_measured(running: System, tmp_path: Path) -> None:
     page = "openai-base-url"
     with Emulator() as nobody, started(page, tmp_path, running, nobody) as run:
-        printed = run.run(lambda: running.post("/v1/flush", {}))
-    running.post("/v1/flush", {})
+        printed = run.run(lambda: running.flush())
+    running.flush()
     usage = running.get("usage", conversation=page, user="ada")["usage"]
     assert nobody.seen == []
     assert (usage["llm_calls"], usage["cost_state"]) == (1, "computed")
@@ -135,7 +135,7 @@ def test_a_collector_in_front_passes_every_span_on(running: System, tmp_path: Pa
             "OTEL_EXPORTER_OTLP_ENDPOINT": front.address(4318),
             "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=behind-collector",
         }
-        app.run(lambda: running.post("/v1/flush", {}))
+        app.run(lambda: running.flush())
     (row,) = running.post("/v1/sql", {"query": BEHIND_COLLECTOR})["data"]
     assert row == ["gpt-4o-mini", "21"]
 

@@ -163,12 +163,12 @@ def test_one_up_serves_over_all_shards(shards: tuple[Server, Server], tmp_path: 
         up.start()
         for number in range(4):
             up.post(f"/v1/conversations/talk-{number % 2}/messages", {"content": f"hello {number}", "user_id": "ann"})
-        up.post("/v1/flush", {})
+        up.flush()
         for conversation in ("talk-0", "talk-1"):
             sealed = up.post(f"/v1/conversations/{conversation}/seal", {})
             assert (sealed["version"], sealed["usage"]["llm_calls"]) == (1, 2)
         up.post("/v1/conversations/talk-1/messages", {"content": "one more thing", "user_id": "ann"})
-        up.post("/v1/flush", {})
+        up.flush()
         again = up.post("/v1/conversations/talk-1/seal", {})
         assert (again["version"], again["cause"]) == (2, "resumed")
         assert [one["version"] for one in up.get("conversations", "talk-1", "statement")["versions"]] == [2, 1]

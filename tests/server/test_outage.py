@@ -42,7 +42,7 @@ def until_the_spool_is_empty(system: System) -> None:
 
 
 def expect_once(system: System, server: Server, acknowledged: set[str]) -> None:
-    system.post("/v1/flush", {})
+    system.flush()
     store = server.open()
     ((count, distinct, ids),) = store.query(
         "SELECT count(), uniqExact(SpanId), groupUniqArray(SpanId) FROM otel_traces WHERE ServiceName = 'test'"

@@ -283,6 +283,16 @@ def test_a_request_under_which_nothing_happens_waits_for_other_spans(
     assert [span.name for span in sink.spans] == ["GET /v1/usage", "work", "POST /v1/chat"]
 
 
+def test_a_flush_may_leave_the_metrics_to_their_minute(sink: Sink, emission: Telemetry) -> None:
+    with GenAI(emission).inference(InferenceRequest(provider="openai", model="gpt-4o")):
+        pass
+    assert emission.flush(metrics=False)
+    assert [span.name for span in sink.spans] == ["chat gpt-4o"]
+    assert sink.metrics == {}
+    assert emission.flush()
+    assert "gen_ai.client.operation.duration" in sink.metrics
+
+
 def test_the_record_of_a_read_waits_for_other_records(
     sink: Sink, emission: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

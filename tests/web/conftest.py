@@ -64,5 +64,5 @@ def shop(system: System) -> Iterator[Caller]:
     with own_tenant(system) as caller:
         with ThreadPoolExecutor(1) as aside:  # Playwright has an event loop on this thread
             aside.submit(lambda: asyncio.run(demo.run(f"http://127.0.0.1:{system.port}", caller.key))).result()
-        system.post("/v1/flush", {})
+        system.flush()
         yield caller

@@ -54,7 +54,7 @@ def main(target: Path) -> None:
         system.start()
         try:
             asyncio.run(demo.run(f"http://127.0.0.1:{system.port}"))
-            system.post("/v1/flush", {})
+            system.flush()
             _draw(system, target)
         finally:
             system.stop()

@@ -26,7 +26,7 @@ def _send(caller: Caller, *spans: dict[str, Any], trace_id: bytes) -> None:
     headers = {"Content-Type": "application/x-protobuf", **caller.headers}
     answer = httpx.post(f"http://127.0.0.1:{system.otlp_port}/v1/traces", content=body, headers=headers, timeout=120)
     assert answer.status_code == 200, answer.text
-    system.post("/v1/flush", {})
+    system.flush()
 
 
 def _call(**more: Any) -> dict[str, Any]:

@@ -155,12 +155,13 @@ class Telemetry:
         """The span of the LangGraph node in which we are; it is not the current one, for callbacks cannot attach it."""
         return self._graph_span() if self._graph_span else None
 
-    def flush(self, timeout_s: float = EXPORT_TIMEOUT_S) -> bool:
-        """Sends what waits; False if it did not all go out in time. Blocks."""
+    def flush(self, timeout_s: float = EXPORT_TIMEOUT_S, *, metrics: bool = True) -> bool:
+        """Sends what waits; False if it did not all go out in time. `metrics`: measures them now, too, which otherwise
+        happens once a minute. Blocks."""
         if self._providers is None:
             return True
-        before = sum(self.dropped().values())
-        return _within(timeout_s, self._providers.flush) and sum(self.dropped().values()) == before
+        providers, before = self._providers, sum(self.dropped().values())
+        return _within(timeout_s, lambda: providers.flush(metrics)) and sum(self.dropped().values()) == before
 
     def shutdown(self, timeout_s: float = EXPORT_TIMEOUT_S) -> None:
         """Sends what waits, for at most `timeout_s`; the rest counts as dropped. Blocks. A second call does nothing."""
@@ -270,10 +271,11 @@ class _Providers:
         """The endpoint refused for good what had waited on disk."""
         self.tallies["spans" if signal == "traces" else signal].lose(items)
 
-    def flush(self) -> None:
+    def flush(self, metrics: bool) -> None:
         self.traces.force_flush()
         self.logs.force_flush()
-        self.metrics.force_flush()
+        if metrics:
+            self.metrics.force_flush()
 
     def shutdown(self) -> None:
         self.traces.shutdown()

@@ -6,9 +6,8 @@ in which anything is unusual is left to the interpreter, which reads it alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +18,12 @@ from spanledger.dialects import plain
 from spanledger.dialects.alike import Bools, Ints, one_chunk
 from spanledger.dialects.amounts import BILLING, FIRST_CHUNK_FIELDS, FirstChunk, claimed, first_chunk_ns, saved
 from spanledger.dialects.batch import Spans
-from spanledger.dialects.facts import Reading
 from spanledger.dialects.figures import Figures, Usage
-from spanledger.dialects.identity import genuine_id, response_id
+from spanledger.dialects.identity import genuine_id
 from spanledger.dialects.interpreter import (
     CANONICAL,
     Interpreter,
-    Kind,
     bounded,
-    by_presence,
     conversation_id,
     correlation_id,
     interpreter,
@@ -37,6 +33,7 @@ from spanledger.dialects.recent import Recent
 from spanledger.dialects.tables import EVENT
 from spanledger.dialects.usage import COLUMNS, Case, is_plain_count
 from spanledger.dialects.values import unquoted
+from spanledger.dialects.within import Group, Within
 
 Texts = npt.NDArray[np.object_]
 _MAX_GROUPS = 20_000
@@ -44,36 +41,12 @@ _FIRST_TOKEN = EVENT + "first_token_ns"
 _COUNT = "^[0-9]{1,12}$"  # of what usage.is_plain_count says
 
 
-@dataclass
-class _Group:
-    """Spans that differ in ids and figures only; `by_figures`: their text columns, by which figures are present."""
-
-    read: Reading
-    kind: Kind
-    by_figures: dict[int, dict[str, Any]] = field(default_factory=dict)
-
-    def words(self, bits: int) -> dict[str, Any]:
-        found = self.by_figures.get(bits)
-        if found is None:
-            found = self.by_figures[bits] = self._words(bits)
-        return found
-
-    def _words(self, bits: int) -> dict[str, Any]:
-        if self.kind.case is None:
-            return self.kind.words | {"told_calls": None}
-        there = {name: 1 if bits >> number & 1 else None for number, name in enumerate(_PRESENCE)}
-        return self.kind.words | by_presence(self.read, self.kind, there)
-
-
-_PRESENCE = ("input_tokens", "output_tokens", "cost_claim_usd", "time_to_first_chunk_ns", "response_id")
-
-
 class ColumnReader:
     """Reads spans by columns, as an interpreter would."""
 
     def __init__(self, by: Interpreter) -> None:
         self._by = by
-        self._groups: Recent[_Group] = Recent(_MAX_GROUPS)
+        self._groups: Recent[Group] = Recent(_MAX_GROUPS)
         self._figures = Figures()
 
     def read(self, table: pa.Table) -> tuple[dict[str, Any], Bools]:
@@ -83,7 +56,7 @@ class ColumnReader:
         fit = spans.fitting()
         members, group = spans.grouped(fit)
         groups = [self._group(spans, span) for span in fit[members].tolist()]
-        within = _Within(self._by, spans, fit, group, groups)
+        within = Within(self._by, spans, fit, group, groups)
         reading = _Reading(spans, fit, within, self._figures)
         columns = reading.columns(table.schema)
         mask = np.zeros(table.num_rows, np.bool_)
@@ -93,82 +66,22 @@ class ColumnReader:
             columns = {name: values.filter(keep) for name, values in columns.items()}
         return columns, mask
 
-    def _group(self, spans: Spans, span: int) -> _Group:
+    def _group(self, spans: Spans, span: int) -> Group:
         """The group of a span; with texts, also by the facts in them."""
         key, shape = spans.kind_key(span)
         group = self._groups.get(key)
         if group is None:
             read = self._by.base(key[1:], shape, spans.facts_of(span))
-            group = _Group(read, self._by.kind_of(read, key[0]))
+            group = Group(read, self._by.kind_of(read, key[0]))
             if not shape.texts:
                 self._groups[key] = group
         return group
 
 
-class _Told(NamedTuple):
-    """What spans share whose texts hold the same facts."""
-
-    group: int
-    places: tuple[tuple[str, str, str], ...]  # of ids and figures in the texts: field, object and fact
-    may_be_searched: bool  # usage may still be found by its shape
-    is_answer: bool  # the answer's id may stand in the answer
-
-
-class _Within:
-    """Facts within the texts of spans; each text is parsed.
-
-    `group`: the group of each span, by the facts in its texts; `fields`: ids and figures by field, as rows and texts;
-    `responses`: ids of answers by row; `odd`: rows that only the interpreter can read.
-    """
-
-    def __init__(self, by: Interpreter, spans: Spans, rows: Ints, group: Ints, groups: list[_Group]) -> None:
-        self.group = group.copy()
-        self.groups = groups.copy()
-        self.fields: dict[str, tuple[list[int], list[str]]] = {name: ([], []) for name in by.by.tables.per_span}
-        self.responses: dict[int, str] = {}
-        self.odd: list[int] = []
-        self._by = by
-        self._known: dict[tuple[Any, ...], _Told] = {}
-        has_texts = np.array([bool(shape.texts) for shape in spans.shapes], np.bool_)[spans.shape[rows]]
-        some = np.flatnonzero(has_texts)
-        of_group = group[some].tolist()
-        for row, number, (shape, status, values) in zip(some.tolist(), of_group, spans.lists(rows[some]), strict=True):
-            self._take(row, number, groups[number].read.again(shape, values), status)
-
-    def _take(self, row: int, group: int, read: Reading, status: str) -> None:
-        facts = read.text_facts()
-        known = self._known.get((group, facts))
-        if known is None:
-            known = self._known[group, facts] = self._new(read, status)
-        if known.may_be_searched and read.searched():
-            self.odd.append(row)
-            return
-        self.group[row] = known.group
-        for field_name, name, fact in known.places:
-            if read.raw.get(field_name):
-                continue
-            rows, texts = self.fields[field_name]
-            rows.append(row)
-            texts.append(read.fact(name, fact))
-        if known.is_answer:
-            self.responses[row] = response_id(read, self.groups[known.group].kind.words["provider"])
-
-    def _new(self, read: Reading, status: str) -> _Told:
-        kind = self._by.kind_of(read, status)
-        self.groups.append(_Group(read, kind))
-        has_figures = read.is_call and kind.case is not None
-        return _Told(
-            group=len(self.groups) - 1,
-            places=tuple((name, *place) for name, place in read.places().items() if name in self.fields),
-            may_be_searched=read.may_be_searched(),
-            is_answer=has_figures and not read.raw.get("response_id") and "output" in read.present,
-        )
-
-
 class _Reading:
     """The fitting spans being read: `rows` of `spans`, and which of them are unusual after all (`odd`)."""
 
-    def __init__(self, spans: Spans, rows: Ints, within: _Within, figures: Figures) -> None:
+    def __init__(self, spans: Spans, rows: Ints, within: Within, figures: Figures) -> None:
         self._spans = spans
         self._rows = rows
         self._within = within
@@ -209,7 +122,7 @@ class _Reading:
                 columns[name] = values.take(which)
         return columns
 
-    def _of_groups(self, value: Callable[[_Group], bool]) -> Bools:
+    def _of_groups(self, value: Callable[[Group], bool]) -> Bools:
         """Per span what holds for its group."""
         return np.array([value(group) for group in self._groups], np.bool_)[self._group]
 
@@ -367,7 +280,7 @@ class _Reading:
         return result, np.concatenate([has, np.array(rows, np.int64)])
 
 
-def _plain_source(group: _Group) -> str:
+def _plain_source(group: Group) -> str:
     """Who computed the cost claims of this group, if that does not depend on the amount; else ''."""
     currency, source = group.read.own("cost_currency").lower(), group.read.own("cost_source").lower()
     if currency not in ("", "usd") or (group.kind.case is not None and group.kind.words["provider"] in BILLING):

@@ -1,7 +1,7 @@
 """One span being interpreted: which of its attributes supplies which fact."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -35,6 +35,7 @@ _COUNTS_TOKENS = re.compile(
 )
 _MODELS = ("request_model", "model_said", "response_model")
 _SEARCHED: tuple[str, ...] = ("output", "provider_metadata", "metadata")  # fields whose texts may hold usage
+_OF_CALLS = frozenset({"invocation", "request", "output"})  # objects that are read of calls, mostly
 _OTHERS_USAGE = frozenset({"chain", "agent", "workflow"})  # roles of spans that may report several calls at once
 _CALLS = re.compile(
     r"""successful_?requests|num_requests|llm_requests|request_count|total_requests|\brequests(?=['"]?\s*[:=]|$)""",
@@ -183,13 +184,22 @@ class Reading:
         """The facts in the texts of a span; for figures and ids only whether they are present."""
         if not self.present and "output_messages" not in self.raw and "tool_calls" not in self.raw:
             return ()
-        per_span = self.by.per_span_facts
+        per_span = self.by.per_span_within
         facts = [
-            (name, fact, "" if (name, fact) in per_span else text)
+            (name, *found, *[text for fact, text in found.items() if fact not in per_span[name]])
             for name in self.present
-            for fact, text in self._facts_of(name).items()
+            if (found := self._facts_of(name))
         ]
         return (*facts, *self.tools_in_texts()) if self.is_call else tuple(facts)
+
+    def silent_without(self) -> dict[str, str] | None:
+        """The texts of a span of this kind, and the word (in any case) without which each holds no facts; None where
+        that cannot be said."""
+        if self.is_call:
+            return None if self.present else {"output_messages": "tool_call", "tool_calls": ""}
+        if not self.present <= _OF_CALLS:
+            return None
+        return {"output": "request"} if "output" in self.present and self.role in _OTHERS_USAGE else {}
 
     def inside(self) -> dict[str, str]:
         """Facts inside values, by the field that they fill if no attribute does."""
@@ -286,6 +296,10 @@ class Reading:
         if value := self.raw.get(field, ""):
             return value
         return self.inside().get(field, "") if self.present else ""
+
+    def fill(self, places: Mapping[str, tuple[str, str]]) -> None:
+        """Takes facts as what fills fields: those of the places that `places` had for a span with the same facts."""
+        self._filled = {field: self._facts_of(name)[fact] for field, (name, fact) in places.items()}
 
     def _fill(self) -> dict[str, str]:
         return {field: self._facts_of(name)[fact] for field, (name, fact) in self.places().items()}

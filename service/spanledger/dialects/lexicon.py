@@ -87,6 +87,9 @@ class Lexicon:
                 self.fields_of.setdefault(place, []).append((field, rank))
         self.per_span_facts = {place for field in known.per_span for place in known.inside.get(field, ())}
         self.per_span_facts |= _PER_SPAN_FACTS
+        self.per_span_within = {
+            name: frozenset(fact for owner, fact in self.per_span_facts if owner == name) for name in self.objects
+        }
         # A kind only depends on whether these fields are present.
         self._sorts: dict[tuple[Any, ...], int] = {}
         self.presence_counts = frozenset({"usage_object", "input_tokens", "output_tokens", "response_id"}) | {

@@ -174,6 +174,11 @@ class Reading:
         self.by_shape = self._take_found(found)
         return self.by_shape
 
+    def by_its_shape(self) -> tuple[Any, ...]:
+        """What usage that is found by its shape makes of a span, beside the facts in texts."""
+        words = [self.raw.get(field, "") for field in ("response_model", "estimated")]
+        return (*words, *self.present, self.by_shape, self.is_genai, self.role, self.operation)
+
     def may_be_searched(self) -> bool:
         """Whether usage may stand in texts by its shape alone."""
         return (self.is_call or self.role in _OTHERS_USAGE) and not (

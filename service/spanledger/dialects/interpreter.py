@@ -118,16 +118,18 @@ class Interpreter:
         values = span.values
         shape = self.by.shape(span.keys)
         constants = tuple([values[position] for position in shape.positions])
-        is_alike = not shape.shaped and all(values[position] for position in shape.its_own)
-        if not is_alike or sum(map(len, constants)) > MAX_CONSTANT:
+        is_alike = all(values[position] for position in shape.its_own) and sum(map(len, constants)) <= MAX_CONSTANT
+        key = (shape.sort, span.scope, span.span_name, self.by.dialect_of(span.scope, shape.keys), *constants)
+        if shape.shaped or not is_alike:
             read = Reading(self.by, shape, span.scope, span.span_name, values)
             read.searched()
-            return self._row(_kind(read, span.status), read, span)
-        key = (shape.sort, span.scope, span.span_name, self.by.dialect_of(span.scope, shape.keys), *constants)
+            kind = self._kind_by_shape(key, read, span.status) if is_alike else _kind(read, span.status)
+            return self._row(kind, read, span)
         if not shape.its_own and not shape.per_span_events and not span.anomalies:
             return self._same_row(key, shape, span)
         read = self._base(key, shape, span)
-        kind = _kind(read, span.status) if read.searched() else self.kind_of(read, span.status)
+        has_found = read.searched()
+        kind = self._kind_by_shape(key, read, span.status) if has_found else self.kind_of(read, span.status)
         return self._row(kind, read, span)
 
     def base(self, key: tuple[Any, ...], shape: Shape, span: SpanFacts) -> Reading:
@@ -137,6 +139,14 @@ class Interpreter:
     def kind_of(self, read: Reading, status: str) -> Kind:
         """What spans of one base share when their texts hold the same facts."""
         whole = (read.base, status, read.text_facts())
+        kind = self._kinds.get(whole)
+        if kind is None:
+            kind = self._kinds[whole] = _kind(read, status)
+        return kind
+
+    def _kind_by_shape(self, key: tuple[Any, ...], read: Reading, status: str) -> Kind:
+        """The same of spans that have one `key` and were searched for usage by its shape."""
+        whole = (key, status, read.by_its_shape(), read.text_facts())
         kind = self._kinds.get(whole)
         if kind is None:
             kind = self._kinds[whole] = _kind(read, status)

@@ -71,3 +71,14 @@ def test_spans_above_the_limit_are_not_posted_and_audit_reports_them(
     ledger.settler.settle_now()
     assert calls(store, tenant) == {f"{tenant}-a": 81, f"{tenant}-b": 10}
     assert ledger.audit(tenant=tenant).balanced
+
+
+def test_a_batch_of_many_spans_is_settled_whole(
+    store: Store, data_dir: Path, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(giants, "FEW", 10)
+    ledger = Ledger(store, Settings(data_dir=data_dir))
+    for number in range(3):
+        land(store, tenant, f"{tenant}-{number}", 8)
+    ledger.settler.settle_now()
+    assert calls(store, tenant) == {f"{tenant}-{number}": 8 for number in range(3)}

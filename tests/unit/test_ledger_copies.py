@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from otlp_rows import COLUMNS
+from spanledger.ledger.batches import forget, new_run, take
+from spanledger.ledger.copy_lookup import WORK_COLUMNS
 from spanledger.ledger.ledger import Ledger
+from spanledger.ledger.settler import settle
 from spanledger.settings import Settings
 from spanledger.store.client import Store
 
@@ -127,6 +130,29 @@ def test_three_copies_find_each_other_one_after_the_other(store: Store, tenant: 
     arrive("acme.proxy", 0, 2, TOKENS | {"gen_ai.response.id": f"resp-{tenant}"})
     arrive("acme.http", 0.2, 1, TOKENS)
     arrive("acme.client", 0.1, 1.5, {"gen_ai.response.id": f"resp-{tenant}"})
+    assert calls(store, tenant) == 1
+
+
+@pytest.mark.parametrize("by_others", [False, True])
+def test_a_trace_settled_along_waits_again_only_if_another_settler_has_it(
+    store: Store, tenant: str, arrive: Arrive, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, by_others: bool
+) -> None:
+    same = TOKENS | {"gen_ai.response.id": f"resp-{tenant}"}
+    before = uuid.uuid4().hex
+    arrive("acme.client", 0, 2, same, before)
+    run_id = new_run()
+    if by_others:
+        store.insert("settle_work", WORK_COLUMNS, [[run_id, 0, tenant, before]])
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger.settler, "settle_now", lambda: None)
+        arrive("acme.proxy", 200, 2, same)
+    batch = take(store)
+    assert batch is not None
+    settle(store, ledger.prices, batch)
+    forget(store, run_id)
+    waiting = store.query("SELECT trace_id FROM settle_queue GROUP BY tenant, trace_id HAVING sum(pending) != 0")
+    assert waiting == ([(before,)] if by_others else [])
+    ledger.settler.settle_now()
     assert calls(store, tenant) == 1
 
 

@@ -118,7 +118,7 @@ def _silent(spans: Spans, rows: Ints, group: Ints, groups: Sequence[Group]) -> B
     silent = np.array([one is not None for one in words], np.bool_)[group]
     silent &= np.array([not shape.quoted for shape in spans.shapes], np.bool_)[spans.shape[rows]]
     for name, word in {pair for one in words if one for pair in one.items()}:
-        asks = silent & np.array([bool(one) and name in one for one in words], np.bool_)[group]
+        asks = silent & np.array([name in (one or ()) for one in words], np.bool_)[group]
         some = np.flatnonzero(asks)
         has, items = spans.items(rows[some], [dict(shape.texts).get(name, -1) for shape in spans.shapes])
         found = pc.match_substring(spans.take(items), word, ignore_case=True)

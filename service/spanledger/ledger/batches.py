@@ -109,15 +109,11 @@ def take(
         return None
     run_id, touched = claimed
     try:
-        if too_large := giants.leave_out(store, run_id):
-            giants.record(store, too_large)
-            excluded = [one for one in touched if one[:2] in too_large]
-            dequeue(store, excluded, f"large-{run_id}")
-            log.warning("%d traces have too many spans to be settled; view anomalies names them", len(excluded))
-            touched = [one for one in touched if one[:2] not in too_large]
-        chunk = read_chunk(
-            store, run_id, {(tenant, trace_id) for tenant, trace_id, _ in touched}, note, mostly_new=True
-        )
+        try:
+            chunk = _newly_read(store, run_id, touched, note, giants.few())
+        except spans.TooMany:
+            touched = _without_giants(store, run_id, touched)
+            chunk = _newly_read(store, run_id, touched, note, 0)
     except SpanledgerError:
         forget(store, run_id)
         raise
@@ -126,6 +122,22 @@ def take(
         raise BatchFailed([(tenant, trace_id) for tenant, trace_id, _ in touched]) from exc
     full = len(touched) >= limit
     return Batch(run_id, touched, chunk, whole=after == FIRST and not full, full=full)
+
+
+def _newly_read(store: Store, run_id: str, touched: Sequence[tuple[str, str, int]], note: Note, at_most: int) -> Chunk:
+    traces = {(tenant, trace_id) for tenant, trace_id, _ in touched}
+    return read_chunk(store, run_id, traces, note, mostly_new=True, at_most=at_most)
+
+
+def _without_giants(store: Store, run_id: str, touched: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+    """Excludes traces that have too many spans from the run and from the queue."""
+    too_large = giants.leave_out(store, run_id)
+    if not too_large:
+        return touched
+    giants.record(store, too_large)
+    dequeue(store, [one for one in touched if one[:2] in too_large], f"large-{run_id}")
+    log.warning("%d traces have too many spans to be settled; view anomalies names them", len(too_large))
+    return [one for one in touched if one[:2] not in too_large]
 
 
 def dequeue(store: Store, touched: Sequence[tuple[str, str, int]], token: str) -> None:
@@ -216,12 +228,17 @@ def work_of(store: Store, run_id: str) -> set[Trace]:
 
 
 def read_chunk(
-    store: Store, run_id: str, traces: set[Trace], note: Note = _ignore_truncation, mostly_new: bool = False
+    store: Store,
+    run_id: str,
+    traces: set[Trace],
+    note: Note = _ignore_truncation,
+    mostly_new: bool = False,
+    at_most: int = 0,
 ) -> Chunk:
     """The spans of `traces` (which stand in settle_work) and of those that may hold copies of their calls, then of
-    those that may hold copies of these, and so on. `mostly_new`: most spans have never been read."""
+    those that may hold copies of these, and so on. `mostly_new`, `at_most`: of spans.read, for `traces`."""
     lookup = CopyLookup(store, run_id)
-    found, since_ms = spans.read(store, run_id, mostly_new=mostly_new)
+    found, since_ms = spans.read(store, run_id, mostly_new=mostly_new, at_most=at_most)
     table, known = found.spans, set(traces)
     newest = lookup.beside(traces, found.with_keys)
     is_closed = True
@@ -238,8 +255,10 @@ def read_chunk(
         log.warning("settlement stopped looking for copies of calls after %d rounds", MAX_ROUNDS)
     if len(known) > len(traces):
         is_closed = is_closed and store.all_shards == store.database and not _is_contested(store, run_id)
-        known -= giants.leave_out(store, run_id, from_round=1).keys()
-    if len(known) > len(traces):
-        others, _ = spans.read(store, run_id, from_round=1)
+        try:
+            others, _ = spans.read(store, run_id, from_round=1, at_most=giants.few())
+        except spans.TooMany:
+            known -= giants.leave_out(store, run_id, from_round=1).keys()
+            others, _ = spans.read(store, run_id, from_round=1)
         table = pa.concat_tables([table, others.spans]).sort_by(spans.ORDER)
     return Chunk(table, frozenset(known), since_ms, is_closed)

@@ -14,6 +14,7 @@ from spanledger.ledger.copy_lookup import ALONE, Trace
 from spanledger.store.client import Store
 
 MOST_SPANS = 250_000
+FEW = 100_000  # rows; a batch seldom has as many
 
 _KIND = "too_large"
 _FOUND = """
@@ -31,6 +32,11 @@ _FORGET = """
 ALTER TABLE settle_work DELETE WHERE run_id = {run:String} AND round >= {round:UInt8} AND tenant = {tenant:String}
     AND trace_id = {trace:String}
 """
+
+
+def few() -> int:
+    """So many rows cannot be those of such a trace: reading fewer needs no look for it before."""
+    return min(FEW, MOST_SPANS)
 
 
 def leave_out(store: Store, run_id: str, from_round: int = 0) -> dict[Trace, int]:

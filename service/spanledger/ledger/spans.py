@@ -55,13 +55,20 @@ _WORK = """
 WITH work AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round >= {round:UInt8})"""
 _OF_WORK = """FROM {shards:Identifier}.genai_spans
 WHERE (tenant, trace_id) IN work AND trace_id IN (SELECT trace_id FROM work)"""
-_ONCE = f"ORDER BY {', '.join(_KEY)}, version DESC\nLIMIT 1 BY {', '.join(_KEY)}"
 _READ = f"{_WORK}\nSELECT {COLUMNS}, arrived\n{_OF_WORK}"
 # What the view writes; all other columns of such a row are empty.
 _READ_NARROW = f"""{_WORK}
 SELECT {", ".join((*_PLAIN, "status", "anomalies", *TIMES, "facts", "normalised", "arrived"))}
 {_OF_WORK}
 """
+
+
+# The rows of some traces lie in many places: by default each place is a block, and each block has a price of its own.
+_LARGE_BLOCKS = {"max_threads": 1, "preferred_block_size_bytes": 16 * 1024 * 1024}
+
+
+class TooMany(Exception):
+    """More rows were found than asked for."""
 
 
 class Found(NamedTuple):
@@ -72,16 +79,22 @@ class Found(NamedTuple):
     with_keys: pa.Table
 
 
-def read(store: Store, run_id: str, from_round: int = 0, mostly_new: bool = False) -> tuple[Found, int | None]:
+def read(
+    store: Store, run_id: str, from_round: int = 0, mostly_new: bool = False, at_most: int = 0
+) -> tuple[Found, int | None]:
     """The spans of the traces in settle_work (rounds ≥ `from_round`), by tenant, trace and span id; and when (ms) the
     first of those came that nobody had read before, None when there was none of them.
 
     Those of round 0 lie on this store's shard, copies of their calls (later rounds) may lie on any. Those not yet
-    interpreted are, and are written back. `mostly_new`: most of them are not, which says how to ask. Raises StoreError.
+    interpreted are, and are written back. `mostly_new`: most of them are not, which says how to ask. Raises StoreError;
+    TooMany when `at_most` rows or more were found (where most were read before, it is not asked for).
     """
     shards = store.all_shards if from_round else store.database
     parameters = {"run": run_id, "round": from_round, "shards": shards}
-    table, replaced = (_few if from_round else _fresh if mostly_new else _all)(store, parameters)
+    if from_round:
+        table, replaced = _few(store, parameters, at_most)
+    else:
+        table, replaced = _fresh(store, parameters, at_most) if mostly_new else _all(store, parameters)
     plain, newly = interpreted(table.append_column("place", pa.array(np.arange(table.num_rows))))
     if newly.num_rows == 0:
         return Found(table, pa.concat_tables([table, replaced])), None
@@ -91,15 +104,22 @@ def read(store: Store, run_id: str, from_round: int = 0, mostly_new: bool = Fals
     return Found(whole, pa.concat_tables([whole, replaced])), pc.min(newly["received_at_ms"]).as_py()
 
 
-def _few(store: Store, parameters: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
+def _few(store: Store, parameters: dict[str, Any], at_most: int) -> tuple[pa.Table, pa.Table]:
     """The spans of traces that lie anywhere; nothing that they replace."""
-    table = store.arrow(f"{_READ}\n{_ONCE}", parameters).drop_columns("arrived")
+    table = _each_once(_limited(store, _READ, parameters, at_most)).drop_columns("arrived")
     return table, table.slice(0, 0)
+
+
+def _limited(store: Store, sql: str, parameters: dict[str, Any], at_most: int) -> pa.Table:
+    table = store.arrow(f"{sql}\nLIMIT {at_most}" if at_most else sql, parameters, _LARGE_BLOCKS)
+    if at_most and table.num_rows >= at_most:
+        raise TooMany
+    return table
 
 
 def _all(store: Store, parameters: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
     """The spans, and rows that were interpreted before and are replaced by now."""
-    everything = store.arrow(_READ, parameters)
+    everything = store.arrow(_READ, parameters, _LARGE_BLOCKS)
     table = _each_once(everything)
     return _split(table.drop_columns("arrived"), everything.filter(pc.equal(everything["arrived"], 0)))
 
@@ -109,15 +129,15 @@ def _split(table: pa.Table, interpreted_before: pa.Table) -> tuple[pa.Table, pa.
     return table, interpreted_before.filter(pc.invert(stands)).select(table.column_names)
 
 
-def _fresh(store: Store, parameters: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
+def _fresh(store: Store, parameters: dict[str, Any], at_most: int) -> tuple[pa.Table, pa.Table]:
     """The same where most spans are as the view wrote them, and the rest moves little between two queries."""
-    found = store.arrow(_READ_NARROW, parameters)
+    found = _limited(store, _READ_NARROW, parameters, at_most)
     top = _each_once(found)
     is_new = pc.equal(top["arrived"], 1)
     new = _with_empty(top.filter(is_new))
     if pc.all(pc.equal(found["arrived"], 1), min_count=0).as_py():
         return new, new.slice(0, 0)
-    before = store.arrow(f"{_READ} AND arrived = 0", parameters)
+    before = store.arrow(f"{_READ} AND arrived = 0", parameters, _LARGE_BLOCKS)
     old = _each_once(before.filter(pc.is_in(_versions(before), value_set=_versions(top.filter(pc.invert(is_new))))))
     if new.num_rows + old.num_rows != top.num_rows:
         return _all(store, parameters)

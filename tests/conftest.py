@@ -21,10 +21,17 @@ _numbers = itertools.count(1)
 _HERE = Path(__file__).parent
 # The files that take longest begin first, so that no worker still has one when the other has nothing left.
 _LONGEST = (
-    *("pipeline/test_erasure.py", "api/test_tour.py", "pipeline/test_explain.py", "live/test_mixed_load.py"),
-    *("pipeline/test_crash.py", "pipeline/test_clock.py", "dashboards/test_dashboards.py", "server/test_cluster.py"),
-    *("web/test_pages.py", "web/test_erasing.py", "pipeline/test_books.py", "unit/test_stats_found_spans.py"),
-    *("unit/test_sandbox_barrier.py", "api/test_matrix.py", "api/test_up.py"),
+    *("pipeline/test_erasure.py", "web/test_pages.py", "server/test_cluster.py", "pipeline/test_explain.py"),
+    *("api/test_tour.py", "pipeline/test_corruption.py", "pipeline/test_crash.py", "api/test_docs_run.py"),
+    *("unit/test_ingest_recovery.py", "api/test_matrix.py", "dashboards/test_dashboards.py", "pipeline/test_clock.py"),
+    *("web/test_actions.py", "pipeline/test_books.py", "web/test_catalogue.py", "unit/test_ledger_copies.py"),
+    *("api/test_cli_running.py", "api/test_up.py", "live/test_mixed_load.py", "web/test_hostile_pages.py"),
+    *(
+        "pipeline/test_faults.py",
+        "unit/test_sandbox_barrier.py",
+        "web/test_erasing.py",
+        "unit/test_stats_found_spans.py",
+    ),
 )
 os.environ.update(NO_SETTINGS_FILE)  # whoever runs the tests may have one in the checkout
 

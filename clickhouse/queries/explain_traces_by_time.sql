@@ -21,7 +21,6 @@ FROM
             AND provider IN {only_provider:Array(String)} -- dimension provider
             AND model IN {only_model:Array(String)} -- dimension model
             AND user_id IN {only_user:Array(String)} -- dimension user
-            AND conversation_id IN {only_conversation:Array(String)} -- dimension conversation
             AND workflow IN {only_workflow:Array(String)} -- dimension workflow
             AND agent IN {only_agent:Array(String)} -- dimension agent
             AND tool IN {only_tool:Array(String)} -- dimension tool
@@ -43,7 +42,6 @@ FROM
             AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
             AND (started_at, trace_id, '') > (fromUnixTimestamp64Nano({after_ns:Int64}, 'UTC'), {after_trace:String}, {after_span:String})
             AND user_id IN {only_user:Array(String)} -- dimension user
-            AND conversation_id IN {only_conversation:Array(String)} -- dimension conversation
             AND workflow IN {only_workflow:Array(String)} -- dimension workflow
             AND agent IN {only_agent:Array(String)} -- dimension agent
             AND service IN {only_service:Array(String)} -- dimension service

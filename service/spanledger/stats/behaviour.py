@@ -112,7 +112,7 @@ class ErrorCluster:
 def users(store: Store, tenant: str, window: Window, user_id: str = "") -> UserBehaviour:
     """Of all users, or of one."""
     parameters = {"tenant": tenant, "user_id": user_id, **window.bounds()}
-    row = store.dicts(queries.sql("behaviour_users"), parameters)[0]
+    row = store.dicts(queries.sql("behaviour_user" if user_id else "behaviour_users"), parameters)[0]
     hours = [
         HourOfWeek(found["hour_of_day"], found["weekday"], found["messages"], found["llm_calls"])
         for found in store.dicts(queries.sql("behaviour_hours"), parameters)

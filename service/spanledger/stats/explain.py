@@ -222,7 +222,7 @@ def _of_page(store: Store, filters: dict[str, Any], limit: int, cursor: str | No
     """The parameters of a page's entries: behind the place of the cursor, and in the traces of the page's calls."""
     after = read_place(cursor, (int, str, str)) if cursor else (-(2**63) + 10**9, "", "")
     behind = filters | dict(zip(("after_ns", "after_trace", "after_span"), after, strict=True))
-    if filters["with_traces"]:
+    if filters["with_traces"] or filters["only_conversation"]:  # few entries, which an index finds
         return behind
     wanted = {**behind, "calls": limit + 1}
     traces = _by_time(store, wanted) or store.query(queries.sql("explain_traces"), wanted)

@@ -198,8 +198,8 @@ class Reading:
         return (*facts, *self.tools_in_texts()) if self.is_call else tuple(facts)
 
     def silent_without(self) -> dict[str, str] | None:
-        """The texts of a span of this kind, and the word (in any case) without which each holds no facts; None where
-        that cannot be said."""
+        """The texts of a span of this kind, each with the word (in any case) without which it holds no facts; None
+        where facts may stand in texts without such a word."""
         if self.is_call:
             return None if self.present else {"output_messages": "tool_call", "tool_calls": ""}
         if not self.present <= _OF_CALLS:

@@ -15,7 +15,7 @@ from spanledger.dialects.identity import response_id
 from spanledger.dialects.interpreter import Interpreter, Kind, by_presence
 
 _PRESENCE = ("input_tokens", "output_tokens", "cost_claim_usd", "time_to_first_chunk_ns", "response_id")
-_ASKED_FOR = frozenset({"input_tokens", "output_tokens", "response_id", "own_call_id"})  # fields, of each text
+_OWN = frozenset({"input_tokens", "output_tokens", "response_id", "own_call_id"})  # fields that each text fills anew
 
 
 @dataclass
@@ -39,11 +39,11 @@ class Group:
         return self.kind.words | by_presence(self.read, self.kind, there)
 
 
-class _Told(NamedTuple):
-    """What spans share whose texts hold the same facts."""
+class _SameTexts(NamedTuple):
+    """What spans whose texts hold the same facts have in common."""
 
     group: int
-    asked: dict[str, tuple[str, str]]  # object and fact of fields
+    own: dict[str, tuple[str, str]]  # object and fact of the fields that each text fills anew
     places: tuple[tuple[str, str, str], ...]  # of ids and figures in the texts: field, object and fact
     may_be_searched: bool  # usage may still be found by its shape
     is_answer: bool  # the answer's id may stand in the answer
@@ -63,11 +63,11 @@ class Within:
         self.responses: dict[int, str] = {}
         self.odd: list[int] = []
         self._by = by
-        self._known: dict[tuple[Any, ...], _Told] = {}
+        self._known: dict[tuple[Any, ...], _SameTexts] = {}
         has_texts = np.array([bool(shape.texts) for shape in spans.shapes], np.bool_)[spans.shape[rows]]
         silent = has_texts & _silent(spans, rows, group, groups)
         numbers, first = np.unique(group[silent], return_index=True)
-        firsts = np.flatnonzero(silent)[first]  # what these say, all others of their groups say
+        firsts = np.flatnonzero(silent)[first]  # what their texts hold, those of the whole group hold
         has_texts[silent] = False
         has_texts[firsts] = True
         some = np.flatnonzero(has_texts)
@@ -84,7 +84,7 @@ class Within:
         if known is None:
             known = self._known[group, facts] = self._new(read, status)
         else:
-            read.fill(known.asked)
+            read.fill(known.own)
         if known.may_be_searched and read.searched():
             self.odd.append(row)
             return
@@ -98,14 +98,14 @@ class Within:
         if known.is_answer:
             self.responses[row] = response_id(read, self.groups[known.group].kind.words["provider"])
 
-    def _new(self, read: Reading, status: str) -> _Told:
+    def _new(self, read: Reading, status: str) -> _SameTexts:
         kind = self._by.kind_of(read, status)
         self.groups.append(Group(read, kind))
         has_figures = read.is_call and kind.case is not None
         places = read.places()
-        return _Told(
+        return _SameTexts(
             group=len(self.groups) - 1,
-            asked={name: place for name, place in places.items() if name in _ASKED_FOR},
+            own={name: place for name, place in places.items() if name in _OWN},
             places=tuple((name, *place) for name, place in places.items() if name in self.fields),
             may_be_searched=read.may_be_searched(),
             is_answer=has_figures and not read.raw.get("response_id") and "output" in read.present,
@@ -118,8 +118,8 @@ def _silent(spans: Spans, rows: Ints, group: Ints, groups: Sequence[Group]) -> B
     silent = np.array([one is not None for one in words], np.bool_)[group]
     silent &= np.array([not shape.quoted for shape in spans.shapes], np.bool_)[spans.shape[rows]]
     for name, word in {pair for one in words if one for pair in one.items()}:
-        asks = silent & np.array([name in (one or ()) for one in words], np.bool_)[group]
-        some = np.flatnonzero(asks)
+        of_word = silent & np.array([name in (one or ()) for one in words], np.bool_)[group]
+        some = np.flatnonzero(of_word)
         has, items = spans.items(rows[some], [dict(shape.texts).get(name, -1) for shape in spans.shapes])
         found = pc.match_substring(spans.take(items), word, ignore_case=True)
         silent[some[has[found.to_numpy(zero_copy_only=False)]]] = False

@@ -15,7 +15,7 @@ from spanledger.store.client import Store
 _TABLE = re.compile(r"\bCREATE TABLE IF NOT EXISTS ([\w.]+)")
 _ALTER = re.compile(r"\bALTER TABLE (\w+)")
 _ORDER = re.compile(r",((?:\s|--[^\n]*\n)*)MODIFY ORDER BY \([^)]*\)")
-_INDEX = re.compile(r"^\s*(?:ADD|MATERIALIZE) INDEX ", re.MULTILINE)
+_INDEX = re.compile(r"\b(?:ADD|MATERIALIZE) INDEX ")
 _VIEW = re.compile(r"\bCREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+)")
 _PLAIN_VIEW = re.compile(r"\bCREATE VIEW IF NOT EXISTS (\w+)")
 _INSERT = re.compile(r"^INSERT INTO (\w+)", re.MULTILINE)

@@ -4,6 +4,7 @@
 -- units:  counts, tokens, ns, USD; posted_us and started_ns since 1970 UTC
 -- An empty list or text does not filter. (after_ns, after_trace, after_span): the last call of the page before.
 -- with_traces: 1 where trace_ids names all traces that can have entries, which lets the primary key work
+-- places: those of explain_places; an empty list does not filter
 SELECT
     toUnixTimestamp64Micro(posted_at) AS posted_us,
     reason,
@@ -49,6 +50,8 @@ SELECT
 FROM ledger
 WHERE
     -- include parts/explained_entries
+    AND (empty({places:Array(Tuple(Int64, String, String))})
+        OR (toUnixTimestamp64Nano(started_at), trace_id, span_id) IN {places:Array(Tuple(Int64, String, String))})
     AND (started_at, trace_id, span_id) > (fromUnixTimestamp64Nano({after_ns:Int64}, 'UTC'), {after_trace:String}, {after_span:String})
 ORDER BY started_at, trace_id, span_id, posted_at, llm_calls + failed_calls + tool_calls + messages
 LIMIT {limit:UInt32}

@@ -1,8 +1,9 @@
 """Where a figure comes from: the ledger's entries, the calls they are about, and how each call was read and priced.
 
-The sum of the entries, the sum of the calls and the figure are equal to the last digit: the figure *is* the sum of the
-entries, and each entry is about one call. What the books should say is computed anew from the spans and stands beside
-it, so that an explanation is at the same time an audit of what it explains.
+The sum of the entries, the sum of the calls and the figure are equal to the last digit. The figure is the sum of the
+entries; where a page does not have them all, that of their copy in the order of time, calls_by_time. Each entry is
+about one call. What the books should say is computed anew from the spans and stands beside it, so that an explanation
+is at the same time an audit of what it explains.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ SUBJECTS = ("message", "conversation", "trace", "span", "user")
 MAX_ENTRIES = 2_000  # of one page
 _PLACE = ("started_ns", "trace_id", "span_id")
 _OF_CALLS = frozenset({"provider", "model", "tool", "operation"})  # of messages they are empty
-_KNOWN_OF_MESSAGES = frozenset({"prompt", "variant"})  # in the ledger alone
+_LEDGER_ONLY = frozenset({"prompt", "variant"})  # which messages_by_user does not have
 _THINGS = frozenset({"conversation", "user"})
 
 
@@ -219,23 +220,26 @@ def _few(filters: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _of_page(store: Store, filters: dict[str, Any], limit: int, cursor: str | None) -> dict[str, Any]:
-    """The parameters of a page's entries: behind the place of the cursor, and in the traces of the page's calls."""
+    """The parameters of a page's entries: behind the place of the cursor; of a user or group at the places of as many
+    calls as the page can have."""
     after = read_place(cursor, (int, str, str)) if cursor else (-(2**63) + 10**9, "", "")
-    behind = filters | dict(zip(("after_ns", "after_trace", "after_span"), after, strict=True))
+    behind = filters | dict(zip(("after_ns", "after_trace", "after_span"), after, strict=True)) | {"places": []}
     if filters["with_traces"] or filters["only_conversation"]:  # few entries, which an index finds
         return behind
     wanted = {**behind, "calls": limit + 1}
-    traces = _by_time(store, wanted) or store.query(queries.sql("explain_traces"), wanted)
-    return behind | {"with_traces": 1, "trace_ids": [row[0] for row in traces]}
+    places = _places_by_time(store, wanted) or store.query(queries.sql("explain_places"), wanted)
+    traces = list(dict.fromkeys(trace for _, trace, _ in places))
+    return behind | {"with_traces": 1, "trace_ids": traces, "places": places}
 
 
-def _by_time(store: Store, wanted: Mapping[str, Any]) -> Rows:
-    """The traces of a page from the tables in the order of time; empty where those cannot tell, or all cancels out."""
+def _places_by_time(store: Store, wanted: Mapping[str, Any]) -> Rows:
+    """The places of calls and messages of which something remains; empty where the tables in the order of time cannot
+    tell."""
     only = {name for name in DIMENSIONS if wanted.get(f"only_{name}")}
-    if wanted["span_id"] or not _KNOWN_OF_MESSAGES.isdisjoint(only):
+    if wanted["span_id"] or not _LEDGER_ONLY.isdisjoint(only):
         return []
     are_calls = any(all(wanted[f"only_{name}"]) for name in only & _OF_CALLS)
-    sql = queries.narrowed("explain_traces_by_time", frozenset(only))
+    sql = queries.narrowed("explain_places_by_time", frozenset(only))
     return store.query(sql, {**wanted, "with_messages": int(not are_calls)})
 
 

@@ -1,5 +1,7 @@
 """Every figure of the books can be explained, to the last digit: over all recorded dialects and over random forests."""
 
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from decimal import Decimal
@@ -199,3 +201,31 @@ def test_a_message_is_explained_by_the_id_of_its_answer_too(books: Books) -> Non
     assert books.explain("default", message="chatcmpl-named") == books.explain("default", message="named") | {
         "books": ANY
     }
+
+
+def test_a_call_that_left_a_user_is_on_no_page_of_that_user(books: Books) -> None:
+    now, trace, span = time.time_ns(), os.urandom(16), os.urandom(8)
+    about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 7}
+
+    def sent(user: str, duration_ns: int, **ids: bytes) -> tuple[str, bytes]:
+        times = {"start_time_unix_nano": now, "end_time_unix_nano": now + duration_ns}
+        one = times | ids | {"attributes": about | {"user.id": user}}
+        return "application/x-protobuf", trace_request(one, trace_id=trace).SerializeToString()
+
+    books.send([sent("leaving", 1_000_000, span_id=span), sent("leaving", 1_000_000), sent("leaving", 1_000_000)])
+    books.send([sent("arriving", 2_000_000, span_id=span)])  # the same span once more, and longer
+    pages, cursor = [], None
+    while True:
+        pages.append(
+            explain(books.store, "default", books.ledger.prices, Subject(only={"user": ["leaving"]}), 1, cursor)
+        )
+        if (cursor := pages[-1].next_cursor) is None:
+            break
+    whole = books.explain("default", only={"user": ["leaving"]})
+    assert whole["usage"] == books.figure("default", "user_id", "leaving")
+    assert [asdict(entry) for page in pages for entry in page.entries] == whole["entries"]
+    listed = {entry["span_id"] for entry in whole["entries"]}
+    assert listed - {None} == {call["span_id"] for call in whole["calls"]}
+    assert len(whole["calls"]) == 2
+    assert span.hex() not in listed
+    assert span.hex() in {call["span_id"] for call in books.explain("default", only={"user": ["arriving"]})["calls"]}

@@ -1,6 +1,7 @@
 """Usage of any window, broken down by any dimension, filtered by any dimension, cut into buckets of time."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +35,7 @@ DIMENSIONS = (
 )
 MAX_GROUPS = 100_000
 MAX_BUCKETS = 100_000
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class _Source:
 
 # The cheapest table that can give the exact answer comes first; calls_by_time always can.
 _LOW = frozenset(DIMENSIONS) - {"user", "conversation"}
+_MANY = {"user", "conversation"}  # of which there are so many that only the listed ones are cut into buckets
 _USER_DAYS = _Source("usage_from_user_days", frozenset({"user", "tenant"}), 86_400)
 _SOURCES = (
     _Source("usage_from_buckets", _LOW, 3600, (("rollup", "usage_1h"), ("begin", "hour"))),
@@ -151,31 +154,34 @@ def breakdown(
     folds = zones.needs_folding(bucket, place)
     seconds = bucket_seconds(zones.grain(place, time.time_ns() // SECOND) if folds else bucket)
     limit = MAX_GROUPS if top is not None else limit
+    shown = limit if top is None else top
+    filtered = [name for name, values in filters.items() if values]
     source = _source(window, {*group_by, *filters}, seconds, bool(filters.get("user")))
+    with_series = bool(seconds and series and group_by)
+    at_once = with_series and not (_MANY & {*group_by} - {*filtered})
     parameters = {
         "tenant": tenant,
-        "group_by": list(group_by),
         "bucket_s": seconds,
         "with_tools": int("tool" in group_by or "tool" in filters),
-        "limit": max(limit + 1, MAX_BUCKETS * (10 if folds else 1) if seconds else 0),
-        **{f"only_{name}": list(filters.get(name, ())) for name in source.dimensions},
+        "limit": max(limit + 1, _most_buckets(window, seconds, folds) * (min(series, shown) if at_once else 1)),
+        **{f"only_{name}": list(filters[name]) for name in filtered},
         **window.split(source.grain),
         **dict(source.names),
     }
-    sql = queries.narrowed(source.query, frozenset({*group_by, *filters}))
-    rows = store.dicts(sql, parameters)
+    rows = store.dicts(queries.narrowed(source.query, queries.marks(group_by, filtered, at_once)), parameters)
     total = [row for row in rows if row["level"] == "total"]
     groups = [row for row in rows if group_by and row["level"] == "group"]
-    shown = limit if top is None else top
     in_buckets = partial(_folded, start_of=zones.start_of(str(bucket), place)) if folds else _buckets
     listed = [_group(row, group_by) for row in groups[:shown]]
-    if seconds and series and listed:
+    if with_series and listed:
         drawn = listed[:series]
-        found = store.dicts(sql, parameters | _series(drawn, group_by))
-        for group in drawn:
-            key = [group[name] for name in group_by]  # type: ignore[literal-required]
-            of_group = [row for row in found if row["level"] == "group" and [row[f"by_{n}"] for n in group_by] == key]
-            group["buckets"] = in_buckets([{**row, "bucket": row["by_bucket"]} for row in of_group])
+        over_time = rows
+        if not at_once:
+            values = {f"only_{name}": list({_key(group, "", [name])[0] for group in drawn}) for name in group_by}
+            statement = queries.narrowed(source.query, queries.marks(group_by, {*filtered, *group_by}, True))
+            over_time = store.dicts(statement, parameters | values | {"limit": MAX_BUCKETS})
+        for group, found in zip(drawn, _series(over_time, drawn, group_by), strict=True):
+            group["buckets"] = in_buckets(found)
     return Breakdown(
         usage=usage_of(total[0]) if total else NONE,
         groups=listed,
@@ -186,14 +192,26 @@ def breakdown(
     )
 
 
-def _series(groups: Sequence[UsageGroup], group_by: Sequence[str]) -> dict[str, Any]:
-    """Parameters that ask for each of these groups bucket by bucket."""
-    named = {name: list({group[name] for group in groups}) for name in group_by}  # type: ignore[literal-required]
-    return {
-        "group_by": [*group_by, "bucket"],
-        "limit": MAX_BUCKETS,
-        **{f"only_{name}": values for name, values in named.items()},
-    }
+def _most_buckets(window: Window, seconds: int, folds: bool) -> int:
+    """How many buckets of so many seconds lie in a window at most, as far as they are listed. `folds`: several of them
+    become one."""
+    if not seconds:
+        return 0
+    held = (window.last_ns - window.first_ns) // (seconds * SECOND) + 2
+    return min(held, MAX_BUCKETS * (10 if folds else 1))
+
+
+def _series(rows: Rows, groups: Sequence[UsageGroup], group_by: Sequence[str]) -> list[Rows]:
+    """The rows of each group over time."""
+    found: dict[tuple[Any, ...], Rows] = defaultdict(list)
+    for row in rows:
+        if row["level"] == "series":
+            found[_key(row, "by_", group_by)].append(row)
+    return [found[_key(group, "", group_by)] for group in groups]
+
+
+def _key(row: Mapping[str, Any], prefix: str, group_by: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(row[prefix + name] for name in group_by)
 
 
 def with_previous(store: Store, tenant: str, window: Window, found: Breakdown, **options: Any) -> Breakdown:

@@ -239,7 +239,7 @@ def _places_by_time(store: Store, wanted: Mapping[str, Any]) -> Rows:
     if wanted["span_id"] or not _LEDGER_ONLY.isdisjoint(only):
         return []
     are_calls = any(all(wanted[f"only_{name}"]) for name in only & _OF_CALLS)
-    sql = queries.narrowed("explain_places_by_time", frozenset(only))
+    sql = queries.narrowed("explain_places_by_time", queries.marks(only=only))
     return store.query(sql, {**wanted, "with_messages": int(not are_calls)})
 
 

@@ -1,6 +1,6 @@
 -- tenants: every tenant with what it used in a window
 -- grain:  tenant, dearest first
--- source: user_usage_1d for whole days, calls_by_time and message_list for the rest of the window
+-- source: user_usage_1d for whole days, user_usage_1h, calls_by_time and message_list for the rest
 -- units:  calls, tokens, USD
 SELECT
     tenant,
@@ -26,22 +26,23 @@ FROM
     WHERE day >= toDate(toDateTime({core_first_s:UInt32}, 'UTC'), 'UTC')
         AND day < toDate(toDateTime({core_end_s:UInt32}, 'UTC'), 'UTC')
     UNION ALL
+    SELECT tenant, user_id, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls, messages FROM user_usage_1h
+    WHERE 1
+        -- include parts/window_hours
+    UNION ALL
     SELECT tenant, user_id, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls, messages FROM calls_by_time
-    WHERE {has_edges:UInt8} AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-        AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-        AND (started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC') OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC'))
+    WHERE 1
+        -- include parts/window_rest
     UNION ALL
     SELECT tenant, user_id, 0 AS llm_calls, 0 AS failed_calls, 0 AS input_tokens, 0 AS cache_read_input_tokens, 0 AS cache_write_input_tokens, 0 AS output_tokens, 0 AS reasoning_output_tokens, toDecimal128(0, 15) AS cost_usd, 0 AS billed_calls, 0 AS computed_calls, 0 AS estimated_calls, 0 AS unpriced_calls, 0 AS tool_calls, 0 AS failed_tool_calls, toInt64(counted) AS messages
     FROM message_list FINAL
-    WHERE {has_edges:UInt8} AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-        AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-        AND (started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC') OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC'))
+    WHERE 1
+        -- include parts/window_rest
         AND (tenant, cityHash64(started_at, conversation_id), cityHash64(message_id)) IN
         (
             SELECT tenant, cityHash64(started_at, conversation_id), cityHash64(message_id) FROM message_times
-            WHERE {has_edges:UInt8} AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-        AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-        AND (started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC') OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC'))
+            WHERE 1
+        -- include parts/window_rest
             GROUP BY tenant, started_at, conversation_id, message_id
             HAVING sum(messages) > 0
         )

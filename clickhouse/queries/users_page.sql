@@ -1,7 +1,7 @@
 -- users_page: so many of the users in an order, with what they used in a window, each beside what all of them used
 -- grain:  user
--- source: user_usage_1d for whole days, calls_by_time and message_list for the rest of the window
--- units:  calls, tokens, USD; last_s since 1970 UTC: the start of the last day with whole figures, or of the last call
+-- source: user_usage_1d for whole days, user_usage_1h, calls_by_time and message_list for the rest
+-- units:  calls, tokens, USD; last_s since 1970 UTC: the start of the last day or hour with whole figures, or of the last call
 -- by: cost, tokens, calls or name; sign −1: descending; those behind (after_value, after_name) where has_after is 1
 SELECT *
 FROM

@@ -242,11 +242,22 @@ def test_the_policy_has_nothing_unsafe(shop: Caller) -> None:
 def test_the_first_load_is_small(shop: Caller) -> None:
     base = f"http://127.0.0.1:{shop.system.port}"
     page = httpx.get(f"{base}/", headers=shop.headers, timeout=60).text
-    linked = re.findall(r'(?:src|href)="(/static/[^"]+)"', page) + [
-        f"/static/{name}.js" for name in ("drawer", "keys", "copy")
-    ]
+    linked = re.findall(r'(?:src|href)="(/static/[^"]+)"', page)
     sizes = {name: len(gzip.compress(httpx.get(base + name).content)) for name in linked}
     assert sum(sizes.values()) + len(gzip.compress(page.encode())) < FIRST_LOAD_BYTES, sizes
+
+
+def test_scripts_and_styles_are_loaded_once(shop: Caller, visit: Callable[..., Visitor]) -> None:
+    visitor = visit(shop)
+    visitor.see("/keys")
+    page = visitor.see("/settings")
+    loaded = "performance.getEntriesByType('resource').filter(e => e.name.includes('/static/'))"
+    assert page.evaluate(f"{loaded}.map(e => e.name).some(name => name.endsWith('drawer.js'))")
+    assert page.evaluate(f"{loaded}.filter(e => e.transferSize > 0).map(e => e.name)") == []
+    base = f"http://127.0.0.1:{shop.system.port}"
+    old = httpx.get(f"{base}/static/console.css", timeout=60)
+    assert (old.status_code, old.headers["cache-control"]) == (200, "no-cache")
+    assert httpx.get(f"{base}/static/000000000000/console.css", timeout=60).status_code == 404
 
 
 def test_filters_are_in_the_address(shop: Caller, visit: Callable[..., Visitor]) -> None:

@@ -1,5 +1,5 @@
 -- users_in_window: users with what they used in a window; a part of users and users_page
--- source: user_usage_1d for whole days, calls_by_time and message_list for the rest of the window
+-- source: user_usage_1d for whole days, user_usage_1h, calls_by_time and message_list for the rest
 SELECT
     user_id,
     max(u.at_s) AS last_s,
@@ -26,25 +26,25 @@ FROM
         AND day >= toDate(toDateTime({core_first_s:UInt32}, 'UTC'), 'UTC')
         AND day < toDate(toDateTime({core_end_s:UInt32}, 'UTC'), 'UTC')
     UNION ALL
+    SELECT user_id, toInt64(toUnixTimestamp(hour)) AS at_s, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls, messages
+    FROM user_usage_1h
+    WHERE tenant = {tenant:String} AND startsWith(user_id, {prefix:String})
+        -- include parts/window_hours
+    UNION ALL
     SELECT user_id, toInt64(toUnixTimestamp(toDateTime(started_at, 'UTC'))) AS at_s, llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls, messages
     FROM calls_by_time
-    WHERE {has_edges:UInt8} AND tenant = {tenant:String} AND startsWith(user_id, {prefix:String})
-        AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-        AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-        AND (started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC') OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC'))
+    WHERE tenant = {tenant:String} AND startsWith(user_id, {prefix:String})
+        -- include parts/window_rest
     UNION ALL
     SELECT user_id, toInt64(toUnixTimestamp(toDateTime(started_at, 'UTC'))) AS at_s, 0 AS llm_calls, 0 AS failed_calls, 0 AS input_tokens, 0 AS cache_read_input_tokens, 0 AS cache_write_input_tokens, 0 AS output_tokens, 0 AS reasoning_output_tokens, toDecimal128(0, 15) AS cost_usd, 0 AS billed_calls, 0 AS computed_calls, 0 AS estimated_calls, 0 AS unpriced_calls, 0 AS tool_calls, 0 AS failed_tool_calls, toInt64(counted) AS messages
     FROM message_list FINAL
-    WHERE {has_edges:UInt8} AND tenant = {tenant:String} AND startsWith(user_id, {prefix:String})
-        AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-        AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-        AND (started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC') OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC'))
+    WHERE tenant = {tenant:String} AND startsWith(user_id, {prefix:String})
+        -- include parts/window_rest
         AND (cityHash64(started_at, conversation_id), cityHash64(message_id)) IN
         (
             SELECT cityHash64(started_at, conversation_id), cityHash64(message_id) FROM message_times
-            WHERE {has_edges:UInt8} AND tenant = {tenant:String} AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-        AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-        AND (started_at < fromUnixTimestamp64Nano({core_first_ns:Int64}, 'UTC') OR started_at >= fromUnixTimestamp64Nano({core_end_ns:Int64}, 'UTC'))
+            WHERE tenant = {tenant:String}
+        -- include parts/window_rest
             GROUP BY tenant, started_at, conversation_id, message_id
             HAVING sum(messages) > 0
         )

@@ -64,11 +64,10 @@ def get_usage(
         "limit": limit,
         "tz": tz,
         "top": top,
+        "series": series,
     }
-    found = stats.breakdown(reads.store, reads.tenant, window, **parameters, series=series)
-    if compare:
-        found = stats.with_previous(reads.store, reads.tenant, window, found, **parameters)
-    return reads.dated(BreakdownAnswer, found)
+    ask = stats.with_previous if compare else stats.breakdown
+    return reads.dated(BreakdownAnswer, ask(reads.store, reads.tenant, window, **parameters))
 
 
 @router.get("/v1/usage/cache-savings")

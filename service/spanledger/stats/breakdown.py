@@ -165,7 +165,7 @@ def breakdown(
         "with_tools": int("tool" in group_by or "tool" in filters),
         "limit": max(limit + 1, _most_buckets(window, seconds, folds) * (min(series, shown) if at_once else 1)),
         **{f"only_{name}": list(filters[name]) for name in filtered},
-        **window.split(source.grain),
+        **(window.split_days() if source is _USER_DAYS else window.split(source.grain)),
         **dict(source.names),
     }
     rows = store.dicts(queries.narrowed(source.query, queries.marks(group_by, filtered, at_once)), parameters)
@@ -214,13 +214,16 @@ def _key(row: Mapping[str, Any], prefix: str, group_by: Sequence[str]) -> tuple[
     return tuple(row[prefix + name] for name in group_by)
 
 
-def with_previous(store: Store, tenant: str, window: Window, found: Breakdown, **options: Any) -> Breakdown:
-    """`found` with the same of the window of equal length before. Raises BadRequest for a window without a start."""
+def with_previous(store: Store, tenant: str, window: Window, series: int = 0, **options: Any) -> Breakdown:
+    """A breakdown with the same of the window of equal length before, without its series; both are read at the same
+    time. Raises BadRequest, also for a window without a start."""
     if window.start is None:
         raise BadRequest("compare=previous needs from; the window before it is as long")
     end = window.end if window.end is not None else time.time_ns()
     earlier = Window(max(0, 2 * window.start - end), window.start)
-    before = breakdown(store, tenant, earlier, **options)
+    reading = store.soon(lambda: breakdown(store, tenant, earlier, **options))
+    found = breakdown(store, tenant, window, series=series, **options)
+    before = reading.result()
     start, stop = format_time(earlier.first_ns), format_time(earlier.last_ns + 1)
     return replace(found, previous=PreviousUsage(start, stop, before.usage, before.groups, before.buckets))
 

@@ -28,7 +28,6 @@ from spanledger.store.client import Store
 Kind = Literal["message", "conversation", "user"]
 KINDS: tuple[Kind, ...] = ("message", "conversation", "user")
 _REACHES_NS = (3600 * SECOND, 8 * 3600 * SECOND, 64 * 3600 * SECOND, 7 * 86_400 * SECOND)
-_DAY_S = 86_400
 _ENOUGH = 100  # peers; with fewer the next longer stretch of time is looked at
 _MOST_TYPICAL = 200  # peers whose calls are looked at
 _CLOSEST = Decimal("1e-15")  # the ledger's finest step
@@ -165,7 +164,7 @@ def _peers(
     if kind == "user":
         start = window.start if window.start is not None else last - _REACHES_NS[-1]
         stretch = Window(start, window.end if window.end is not None else last + 1)
-        rows = store.dicts(queries.sql("users"), {"tenant": tenant, "prefix": "", **stretch.split(_DAY_S)})
+        rows = store.dicts(queries.sql("users"), {"tenant": tenant, "prefix": "", **stretch.split_days()})
         return stretch, {row["user_id"]: row for row in rows if row["llm_calls"] > 0}
     parameters = {"tenant": tenant, "by": kind, "service": where["service"], "workflow": where["workflow"]}
     for reach in _REACHES_NS:

@@ -15,7 +15,6 @@ from spanledger.store.client import Store
 
 Sort = Literal["cost", "-cost", "tokens", "-tokens", "calls", "-calls", "name"]
 SORTS: tuple[Sort, ...] = ("cost", "-cost", "tokens", "-tokens", "calls", "-calls", "name")
-_DAY_S = 86_400
 _AMOUNT = re.compile(r"-?[0-9]{1,22}(\.[0-9]{1,15})?")
 _KIND = {"cost": str, "tokens": int, "calls": int, "name": int}
 
@@ -30,8 +29,8 @@ class DayCost:
 
 @dataclass(frozen=True)
 class UserLine:
-    """`last_at`: the day's end or time of the last call known for the window, to the hour. `trend`: cost by day, of up
-    to 90 days of the window that have any; null unless requested."""
+    """`last_at`: when the last day or hour began that is known as a whole, or the last call after it. `trend`: cost by
+    day, of up to 90 days of the window that have any; null unless requested."""
 
     user_id: str
     usage: Usage
@@ -79,7 +78,7 @@ def users(
     if sort not in SORTS:
         raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
     by, sign = sort.removeprefix("-"), -1 if sort.startswith("-") else 1
-    parameters = {"tenant": tenant, "prefix": prefix, "by": by, "sign": sign, **window.split(_DAY_S)}
+    parameters = {"tenant": tenant, "prefix": prefix, "by": by, "sign": sign, **window.split_days()}
     rows = store.dicts(queries.sql("users_page"), {**parameters, **_after(cursor, by, sign), "limit": limit + 1})
     page = rows[:limit]
     trends = _trends(store, tenant, window, [row["user_id"] for row in page]) if trend and page else {}
@@ -122,7 +121,7 @@ def _trends(store: Store, tenant: str, window: Window, users: list[str]) -> dict
 
 def tenants(store: Store, window: Window = ALL_TIME) -> TenantList:
     """Every tenant with its usage, for the operator of this machine."""
-    rows = store.dicts(queries.sql("tenants"), window.split(_DAY_S))
+    rows = store.dicts(queries.sql("tenants"), window.split_days())
     whole = {name: sum((row[name] for row in rows), Decimal(0) if name == "cost_usd" else 0) for name in _SUMMED}
     lines = [TenantLine(row["tenant"], usage_of(row), row["messages"], row["users"]) for row in rows]
     return TenantList(lines, usage_of(whole))

@@ -105,6 +105,16 @@ class Window:
             "has_edges": int(not self.aligned(seconds)),
         }
 
+    def split_days(self) -> dict[str, int]:
+        """The window as whole days, whole hours beside them and the rest: days as `split` names them, hours start in
+        [hours_first_s, hours_end_s); `has_rest`: whether there is a rest."""
+        hours = self.split(3600)
+        return {
+            **self.split(86_400),
+            **{f"hours_{edge}": hours[f"core_{edge}"] for edge in ("first_s", "end_s", "first_ns", "end_ns")},
+            "has_rest": hours["has_edges"],
+        }
+
     def bounds(self) -> dict[str, int]:
         """The parameters by which the named queries bind a window."""
         return {

@@ -1,23 +1,19 @@
 """Adds the console to the application of the API."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import cast
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from spanledger.api import app as api
 from spanledger.errors import NotFound
 from spanledger.settings import Settings
+from spanledger.web.assets import FOLDER, Assets
 from spanledger.web.page import Page
 from spanledger.web.pages import ROUTERS
 from spanledger.web.session import Session
-
-STATIC = Path(__file__).parent / "static"
 
 
 def app_with_pages(settings: Settings) -> FastAPI:
@@ -25,7 +21,7 @@ def app_with_pages(settings: Settings) -> FastAPI:
     app = api.app_with_routes(settings)
     if settings.console and settings.plays("api"):
         app.add_middleware(Session)
-        app.mount("/static", _Assets(directory=STATIC), name="static")
+        app.mount("/static", Assets(directory=FOLDER), name="static")
         for router in ROUTERS:
             app.include_router(router, include_in_schema=False)
         _show_unknown_paths(app)
@@ -42,13 +38,3 @@ def _show_unknown_paths(app: FastAPI) -> None:
         return await as_problem(request, error)
 
     app.add_exception_handler(404, handle)
-
-
-class _Assets(StaticFiles):
-    """Files that pages name with their version, so that a browser may keep them."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        versioned = scope.get("query_string", b"").startswith(b"v=")
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
-        return response

@@ -1,9 +1,7 @@
 """Shared by all pages: templates, headers, access to the API, and the address as state."""
 
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import cache
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -20,10 +18,10 @@ from spanledger.errors import Refused, SpanledgerError
 from spanledger.telemetry import ids
 from spanledger.web import charts, session, shown
 from spanledger.web.api_client import Api
+from spanledger.web.assets import asset
 from spanledger.web.pieces import compressed
 from spanledger.web.ranges import Range
 
-STATIC = Path(__file__).parent / "static"
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -219,13 +217,6 @@ def _pairs(params: Mapping[str, Any]) -> "list[tuple[str, str]]":
 
 def _query(pairs: "list[tuple[str, str]]") -> str:
     return f"?{urlencode(pairs)}" if pairs else ""
-
-
-@lru_cache(maxsize=64)
-def asset(name: str) -> str:
-    """The address of a file of static/, with its content's hash as version."""
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?v={digest}"
 
 
 @cache

@@ -2,7 +2,8 @@
 -- grain:  cluster; the commonest first
 -- source: genai_spans for the canonical names, otel_traces for the message
 -- units:  counts; first_ns, newest_ns since 1970 UTC
--- newest: how many failed spans are looked at. Of a chain of spans that failed together only the innermost counts.
+-- trace_ids: those of the newest failed spans (failed_traces); newest: how many failed spans are looked at.
+-- Of a chain of spans that failed together only the innermost counts.
 -- Ids, numbers and quoted words are left out of the pattern.
 SELECT
     f.span.4 AS error_type,
@@ -47,6 +48,7 @@ FROM
                 FROM genai_spans
                 WHERE
                     tenant = {tenant:String}
+                    AND trace_id IN {trace_ids:Array(String)}
                     AND status = 'error'
                     AND normalised = 1
                     AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
@@ -66,19 +68,7 @@ LEFT ANY JOIN
     WHERE
         Tenant = {tenant:String}
         AND StatusMessage != ''
-        AND TraceId IN
-        (
-            SELECT trace_id
-            FROM genai_spans
-            WHERE
-                tenant = {tenant:String}
-                AND status = 'error'
-                AND normalised = 1
-                AND started_at >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-                AND started_at <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-            ORDER BY started_at DESC
-            LIMIT {newest:UInt64}
-        )
+        AND TraceId IN {trace_ids:Array(String)}
         AND Timestamp >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
         AND Timestamp <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
 ) AS s ON s.TraceId = f.trace_id AND s.SpanId = f.span_id

@@ -119,7 +119,8 @@ def _first_byte(system: System, name: str, page: Address, messages: int, times: 
 
 
 def _usable(system: System, pages: dict[str, Address], messages: int, times: int) -> dict[str, dict[str, float]]:
-    """Until a browser has drawn the page and run its scripts; empty without one."""
+    """Until a browser has drawn the page and run its scripts; empty without one. The next page is opened when the one
+    before has loaded all its parts."""
     path = shutil.which(_BROWSER)
     if path is None or importlib.util.find_spec("playwright") is None:
         _say("no browser: only first bytes are measured")
@@ -137,6 +138,7 @@ def _usable(system: System, pages: dict[str, Address], messages: int, times: int
             while len(took) < times and time.monotonic() - began < _LONGEST_S:
                 page.goto(base + address(rng, messages))
                 took.append(page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"))
+                page.wait_for_load_state("networkidle")  # a reader looks at a page before the next one
             found[name] = percentiles(took)
             _say(f"usable, {name}: {found[name]}")
         browser.close()

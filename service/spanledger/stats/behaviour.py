@@ -163,6 +163,9 @@ def workflows(
 def errors(store: Store, tenant: str, window: Window, limit: int = 100) -> list[ErrorCluster]:
     """The commonest first."""
     parameters = {"tenant": tenant, "newest": NEWEST_ERRORS, "limit": limit, **window.bounds()}
+    trace_ids = [trace_id for (trace_id,) in store.query(queries.sql("failed_traces"), parameters)]
+    if not trace_ids:
+        return []
     return [
         ErrorCluster(
             **{name: row[name] for name in ("error_type", "failed_in", "provider", "model", "pattern", "errors")},
@@ -173,7 +176,7 @@ def errors(store: Store, tenant: str, window: Window, limit: int = 100) -> list[
             example_trace_id=row["example_trace_id"],
             example_message=row["example_message"],
         )
-        for row in store.dicts(queries.sql("behaviour_errors"), parameters)
+        for row in store.dicts(queries.sql("behaviour_errors"), parameters | {"trace_ids": trace_ids})
     ]
 
 

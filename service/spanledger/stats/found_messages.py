@@ -94,12 +94,19 @@ def found(
     if sort not in SORTS:
         raise BadRequest(f"sort={sort!r} is unknown; it can be {', '.join(SORTS)}")
     whole = bounded(criteria)
+    counting = store.soon(lambda: total(store, tenant, whole)) if totals else None
     items, place, more = page(store, tenant, whole, sort, limit, cursor)
-    sums = total(store, tenant, whole) if totals else Total()
+    rating = store.soon(lambda: _ratings(store, tenant, items)) if rated else None
     previews = _previews(store, tenant, items, preview) if preview else None
-    ratings = _ratings(store, tenant, items) if rated else None
+    sums = counting.result() if counting else Total()
     return MessageList(
-        items, write_place(place) if more else None, sums.usage, sums.count, sums.message_count, previews, ratings
+        items,
+        write_place(place) if more else None,
+        sums.usage,
+        sums.count,
+        sums.message_count,
+        previews,
+        rating.result() if rating else None,
     )
 
 

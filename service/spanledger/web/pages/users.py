@@ -20,19 +20,19 @@ ROWS = 50
 async def users(page: PageOf) -> Response:
     range_ = range_of(page.query, "30d")
     sort = page.query.get("sort") or "-cost"
-    found, tenants = await page.api.all(
-        page.api.get(
-            "users",
-            params={
-                **range_.window,
-                "prefix": page.query.get("prefix"),
-                "sort": sort,
-                "limit": ROWS,
-                "cursor": page.query.get("cursor"),
-                "trend": "true",
-            },
-        ),
-        page.api.maybe("tenants", params=range_.window),
+    tenants = await page.api.maybe("tenants", params=range_.window) if page.wants("tenants") else None
+    if page.is_only("tenants"):
+        return page.render("tenants.html", title="Tenants", range=range_, tenants=tenants or {"items": []})
+    found = await page.api.get(
+        "users",
+        params={
+            **range_.window,
+            "prefix": page.query.get("prefix"),
+            "sort": sort,
+            "limit": ROWS,
+            "cursor": page.query.get("cursor"),
+            "trend": "true",
+        },
     )
     return page.render(
         "users.html",

@@ -9,10 +9,10 @@ import asyncio
 import logging
 import time
 import weakref
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from opentelemetry import context as otel
@@ -27,7 +27,8 @@ from spanledger.analysis.touched import Activity, Key, Touched
 from spanledger.errors import Elsewhere, NotFound, SpanledgerError, telemetry_message
 from spanledger.settings import Settings
 from spanledger.stats import conversations
-from spanledger.stats.statements import Statement, statements
+from spanledger.stats.conversations import Conversation
+from spanledger.stats.statements import Statement, newest_statements
 from spanledger.store.client import Store
 from spanledger.telemetry import Telemetry, ids
 
@@ -36,7 +37,9 @@ QUIET_S = (
 )
 AT_ONCE = 4
 PER_LOOK = 200
-APART_S = 0.25  # between the starts of two: much history, as after an import, must not starve readers
+TOGETHER = 20  # conversations that are read at a time; the last of them is sealed five seconds later
+APART_S = 0.25  # between the starts of two that change: much history, as after an import, must not starve readers
+PAUSES = 3  # times as long as the reading of conversations takes, for the same reason
 REMEMBERED = 10_000  # statements that may not be readable yet
 _log = logging.getLogger(__name__)
 
@@ -45,6 +48,14 @@ class Remembers(Completes, Protocol):
     """The part of the runner that is needed here."""
 
     async def remembered(self, tenant: str, conversation_id: str) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A conversation as the books have it, and the newest version of its statement."""
+
+    found: Conversation
+    before: Statement | None
 
 
 class Sealer:
@@ -77,26 +88,41 @@ class Sealer:
         """The conversation's statement as of now: a new version if the books say something new. Raises NotFound."""
         if self._runner is None:
             raise Elsewhere("this process has not the chat role, whose part sealing is; ask one that has")
-        lock = self._locks.setdefault((tenant, conversation_id), asyncio.Lock())
+        return await self._seal((tenant, conversation_id), None)
+
+    async def _seal(self, key: Key, known: Known | None) -> Statement:
+        """`known`: what was read before, as far as it still holds."""
+        tenant, conversation_id = key
+        lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
-            found = await asyncio.to_thread(conversations.conversation, self._store, tenant, conversation_id)
-            before = await self._last(tenant, conversation_id)
-            version = drawn_up(found, before, time.time_ns())
+            if known is None or self._newer(key, known.before) is not known.before:
+                known = (await asyncio.to_thread(self._read, tenant, [conversation_id])).get(conversation_id)
+            if known is None:
+                raise NotFound(f"there is no conversation {conversation_id!r}")
+            before = self._newer(key, known.before)
+            version = drawn_up(known.found, before, time.time_ns())
             if version is None:
                 assert before is not None
                 return before
             sealed = await self._report(tenant, version, before)
-            self._recent[tenant, conversation_id] = sealed
+            self._recent[key] = sealed
             while len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
             self.sealed += 1
             return sealed
 
-    async def _last(self, tenant: str, conversation_id: str) -> Statement | None:
+    def _read(self, tenant: str, conversation_ids: Sequence[str]) -> dict[str, Known]:
+        """Those that are there."""
+        found = conversations.by_ids(self._store, tenant, conversation_ids)
+        before = newest_statements(self._store, tenant, conversation_ids) if found else {}
+        return {one.conversation_id: Known(one, before.get(one.conversation_id)) for one in found}
+
+    def _newer(self, key: Key, stored: Statement | None) -> Statement | None:
         """The newest version, also one that is on its way into the store."""
-        stored = await asyncio.to_thread(statements, self._store, tenant, conversation_id, 1)
-        known = [*stored, *filter(None, [self._recent.get((tenant, conversation_id))])]
-        return max(known, key=lambda one: one.version, default=None)
+        recent = self._recent.get(key)
+        if recent is None or (stored is not None and stored.version >= recent.version):
+            return stored
+        return recent
 
     async def _report(self, tenant: str, version: Statement, before: Statement | None) -> Statement:
         """Stage one and two."""
@@ -177,22 +203,37 @@ class Sealer:
         await self._read_on(touched)
         after = self._settings.seal_after_s
         due = await asyncio.to_thread(touched.due, after, min(QUIET_S, after), PER_LOOK)
+        finished = 0
+        for group in _groups(due):
+            finished += await self._look_at(touched, group)
+        await asyncio.to_thread(touched.remember)
+        return len(due) == PER_LOOK and finished > 0
+
+    async def _look_at(self, touched: Touched, group: Sequence[tuple[Key, Activity]]) -> int:
+        """Seals those conversations of a tenant that have changed; how many of all need not be looked at again."""
+        began, tenant = time.monotonic(), group[0][0][0]
+        known = await asyncio.to_thread(self._read, tenant, [conversation_id for (_, conversation_id), _ in group])
+        took = time.monotonic() - began
         at_once, finished = asyncio.Semaphore(AT_ONCE), 0
 
         async def one(key: Key, seen: Activity) -> None:
             nonlocal finished
             async with at_once:
-                if await self._sealed(key):
+                if await self._sealed(key, known.get(key[1])):
                     touched.done(key, seen)
                     finished += 1
 
         async with asyncio.TaskGroup() as running:
-            for number, (key, seen) in enumerate(due):
-                if number:
-                    await asyncio.sleep(APART_S)
+            for key, seen in group:
                 running.create_task(one(key, seen))
-        await asyncio.to_thread(touched.remember)
-        return len(due) == PER_LOOK and finished > 0
+                if self._changes(key, known.get(key[1])):
+                    await asyncio.sleep(APART_S)
+        await asyncio.sleep(PAUSES * took)
+        return finished
+
+    def _changes(self, key: Key, known: Known | None) -> bool:
+        """Whether a conversation gets a new version."""
+        return known is not None and drawn_up(known.found, self._newer(key, known.before), 0) is not None
 
     async def _read_on(self, touched: Touched) -> None:
         """Reads what was posted, with a pause after each stretch as long as it took: readers of the books go first."""
@@ -204,10 +245,12 @@ class Sealer:
             if more:
                 await asyncio.sleep(time.monotonic() - began)
 
-    async def _sealed(self, key: Key) -> bool:
+    async def _sealed(self, key: Key, known: Known | None) -> bool:
         """Whether it need not be looked at again."""
+        if known is None:
+            return True  # calls without a message, or a conversation that has moved
         try:
-            await self.seal(*key)
+            await self._seal(key, known)
         except NotFound:
             return True  # calls without a message, or a conversation that has moved
         except SpanledgerError as exc:
@@ -219,6 +262,15 @@ class Sealer:
             _log.exception("a conversation could not be sealed")
             return False
         return True
+
+
+def _groups(due: Sequence[tuple[Key, Activity]]) -> Iterator[Sequence[tuple[Key, Activity]]]:
+    """By tenant, so many at a time as are read together."""
+    of_tenant: dict[str, list[tuple[Key, Activity]]] = defaultdict(list)
+    for key, seen in due:
+        of_tenant[key[0]].append((key, seen))
+    for some in of_tenant.values():
+        yield from (some[first : first + TOGETHER] for first in range(0, len(some), TOGETHER))
 
 
 @contextmanager

@@ -47,6 +47,13 @@ def statements(store: Store, tenant: str, conversation_id: str, limit: int = MAX
     return [_statement(conversation_id, row) for row in rows]
 
 
+def newest_statements(store: Store, tenant: str, conversation_ids: Sequence[str]) -> dict[str, Statement]:
+    """The newest version of each conversation that has one."""
+    parameters = {"tenant": tenant, "conversation_ids": list(conversation_ids)}
+    rows = store.dicts(queries.sql("newest_statements"), parameters)
+    return {row["conversation_id"]: _statement(row["conversation_id"], row) for row in rows}
+
+
 @dataclass(frozen=True)
 class Analysis:
     """What the last sealing found. `model` is empty where rules alone spoke; `by_rules` names what they filled in."""

@@ -1,0 +1,23 @@
+-- statement_columns: what a version of a statement says; of table statements
+-- units:  times in ns since 1970 UTC; counts, tokens, USD
+    version,
+    cause,
+    toUnixTimestamp64Nano(sealed_at) AS sealed_ns,
+    toUnixTimestamp64Nano(first_at) AS first_ns,
+    toUnixTimestamp64Nano(last_at) AS last_ns,
+    user_id,
+    message_count,
+    models,
+    llm_calls,
+    failed_calls,
+    input_tokens,
+    cache_read_input_tokens,
+    cache_write_input_tokens,
+    output_tokens,
+    reasoning_output_tokens,
+    cost_usd,
+    cost_state,
+    priced_share,
+    difference,
+    analysis,
+    trace_id

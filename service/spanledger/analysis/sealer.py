@@ -39,7 +39,7 @@ AT_ONCE = 4
 PER_LOOK = 200
 TOGETHER = 20  # conversations that are read at a time; the last of them is sealed five seconds later
 APART_S = 0.25  # between the starts of two that change: much history, as after an import, must not starve readers
-PAUSES = 3  # times as long as the reading of conversations takes, for the same reason
+PAUSES = 8  # times as long as the reading of conversations takes, for the same reason
 REMEMBERED = 10_000  # statements that may not be readable yet
 _log = logging.getLogger(__name__)
 

@@ -113,7 +113,7 @@ def run(
     reprice_calls: int = 1_000_000,
     captures: Path | None = None,
 ) -> dict[str, Any]:
-    """All figures as one JSON-ready dictionary; takes minutes, most of it making history."""
+    """All figures as one JSON-ready dictionary; takes half an hour, most of it making history."""
     settlements: dict[str, Callable[[], dict[str, Any]]] = {
         "recorded": lambda: settlement(spans // 5, lambda count, seed: recorded.bodies(count, captures, seed)),
         "varied": lambda: settlement(spans // 5, varied.bodies),
@@ -121,12 +121,22 @@ def run(
     }
     return {
         "settlement": {
-            name: measure() for name, measure in steps.counted("settlement", settlements.items(), "kinds of traffic")
+            name: _noted(f"settlement of {name} traffic", measure())
+            for name, measure in steps.counted("settlement", settlements.items(), "kinds of traffic")
         },
-        "lag": lag(),
-        "history": [with_history(size) for size in steps.counted("settlement beside history", history, "sizes")],
-        "reprice": repricing(reprice_calls),
+        "lag": _noted("lag", lag()),
+        "history": [
+            _noted("settlement beside history", with_history(size))
+            for size in steps.counted("settlement beside history", history, "sizes")
+        ],
+        "reprice": _noted("re-pricing", repricing(reprice_calls)),
     }
+
+
+def _noted(what: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures, of which a note tells at once: the next ones take minutes."""
+    steps.note(f"{what}: {figures}")
+    return figures
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import typer
 
 from spanledger.bench import steps
 from spanledger.cli.options import Json, Place, application, examples, with_config
-from spanledger.cli.output import print_json
+from spanledger.cli.output import print_json, say
 from spanledger.cli.progress import Bar, progress
 from spanledger.errors import SettingsError
 
@@ -98,7 +98,7 @@ def bench(
         raise SettingsError(f"bench {benchmark} takes no --{unfit[0].replace('_', '-')}")
     runs_s = 60 * (minutes or _MINUTES[benchmark]) if benchmark in _MINUTES else None
     with progress(f"bench {benchmark}", runs_s, "s") as bar, _ticking(bar, runs_s):
-        steps.listen(bar.tell)
+        steps.listen(bar.tell if bar.shown else say)
         figures: dict[str, Any] = importlib.import_module(f"spanledger.bench.{benchmark}").run(**given)
     if as_json:
         print_json(figures)

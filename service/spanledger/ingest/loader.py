@@ -22,8 +22,10 @@ _BATCH_BYTES = 16 * 1024 * 1024
 _FLOOD_BYTES = 32 * 1024 * 1024  # of a batch when more than that is waiting: less CPU a span, fewer parts to merge
 _THREADS = {"traces": 2, "logs": 1, "metrics": 1}  # one load keeps hardly more than one core busy
 # From the start of a load to the start of the next: so many times as long as it took, but not longer than this. Each
-# has a price of its own, however little it brings, and so has the settlement behind it.
+# has a price of its own, however little it brings, and so has the settlement behind it. On a machine where one takes
+# longer, the next one begins after as long a rest: otherwise loads would leave no CPU.
 _APART, _LONGEST_APART_S = 3, 0.4
+_LONGEST_REST_S = 1.0
 _MAX_BACKOFF_S = 5.0
 
 log = logging.getLogger(__name__)
@@ -172,7 +174,7 @@ class Loader:
 
     def _rest(self, lane: _Lane, worked_s: float) -> None:
         """Makes batches grow with the load. No wait when a batch is full or a flush is pending."""
-        pause = min(_APART * worked_s, _LONGEST_APART_S) - worked_s
+        pause = max(min(_APART * worked_s, _LONGEST_APART_S) - worked_s, min(worked_s, _LONGEST_REST_S))
         with self._changed:
             self._changed.wait_for(lambda: self._stop or self._drains > 0 or lane.holds >= _BATCH_BYTES, pause)
 

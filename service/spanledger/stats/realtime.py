@@ -1,7 +1,9 @@
 """The last seconds: what ended in them, how long it took, and what is still running."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from spanledger.stats.fields import Money, Time
 from spanledger.stats.times import SECOND, format_time, milliseconds
@@ -10,6 +12,7 @@ from spanledger.store import queries
 from spanledger.store.client import Store
 
 _LONGEST_CALL_NS = 3600 * SECOND
+_ROWS_OF_A_CALL = 8  # at most, before they are merged: it was posted and corrected seven times
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,8 @@ def realtime(store: Store, tenant: str, window: int, in_flight: int = 0, now_ns:
     """`window` in seconds. A call counts when it ended in the window, so a slow one shows when it is known."""
     now = time.time_ns() if now_ns is None else now_ns
     first = now - window * SECOND
-    row = store.dicts(
-        queries.sql("realtime"),
-        {
-            "tenant": tenant,
-            "first_ns": first,
-            "last_ns": now,
-            "started_first_ns": max(0, first - _LONGEST_CALL_NS),
-        },
-    )[0]
+    bounds = {"tenant": tenant, "first_ns": first, "last_ns": now}
+    row = store.dicts(queries.sql("realtime"), bounds | {"started_first_ns": _reach(store, bounds)})[0]
     usage = usage_of(row)
     known = usage.llm_calls + usage.failed_calls > 0
     quantiles = [milliseconds(int(ns)) if known else None for ns in row["latency_ns"]]
@@ -67,3 +63,12 @@ def realtime(store: Store, tenant: str, window: int, in_flight: int = 0, now_ns:
         tool_calls=row["tool_calls"],
         usage=usage,
     )
+
+
+def _reach(store: Store, bounds: Mapping[str, Any]) -> int:
+    """When the first call began that can have ended in the window. Under a load most calls of an hour are much shorter
+    than that, and each call that is read has its rows added up."""
+    first = int(bounds["first_ns"])
+    hour = max(0, first - _LONGEST_CALL_NS)
+    longest = store.scalar(queries.sql("realtime_longest"), {**bounds, "started_first_ns": hour})
+    return max(hour, first - _ROWS_OF_A_CALL * int(longest or 0))

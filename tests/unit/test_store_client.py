@@ -1,5 +1,7 @@
 """The one client: what it promises beyond the library below it."""
 
+import threading
+
 import pytest
 
 from spanledger.errors import StoreError
@@ -34,3 +36,16 @@ def test_limited_store_keeps_its_settings_and_leaves_the_original_alone(store: S
         limited.query("SELECT 1 SETTINGS max_result_rows = 10")
     assert len(store.query("SELECT number FROM numbers(5)")) == 5
     limited.close()
+
+
+def test_a_question_beside_others_never_waits_for_theirs(store: Store) -> None:
+    may_end = threading.Event()
+    long_ones = [store.soon(lambda: may_end.wait(60)) for _ in range(4)]
+    try:
+        assert store.soon(lambda: store.query("SELECT 7")).result() == [(7,)]
+        with pytest.raises(StoreError, match="boom"):
+            store.soon(lambda: store.query(FAILS_AFTER_ROWS)).result()
+    finally:
+        may_end.set()
+    assert [one.result() for one in long_ones] == [True] * 4
+    assert store.soon(lambda: threading.current_thread().name).result().startswith("store-beside")

@@ -163,7 +163,7 @@ def breakdown(
         "tenant": tenant,
         "bucket_s": seconds,
         "with_tools": int("tool" in group_by or "tool" in filters),
-        "limit": max(limit + 1, _most_buckets(window, seconds, folds) * (min(series, shown) if at_once else 1)),
+        "limit": max(limit + 1, _most_buckets(window, seconds, folds, min(series, shown) if at_once else 1)),
         **{f"only_{name}": list(filters[name]) for name in filtered},
         **(window.split_days() if source is _USER_DAYS else window.split(source.grain)),
         **dict(source.names),
@@ -192,13 +192,13 @@ def breakdown(
     )
 
 
-def _most_buckets(window: Window, seconds: int, folds: bool) -> int:
-    """How many buckets of so many seconds lie in a window at most, as far as they are listed. `folds`: several of them
-    become one."""
+def _most_buckets(window: Window, seconds: int, folds: bool, groups: int) -> int:
+    """How many rows the buckets of so many seconds of a window are at most, as far as they are listed, for so many
+    groups. `folds`: several of them become one."""
     if not seconds:
         return 0
     held = (window.last_ns - window.first_ns) // (seconds * SECOND) + 2
-    return min(held, MAX_BUCKETS * (10 if folds else 1))
+    return min(held * groups, MAX_BUCKETS * (10 if folds else 1))
 
 
 def _series(rows: Rows, groups: Sequence[UsageGroup], group_by: Sequence[str]) -> list[Rows]:

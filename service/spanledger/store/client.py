@@ -6,9 +6,7 @@ of them it uses.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from contextvars import copy_context
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -20,6 +18,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from spanledger.errors import EngineError, StoreError
 from spanledger.store import arrow_text
+from spanledger.store.beside import Answer, Beside
 from spanledger.store.refusals import with_fix
 from spanledger.store.running import lock_folder
 from spanledger.store.versions import Versions
@@ -56,7 +55,7 @@ class Store:
         self.seal_secret = ""  # bound to queries that ask whether a row is ours (queries/parts/is_sealed.sql)
         self.versions = Versions()
         self._all_shards: str | None = None
-        self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="store-beside")
+        self._beside = Beside(_BESIDE)
 
     def _client(self) -> Any:
         client = getattr(self._local, "client", None)
@@ -140,9 +139,9 @@ class Store:
             )
         return arrow_text.whole(table)
 
-    def soon(self, ask: Callable[[], T]) -> "Future[T]":
-        """Asks in another thread, beside what this one asks meanwhile. `ask` uses no `soon` of its own."""
-        return self._beside.submit(copy_context().run, ask)
+    def soon(self, ask: Callable[[], T]) -> Answer[T]:
+        """Asks beside what this thread asks meanwhile. `ask` uses no `soon` of its own."""
+        return self._beside.ask(ask)
 
     def raw(self, sql: str, fmt: str, params: Params | None = None, settings: Params | None = None) -> bytes:
         """The result in a ClickHouse output format (PrettyCompact, JSON, CSVWithNames …)."""
@@ -187,7 +186,7 @@ class Store:
             client.insert_arrow(table, data, settings={**_INSERT, **(settings or {})})
 
     def close(self) -> None:
-        self._beside.shutdown(cancel_futures=True)
+        self._beside.close()
         with self._clients_guard:
             for client in self._clients:
                 client.close()

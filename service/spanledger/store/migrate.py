@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from spanledger import resources
 from spanledger.errors import SchemaError, StoreError
 from spanledger.store import layout
@@ -57,6 +59,7 @@ def status(store: Store, base: Path | None = None) -> list[SqlFile]:
     """All migrations with what is applied; raises SchemaError when the schema does not fit this program."""
     known = {name: (checksum, set(states)) for name, checksum, states in _known(store)}
     migrations = files("migrations", base)
+    reworded = yaml.safe_load((resources.folder("clickhouse") / "reworded.yaml").read_text())
     names = {m.name for m in migrations}
     newer = sorted(n for n in known if not n.startswith("view:") and n not in names)
     if newer:
@@ -68,7 +71,7 @@ def status(store: Store, base: Path | None = None) -> list[SqlFile]:
     for migration in migrations:
         if migration.name in known:
             checksum, states = known[migration.name]
-            if "done" in states and checksum != migration.checksum:
+            if "done" in states and checksum not in (migration.checksum, reworded.get(migration.name)):
                 raise SchemaError(
                     f"the data has another migration {migration.name} than this version: a development version from "
                     "before 0.1.0 made it; use another data folder, and send the spans again (docs/upgrade.md)"

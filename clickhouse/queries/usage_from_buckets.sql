@@ -9,64 +9,20 @@
     -- include parts/usage_levels
     SELECT
         intDiv(toInt64(toUnixTimestamp({begin:Identifier})), greatest({bucket_s:Int64}, 1)) * {bucket_s:Int64} AS bucket,
-        0 AS by_group,
-        provider AS by_provider, -- by provider
-        model AS by_model, -- by model
-        workflow AS by_workflow, -- by workflow
-        agent AS by_agent, -- by agent
-        tool AS by_tool, -- by tool
-        prompt AS by_prompt, -- by prompt
-        variant AS by_variant, -- by variant
-        operation AS by_operation, -- by operation
-        service AS by_service, -- by service
-        tenant AS by_tenant, -- by tenant
-        status AS by_status, -- by status
-        llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        -- include parts/usage_columns
     FROM {rollup:Identifier}
     WHERE
         tenant = {tenant:String}
         AND {begin:Identifier} >= toDateTime({core_first_s:UInt32}, 'UTC')
         AND {begin:Identifier} < toDateTime({core_end_s:UInt32}, 'UTC')
-        AND provider IN {only_provider:Array(String)} -- only provider
-        AND model IN {only_model:Array(String)} -- only model
-        AND workflow IN {only_workflow:Array(String)} -- only workflow
-        AND agent IN {only_agent:Array(String)} -- only agent
-        AND tool IN {only_tool:Array(String)} -- only tool
-        AND prompt IN {only_prompt:Array(String)} -- only prompt
-        AND variant IN {only_variant:Array(String)} -- only variant
-        AND operation IN {only_operation:Array(String)} -- only operation
-        AND service IN {only_service:Array(String)} -- only service
-        AND tenant IN {only_tenant:Array(String)} -- only tenant
-        AND status IN {only_status:Array(String)} -- only status
+        -- include parts/usage_only
     UNION ALL
     SELECT
         intDiv(toInt64(toUnixTimestamp(toDateTime(started_at, 'UTC'))), greatest({bucket_s:Int64}, 1)) * {bucket_s:Int64} AS bucket,
-        0 AS by_group,
-        provider AS by_provider, -- by provider
-        model AS by_model, -- by model
-        workflow AS by_workflow, -- by workflow
-        agent AS by_agent, -- by agent
-        tool AS by_tool, -- by tool
-        prompt AS by_prompt, -- by prompt
-        variant AS by_variant, -- by variant
-        operation AS by_operation, -- by operation
-        service AS by_service, -- by service
-        tenant AS by_tenant, -- by tenant
-        status AS by_status, -- by status
-        llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        -- include parts/usage_columns
     FROM calls_by_time
     WHERE
         tenant = {tenant:String}
         -- include parts/window_edges
-        AND provider IN {only_provider:Array(String)} -- only provider
-        AND model IN {only_model:Array(String)} -- only model
-        AND workflow IN {only_workflow:Array(String)} -- only workflow
-        AND agent IN {only_agent:Array(String)} -- only agent
-        AND tool IN {only_tool:Array(String)} -- only tool
-        AND prompt IN {only_prompt:Array(String)} -- only prompt
-        AND variant IN {only_variant:Array(String)} -- only variant
-        AND operation IN {only_operation:Array(String)} -- only operation
-        AND service IN {only_service:Array(String)} -- only service
-        AND tenant IN {only_tenant:Array(String)} -- only tenant
-        AND status IN {only_status:Array(String)} -- only status
+        -- include parts/usage_only
     -- include parts/usage_order

@@ -9,28 +9,20 @@
     -- include parts/usage_levels
     SELECT
         intDiv(toInt64(toUnixTimestamp(hour)), greatest({bucket_s:Int64}, 1)) * {bucket_s:Int64} AS bucket,
-        0 AS by_group,
-        user_id AS by_user, -- by user
-        tenant AS by_tenant, -- by tenant
-        llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        -- include parts/usage_columns
     FROM user_usage_1h
     WHERE
         tenant = {tenant:String}
         AND hour >= toDateTime({core_first_s:UInt32}, 'UTC')
         AND hour < toDateTime({core_end_s:UInt32}, 'UTC')
-        AND user_id IN {only_user:Array(String)} -- only user
-        AND tenant IN {only_tenant:Array(String)} -- only tenant
+        -- include parts/usage_only
     UNION ALL
     SELECT
         intDiv(toInt64(toUnixTimestamp(toDateTime(started_at, 'UTC'))), greatest({bucket_s:Int64}, 1)) * {bucket_s:Int64} AS bucket,
-        0 AS by_group,
-        user_id AS by_user, -- by user
-        tenant AS by_tenant, -- by tenant
-        llm_calls, failed_calls, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens, cost_usd, billed_calls, computed_calls, estimated_calls, unpriced_calls, tool_calls, failed_tool_calls
+        -- include parts/usage_columns
     FROM calls_by_time
     WHERE
         tenant = {tenant:String}
         -- include parts/window_edges
-        AND user_id IN {only_user:Array(String)} -- only user
-        AND tenant IN {only_tenant:Array(String)} -- only tenant
+        -- include parts/usage_only
     -- include parts/usage_order

@@ -11,16 +11,16 @@ from spanledger.stats import contents as stats
 from spanledger.stats.times import Window
 from spanledger.store.client import Store
 
-Say = Callable[[int, str, str], None]
+Say = Callable[..., None]
 
 
 @pytest.fixture
 def say(store: Store, tenant: str, tell: Post) -> Say:
-    """One message of conversation `c`: its trace has one call that carries what it was asked and what it answered."""
+    """One message: its trace has one call that carries what it was asked and what it answered."""
 
-    def _say(number: int, asked: str, answered: str) -> None:
+    def _say(number: int, asked: str, answered: str, conversation_id: str = "c") -> None:
         trace_id, at = f"{tenant}-{number}", NOON + number * SECOND
-        tell(f"m{number}", conversation_id="c", trace_id=trace_id, started_at=at)
+        tell(f"m{number}", conversation_id=conversation_id, trace_id=trace_id, started_at=at)
         carried = {"gen_ai.input.messages": ("user", asked), "gen_ai.output.messages": ("assistant", answered)}
         span = {
             "Timestamp": at,
@@ -60,8 +60,34 @@ def test_an_answer_has_a_bound_and_tells_what_it_leaves_out(store: Store, tenant
     assert shown <= stats.MAX_BYTES < shown + len(large)
     assert found.left_out > 12 * len(large) - stats.MAX_BYTES
     assert found.items[-1].pieces[0].text == "the last", "a small message has room beside large ones"
-    transcript = of_spans(store, tenant, "c")
+    transcript = of_spans(store, tenant, ["c"])["c"]
     assert sum(len(text) for _, text in transcript.lines) <= stats.MAX_BYTES
+
+
+def test_conversations_are_read_together_as_each_by_itself(store: Store, tenant: str, say: Say) -> None:
+    say(1, "how many stars?", "many", "one")
+    say(2, "who?", "nobody", "two")
+    say(3, "and moons?", "few", "one")
+    together = of_spans(store, tenant, ["one", "two", "none"])
+    assert together["one"].lines == (
+        ("user", "how many stars?"),
+        ("assistant", "many"),
+        ("user", "and moons?"),
+        ("assistant", "few"),
+    )
+    assert together["two"].lines == (("user", "who?"), ("assistant", "nobody"))
+    assert "none" not in together
+
+
+def test_conversations_with_more_content_than_one_reading_has_room_for_are_read_apart(
+    store: Store, tenant: str, say: Say
+) -> None:
+    large = "word " * 500_000
+    names = [f"c{number}" for number in range(8)]
+    for number, name in enumerate(names):
+        say(number, large, "short", name)
+    together = of_spans(store, tenant, names)
+    assert [len(together[name].lines) for name in names] == [2] * len(names)
 
 
 def test_a_list_does_not_read_a_long_input_for_its_beginning(store: Store, tenant: str, say: Say) -> None:

@@ -1,5 +1,6 @@
 """The content of a conversation: from the service's own history, else from spans that carry content."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,20 +45,30 @@ def of_history(messages: Sequence[Mapping[str, Any]]) -> Transcript:
     return Transcript("history", lines) if lines else Transcript()
 
 
-def of_spans(store: Store, tenant: str, conversation_id: str) -> Transcript:
-    """From `gen_ai.input.messages` and `gen_ai.output.messages`: each trace's last question and last answer."""
-    ids = store.query(
-        queries.sql("traces_of_conversation"),
-        {"tenant": tenant, "conversation_id": conversation_id, "limit": MAX_SPANS},
-    )
-    rows, _ = rows_with_content(store, tenant, [row[0] for row in ids])
-    lines: list[tuple[str, str]] = []
-    for trace_id in dict.fromkeys(row["trace_id"] for row in rows):
-        of_trace = [row for row in rows if row["trace_id"] == trace_id]
-        questions = [text for row in of_trace for role, text in _texts(row["input_messages"]) if role == "user"]
-        answered = [text for row in of_trace for _, text in _texts(row["output_messages"])]
-        lines += [("user", text) for text in questions[-1:]] + [("assistant", text) for text in answered[-1:]]
-    return Transcript("spans", tuple(lines)) if lines else Transcript()
+def of_spans(store: Store, tenant: str, conversation_ids: Sequence[str]) -> dict[str, Transcript]:
+    """From `gen_ai.input.messages` and `gen_ai.output.messages`: each trace's last question and last answer. By
+    conversation, those that have content; read together, as far as one reading has room for all of it."""
+    wanted = {"tenant": tenant, "conversation_ids": list(conversation_ids), "limit": MAX_SPANS}
+    found = store.query(queries.sql("traces_of_conversations"), wanted)
+    if not found:
+        return {}
+    rows, left_out = rows_with_content(store, tenant, list({trace_id for _, trace_id in found}))
+    if len(conversation_ids) > 1 and (left_out or len(rows) >= MAX_SPANS):
+        return {name: one for each in conversation_ids for name, one in of_spans(store, tenant, [each]).items()}
+    of_trace: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        of_trace[row["trace_id"]].append(row)
+    lines: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for conversation_id, trace_id in found:
+        lines[conversation_id] += _exchange(of_trace[trace_id])
+    return {name: Transcript("spans", tuple(said)) for name, said in lines.items() if said}
+
+
+def _exchange(spans: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The last question and the last answer of a trace."""
+    questions = [text for span in spans for role, text in _texts(span["input_messages"]) if role == "user"]
+    answered = [text for span in spans for _, text in _texts(span["output_messages"])]
+    return [("user", text) for text in questions[-1:]] + [("assistant", text) for text in answered[-1:]]
 
 
 def _texts(value: str) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import logging
 import time
 import weakref
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -37,9 +37,10 @@ QUIET_S = (
 )
 AT_ONCE = 4
 PER_LOOK = 200
-TOGETHER = 20  # conversations that are read at a time; the last of them is sealed five seconds later
-APART_S = 0.25  # between the starts of two that change: much history, as after an import, must not starve readers
-PAUSES = 8  # times as long as the reading of conversations takes, for the same reason
+TOGETHER = 100  # conversations that are read and sealed at a time: each load and settlement has a price of its own
+# The pause after these, for each that was sealed and times as long as their reading took: much history, as after an
+# import, must not starve readers.
+APART_S, PAUSES = 0.25, 8
 REMEMBERED = 10_000  # statements that may not be readable yet
 _log = logging.getLogger(__name__)
 
@@ -52,10 +53,12 @@ class Remembers(Completes, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A conversation as the books have it, and the newest version of its statement."""
+    """A conversation as the books have it, the newest version of its statement, and what was said in it, if that was
+    read."""
 
     found: Conversation
     before: Statement | None
+    said: Transcript | None = None
 
 
 class Sealer:
@@ -104,7 +107,7 @@ class Sealer:
             if version is None:
                 assert before is not None
                 return before
-            sealed = await self._report(tenant, version, before)
+            sealed = await self._report(tenant, version, before, known.said)
             self._recent[key] = sealed
             while len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
@@ -124,7 +127,9 @@ class Sealer:
             return stored
         return recent
 
-    async def _report(self, tenant: str, version: Statement, before: Statement | None) -> Statement:
+    async def _report(
+        self, tenant: str, version: Statement, before: Statement | None, said: Transcript | None
+    ) -> Statement:
         """Stage one and two."""
         tracer = self._telemetry.tracer("spanledger.analysis")
         named: dict[str, str | int] = {
@@ -137,7 +142,7 @@ class Sealer:
             ids.carry(tenant=own, source=analyst.SOURCE),
             tracer.start_as_current_span("seal conversation", attributes=named) as span,
         ):
-            state, findings, source = await self._analysed(tenant, version, before)
+            state, findings, source = await self._analysed(tenant, version, before, said)
             span.set_attribute("spanledger.analysis.state", state)
             if findings is not None:
                 span.set_attributes(
@@ -155,12 +160,12 @@ class Sealer:
         return sealed
 
     async def _analysed(
-        self, tenant: str, version: Statement, before: Statement | None
+        self, tenant: str, version: Statement, before: Statement | None, said: Transcript | None
     ) -> tuple[str, Findings | None, str]:
         """How the analysis went, what it found, and where the content was from."""
-        if before is not None and "message_count" not in version.difference and before.analysis in {"done", "reused"}:
+        if _is_analysed(version, before):
             return "reused", None, ""
-        transcript = await self._transcript(tenant, version.conversation_id)
+        transcript = said or (await self._transcripts(tenant, [version.conversation_id]))[version.conversation_id]
         if not transcript.lines:
             return f"none: {content.NOTHING}", None, ""
         model = self._settings.analysis_model
@@ -173,12 +178,14 @@ class Sealer:
             _log.warning("a conversation is sealed without a model's analysis: %s", telemetry_message(exc))
             return "done", analyst.by_rules(transcript), transcript.source
 
-    async def _transcript(self, tenant: str, conversation_id: str) -> Transcript:
+    async def _transcripts(self, tenant: str, conversation_ids: Sequence[str]) -> dict[str, Transcript]:
+        """What was said in each: from the service's own history, else from the spans."""
         assert self._runner is not None
-        own = content.of_history(await self._runner.remembered(tenant, conversation_id))
-        if own.lines:
-            return own
-        return await asyncio.to_thread(content.of_spans, self._store, tenant, conversation_id)
+        found = {one: content.of_history(await self._runner.remembered(tenant, one)) for one in conversation_ids}
+        others = [one for one in conversation_ids if not found[one].lines]
+        if others:
+            found |= await asyncio.to_thread(content.of_spans, self._store, tenant, others)
+        return found
 
     async def _watch(self) -> None:
         more = False
@@ -213,6 +220,9 @@ class Sealer:
         """Seals those conversations of a tenant that have changed; how many of all need not be looked at again."""
         began, tenant = time.monotonic(), group[0][0][0]
         known = await asyncio.to_thread(self._read, tenant, [conversation_id for (_, conversation_id), _ in group])
+        versions = {name: version for name in known if (version := self._next((tenant, name), known[name])) is not None}
+        for name, said in (await self._said(tenant, versions, known)).items():
+            known[name] = replace(known[name], said=said)
         took = time.monotonic() - began
         at_once, finished = asyncio.Semaphore(AT_ONCE), 0
 
@@ -226,14 +236,24 @@ class Sealer:
         async with asyncio.TaskGroup() as running:
             for key, seen in group:
                 running.create_task(one(key, seen))
-                if self._changes(key, known.get(key[1])):
-                    await asyncio.sleep(APART_S)
-        await asyncio.sleep(PAUSES * took)
+        await asyncio.sleep(max(APART_S * len(versions), PAUSES * took))
         return finished
 
-    def _changes(self, key: Key, known: Known | None) -> bool:
-        """Whether a conversation gets a new version."""
-        return known is not None and drawn_up(known.found, self._newer(key, known.before), 0) is not None
+    async def _said(
+        self, tenant: str, versions: Mapping[str, Statement], known: Mapping[str, Known]
+    ) -> dict[str, Transcript]:
+        """What was said in those that must be analysed; nothing where it cannot be read together: then each is read by
+        itself, and one that cannot be read holds up no other."""
+        unread = [name for name, version in versions.items() if not _is_analysed(version, known[name].before)]
+        try:
+            return await self._transcripts(tenant, unread)
+        except Exception:  # noqa: BLE001 — see above
+            _log.warning("the content of %d conversations could not be read together", len(unread), exc_info=True)
+            return {}
+
+    def _next(self, key: Key, known: Known) -> Statement | None:
+        """The new version that a conversation gets, if any."""
+        return drawn_up(known.found, self._newer(key, known.before), 0)
 
     async def _read_on(self, touched: Touched) -> None:
         """Reads what was posted, with a pause after each stretch as long as it took: readers of the books go first."""
@@ -262,6 +282,13 @@ class Sealer:
             _log.exception("a conversation could not be sealed")
             return False
         return True
+
+
+def _is_analysed(version: Statement, before: Statement | None) -> bool:
+    """Whether the analysis of the version before holds: nothing more was said."""
+    if before is None or "message_count" in version.difference:
+        return False
+    return before.analysis in {"done", "reused"}
 
 
 def _groups(due: Sequence[tuple[Key, Activity]]) -> Iterator[Sequence[tuple[Key, Activity]]]:

@@ -1,8 +1,9 @@
 """Messages and conversations: `/v1/messages/…`, `/v1/conversations…` (reading)."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
@@ -34,37 +35,49 @@ async def get_message(message_id: MessageId, reads: FreshReads) -> MessageAnswer
     known = recent.find(reads.tenant, message_id)
     name = known.message_id if known is not None else message_id
     try:
-        found = await asyncio.to_thread(reads.soon, lambda: message_named(reads, name))
-        state = "settled"
+        row = await asyncio.to_thread(reads.soon, lambda: _row_named(reads, name))
     except NotFound:
         answered = recent.answered(reads.tenant, name)
         if answered is None:
             raise
         found, state = _as_replied(answered), "pending"
-    question, content = await _words(reads, found)
+        question, content = await _words(reads, found.conversation_id, found.message_id, found.trace_id)
+    else:
+        state = "settled"
+        shown, (question, content) = await asyncio.gather(
+            asyncio.to_thread(stats.shown, reads.store, reads.tenant, [row]),
+            _words(reads, row["conversation_id"], row["message_id"], row["trace_id"]),
+        )
+        found = shown[0]
     return reads.dated(MessageAnswer, found, state=state, question=question, content=content)
 
 
 def message_named(reads: Reader, name: str) -> stats.Message:
     """By its id or by that of the response that answered it. Raises NotFound."""
+    return stats.shown(reads.store, reads.tenant, [_row_named(reads, name)])[0]
+
+
+def _row_named(reads: Reader, name: str) -> Mapping[str, Any]:
     try:
-        return stats.message(reads.store, reads.tenant, name)
+        return stats.message_row(reads.store, reads.tenant, name)
     except NotFound:
         message_id = finding.message_of_response(reads.store, reads.tenant, name)
         if message_id is None:
             raise
-        return stats.message(reads.store, reads.tenant, message_id)
+        return stats.message_row(reads.store, reads.tenant, message_id)
 
 
-async def _words(reads: FreshReader, message: stats.Message) -> tuple[str | None, str | None]:
+async def _words(
+    reads: FreshReader, conversation_id: str | None, message_id: str, trace_id: str | None
+) -> tuple[str | None, str | None]:
     """Question and answer: from the history that we keep of our own conversations, else from the spans."""
-    if message.conversation_id:
-        remembered = await reads.services.runner.remembered(reads.tenant, message.conversation_id)
-        if exchange := of_message(remembered, message.message_id):
+    if conversation_id:
+        remembered = await reads.services.runner.remembered(reads.tenant, conversation_id)
+        if exchange := of_message(remembered, message_id):
             return text_of(exchange[0]), text_of(exchange[-1]) if is_answered(exchange) else None
-    if not message.trace_id:
+    if not trace_id:
         return None, None
-    return await asyncio.to_thread(exchange_of_spans, reads.store, reads.tenant, message.trace_id)
+    return await asyncio.to_thread(exchange_of_spans, reads.store, reads.tenant, trace_id)
 
 
 class ConversationsQuery(MessageFilter):

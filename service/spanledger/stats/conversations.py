@@ -78,10 +78,15 @@ class ConversationPage:
 
 def message(store: Store, tenant: str, message_id: str) -> Message:
     """Raises NotFound."""
+    return shown(store, tenant, [message_row(store, tenant, message_id)])[0]
+
+
+def message_row(store: Store, tenant: str, message_id: str) -> Mapping[str, Any]:
+    """A message without what it used, for `shown`. Raises NotFound."""
     rows = store.dicts(queries.sql("message"), {"tenant": tenant, "message_id": message_id})
     if not rows:
         raise NotFound(f"there is no message {message_id!r}")
-    return shown(store, tenant, rows)[0]
+    return rows[0]
 
 
 def messages(

@@ -44,11 +44,10 @@ def _join_results(calls: list[Call]) -> list[Call]:
     gone: set[int] = set()
     for result in results:
         open_calls = waiting.get(_asker(result), [])
-        found = next((call for call in reversed(open_calls) if _may_end(call, result)), None)
-        if found is not None:
-            open_calls.remove(found)
+        place = next((p for p in reversed(range(len(open_calls))) if _may_end(open_calls[p], result)), None)
+        if place is not None:
             gone.add(id(result))
-            _join(found, result)
+            _join(open_calls.pop(place), result)
     return [call for call in calls if id(call) not in gone]
 
 

@@ -1,7 +1,8 @@
 """Table trace_anomalies: anomalies that show only between spans (books/anomalies.py), as of the last settlement."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
+from operator import attrgetter
 
 from spanledger.books.anomalies import Anomaly
 from spanledger.ledger.scope import Scope
@@ -15,6 +16,7 @@ WHERE deleted = 0 AND (tenant, trace_id) IN (SELECT tenant, trace_id FROM settle
 
 
 _COLUMNS = [f.name.removesuffix("_ns") for f in fields(Anomaly)] + ["version", "deleted"]
+_values = attrgetter(*(f.name for f in fields(Anomaly)))
 
 
 def differing(store: Store, run_id: str, should: Iterable[Anomaly]) -> tuple[list[Anomaly], list[Anomaly]]:
@@ -23,7 +25,8 @@ def differing(store: Store, run_id: str, should: Iterable[Anomaly]) -> tuple[lis
     rows = store.query(_STORED, {"run": run_id, "shards": store.all_shards})
     stored = {_key(anomaly): anomaly for anomaly in (Anomaly(*row) for row in rows)}
     missing = [anomaly for key, anomaly in wanted.items() if stored.get(key) != anomaly]
-    return sorted(missing), sorted(anomaly for key, anomaly in stored.items() if key not in wanted)
+    gone = [anomaly for key, anomaly in stored.items() if key not in wanted]
+    return sorted(missing, key=_values), sorted(gone, key=_values)
 
 
 def upsert(store: Store, run_id: str, should: Iterable[Anomaly]) -> None:
@@ -35,8 +38,8 @@ def add(store: Store, missing: Sequence[Anomaly], gone: Sequence[Anomaly] = ()) 
     """Writes anomalies, and removes others."""
     if missing or gone:
         version = store.versions.next()
-        rows = [[*astuple(anomaly), version, 0] for anomaly in missing]
-        rows += [[*astuple(anomaly), version, 1] for anomaly in gone]
+        rows = [[*_values(anomaly), version, 0] for anomaly in missing]
+        rows += [[*_values(anomaly), version, 1] for anomaly in gone]
         store.insert(f"{store.all_shards}.trace_anomalies", _COLUMNS, rows, settings={"insert_deduplicate": 0})
 
 

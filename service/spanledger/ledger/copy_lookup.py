@@ -1,6 +1,9 @@
 """Finds the traces that may hold copies of the calls of a batch, by the keys of table call_keys."""
 
-from collections.abc import Callable, Collection, Iterable
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -151,14 +154,25 @@ class CopyLookup:
     def _at_once(self, tenant: str, tellings: Iterable[Telling]) -> list[Telling]:
         """Traces that may report a call of ours: another instrumentation, at the same time."""
         ours = [t for t in tellings if not self._traces.isdisjoint(self._names.get((tenant, t[0]), ()))]
+        by_scope: dict[str, list[Telling]] = defaultdict(list)
+        for telling in tellings:
+            by_scope[telling[1]].append(telling)
         return [
             telling
-            for telling in tellings
-            if any(
-                telling[1] != our[1] and telling[2] <= our[3] + _TOLERANCE_MS and our[2] <= telling[3] + _TOLERANCE_MS
-                for our in ours
-            )
+            for scope, some in by_scope.items()
+            for telling in _during(some, [(start, end) for _, theirs, start, end in ours if theirs != scope])
         ]
+
+
+def _during(tellings: Iterable[Telling], times: Iterable[tuple[int, int]]) -> Iterator[Telling]:
+    """Those during which one of these times was, give or take the tolerance."""
+    ordered = sorted(times)
+    starts = [start for start, _ in ordered]
+    latest = list(accumulate((end for _, end in ordered), max))  # end of those that began until then
+    for telling in tellings:
+        begun = bisect_right(starts, telling[3] + _TOLERANCE_MS)
+        if begun and latest[begun - 1] + _TOLERANCE_MS >= telling[2]:
+            yield telling
 
 
 def complete_keys(store: Store) -> None:

@@ -90,6 +90,31 @@ def test_two_tenants_never_see_each_other(system: System, visit: Callable[..., V
             assert set(cost) <= {"0"}, path
 
 
+def test_links_of_a_page_keep_line_breaks_in_its_address(system: System, visit: Callable[..., Visitor]) -> None:
+    user = "line1\nline2\tend"
+    with own_tenant(system) as caller:
+        _send(caller, _call(**{"user.id": user, "gen_ai.agent.name": "helper"}), trace_id=os.urandom(16))
+        page = visit(caller).see(f"/users/{quote(user, safe='')}")
+        ranges = page.eval_on_selector_all(".ranges a", "all => all.map(one => one.getAttribute('href'))")
+        assert ranges
+        assert all(one.startswith(f"/users/{quote(user, safe='')}?") for one in ranges)
+
+
+def test_long_names_leave_room_for_figures(system: System, visit: Callable[..., Visitor]) -> None:
+    with own_tenant(system) as caller:
+        trace, name = os.urandom(16), "m" * 5_000
+        _send(caller, _call(**{"gen_ai.request.model": name}) | {"name": f"chat {name}"}, trace_id=trace)
+        limit = {"scope": "user", "match": "u" * 200, "usd_per_day": "1"}
+        url = f"http://127.0.0.1:{system.port}/v1/limits/{'l' * 100}"
+        httpx.put(url, json=limit, headers=caller.headers).raise_for_status()
+        visitor = visit(caller)
+        for path in ("/", "/messages", f"/traces/{trace.hex()}", "/costs", "/books", "/budgets"):
+            page = visitor.see(path)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            assert page.evaluate("document.documentElement.scrollHeight") < 4_000, path
+            assert page.evaluate("[...document.querySelectorAll('.scroll')].every(one => one.scrollWidth < 2500)"), path
+
+
 def test_a_form_from_elsewhere_is_refused(system: System) -> None:
     with own_tenant(system) as caller:
         base = f"http://127.0.0.1:{system.port}"

@@ -3,6 +3,7 @@
 import gzip
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from guarded import Caller
+from spanledger.web.shown import share
 from visitor import Visitor, asked
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
@@ -285,6 +287,35 @@ def test_sql_answers_and_says_what_is_wrong(shop: Caller, visit: Callable[..., V
     assert page.get_by_role("alert").inner_text()
 
 
+def _each_use_leads_to_its_explanation(visitor: Visitor) -> None:
+    """Of the period of the limit, with the same amount; "≥" where calls have no price."""
+    found = [(value, href) for name, value, href in visitor.figures() if name == "used" and value != "0"]
+    assert found
+    for value, href in found:
+        visitor.see(href)
+        total = next(value for name, value, _ in visitor.figures() if name == "cost_usd")
+        assert Decimal(total) == Decimal(value), href
+
+
+def test_a_limit_that_is_refused_leaves_the_form_as_it_was(shop: Caller, visit: Callable[..., Visitor]) -> None:
+    visitor = visit(shop)
+    page = visitor.see("/budgets")
+    page.fill('input[name="name"]', "half-a-thing")
+    page.fill('input[name="amount"]', "ten")
+    page.get_by_role("button", name="Set").click()
+    page.wait_for_selector('[role="alert"]')
+    visitor.problems.clear()  # the browser tells of the status of the answer
+    assert page.input_value('input[name="name"]') == "half-a-thing"
+    assert page.input_value('input[name="amount"]') == "ten"
+    assert shop.get("limits")["items"] == []
+
+
+def test_shares_are_never_all_or_nothing_by_rounding() -> None:
+    shares = [0, 0.0001, 0.05, 0.5, 0.9958, 0.99999, 1, 1.0001, 22.44]
+    shown = ["0 %", "< 0.1 %", "5 %", "50 %", "99.6 %", "> 99.9 %", "100 %", "> 100 %", f"2{chr(0x202F)}244 %"]
+    assert [share(one) for one in shares] == shown
+
+
 def test_a_limit_is_set_and_taken_away(shop: Caller, visit: Callable[..., Visitor]) -> None:
     visitor = visit(shop)
     page = visitor.see("/budgets")
@@ -295,7 +326,8 @@ def test_a_limit_is_set_and_taken_away(shop: Caller, visit: Callable[..., Visito
     page.get_by_role("button", name="Set").click()
     page.wait_for_selector('[data-id="each-user"]')
     assert shop.get("limits", "each-user")["usd_per_month"] == "0.5"
-    page.get_by_role("button", name="Remove this limit").click()
+    _each_use_leads_to_its_explanation(visitor)
+    visitor.see("/budgets").get_by_role("button", name="Remove this limit").click()
     page.wait_for_selector('[data-id="each-user"]', state="detached")
     assert shop.get("limits")["items"] == []
 

@@ -14,7 +14,7 @@ import httpx
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from spanledger.errors import SpanledgerError
+from spanledger.errors import BadRequest, SpanledgerError
 from spanledger.principal import LOCAL
 from spanledger.telemetry import ids
 
@@ -58,6 +58,8 @@ class Api:
 
     async def call(self, method: str, *segments: str, params: Params | None = None, body: Any = None) -> Any:
         """Raises ApiRefusal."""
+        if not {".", ".."}.isdisjoint(segments):
+            raise BadRequest("names of dots alone cannot stand in an address")
         path = "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
         response = await self.raw(method, path, params, body)
         answer = json.loads(response.content, parse_float=Decimal) if _is_json(response) else response.text

@@ -124,7 +124,13 @@ class Page:
     def address(self, **changes: Any) -> str:
         """This page's address with some parameters changed; None or empty removes one."""
         params = [(n, value) for n, value in self.query.multi_items() if n not in changes and n != "part"]
-        return self.request.url.path + _query(params + list(_pairs(changes)))
+        return self._path + _query(params + list(_pairs(changes)))
+
+    @property
+    def _path(self) -> str:
+        """As it was requested: `url.path` lacks line breaks and tabs, which ids may have."""
+        scope = self.request.scope
+        return scope["raw_path"].decode("ascii") if scope.get("raw_path") else quote(scope["path"])
 
     def with_(self, name: str, value: str) -> str:
         """This address with one more filter."""

@@ -38,6 +38,11 @@ class Series:
     columns: list[charts.Column]
     bucket: str
 
+    @property
+    def has_other(self) -> bool:
+        """Whether anything is left beside the named ones."""
+        return any(column.amounts and column.amounts[-1] for column in self.columns)
+
 
 def series(range_: Range, whole: dict[str, Any], dimension: str, bucket: str) -> Series:
     """`whole`: the answer of /v1/usage with `bucket`, grouped by `dimension`, with `series=SHOWN`."""

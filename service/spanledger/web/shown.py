@@ -60,7 +60,13 @@ def share(value: Any) -> str:
     if value is None:
         return "—"
     percent = Decimal(str(value)) * 100
-    return f"{percent:.0f} %" if percent == percent.to_integral() or percent >= 10 else f"{percent:.1f} %"
+    if percent == percent.to_integral():
+        return f"{count(percent)} %"
+    for digits in (0, 1) if percent >= 10 else (1,):
+        rounded = round(percent, digits)
+        if rounded and rounded != 100:  # neither all nor nothing
+            return f"{count(rounded)} %" if digits == 0 else f"{rounded} %"
+    return "< 0.1 %" if percent < 1 else "> 99.9 %" if percent < 100 else "> 100 %"
 
 
 def duration(milliseconds: Any) -> str:
@@ -135,7 +141,9 @@ def change(now: Any, before: Any) -> str:
     if not old:
         return "new" if new else ""
     percent = (new - old) / old * 100
-    return "±0 %" if abs(percent) < Decimal("0.5") else f"{percent:+.0f} %".replace("-", "−")
+    if abs(percent) < Decimal("0.5"):
+        return "±0 %"
+    return f"{'−' if percent < 0 else '+'}{count(round(abs(percent)))} %"
 
 
 def shorten(value: str, most: int = 24) -> str:

@@ -28,6 +28,12 @@ async def prices(page: PageOf) -> Response:
     )
 
 
+@router.get("/books/prices/preview")
+async def preview_again() -> Response:
+    """Where somebody opens the address of a preview, which has no form with it."""
+    return RedirectResponse("/books/prices", status_code=303)
+
+
 @router.post("/books/prices/preview")
 async def preview(
     page: PageOf, start: Field = "", end: Field = "", book: Field = "", csrf: Field = "", file: UploadFile | None = None

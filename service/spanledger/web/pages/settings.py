@@ -19,6 +19,12 @@ async def settings(page: PageOf) -> Response:
     return await _page(page)
 
 
+@router.get("/settings/keys")
+async def keys_again() -> Response:
+    """Where somebody opens the address at which a key was made."""
+    return RedirectResponse("/settings#keys", status_code=303)
+
+
 @router.post("/settings/keys")
 async def create(
     page: PageOf,

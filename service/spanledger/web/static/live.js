@@ -68,7 +68,7 @@ function row(event) {
     cell(chip(event.type.replaceAll("_", " "), failed)),
     cell(link(event.user_id ?? "", event.user_id && `/users/${encodeURIComponent(event.user_id)}`), "opt"),
     cell(link(event.conversation_id ?? "", event.conversation_id && `/conversations/${encodeURIComponent(event.conversation_id)}`), "opt"),
-    cell(event.tool ?? event.model ?? event.node ?? event.detail ?? event.workflow ?? ""),
+    cell(event.tool ?? event.model ?? event.node ?? event.detail ?? event.workflow ?? "", "wide"),
     cell(event.tokens ?? "", "n"),
     cell(event.cost === undefined ? "" : `$${event.cost}`, "n"),
   );

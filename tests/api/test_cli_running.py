@@ -252,7 +252,14 @@ def test_repricing_is_shown_done_listed_and_taken_back(system: System, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["mine.yaml", "mine.json", "..", "."])
-@pytest.mark.parametrize("text", ["prices: 5", "{", "format: 1\nprices:\n  - provider: 5\n", "[" * 10_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("prices: 5", "{", "format: 1\nprices:\n  - provider: 5\n", "[" * 10_000),
+        "format: 1\nprices: [{provider: a, model: b, usd_per_million_tokens: {input: -1}}]",
+        "format: 1\nprices: [{provider: a, model: b, usd_per_million_tokens: {input: 1e400}}]",
+    ],
+)
 def test_a_price_book_that_is_none_is_its_senders_fault(system: System, name: str, text: str) -> None:
     wish = {"start": "2020-01-01", "end": "2020-01-02", "price_book": text, "price_book_name": name, "dry_run": True}
     body = json.dumps(wish).encode()

@@ -260,6 +260,7 @@ def test_another_tenants_spans_are_nowhere(system: System, name: str) -> None:
         ("/v1/usage?bucket=century", 422, "'minute', 'hour'"),
         ("/v1/usage?group_by=model,colour", 422, "'colour' is not a dimension; these are: provider"),
         ("/v1/usage?colour=red", 422, "parameter 'colour' is unknown here"),
+        (f"/v1/messages?{'&'.join(f'attr.k{n}=1' for n in range(21))}", 422, "at most 20 different attr.<key>"),
         ("/v1/realtime?window=-1", 422, "query.window: Input should be greater than or equal to 1"),
         ("/v1/conversations/%ff", 400, "UTF-8"),
         (f"/v1/conversations/{'x' * 257}", 422, "at most 256 characters"),

@@ -218,6 +218,37 @@ def test_a_pseudonym_takes_the_users_place_and_figures_stay(running: System) -> 
         assert usage_of(owner, who)["llm_calls"] == 0  # last: the audit trail tells of requests, which name the user
 
 
+@pytest.mark.parametrize("name", ["pat.o'brien7@example.org", "met\\back-7", 'say "seven" 7', "zoë-und-sé-7"])
+def test_an_id_goes_however_texts_write_it(running: System, name: str) -> None:
+    """Also from texts of others, inside of JSON, from metrics and from the audit trail."""
+    with own_tenant(running) as owner:
+        who = Person(name, "words-of-7", "talk-7", os.urandom(16))
+        send_spans(owner, who)
+        others = {"user.id": "somebody-else", "note": f"write to {name} soon", "args": json.dumps({"to": name})}
+        others["plain"] = json.dumps({"to": name}, ensure_ascii=False)
+        body = trace_request({"name": f"mail {name}", "attributes": others}, trace_id=os.urandom(16))
+        assert owner.send(body.SerializeToString()) == 200
+        assert owner.send(metric(name), "metrics") == 200
+        owner.flush()
+        owner.get("users", name, "usage")
+        told = erase(owner, "identity", user_id=name)
+        texts = "SELECT toJSONString((SpanName, SpanAttributes)) FROM otel_traces"
+        spans = [row[0] for row in owner.sql(texts)]
+        seven = [text for text in spans if told["pseudonym"] in text]
+        assert any("write to" in text for text in seven)
+        assert any("mail " in text for text in seven)
+        for form in (name, json.dumps(name)[1:-1], json.dumps(name, ensure_ascii=False)[1:-1]):
+            sql = "SELECT count() FROM {} WHERE position({}, '{}') > 0"
+            escaped = form.replace("\\", "\\\\").replace("'", "\\'")
+            for table, column in (
+                ("otel_traces", "concat(SpanName, arrayStringConcat(mapValues(SpanAttributes), ' '))"),
+                ("otel_metrics_gauge", "arrayStringConcat(mapValues(Attributes), ' ')"),
+            ):
+                assert owner.sql(sql.format(table, column, escaped)) in ([[0]], [["0"]]), (table, form)
+        assert not [entry for entry in owner.get("audit-log")["items"] if name in (entry["target"] or "")]
+        expect_balance(owner)
+
+
 def test_everything_takes_the_figures_out_by_counter_entries(running: System) -> None:
     with own_tenant(running) as owner:
         who, other = person(owner, "emil"), person(owner, "frieda")

@@ -203,6 +203,30 @@ def test_a_message_is_explained_by_the_id_of_its_answer_too(books: Books) -> Non
     }
 
 
+def test_a_call_whose_start_was_corrected_is_on_one_page(books: Books) -> None:
+    now, trace, span = time.time_ns(), os.urandom(16), os.urandom(8)
+    about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 11}
+
+    def sent(start_ns: int, end_ns: int, **ids: bytes) -> dict[str, Any]:
+        return {"start_time_unix_nano": start_ns, "end_time_unix_nano": end_ns, "attributes": about} | ids
+
+    first = trace_request(sent(now, now + 1_000_000, span_id=span), sent(now + 500_000, now + 700_000), trace_id=trace)
+    again = trace_request(sent(now + 600_000, now + 3_000_000, span_id=span), trace_id=trace)  # the same span, longer
+    for body in (first, again):
+        books.send([("application/x-protobuf", body.SerializeToString())])
+    pages, cursor = [], None
+    while True:
+        pages.append(explain(books.store, "default", books.ledger.prices, Subject(trace=trace.hex()), 1, cursor))
+        if (cursor := pages[-1].next_cursor) is None:
+            break
+    whole = books.explain("default", trace=trace.hex())
+    assert all(page.books.balanced for page in pages)
+    calls = [call.span_id for page in pages for call in page.calls]
+    assert len(calls) == len(set(calls)) == len(whole["calls"]) == 2
+    assert [asdict(entry) for page in pages for entry in page.entries] == whole["entries"]
+    assert sum(entry["sign"] for entry in whole["entries"] if entry["span_id"] == span.hex()) == 1
+
+
 def test_a_call_that_left_a_user_is_on_no_page_of_that_user(books: Books) -> None:
     now, trace, span = time.time_ns(), os.urandom(16), os.urandom(8)
     about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 7}

@@ -23,7 +23,7 @@ from spanledger.errors import BadRequest, Elsewhere, Refused, SettingsError
 from spanledger.foreign.texts import harmless_csv
 from spanledger.ledger import activations
 from spanledger.ledger.ledger import Ledger
-from spanledger.pricing import book_of_files
+from spanledger.pricing import load_book
 from spanledger.runtime.daemon import in_daemon_thread
 from spanledger.runtime.operations import Say
 from spanledger.runtime.services import Caller, Services
@@ -109,7 +109,7 @@ def _kept(folder: Path, name: str, text: str) -> Path:
     folder.mkdir()
     try:
         (folder / name).write_text(text)
-        book_of_files([folder / name])
+        load_book([folder / name])
     except OSError as exc:
         raise BadRequest(f"price_book_name={name!r} is no name of a file") from exc
     except SettingsError as exc:  # its place here is no part of it

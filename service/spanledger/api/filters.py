@@ -10,6 +10,7 @@ from spanledger.api.windows import Windowed, many
 from spanledger.stats.filters import NAMES, Filter, Range
 
 ATTRIBUTE = "attr."
+MOST_ATTRIBUTES = 20  # each one is looked for in the raw spans
 WAIT = "wait"  # declared by the reader of answers that say how fresh they are (freshness.py)
 
 
@@ -25,6 +26,9 @@ class Attributed(Windowed):
         if unknown:
             known = [field.alias or name for name, field in type(self).model_fields.items()]
             raise ValueError(f"parameter {unknown[0]!r} is unknown here; these are: {', '.join(known)}, attr.<key>")
+        keys = sorted(name for name in others if name.startswith(ATTRIBUTE))
+        if len(keys) > MOST_ATTRIBUTES:
+            raise ValueError(f"{keys[MOST_ATTRIBUTES]!r}: at most {MOST_ATTRIBUTES} different attr.<key> can be given")
         return self
 
 

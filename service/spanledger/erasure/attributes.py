@@ -4,6 +4,7 @@ Without content a span keeps the attributes that the books read (clickhouse/dial
 those of a resource that describe the process. All other attributes could hold text and go.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 from spanledger.dialects.tables import EVENT, tables
@@ -109,6 +110,19 @@ def replaced_value(column: str, word: str, pseudonym: str, pattern: str) -> str:
 def replaced(column: str, word: str, pseudonym: str, pattern: str, source: str) -> str:
     """A map of attributes with the pseudonym in the place of the id."""
     return f"mapApply((k, v) -> (k, {replaced_value(column, word, pseudonym, pattern)}), {source})"
+
+
+def mentions(forms: str, maps: Sequence[str], lists: Sequence[str] = (), texts: Sequence[str] = ()) -> str:
+    """Whether a form of the id stands anywhere in the values of maps, of lists of maps, or in texts. A map as one text
+    would have its quotes and backslashes escaped."""
+
+    def inside(text: str) -> str:
+        return f"arrayExists(f -> position({text}, f) > 0, {forms})"
+
+    found = [f"arrayExists(v -> {inside('v')}, mapValues(`{name}`))" for name in maps]
+    found += [f"arrayExists(m -> arrayExists(v -> {inside('v')}, mapValues(m)), `{name}`)" for name in lists]
+    found += [inside(f"`{name}`") for name in texts]
+    return f"({' OR '.join(found)})"
 
 
 def names(column: str, word: str, source: str) -> str:

@@ -39,6 +39,11 @@ def value(kind: str, column: str = "value") -> str:
     return f"(SELECT any({column}) FROM erasure_work WHERE run_id = {{run:String}} AND kind = '{kind}')"
 
 
+def list_of(kind: str) -> str:
+    """The values of a kind as an array."""
+    return f"(SELECT groupArray(value) FROM erasure_work WHERE run_id = {{run:String}} AND kind = '{kind}')"
+
+
 class Mutations:
     """Of one run of an erasure, over the rows of one tenant. `changed` counts rows by table. `tables` are all that were
     looked into: where no row is left to change, a merge may just have dropped it, and its part is still on the disk.

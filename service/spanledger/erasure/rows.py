@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from spanledger.erasure import attributes
-from spanledger.erasure.mutations import Mutations, pairs, value, values
+from spanledger.erasure.mutations import Mutations, list_of, pairs, value, values
 from spanledger.erasure.subject import Replacement, Subject
 from spanledger.ingest.decode import TARGETS
 from spanledger.ledger import copy_lookup
@@ -11,6 +11,7 @@ from spanledger.ledger.audit_spans import ERASED
 
 METRICS = tuple(target.table for target in TARGETS["metrics"])
 _WORD, _PSEUDONYM, _PATTERN = value("word"), value("word", "other"), value("pattern")
+_FORMS = list_of("form")
 _TRACES = values("trace")
 # A seal covers a digest of the facts. A plain digest would let one guess an erased text; an erasure writes a keyed one.
 _DIGEST = "lower(hex(SHA256(concat({seal_secret:String}, char(31), facts_digest))))"
@@ -82,7 +83,7 @@ class Rows:
         """Takes out what carries text. Expects the subject's id as the word of the run."""
         self._do.update("otel_traces", spans_without_content(), f"TraceId IN {_TRACES}", "Tenant")
         self._do.update("otel_logs", logs_without_content(), self._logs(subject, "trace"), "Tenant")
-        self._drop_facts()
+        self._drop_facts(f"trace_id IN {_TRACES}")
         own = f" OR {subject.column} IN {values('id')}" if subject.kind != "trace" else ""
         has_text = f"(explanation != '' OR notEmpty(tags)) AND (trace_id IN {_TRACES}{own})"
         if self._do.copy("evaluations", {"explanation": "''", "tags": "[]", **_RESEALED}, has_text, final="FINAL"):
@@ -106,8 +107,12 @@ class Rows:
         for table, changes in (("evaluations", _RESEALED), ("statements", _RESEALED_STATEMENT)):
             if self._do.copy(table, {column: _PSEUDONYM, **changes}, this, final="FINAL"):
                 self._do.delete(table, this)
-        self._do.update("genai_spans", {"span_name": self._text("span_name")}, f"trace_id IN {_TRACES}")
-        self._drop_facts()
+        spans = f"trace_id IN {_TRACES}"
+        if not within:
+            named = f"{_PATTERN} != '' AND {attributes.mentions(_FORMS, ['facts'], texts=['span_name'])}"
+            spans += f" OR trace_id IN (SELECT trace_id FROM genai_spans WHERE tenant = {{tenant:String}} AND {named})"
+        self._do.update("genai_spans", {"span_name": self._text("span_name")}, spans)
+        self._drop_facts(spans)
         if column == "user_id":
             for table in ("messages", "message_list"):
                 self._do.update(table, {column: _PSEUDONYM}, this)
@@ -166,11 +171,10 @@ class Rows:
         for name in lists:
             changes[name] = f"arrayMap(m -> {attributes.replaced(column, _WORD, _PSEUDONYM, _PATTERN, 'm')}, `{name}`)"
         changes |= {name: self._text(name) for name in texts}
-        texts_sql = ", ".join(f"toString(`{name}`)" for name in (*maps, *lists, *texts))
         condition = f"{trace} IN {_TRACES}"
         if not replacement.within:
             named = attributes.names(column, _WORD, maps[0])
-            anywhere = f"{_PATTERN} != '' AND position(concat({texts_sql}), {_WORD}) > 0"
+            anywhere = f"{_PATTERN} != '' AND {attributes.mentions(_FORMS, maps, lists, texts)}"
             condition = f"{condition} OR ({_WORD} != '' AND ({named} OR ({anywhere})))"
         self._do.update(table, changes, condition, "Tenant")
 
@@ -178,12 +182,11 @@ class Rows:
         """Attributes are part of the key: the points are written again."""
         columns = ["Attributes", "ResourceAttributes", "ScopeAttributes"]
         changes = {name: attributes.replaced(column, _WORD, _PSEUDONYM, _PATTERN, name) for name in columns}
-        if table != "otel_metrics_summary":
-            inner = attributes.replaced(column, _WORD, _PSEUDONYM, _PATTERN, "m")
-            changes["Exemplars.FilteredAttributes"] = f"arrayMap(m -> {inner}, `Exemplars.FilteredAttributes`)"
+        lists = ["Exemplars.FilteredAttributes"] if table != "otel_metrics_summary" else []
+        inner = attributes.replaced(column, _WORD, _PSEUDONYM, _PATTERN, "m")
+        changes |= {name: f"arrayMap(m -> {inner}, `{name}`)" for name in lists}
         differs = " OR ".join(f"toString({new}) != toString(`{name}`)" for name, new in changes.items())
-        texts_sql = ", ".join(f"toString(`{name}`)" for name in changes)
-        mentions = f"{_WORD} != '' AND position(concat({texts_sql}), {_WORD}) > 0"
+        mentions = f"{_WORD} != '' AND {attributes.mentions(_FORMS, columns, lists)}"
         if not self._do.count(table, mentions, "Tenant"):
             return
         condition = f"{mentions} AND ({differs})"
@@ -193,15 +196,14 @@ class Rows:
     def _text(self, name: str) -> str:
         return f"if({_PATTERN} = '', `{name}`, replaceRegexpAll(`{name}`, {_PATTERN}, {_PSEUDONYM}))"
 
-    def _drop_facts(self) -> None:
-        """Clears the stored facts of spans that settlement has interpreted."""
+    def _drop_facts(self, spans: str) -> None:
+        """Clears the stored facts of those of the spans that settlement has interpreted."""
         read = (
             "SELECT trace_id, span_id, version FROM genai_spans "
-            f"WHERE tenant = {{tenant:String}} AND normalised = 1 AND trace_id IN {_TRACES}"
+            f"WHERE tenant = {{tenant:String}} AND normalised = 1 AND ({spans})"
         )
         self._do.delete(
-            "genai_spans",
-            f"normalised = 0 AND trace_id IN {_TRACES} AND (trace_id, span_id, bitOr(version, 1)) IN ({read})",
+            "genai_spans", f"normalised = 0 AND ({spans}) AND (trace_id, span_id, bitOr(version, 1)) IN ({read})"
         )
 
     def _drop_documents(self, subject: Subject) -> None:

@@ -13,7 +13,7 @@ from spanledger.erasure.figures import Figures
 from spanledger.erasure.local import LocalFiles
 from spanledger.erasure.mutations import Mutations, values
 from spanledger.erasure.rows import Rows
-from spanledger.erasure.subject import Extent, Pseudonyms, Replacement, Subject
+from spanledger.erasure.subject import Extent, Pseudonyms, Replacement, Subject, forms_of
 from spanledger.ledger import audit
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.scope import Scope
@@ -166,12 +166,13 @@ class Run:
 
     def _name(self, word: str, pseudonym: str, pattern: str) -> None:
         """Makes an id the word of the run."""
-        for kind in ("id", "word", "pattern"):
+        for kind in ("id", "word", "pattern", "form"):
             self._do.forget(kind)
         if word:
             self._do.note("id", [(one, "") for one in self._ids])
             self._do.note("word", [(word, pseudonym)])
             self._do.note("pattern", [(pattern, "")])
+            self._do.note("form", [(form, "") for form in forms_of(word)])
 
     def _replace(self, replacements: Sequence[Replacement], say: Say) -> None:
         for number, one in enumerate(replacements, 1):

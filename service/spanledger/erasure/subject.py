@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +52,20 @@ def pattern_of(value: str) -> str:
     """Empty for what is short or made of letters alone: it could be a word."""
     if len(value) < _SHORTEST or _WORD.fullmatch(value) or (value.isdigit() and len(value) < 2 * _SHORTEST):
         return ""
-    before = r"\b" if re.match(r"[A-Za-z0-9_]", value) else ""
-    after = r"\b" if re.search(r"[A-Za-z0-9_]\Z", value) else ""
-    return before + re.sub(r"([^A-Za-z0-9_\u0080-\U0010ffff])", r"\\\1", value) + after
+    return "|".join(map(_pattern, forms_of(value)))
+
+
+def _pattern(text: str) -> str:
+    before = r"\b" if re.match(r"[A-Za-z0-9_]", text) else ""
+    after = r"\b" if re.search(r"[A-Za-z0-9_]\Z", text) else ""
+    return before + re.sub(r"([^A-Za-z0-9_\u0080-\U0010ffff])", r"\\\1", text) + after
+
+
+def forms_of(value: str) -> list[str]:
+    """The id as it stands in texts: itself, and as JSON writes it inside of its quotes, with and without other letters
+    than ASCII's."""
+    forms = {value, *(json.dumps(value, ensure_ascii=is_ascii)[1:-1] for is_ascii in (False, True))}
+    return sorted(forms, key=lambda form: (-len(form), form))
 
 
 class Pseudonyms:

@@ -29,7 +29,7 @@ from spanledger.store.client import Rows, Store
 
 SUBJECTS = ("message", "conversation", "trace", "span", "user")
 MAX_ENTRIES = 2_000  # of one page
-_PLACE = ("started_ns", "trace_id", "span_id")
+_PLACE = ("began_ns", "trace_id", "span_id")
 _OF_CALLS = frozenset({"provider", "model", "tool", "operation"})  # of messages they are empty
 _LEDGER_ONLY = frozenset({"prompt", "variant"})  # which messages_by_user does not have
 _THINGS = frozenset({"conversation", "user"})

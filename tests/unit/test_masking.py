@@ -119,8 +119,8 @@ def test_nested_values_events_statuses_and_logs_are_masked(tmp_path: Path) -> No
     span.status.message = "no dora@x.org"
     body = rules.mask(SIGNALS["traces"], request.SerializeToString(), counts)
     log = rules.mask(SIGNALS["logs"], log_request("emil@x.org", b"1" * 16).SerializeToString(), counts)
-    assert b"@" not in body
-    assert b"@" not in log
+    assert b"@x.org" not in body
+    assert b"@x.org" not in log
     assert counts == {"email": 5}
 
 

@@ -1,6 +1,7 @@
 """Formats values for pages: money, counts, durations, times. `data-value` holds the exact value beside them."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -154,6 +155,12 @@ def shorten(value: str, most: int = 24) -> str:
     return f"{value[:head]}…{value[-(most - 1 - head) :]}"
 
 
+def names(values: Sequence[str], most: int = 6) -> str:
+    """The first names of a list, long ones shortened, and how many more there are."""
+    more = f" +{len(values) - most}" if len(values) > most else ""
+    return ", ".join(shorten(value, 36) for value in values[:most]) + more
+
+
 def breakable(value: str) -> Markup:
     """A name that may be broken behind its underscores and dots."""
     return Markup(escape(value).replace("_", Markup("_<wbr>")).replace(".", Markup(".<wbr>")))
@@ -184,5 +191,6 @@ FILTERS = {
     "switch": switch,
     "ago": ago,
     "shorten": shorten,
+    "names": names,
     "pretty": pretty,
 }

@@ -100,6 +100,23 @@ def test_links_of_a_page_keep_line_breaks_in_its_address(system: System, visit: 
         assert all(one.startswith(f"/users/{quote(user, safe='')}?") for one in ranges)
 
 
+def test_pages_show_spans_that_name_nothing(system: System, visit: Callable[..., Visitor]) -> None:
+    """No service, model, provider, user or conversation."""
+    with own_tenant(system) as caller:
+        trace = os.urandom(16)
+        bare = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 10}
+        body = trace_request({"name": "", "attributes": bare}, trace_id=trace)
+        body.resource_spans[0].ClearField("resource")
+        url = f"http://127.0.0.1:{system.otlp_port}/v1/traces"
+        headers = {"Content-Type": "application/x-protobuf", **caller.headers}
+        httpx.post(url, content=body.SerializeToString(), headers=headers).raise_for_status()
+        system.flush()
+        visitor = visit(caller)
+        for path in ("/", "/messages", "/users", "/costs?by=service&and=model", "/books", "/catalogue", "/budgets"):
+            visitor.see(path)
+        visitor.see(f"/traces/{trace.hex()}")
+
+
 def test_long_names_leave_room_for_figures(system: System, visit: Callable[..., Visitor]) -> None:
     with own_tenant(system) as caller:
         trace, name = os.urandom(16), "m" * 5_000

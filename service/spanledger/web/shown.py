@@ -147,10 +147,10 @@ def change(now: Any, before: Any) -> str:
     return f"{'−' if percent < 0 else '+'}{count(round(abs(percent)))} %"
 
 
-def shorten(value: str, most: int = 24) -> str:
-    """Long ids keep both ends."""
-    if len(value) <= most:
-        return value
+def shorten(value: str | None, most: int = 24) -> str:
+    """Long ids and names keep both ends; none is empty."""
+    if value is None or len(value) <= most:
+        return value or ""
     head = (most - 1) * 2 // 3
     return f"{value[:head]}…{value[-(most - 1 - head) :]}"
 

@@ -144,6 +144,7 @@ def _same(shown: dict[str, str], usage: dict[str, Any]) -> None:
 def test_a_figure_opens_what_it_is_made_of(shop: Caller, visit: Callable[..., Visitor]) -> None:
     visitor = visit(shop)
     page = visitor.see("/messages?range=all&sort=-cost")
+    page.wait_for_load_state("networkidle")  # the facets above the table have come: rows stay where they are
     page.locator('tbody [data-figure="cost_usd"]').first.click()
     page.wait_for_selector("#drawer .explain")
     message = shop.get("messages", sort="-cost", limit=1)["items"][0]

@@ -53,8 +53,8 @@ class Remembers(Completes, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A conversation as the books have it, the newest version of its statement, and what was said in it, if that was
-    read."""
+    """A conversation in the books, the newest version of its statement (None: it has none yet), and its transcript
+    (None: not read yet)."""
 
     found: Conversation
     before: Statement | None

@@ -1,4 +1,4 @@
--- usage_sums: the measures of the entries `e`, summed; the last columns of the usage_from_* queries and of realtime
+-- usage_sums: the measures of the entries `e`, summed; the last columns of the usage_from_* queries
 -- units:  calls, tokens, USD
     sum(e.llm_calls) AS llm_calls,
     sum(e.failed_calls) AS failed_calls,

@@ -2,9 +2,9 @@
 -- grain:  entry
 -- source: ledger
 -- units:  counts, tokens, ns, USD; posted_us and started_ns since 1970 UTC
--- An empty list or text does not filter. (after_ns, after_trace, after_span): the last call of the page before.
--- with_traces: 1 where trace_ids names all traces that can have entries, which lets the primary key work
--- places: those of explain_places; an empty list does not filter
+-- (after_ns, after_trace, after_span): the last call of the page before
+-- trace_ids: all traces that can have entries, where they are known, which lets the primary key work
+-- places: those of explain_places, where they were looked for
 -- began_ns: the earliest start that an entry of the call or message has; a later settlement may find another one, and
 -- all entries of a call stand together
 SELECT *
@@ -60,8 +60,7 @@ FROM
         FROM ledger
         WHERE
             -- include parts/explained_entries
-            AND (empty({places:Array(Tuple(Int64, String, String))})
-                OR (toUnixTimestamp64Nano(started_at), trace_id, span_id) IN {places:Array(Tuple(Int64, String, String))})
+            AND (toUnixTimestamp64Nano(started_at), trace_id, span_id) IN {places:Array(Tuple(Int64, String, String))} -- only place
     )
 )
 WHERE (began_ns, trace_id, span_id) > ({after_ns:Int64}, {after_trace:String}, {after_span:String})

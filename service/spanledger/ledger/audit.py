@@ -17,9 +17,10 @@ from spanledger.books.entries import DIMS, MEASURES, Book, difference, lines_of
 from spanledger.books.messages import Message
 from spanledger.ledger import anomalies, batches, giants, journal, message_list, rollups, settler
 from spanledger.ledger.audit_spans import RawLevel
-from spanledger.ledger.copy_lookup import ALONE, Trace
+from spanledger.ledger.copy_lookup import Trace
 from spanledger.ledger.scope import Scope
 from spanledger.store.client import Store
+from spanledger.store.threads import ALONE
 
 CHUNK_SPANS = 80_000  # rows of whole traces, those that wait for a merge included
 EVERYTHING = Scope()

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from spanledger.errors import SpanledgerError
 from spanledger.ledger import giants, left_out, spans
-from spanledger.ledger.copy_lookup import ALONE, MAX_ROUNDS, WORK_COLUMNS, CopyLookup, Note, Trace, keys_run
+from spanledger.ledger.copy_lookup import MAX_ROUNDS, WORK_COLUMNS, CopyLookup, Note, Trace, keys_run
 from spanledger.ledger.suspects import BatchFailed
 from spanledger.store.client import Store
+from spanledger.store.threads import ALONE
 
 log = logging.getLogger(__name__)
 

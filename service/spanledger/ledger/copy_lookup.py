@@ -14,12 +14,12 @@ from spanledger.books.copies import REUSED_ID, TOLERANCE_NS
 from spanledger.books.forest import one_chunk, values_of
 from spanledger.store import migrate
 from spanledger.store.client import Params, Store
+from spanledger.store.threads import ALONE
 
 Trace = tuple[str, str]  # tenant, trace id
 Note = Callable[[], None]  # called when a run stopped looking for copies
 _TOLERANCE_MS = TOLERANCE_NS // 1_000_000
 MAX_ROUNDS = 8  # of the search for copies of copies; a run that reaches it continues with what it found, and logs it
-ALONE = {"max_threads": 1}  # for questions that are over before threads have shared them out: a third of the time
 WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id")  # of table settle_work
 
 _SHARED_KEYS = f"""

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 from spanledger.books.anomalies import Anomaly
 from spanledger.ledger import anomalies
-from spanledger.ledger.copy_lookup import ALONE, Trace
+from spanledger.ledger.copy_lookup import Trace
 from spanledger.store.client import Store
+from spanledger.store.threads import ALONE
 
 MOST_SPANS = 250_000
 FEW = 100_000  # rows; a batch seldom has as many

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from spanledger.books import copy_keys
 from spanledger.books.forest import Ints
-from spanledger.ledger.copy_lookup import ALONE, NAMES, Trace
+from spanledger.ledger.copy_lookup import NAMES, Trace
 from spanledger.store.client import Store
+from spanledger.store.threads import ALONE
 
 _COLUMNS = ("tenant", "key", "trace", "trace_id", "scope", "start_ms", "duration_ms")
 _LINKED = """

@@ -1,69 +1,91 @@
-"""The dearest messages of a long window: from all messages in the order of what they used, until enough are in it."""
+"""Messages in the order of what they used: of a long window from all messages until enough are in it, or among few."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spanledger.stats.filters import Filter, conditions
-from spanledger.stats.message_rows import END_NS, IN_WINDOW, USAGE, in_window
+from spanledger.stats.message_rows import END_NS, IN_WINDOW, OF_KEYS, USAGE, Key, in_window, of_keys
 from spanledger.store.client import Store
+
+Rows = list[dict[str, Any]]
 
 _LONG = 100_000  # messages of a window; of fewer the calls are added up sooner
 _PART = 20  # the window must have at least one of so many messages
 _FEW, _MORE, _MOST = 4, 4, 4_000  # messages looked at: at first for each that is wanted, times as many later, at most
 
 
-def first(
-    store: Store,
-    tenant: str,
-    criteria: Filter,
-    columns: str,
-    order: str,
-    having: Sequence[str],
-    ordered: str,
-    bound: Mapping[str, Any],
-    limit: int,
-) -> list[dict[str, Any]] | None:
-    """`columns` of the first `limit` messages and their `position` in this order; None where another way is shorter.
+@dataclass(frozen=True)
+class Order:
+    """`position` and `having` are about what a message used, `ordered` is the ORDER BY; `bound` are the parameters of
+    all three; `limit`: how many messages."""
 
-    `order` and `having` are about what a message used, `ordered` is the ORDER BY; `bound` are their parameters.
-    """
+    position: str
+    having: Sequence[str]
+    ordered: str
+    bound: Mapping[str, Any]
+    limit: int
+
+
+def first(store: Store, tenant: str, criteria: Filter, columns: str, order: Order) -> Rows | None:
+    """`columns` of the first messages and their `position`; None where another way is shorter."""
     if criteria.is_narrow or criteria.looks_inside:
         return None
-    edges = {"tenant": tenant, "first_ns": criteria.window.first_ns, "last_ns": min(criteria.window.last_ns, END_NS)}
-    there = in_window(store, edges)
+    there = in_window(store, _edges(tenant, criteria))
     if there < _LONG:
         return None
-    everything = store.query("SELECT count() FROM message_usage WHERE tenant = {tenant:String}", edges)[0][0]
-    if there * _PART < everything:
+    everything = store.query("SELECT count() FROM message_usage WHERE tenant = {tenant:String}", {"tenant": tenant})
+    if there * _PART < everything[0][0]:
         return None
+    return _until_enough(store, tenant, criteria, columns, order, _OF_TENANT, _MOST)
+
+
+def among(store: Store, tenant: str, criteria: Filter, columns: str, order: Order, keys: Sequence[Key]) -> Rows:
+    """The same of all messages that fit the filter. `keys`: all that may, also of messages that have moved."""
+    if not keys:
+        return []
+    within = replace(order, bound={**order.bound, **of_keys(keys)})
+    return _until_enough(store, tenant, criteria, columns, within, OF_KEYS, _MORE * len(keys)) or []
+
+
+def _until_enough(
+    store: Store, tenant: str, criteria: Filter, columns: str, order: Order, which: str, most: int
+) -> Rows | None:
+    """From the first `size` messages, in growing numbers until `limit` of them fit; None where `most` are too few."""
     where, fit = conditions(criteria, all_live=True)  # `messages` has no rows of what has moved
-    size = _FEW * limit
-    while size <= _MOST:
-        keys = _used(store, order, having, ordered, {**bound, "tenant": tenant, "size": size})
-        rows = _rows(store, columns, where, {**fit, **edges}, list(keys))
+    size = _FEW * order.limit
+    while size <= max(most, _FEW * order.limit):
+        keys = _used(store, order, which, {**order.bound, "tenant": tenant, "size": size})
+        rows = _rows(store, columns, where, {**fit, **_edges(tenant, criteria)}, list(keys))
         found = [{**rows[key], "position": position} for key, position in keys.items() if key in rows]
-        if len(found) >= limit or len(keys) < size:
-            return found[:limit]
+        if len(found) >= order.limit or len(keys) < size:
+            return found[: order.limit]
         size *= _MORE
     return None
 
 
-def _used(
-    store: Store, order: str, having: Sequence[str], ordered: str, bound: Mapping[str, Any]
-) -> dict[tuple[str, str], Any]:
+def _edges(tenant: str, criteria: Filter) -> dict[str, Any]:
+    window = criteria.window
+    return {"tenant": tenant, "first_ns": window.first_ns, "last_ns": min(window.last_ns, END_NS)}
+
+
+_OF_TENANT = "tenant = {tenant:String}"
+
+
+def _used(store: Store, order: Order, which: str, bound: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """The position of each of the first `size` messages, in order."""
-    expressions = " ".join([order, *having])
+    expressions = " ".join([order.position, *order.having])
     sums = ", ".join(f"sum(u.{name}) AS {name}" for name in USAGE if name in expressions)
     sql = f"""
-        SELECT conversation_id, message_id, {order} AS position FROM
+        SELECT conversation_id, message_id, {order.position} AS position FROM
         (
             SELECT conversation_id, message_id, {sums} FROM message_usage AS u
-            WHERE tenant = {{tenant:String}}
+            WHERE {which}
             GROUP BY conversation_id, message_id
             HAVING sum(u.messages) > 0
         )
-        {"WHERE " + " AND ".join(having) if having else ""}
-        {ordered}
+        {"WHERE " + " AND ".join(order.having) if order.having else ""}
+        {order.ordered}
         LIMIT {{size:UInt32}}
     """
     return {(conversation, message): position for conversation, message, position in store.query(sql, bound)}

@@ -17,8 +17,8 @@ from spanledger.books.costs import Prices
 from spanledger.errors import BadRequest, NotFound
 from spanledger.ledger.activations import LedgerPrices
 from spanledger.stats import decomposition
-from spanledger.stats.breakdown import DIMENSIONS
 from spanledger.stats.decomposition import FACTORS, ModelLine, Profile
+from spanledger.stats.explain import entries_behind
 from spanledger.stats.fields import Money, Time
 from spanledger.stats.times import ALL_TIME, SECOND, Window, format_time
 from spanledger.stats.usage import decimal_text
@@ -141,15 +141,11 @@ def _subject(store: Store, tenant: str, kind: Kind, identity: str, window: Windo
         traces = [row[0] for row in store.query(sql, {"tenant": tenant, "id": identity})]
     parameters: dict[str, Any] = {
         "tenant": tenant,
-        "trace_ids": traces,
-        "with_traces": int(kind == "message"),
-        "message_id": identity if kind == "message" else "",
-        "span_id": "",
-        **{f"only_{name}": [identity] if name == kind else [] for name in DIMENSIONS if name != "tenant"},
+        **({"trace_ids": traces, "message_id": identity} if kind == "message" else {f"only_{kind}": [identity]}),
         "first_ns": window.first_ns,
         "last_ns": window.last_ns,
     }
-    found = store.dicts(queries.sql("compare_subject"), parameters)[0]
+    found = store.dicts(entries_behind("compare_subject", parameters), parameters)[0]
     if not found["entries"]:
         raise NotFound(f"the books have no call of {kind} {identity!r}")
     service, workflow = found["mostly"]

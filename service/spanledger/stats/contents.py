@@ -11,6 +11,7 @@ from spanledger.stats.conversations import rows_of
 from spanledger.stats.times import Window, format_time
 from spanledger.store import queries
 from spanledger.store.client import Store
+from spanledger.store.threads import threads_for
 
 MAX_SPANS = 2_000
 MAX_BYTES = 16_000_000  # of the spans of an answer
@@ -70,7 +71,8 @@ def rows_with_content(store: Store, tenant: str, trace_ids: Sequence[str]) -> tu
     """`trace_id`, `span_id`, `at_ns`, `input_messages`, `output_messages` (JSON) of the first
     spans with content, in time order, and how many bytes the others have: those for which MAX_BYTES leave no room."""
     of_traces = {"tenant": tenant, "trace_ids": list(trace_ids)}
-    sizes = store.query(queries.sql("conversation_content_sizes"), {**of_traces, "limit": MAX_SPANS})
+    settings = threads_for(trace_ids)
+    sizes = store.query(queries.sql("conversation_content_sizes"), {**of_traces, "limit": MAX_SPANS}, settings)
     kept, room, left_out = [], MAX_BYTES, 0
     for _, span_id, size in sizes:
         if size <= room:
@@ -78,8 +80,9 @@ def rows_with_content(store: Store, tenant: str, trace_ids: Sequence[str]) -> tu
             room -= size
         else:
             left_out += size
-    rows = store.dicts(queries.sql("conversation_content"), {**of_traces, "span_ids": kept}) if kept else []
-    return rows, left_out
+    if not kept:
+        return [], left_out
+    return store.dicts(queries.sql("conversation_content"), {**of_traces, "span_ids": kept}, settings), left_out
 
 
 def questions_of(store: Store, tenant: str, trace_ids: Sequence[str], around: Window, cut: int) -> dict[str, str]:

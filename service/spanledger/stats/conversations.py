@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from spanledger.errors import NotFound
-from spanledger.ledger.copy_lookup import ALONE
 from spanledger.stats.cursors import read_cursor, write_cursor
 from spanledger.stats.fields import OrNull, Time
 from spanledger.stats.times import ALL_TIME, SECOND, Window, format_time, milliseconds
 from spanledger.stats.usage import NONE, Usage, usage_of
 from spanledger.store import queries
 from spanledger.store.client import Store
+from spanledger.store.threads import ALONE
 
 _START: tuple[int, str] = (-(2**63), "")
 _END: tuple[int, str] = (2**63 - 1, "")
@@ -83,7 +83,7 @@ def message(store: Store, tenant: str, message_id: str) -> Message:
 
 def message_row(store: Store, tenant: str, message_id: str) -> Mapping[str, Any]:
     """A message without what it used, for `shown`. Raises NotFound."""
-    rows = store.dicts(queries.sql("message"), {"tenant": tenant, "message_id": message_id})
+    rows = store.dicts(queries.sql("message"), {"tenant": tenant, "message_id": message_id}, settings=ALONE)
     if not rows:
         raise NotFound(f"there is no message {message_id!r}")
     return rows[0]

@@ -15,17 +15,17 @@ from typing import Any
 
 from spanledger.books.costs import Prices
 from spanledger.errors import BadRequest, NotFound
-from spanledger.ledger.copy_lookup import ALONE
 from spanledger.stats import finding
 from spanledger.stats.breakdown import DIMENSIONS
 from spanledger.stats.cursors import read_place, write_place
 from spanledger.stats.explained_calls import ExplainedCall, explained
-from spanledger.stats.explained_spans import FEW_TRACES, threads_for, with_copies
+from spanledger.stats.explained_spans import with_copies
 from spanledger.stats.times import ALL_TIME, Window, format_time
 from spanledger.stats.traces import as_stored
 from spanledger.stats.usage import Usage, total, usage_of
 from spanledger.store import queries
 from spanledger.store.client import Rows, Store
+from spanledger.store.threads import ALONE, FEW_TRACES, threads_for
 
 SUBJECTS = ("message", "conversation", "trace", "span", "user")
 MAX_ENTRIES = 2_000  # of one page
@@ -139,13 +139,14 @@ def explain(
         raise BadRequest(f"say what to explain: one of {', '.join((*SUBJECTS, *DIMENSIONS))}")
     filters = _filters(store, tenant, subject)
     of_page = _of_page(store, filters, limit, cursor)
-    known = of_page["trace_ids"]
-    is_little = 0 < len(known) <= FEW_TRACES
-    spans = store.soon(lambda: with_copies(store, tenant, known)) if is_little else None
+    known = of_page.get("trace_ids", [])
+    is_a_page = 0 < len(known) <= max(FEW_TRACES, limit + 1)
+    spans = store.soon(lambda: with_copies(store, tenant, known)) if is_a_page else None
+    is_part = bool(cursor) or len(of_page.get("places", [])) > limit
+    total_of_all = store.soon(lambda: _total(store, filters)) if is_part else None
     rows, more = _page(store, of_page, limit)
     if more or cursor:
-        book = "ledger" if filters["with_traces"] else "calls_by_time"
-        whole = store.dicts(queries.sql("explain_total"), {**filters, "book": book}, settings=_few(filters))[0]
+        whole = total_of_all.result() if total_of_all else _total(store, filters)
     else:
         whole = _sums(rows) | {"entries": len(rows), "settled_us": max((row["posted_us"] for row in rows), default=0)}
     if subject.is_one_thing and not whole["entries"] and not _is_known(store, tenant, filters):
@@ -173,10 +174,16 @@ def explain(
     )
 
 
+def _total(store: Store, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The figure, the number of entries behind it, and when the last one was posted."""
+    wanted = {**filters, "book": "ledger" if "trace_ids" in filters else "calls_by_time"}
+    return store.dicts(entries_behind("explain_total", filters), wanted, settings=_few(filters))[0]
+
+
 def _is_known(store: Store, tenant: str, filters: Mapping[str, Any]) -> bool:
     """Whether spans of these traces are there, although no entry is about them (yet)."""
     sql = "SELECT 1 FROM genai_spans WHERE tenant = {tenant:String} AND trace_id IN {traces:Array(String)} LIMIT 1"
-    traces = filters["trace_ids"]
+    traces = filters.get("trace_ids")
     return bool(traces and store.query(sql, {"tenant": tenant, "traces": traces}, settings=ALONE))
 
 
@@ -188,7 +195,7 @@ def _named(subject: Subject) -> str:
 
 
 def _filters(store: Store, tenant: str, subject: Subject) -> dict[str, Any]:
-    """The parameters that bind the subject; traces by the shortest way that leads to them."""
+    """The parameters that bind the subject, for `entries_behind`; traces by the shortest way that leads to them."""
     only = {name: list(values) for name, values in (subject.only or {}).items()}
     for name in only:
         if name not in DIMENSIONS:
@@ -204,39 +211,48 @@ def _filters(store: Store, tenant: str, subject: Subject) -> dict[str, Any]:
             return _filters(store, tenant, replace(subject, message=named or ""))
     return {
         "tenant": tenant,
-        "trace_ids": traces,
-        "with_traces": int(bool(subject.trace or subject.message)),
-        "message_id": subject.message,
-        "span_id": as_stored(subject.span),
-        **{f"only_{name}": only.get(name, []) for name in DIMENSIONS if name != "tenant"},
-        "first_ns": subject.window.first_ns,
-        "last_ns": subject.window.last_ns,
+        **({"trace_ids": traces} if subject.trace or subject.message else {}),
+        **({"message_id": subject.message} if subject.message else {}),
+        **({"span_id": as_stored(subject.span)} if subject.span else {}),
+        **{f"only_{name}": values for name, values in only.items() if values},
+        **subject.window.bounds(),
     }
+
+
+def entries_behind(name: str, filters: Mapping[str, Any]) -> str:
+    """The query `name` over the entries behind a figure, with the conditions that have parameters: `trace_ids`
+    (all traces that can have entries), `message_id`, `span_id`, `places`, `only_<dimension>`; always `first_ns` and
+    `last_ns`."""
+    named = {"trace_ids": "trace", "message_id": "message", "span_id": "span", "places": "place"}
+    only = {named.get(key, key.removeprefix("only_")) for key in filters}
+    if (filters["first_ns"], filters["last_ns"]) != (ALL_TIME.first_ns, ALL_TIME.last_ns):
+        only.add("window")
+    return queries.narrowed(name, queries.marks(only=only))
 
 
 def _few(filters: Mapping[str, Any]) -> dict[str, int]:
     """Entries of few traces are read by one thread sooner than they are shared out."""
-    return threads_for(filters["trace_ids"]) if filters["with_traces"] else {}
+    return threads_for(filters["trace_ids"]) if "trace_ids" in filters else {}
 
 
 def _of_page(store: Store, filters: dict[str, Any], limit: int, cursor: str | None) -> dict[str, Any]:
     """The parameters of a page's entries: behind the place of the cursor; of a user or group at the places of as many
     calls as the page can have."""
     after = read_place(cursor, (int, str, str)) if cursor else (-(2**63) + 10**9, "", "")
-    behind = filters | dict(zip(("after_ns", "after_trace", "after_span"), after, strict=True)) | {"places": []}
-    if filters["with_traces"] or filters["only_conversation"]:  # few entries, which an index finds
+    behind = filters | dict(zip(("after_ns", "after_trace", "after_span"), after, strict=True))
+    if "trace_ids" in filters or "only_conversation" in filters:  # few entries, which an index finds
         return behind
     wanted = {**behind, "calls": limit + 1}
-    places = _places_by_time(store, wanted) or store.query(queries.sql("explain_places"), wanted)
+    places = _places_by_time(store, wanted) or store.query(entries_behind("explain_places", wanted), wanted)
     traces = list(dict.fromkeys(trace for _, trace, _ in places))
-    return behind | {"with_traces": 1, "trace_ids": traces, "places": places}
+    return behind | {"trace_ids": traces, "places": places}
 
 
 def _places_by_time(store: Store, wanted: Mapping[str, Any]) -> Rows:
     """The places of calls and messages of which something remains; empty where the tables in the order of time cannot
     tell."""
-    only = {name for name in DIMENSIONS if wanted.get(f"only_{name}")}
-    if wanted["span_id"] or not _LEDGER_ONLY.isdisjoint(only):
+    only = {name for name in DIMENSIONS if f"only_{name}" in wanted}
+    if "span_id" in wanted or not _LEDGER_ONLY.isdisjoint(only):
         return []
     are_calls = any(all(wanted[f"only_{name}"]) for name in only & _OF_CALLS)
     sql = queries.narrowed("explain_places_by_time", queries.marks(only=only))
@@ -245,7 +261,8 @@ def _places_by_time(store: Store, wanted: Mapping[str, Any]) -> Rows:
 
 def _page(store: Store, filters: dict[str, Any], limit: int) -> tuple[list[dict[str, Any]], bool]:
     """Entries of whole calls, and whether there are more behind them."""
-    rows = store.dicts(queries.sql("explain_entries"), {**filters, "limit": MAX_ENTRIES + 1}, settings=_few(filters))
+    wanted = {**filters, "limit": MAX_ENTRIES + 1}
+    rows = store.dicts(entries_behind("explain_entries", filters), wanted, settings=_few(filters))
     calls = [list(group) for _, group in groupby(rows, key=lambda row: tuple(row[name] for name in _PLACE))]
     cut = len(rows) > MAX_ENTRIES and len(calls) > 1
     whole = calls[:-1] if cut else calls

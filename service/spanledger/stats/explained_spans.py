@@ -12,12 +12,11 @@ from spanledger.dialects.interpreter import SpanFacts
 from spanledger.dialects.origins import Origin, origins
 from spanledger.dialects.tables import RESOURCE
 from spanledger.ledger import spans
-from spanledger.ledger.copy_lookup import ALONE
 from spanledger.store import queries
 from spanledger.store.client import Store
+from spanledger.store.threads import ALONE, threads_for
 
 SpanKey = tuple[str, str]  # trace and span id
-FEW_TRACES = 20
 _ROUNDS = 8  # of looking for copies of copies, as settlement does
 _TOLERANCE_MS = TOLERANCE_NS // 1_000_000
 _NAMES = """
@@ -25,7 +24,7 @@ SELECT DISTINCT trace_id FROM {shards:Identifier}.call_keys
 WHERE tenant = {tenant:String} AND key IN {keys:Array(UInt64)}
 """
 _CANONICAL = f"""
-SELECT {spans.COLUMNS}, same_keys, likeness, toUInt32(bitAnd(cityHash64(trace_id), 0xffffffff)) AS trace_hash
+SELECT {spans.COLUMNS}
 FROM {{shards:Identifier}}.genai_spans
 WHERE tenant = {{tenant:String}} AND trace_id IN {{trace_ids:Array(String)}}
 ORDER BY tenant, trace_id, span_id, version DESC
@@ -39,11 +38,6 @@ LIMIT {{limit:UInt32}}
 """
 
 
-def threads_for(traces: Collection[str]) -> dict[str, int]:
-    """Settings of a question about these traces: one thread reads few of them sooner than several share them out."""
-    return ALONE if len(traces) <= FEW_TRACES else {}
-
-
 def with_copies(store: Store, tenant: str, trace_ids: Collection[str]) -> pa.Table:
     """The canonical spans of whole traces and of those that may hold copies of their calls, as settlement sees them."""
     known, frontier = set(trace_ids), set(trace_ids)
@@ -52,9 +46,9 @@ def with_copies(store: Store, tenant: str, trace_ids: Collection[str]) -> pa.Tab
     for _ in range(_ROUNDS):
         parameters = {"shards": store.all_shards, "tenant": tenant, "trace_ids": sorted(frontier)}
         found = store.arrow(_CANONICAL, parameters, settings=threads_for(frontier))
-        hashes |= set(found["trace_hash"].to_pylist())
+        hashes |= set(copy_keys.of_traces(found["trace_id"]).tolist())
         frontier = _copies(store, tenant, found, hashes) - known
-        tables.append(found.drop_columns(["same_keys", "likeness", "trace_hash"]))
+        tables.append(found)
         if not frontier:
             break
         known |= frontier
@@ -64,16 +58,18 @@ def with_copies(store: Store, tenant: str, trace_ids: Collection[str]) -> pa.Tab
 
 def _copies(store: Store, tenant: str, table: pa.Table, known: set[int]) -> set[str]:
     """Traces beside `known` (by hash) that share a key with these spans: surely the same, or alike and at that time."""
-    surely = {key for keys in table["same_keys"].to_pylist() for key in keys}
+    looked_for = copy_keys.keys_of(table).looked_for()
     alike: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
-    columns = (table[name].to_pylist() for name in ("likeness", "scope", "started_at_ns", "duration_ns"))
-    for likeness, scope, start_ns, duration_ns in zip(*columns, strict=True):
-        if likeness:
-            since = max(start_ns // 1_000_000, 60_000)
-            until = since + duration_ns // 1_000_000 + 2
-            for minute in range(since // 60_000 - 1, since // 60_000 + 2):
-                alike[copy_keys.of_likeness(minute, likeness)].append((scope, since, until))
-    keys = sorted(surely | alike.keys())
+    times = table.select(["scope", "started_at_ns", "duration_ns"]).take(
+        pa.array(looked_for.row[looked_for.is_likeness])
+    )
+    columns = (column.to_pylist() for column in times.columns)
+    for key, scope, start_ns, duration_ns in zip(
+        looked_for.key[looked_for.is_likeness].tolist(), *columns, strict=True
+    ):
+        since = max(start_ns // 1_000_000, 60_000)
+        alike[key].append((scope, since, since + duration_ns // 1_000_000 + 2))
+    keys = sorted(set(looked_for.key.tolist()))
     if not keys:
         return set()
     place = {"shards": store.all_shards, "tenant": tenant}

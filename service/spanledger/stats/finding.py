@@ -5,9 +5,9 @@ from urllib.parse import quote, urlencode
 
 from spanledger.books import copy_keys
 from spanledger.errors import NotFound
-from spanledger.ledger.copy_lookup import ALONE
 from spanledger.stats.traces import as_stored
 from spanledger.store.client import Store
+from spanledger.store.threads import ALONE
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Found:
     trace_id: str | None = None
     conversation_id: str | None = None
 
+
+_TRACE_DIGITS, _SPAN_DIGITS = 32, 16  # of an id as it is stored
 
 # Each query reads a few granules by a key or an index. The first one that finds the id decides.
 _TRACE = "SELECT 1 FROM genai_spans WHERE tenant = {tenant:String} AND trace_id = {id:String} LIMIT 1"
@@ -69,7 +71,7 @@ def find(store: Store, tenant: str, name: str) -> Found:
         return store.query(sql, {**parameters, **more}, settings=ALONE)
 
     trace_id = as_stored(name)
-    if rows(_TRACE, id=trace_id):
+    if len(trace_id) == _TRACE_DIGITS and rows(_TRACE, id=trace_id):
         where = quote(trace_id, safe="")
         return Found("trace", trace_id, f"/traces/{where}", f"/v1/traces/{where}", trace_id)
     if matches := rows(_MESSAGE):
@@ -86,7 +88,7 @@ def find(store: Store, tenant: str, name: str) -> Found:
     if matches := rows(_CORRELATION):
         found = _in_trace("correlation", name, matches[0][0])
         return Found(found.kind, name, found.path, f"/v1/correlations/{page}", found.trace_id)
-    if matches := rows(_SPAN, id=trace_id):
+    if len(trace_id) == _SPAN_DIGITS and (matches := rows(_SPAN, id=trace_id)):
         return _in_trace("span", name, matches[0][0])
     raise NotFound(f"nothing here has the id {name!r}")
 

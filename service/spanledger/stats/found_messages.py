@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from spanledger.errors import BadRequest
-from spanledger.ledger.copy_lookup import ALONE
 from spanledger.stats import by_usage
 from spanledger.stats.breakdown import breakdown
 from spanledger.stats.contents import questions_of
@@ -29,6 +28,7 @@ from spanledger.stats.times import SECOND, Window, parse_time
 from spanledger.stats.usage import NONE, Usage, usage_of
 from spanledger.store import queries
 from spanledger.store.client import Store
+from spanledger.store.threads import ALONE
 
 Sort = Literal["time", "-time", "cost", "-cost", "tokens", "-tokens", "duration", "-duration"]
 SORTS: tuple[Sort, ...] = ("time", "-time", "cost", "-cost", "tokens", "-tokens", "duration", "-duration")
@@ -306,14 +306,14 @@ def _page(
             f"({{after:{kind}}}, {{after_conversation:String}}, {{after_message:String}})"
         )
     ordered = f"ORDER BY {order} {direction}, conversation_id {direction}, message_id {direction}"
-    if criteria.needs_usage or by in ("cost", "tokens"):
-        found = None if criteria.is_open else fitting(store, tenant, criteria)
-        keys = few(store, criteria, *found) if found else None
-        if keys is None and by in ("cost", "tokens"):
-            rows = by_usage.first(store, tenant, criteria, _COLUMNS, order, having, ordered, bound, limit)
-            if rows is not None:
-                return rows
-        where, fit = found or fitting(store, tenant, criteria)
+    is_by_usage = by in ("cost", "tokens")
+    if is_by_usage:
+        rows = _by_usage(store, tenant, criteria, by_usage.Order(order, having, ordered, bound, limit))
+        if rows is not None:
+            return rows
+    if criteria.needs_usage or is_by_usage:
+        where, fit = fitting(store, tenant, criteria)
+        keys = None if is_by_usage else few(store, criteria, where, fit)
         source, more = joined(store, where, fit, keys)
         bound |= fit | more
     else:
@@ -334,6 +334,16 @@ def _page(
         LIMIT {{limit:UInt32}}
     """
     return store.dicts(sql, {**bound, "limit": limit})
+
+
+def _by_usage(store: Store, tenant: str, criteria: Filter, order: by_usage.Order) -> list[dict[str, Any]] | None:
+    """From sums of the messages that may fit, or of all of a long window; None where another way is shorter."""
+    where, fit = conditions(criteria, all_live=True)
+    edges = {"tenant": tenant, "first_ns": criteria.window.first_ns, "last_ns": criteria.window.last_ns}
+    keys = few(store, criteria, where, fit | edges)
+    if keys is not None:
+        return by_usage.among(store, tenant, criteria, _COLUMNS, order, keys)
+    return by_usage.first(store, tenant, criteria, _COLUMNS, order)
 
 
 def _position(row: Mapping[str, Any], sort: str) -> int | str:

@@ -81,9 +81,10 @@ def _shown(store: Store, tenant: str, rows: Sequence[Mapping[str, Any]]) -> list
     if not rows:
         return []
     of_traces = {"tenant": tenant, "trace_ids": sorted({row["trace_id"] for row in rows})}
+    pending_sums = store.soon(lambda: store.dicts(queries.sql("trace_usage"), of_traces))
     known = store.dicts(queries.sql("trace_spans"), {**of_traces, "limit": 1_000_000})
     by_key = {(row["trace_id"], row["span_id"]): row for row in known}
-    sums = store.dicts(queries.sql("trace_usage"), of_traces)
+    sums = pending_sums.result()
     used = {(s["trace_id"], s["span_id"]): usage_of(s) for s in sums if s["llm_calls"] or s["failed_calls"]}
     keys = [(row["trace_id"], row["span_id"]) for row in rows]
     return [_span(by_key[key], used.get(key)) for key in keys if key in by_key]

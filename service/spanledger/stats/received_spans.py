@@ -61,13 +61,10 @@ def back(
 
 
 def _stretches(first_ns: int, last_ns: int) -> Iterator[tuple[int, int]]:
-    """Stretches of time from the last moment back, each longer than the one before; what is dated later than tomorrow
-    first, at once."""
+    """Stretches of time from the last moment back, each longer than the one before; the first has all that is dated
+    later than now."""
     now = time.time_ns()
-    tomorrow = now + 86_400 * SECOND
-    if last_ns > tomorrow:
-        yield max(first_ns, tomorrow + 1), last_ns
-    end, reach = min(last_ns, tomorrow), _FIRST_LOOK_NS
+    end, reach = last_ns, _FIRST_LOOK_NS
     while end >= first_ns:
         begin = max(first_ns, min(end, now) - reach + 1)
         yield begin, end

@@ -11,6 +11,7 @@ from spanledger.stats.times import format_time, milliseconds
 from spanledger.stats.usage import Usage, total, usage_of
 from spanledger.store import queries
 from spanledger.store.client import Store
+from spanledger.store.threads import threads_for
 
 MAX_SPANS = 20_000
 MAX_LOGS = 20_000
@@ -148,9 +149,10 @@ def _trees(store: Store, tenant: str, ids: list[str], correlation_id: str = "") 
     ids = ids[:MAX_TRACES]
     of_traces = {"tenant": tenant, "trace_ids": ids}
     of_logs = {**of_traces, "span_ids": [], "limit": MAX_LOGS + 1, "most": MAX_BYTES}
-    pending_logs = store.soon(lambda: store.dicts(queries.sql("trace_logs"), of_logs))
-    pending_sums = store.soon(lambda: store.dicts(queries.sql("trace_usage"), of_traces))
-    rows = store.dicts(queries.sql("trace_spans"), {**of_traces, "limit": MAX_SPANS + 1})
+    settings = threads_for(ids)
+    pending_logs = store.soon(lambda: store.dicts(queries.sql("trace_logs"), of_logs, settings=settings))
+    pending_sums = store.soon(lambda: store.dicts(queries.sql("trace_usage"), of_traces, settings=settings))
+    rows = store.dicts(queries.sql("trace_spans"), {**of_traces, "limit": MAX_SPANS + 1}, settings=settings)
     raw = _raw(store, of_traces, rows[:MAX_SPANS])
     logs, sums = pending_logs.result(), pending_sums.result()
     parts_left_out = any(one["left_out"] for one in (*raw.values(), *logs))
@@ -177,17 +179,17 @@ def _raw(
     if not rows:
         return {}
     starts = [row["started_ns"] for row in rows]
-    found = store.dicts(
-        queries.sql("trace_raw"),
-        {
-            **of_traces,
-            "services": sorted({row["service"] for row in rows}),
-            "span_names": sorted({row["span_name"] for row in rows}),
-            "first_ns": min(starts),
-            "last_ns": max(starts),
-            "most": max(LEAST_BYTES, MAX_BYTES // len(rows)),
-        },
-    )
+    wanted = {
+        **of_traces,
+        "services": sorted({row["service"] for row in rows}),
+        "span_names": sorted({row["span_name"] for row in rows}),
+        "first_ns": min(starts),
+        "last_ns": max(starts),
+        "most": max(LEAST_BYTES, MAX_BYTES // len(rows)),
+    }
+    found = store.dicts(queries.sql("trace_raw"), wanted, settings=threads_for(of_traces["trace_ids"]))
+    if large := [row["span_id"] for row in found if row["is_large"]]:
+        found += store.dicts(queries.sql("trace_raw_large"), {**wanted, "span_ids": large})
     return {(row["trace_id"], row["span_id"]): row for row in found}
 
 

@@ -9,8 +9,8 @@ from spanledger.erasure.mutations import Mutations, pairs, values
 from spanledger.erasure.subject import Replacement, Subject
 from spanledger.ledger import batches, rollups, settler
 from spanledger.ledger.audit_spans import RawLevel
-from spanledger.ledger.copy_lookup import WORK_COLUMNS
 from spanledger.ledger.scope import Scope
+from spanledger.ledger.work import COLUMNS as WORK_COLUMNS
 
 REASON = "erase"
 _PIECE = 2_000  # traces

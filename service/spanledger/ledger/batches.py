@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from spanledger.errors import SpanledgerError
 from spanledger.ledger import giants, left_out, spans
-from spanledger.ledger.copy_lookup import MAX_ROUNDS, WORK_COLUMNS, CopyLookup, Note, Trace, keys_run
+from spanledger.ledger.copy_lookup import MAX_ROUNDS, CopyLookup, Note, Trace, keys_run
 from spanledger.ledger.suspects import BatchFailed
+from spanledger.ledger.work import COLUMNS as WORK_COLUMNS
 from spanledger.store.client import Store
 from spanledger.store.threads import ALONE
 

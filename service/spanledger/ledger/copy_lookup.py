@@ -12,6 +12,7 @@ import pyarrow as pa
 from spanledger.books import copy_keys
 from spanledger.books.copies import REUSED_ID, TOLERANCE_NS
 from spanledger.books.forest import one_chunk, values_of
+from spanledger.ledger.work import OF_RUN, rows_of
 from spanledger.store import migrate
 from spanledger.store.client import Params, Store
 from spanledger.store.threads import ALONE
@@ -20,34 +21,28 @@ Trace = tuple[str, str]  # tenant, trace id
 Note = Callable[[], None]  # called when a run stopped looking for copies
 _TOLERANCE_MS = TOLERANCE_NS // 1_000_000
 MAX_ROUNDS = 8  # of the search for copies of copies; a run that reaches it continues with what it found, and logs it
-WORK_COLUMNS = ("run_id", "round", "tenant", "trace_id")  # of table settle_work
 
 _SHARED_KEYS = f"""
 SELECT tenant, {copy_keys.SQL_IS_SURE} AS surely,
     if(surely = 1, key, {copy_keys.SQL_LIKENESS}) AS shared,
     groupArray((trace, scope, {copy_keys.SQL_MINUTE} * 60000 + start_ms AS since, since + duration_ms)) AS tellings
 FROM {{shards:Identifier}}.call_keys
-WHERE (tenant, key) IN (<keys>)
+{rows_of(OF_RUN, "key")}
 GROUP BY tenant, surely, shared
 HAVING uniqExact(trace) > 1 AND if(surely = 1, uniqExact(trace) <= {{reused:UInt32}}, uniqExact(scope) > 1)
 """
-_SHARED_AT_HAND = _SHARED_KEYS.replace("<keys>", "SELECT tenant, key FROM settle_work WHERE run_id = {run:String}")
 # A call is looked for in the minute of its start and in those beside it.
-_SHARED_IN_ROUND = (
-    "WITH frontier AS "
-    "(SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round = {round:UInt8})"
-    + _SHARED_KEYS.replace(
-        "<keys>",
-        f"""
-    WITH toUInt64(greatest(toUnixTimestamp64Second(started_at), 60)) DIV 60 AS minute
-    SELECT tenant, arrayJoin(arrayConcat(same_keys, arrayMap(
-        away -> {copy_keys.SQL_OF_LIKENESS.format(minute="toUInt64(minute + away)", likeness="likeness")},
-        if(likeness = 0, [], [-1, 0, 1]))))
-    FROM {{shards:Identifier}}.genai_spans
-    WHERE (tenant, trace_id) IN frontier AND trace_id IN (SELECT trace_id FROM frontier)
-""",
-    )
-)
+_KEYS_OF_ROUND = f"""
+INSERT INTO settle_work (run_id, tenant, key)
+WITH frontier AS
+    (SELECT tenant, trace_id FROM settle_work WHERE run_id = {{run:String}} AND round = {{round:UInt8}}),
+    toUInt64(greatest(toUnixTimestamp64Second(started_at), 60)) DIV 60 AS minute
+SELECT {{keys_run:String}}, tenant, arrayJoin(arrayConcat(same_keys, arrayMap(
+    away -> {copy_keys.SQL_OF_LIKENESS.format(minute="toUInt64(minute + away)", likeness="likeness")},
+    if(likeness = 0, [], [-1, 0, 1])))) AS key
+FROM {{shards:Identifier}}.genai_spans
+{rows_of("frontier")}
+"""
 NAMES = """
 SELECT tenant, trace, trace_id FROM {shards:Identifier}.call_keys
 WHERE tenant IN {tenants:Array(String)} AND key IN {keys:Array(UInt64)}
@@ -83,7 +78,7 @@ class CopyLookup:
         keys = copy_keys.keys_of(spans)
         if not len(keys.key):
             return set()
-        shared = self._shared(spans, keys.looked_for())
+        shared = self._shared_at_hand(spans, keys.looked_for())
         self._note_shares(spans, keys, {group[2] for group in shared})
         return self._found(shared)
 
@@ -91,8 +86,10 @@ class CopyLookup:
         """The same for traces that stand in settle_work under a round and have not been read: their keys are computed
         where they lie."""
         self._note(traces)
-        parameters = {"run": self._run, "round": round_, "reused": REUSED_ID, "shards": self._store.all_shards}
-        return self._found(self._store.query(_SHARED_IN_ROUND, parameters, settings=ALONE))
+        run = keys_run(self._run)
+        parameters = {"run": self._run, "keys_run": run, "round": round_, "shards": self._store.all_shards}
+        self._store.command(_KEYS_OF_ROUND, parameters, settings=ALONE)
+        return self._found(self._shared(run))
 
     def _found(self, shared: Collection[Shared]) -> set[Trace]:
         self._find_names(shared)
@@ -109,7 +106,7 @@ class CopyLookup:
             self._names.setdefault((trace[0], number), set()).add(trace)
         self._traces.update(ordered)
 
-    def _shared(self, spans: pa.Table, keys: copy_keys.Keys) -> Collection[Shared]:
+    def _shared_at_hand(self, spans: pa.Table, keys: copy_keys.Keys) -> Collection[Shared]:
         """What calls beside ours, or several of ours, have in common."""
         run = keys_run(self._run)
         work = pa.table(
@@ -120,8 +117,12 @@ class CopyLookup:
             }
         )
         self._store.insert_arrow("settle_work", work)
+        return self._shared(run)
+
+    def _shared(self, run: str) -> Collection[Shared]:
+        """The same for the keys that stand in settle_work under a `keys_run`, which are cleared."""
         parameters = {"run": run, "reused": REUSED_ID, "shards": self._store.all_shards}
-        shared: list[Any] = self._store.query(_SHARED_AT_HAND, parameters, settings=ALONE)
+        shared: list[Any] = self._store.query(_SHARED_KEYS, parameters, settings=ALONE)
         forget_keys(self._store, run)
         return shared
 

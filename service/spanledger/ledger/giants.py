@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from spanledger.books.anomalies import Anomaly
 from spanledger.ledger import anomalies
 from spanledger.ledger.copy_lookup import Trace
+from spanledger.ledger.work import rows_of
 from spanledger.store.client import Store
 from spanledger.store.threads import ALONE
 
@@ -18,17 +19,17 @@ MOST_SPANS = 250_000
 FEW = 100_000  # rows; a batch seldom has as many
 
 _KIND = "too_large"
-_FOUND = """
+_FOUND = f"""
 WITH work AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {{run:String}} AND round >= {{round:UInt8}})
-SELECT tenant, trace_id, {count} AS spans
+SELECT tenant, trace_id, <count> AS spans
 FROM {{shards:Identifier}}.genai_spans
-WHERE (tenant, trace_id) IN work AND trace_id IN (SELECT trace_id FROM work)
+{rows_of("work")}
 GROUP BY tenant, trace_id
 HAVING spans > {{most:UInt64}}
 """
 # A span has several rows until they are merged. Counting rows is cheap and comes first; only above the limit spans are
 # counted exactly.
-_ROWS, _SPANS = (_FOUND.format(count=count) for count in ("count()", "uniqExact(span_id)"))
+_ROWS, _SPANS = (_FOUND.replace("<count>", count) for count in ("count()", "uniqExact(span_id)"))
 _FORGET = """
 ALTER TABLE settle_work DELETE WHERE run_id = {run:String} AND round >= {round:UInt8} AND tenant = {tenant:String}
     AND trace_id = {trace:String}

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from spanledger.books.compute import Books
 from spanledger.books.entries import DIMS, LINES, MEASURES, ZERO, Book, book_of
 from spanledger.books.messages import MESSAGES, Message, message_rows
+from spanledger.ledger.work import OF_RUN, rows_of
 from spanledger.store.client import Store
 
 _KEY = ", ".join(d for d in DIMS if d != "started_at_ns")
@@ -16,8 +17,7 @@ _POSTED = f"""
 SELECT {", ".join("toUnixTimestamp64Nano(started_at) AS started_at_ns" if d == "started_at_ns" else d for d in DIMS)},
     {", ".join(f"sum(l.{m}) AS {m}" for m in MEASURES)}
 FROM {{shards:Identifier}}.ledger AS l
-WHERE (tenant, trace_id) IN (SELECT tenant, trace_id FROM settle_work WHERE run_id = {{run:String}})
-    AND trace_id IN (SELECT trace_id FROM settle_work WHERE run_id = {{run:String}})
+{rows_of(OF_RUN)}
 GROUP BY {_KEY}, started_at
 """
 
@@ -84,16 +84,16 @@ def upsert_messages(store: Store, books: Books, before: pa.Table) -> None:
     )
 
 
-_STORED = """
+_STORED = f"""
 SELECT tenant, conversation_id, message_id, trace_id, user_id, correlation_id, service, workflow, agent,
     toUnixTimestamp64Nano(started_at) AS started_at_ns, duration_ns, status, error_type, providers, models, tools,
     counted, prompt, prompt_version, variant
-FROM {shards:Identifier}.messages FINAL
+FROM {{shards:Identifier}}.messages FINAL
 WHERE (tenant, conversation_id, message_id) IN
 (
-    SELECT tenant, conversation_id, message_id FROM {shards:Identifier}.ledger
-    WHERE kind = 'message'
-        AND (tenant, trace_id) IN (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String})
+    SELECT tenant, conversation_id, message_id FROM {{shards:Identifier}}.ledger
+    {rows_of(OF_RUN)}
+    AND kind = 'message'
 )
 """
 

@@ -18,6 +18,7 @@ from spanledger.dialects.alike import Facts
 from spanledger.dialects.columns import column_reader
 from spanledger.dialects.interpreter import CANONICAL, SpanFacts, interpreter
 from spanledger.dialects.usage import COLUMNS as COUNTS
+from spanledger.ledger.work import rows_of
 from spanledger.store.client import Store
 
 log = logging.getLogger(__name__)
@@ -53,8 +54,7 @@ _KINDS: dict[str, pa.DataType] = {
 
 _WORK = """
 WITH work AS (SELECT tenant, trace_id FROM settle_work WHERE run_id = {run:String} AND round >= {round:UInt8})"""
-_OF_WORK = """FROM {shards:Identifier}.genai_spans
-WHERE (tenant, trace_id) IN work AND trace_id IN (SELECT trace_id FROM work)"""
+_OF_WORK = f"FROM {{shards:Identifier}}.genai_spans\n{rows_of('work')}"
 _READ = f"{_WORK}\nSELECT {COLUMNS}, arrived\n{_OF_WORK}"
 # What the view writes; all other columns of such a row are empty.
 _READ_NARROW = f"""{_WORK}

@@ -8,8 +8,8 @@ def rows_of(work: str, key: str = "trace_id") -> str:
     """The clauses that keep the rows whose (tenant, `key`) is in `work`, a query or its name.
 
     Sets of one column choose the granules. A set of pairs takes three to five times as long for it, so the pairs are
-    compared afterwards, with expressions that the primary key does not know. GLOBAL: a cluster's setting that makes each
-    IN one does not reach PREWHERE, and each shard would look into a settle_work of its own.
+    compared afterwards, with expressions that the primary key does not know. GLOBAL, because a cluster's setting that
+    makes each IN one does not reach PREWHERE: each shard would look into a settle_work of its own.
     """
     return (
         f"PREWHERE {key} GLOBAL IN (SELECT {key} FROM {work}) WHERE tenant IN (SELECT tenant FROM {work})\n"

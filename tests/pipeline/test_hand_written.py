@@ -244,7 +244,8 @@ TOOLS: dict[str, dict[str, Any]] = {
     "tool: list_files": {"tool.name": "list_files"},
     "weather": {"genkit:type": "action", "genkit:metadata:subtype": "tool.v2", "genkit:name": "weather"},
 }  # fmt: skip
-# No calls: a count that is a limit or an estimate, and sums without a model.
+_ANSWER = '{"id": "chatcmpl-1", "model": "gpt-4o", "usage": {"prompt_tokens": 100, "completion_tokens": 20}}'
+# No calls: an answer that a database or queue was given, a count that is a limit or an estimate, and sums without a model.
 OTHERS: dict[str, dict[str, Any]] = {
     "check_budget": {"model": MINI, "budget.tokens.total": 9, "max_tokens": 1000},
     "count_tokens": {"model": MINI, "tokens.prompt": 1000},
@@ -252,6 +253,9 @@ OTHERS: dict[str, dict[str, Any]] = {
     "render_prompt": {"llm.model": MINI},
     "meter": {"usage.input": 30, "usage.output": 10},
     "list_tools": {"gen_ai.tool.name": "weather"},
+    "SET": {"db.system": "redis", "db.statement": f"SET answers:1 {_ANSWER}"},
+    "INSERT": {"db.system.name": "postgresql", "db.query.text": f"INSERT INTO answers VALUES ('{_ANSWER}')"},
+    "usage publish": {"messaging.system": "kafka", "messaging.message.body": _ANSWER},
 }
 _CALLS = """
 SELECT trace_id, provider, model, input_tokens, cache_read_input_tokens, cache_write_input_tokens, output_tokens,

@@ -31,7 +31,7 @@ _ABOUT_TOOL = re.compile(
 )
 _LIMIT = re.compile(r"max|limit|budget|quota|window|remaining", re.IGNORECASE)  # keys of limits, which are no usage
 _COUNTS_TOKENS = re.compile(
-    r"(?:count|compute)[ _.:-]?tokens|(?:^|[./:])input_?tokens\b|token[ _.-]?count(?:er|ing)?\b|num_tokens|tokenize"
+    r"(?:count|compute)[ _.:-]?tokens|(?:^|[./:])input_?tokens\b|token[ _.-]?count(?:er|ing)?\b|num_tokens|\btokenize\b"
 )
 _MODELS = ("request_model", "model_said", "response_model")
 _SEARCHED: tuple[str, ...] = ("output", "provider_metadata", "metadata")  # fields whose texts may hold usage
@@ -232,7 +232,7 @@ class Reading:
     def _kind(self) -> tuple[str, str]:
         role, operation = self._meaning()
         names = (self.name.lower(), self._doing(), self.own("http_address").lower())
-        if role in CALL_ROLES and any(map(_COUNTS_TOKENS.search, names)):
+        if role in CALL_ROLES and not self.own("output_tokens") and any(map(_COUNTS_TOKENS.search, names)):
             return "other", "count_tokens"  # a token-counting request: no answer, no cost
         if operation == "fetch_response" and (self.own("input_tokens") or self.own("usage_object")):
             return "inference", operation  # an answer reported again, or the only report of its call

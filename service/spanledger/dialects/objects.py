@@ -37,6 +37,9 @@ class ObjectFacts:
     def __init__(self, known: Tables, name: str) -> None:
         self._members: dict[str, _Node] = {}
         spec = known.objects[name]
+        self._of_response = frozenset(spec.get("of_response", ()))
+        self._response_holds = tuple(spec.get("response_holds", ()))
+        self._response_says = tuple(spec.get("response_says", ()))
         for fact, paths in spec["facts"].items():
             for rank, path in enumerate(paths):
                 self._add(path, rank, fact)
@@ -57,7 +60,13 @@ class ObjectFacts:
         """The best member for each fact, in which anything stands."""
         found: dict[str, _Hit] = {}
         _walk(self._members, _put_together(value), found)
-        return {fact: text for fact, (_, text) in found.items()}
+        left_out = frozenset() if self._of_response.isdisjoint(found) or self._is_response(value) else self._of_response
+        return {fact: text for fact, (_, text) in found.items() if fact not in left_out}
+
+    def _is_response(self, value: Mapping[str, Any]) -> bool:
+        return any(isinstance(value.get(name), dict | list) for name in self._response_holds) or any(
+            isinstance(value.get(name), str) for name in self._response_says
+        )
 
 
 def _walk(known: dict[str, _Node], value: Mapping[str, Any], found: dict[str, _Hit]) -> None:

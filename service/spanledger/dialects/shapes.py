@@ -26,8 +26,10 @@ from spanledger.dialects.words import (
 )
 
 SHAPE = "shape:"  # facts that the view keeps because of their shape, by their attribute key
-# Parts of keys under which a request stands: the usage within it belongs to the calls before.
+# Parts of keys under which a request, or what a database or queue was given, stands: the usage within it belongs to other
+# calls.
 REQUEST_WORDS = (
+    *("db.statement", "db.query", "messaging."),
     *("input.value", "inputs", "request", "prompt", "messages", "component.input", "history", "context"),
     *("config", "setting", "limit", "budget", "quota", "content", ".text"),
 )
@@ -44,6 +46,9 @@ _MAX_PLACES = 64  # of a text that are looked at one by one
 # Counts in what other languages print: Java and Ruby `a=1`, Ruby also `"a"=>1`, PHP `[a] => 1`, Go and Rust `a: 1`.
 _PAIR = re.compile(r"""\b([A-Za-z]\w*)["'\]]?\s*(?:=>|[=:])\s*(\d{1,15})(?![\w.]*\w)""")
 _BARE = re.compile(r"\s*[A-Za-z][\w.]*\s*[=:]")  # how fields without a name around them begin: YAML, Pydantic's str()
+# How what a language prints of an object begins: a bracket, or at most two words before it. Prose that quotes one does not.
+_PRINTED = re.compile(r"\W*(?:[\w.:$<>\\@]+\s+)?[\w.:$<>\\@]*\s*[({\[]")
+_MESSAGE_TEXT = frozenset({"content", "text", "refusal"})  # members that hold what was said
 _BRACKETED = re.compile(r"[({\[][^(){}\[\]]*[)}\]]")
 _BILLED = re.compile(r"""billed_?units["']?\s*[=:]\s*\w*$""", re.IGNORECASE)
 _ENUM = re.compile(r"<[\w.]+: ([^<>]{1,80})>")
@@ -159,8 +164,8 @@ def _in_text(text: str, search: _Search) -> Iterator[Found]:
     value = _parsed(text)
     if value is not None:
         yield from _in_value(value, search)
-        return
-    yield from _in_repr(text, search)
+    elif _PRINTED.match(text) or _BARE.match(text):
+        yield from _in_repr(text, search)
 
 
 def _parsed(text: str) -> Any:
@@ -188,7 +193,11 @@ def _in_value(root: Any, search: _Search) -> Iterator[Found]:
             around = value if _is_owner(value) or not owner else owner
             # Cohere's bill goes before its raw count beside it.
             billed = value.get("billed_units") or value.get("billedUnits")
-            inside = [(str(key), inner) for key, inner in value.items() if _is_worth(inner) and not is_aside(str(key))]
+            inside = [
+                (str(key), inner)
+                for key, inner in value.items()
+                if _is_worth(inner) and not is_aside(str(key)) and not (key in _MESSAGE_TEXT and isinstance(inner, str))
+            ]
             if is_usage(billed, search.input_alone):
                 inside = [("", billed)]
             if depth < _MAX_DEPTH:

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-
 from test_interpret import read, said
 
 _CAR = {"make": "Toyota", "model": "Corolla", "year": 2020}

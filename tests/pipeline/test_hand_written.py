@@ -245,7 +245,7 @@ TOOLS: dict[str, dict[str, Any]] = {
     "weather": {"genkit:type": "action", "genkit:metadata:subtype": "tool.v2", "genkit:name": "weather"},
 }  # fmt: skip
 _ANSWER = '{"id": "chatcmpl-1", "model": "gpt-4o", "usage": {"prompt_tokens": 100, "completion_tokens": 20}}'
-# No calls: a count that is a limit or an estimate, sums without a model, and answers that databases or queues were given.
+# No calls: counts that are limits or estimates, sums without a model, answers that databases or queues were given.
 OTHERS: dict[str, dict[str, Any]] = {
     "check_budget": {"model": MINI, "budget.tokens.total": 9, "max_tokens": 1000},
     "count_tokens": {"model": MINI, "tokens.prompt": 1000},

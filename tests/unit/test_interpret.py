@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dialect_examples import CACHED, DIALECTS
 from dialect_kinds import KINDS
+from dialect_makers import MAKERS
 from dialect_siblings import SIBLINGS
 from dialect_strangers import STRANGERS
 from spanledger.dialects.interpreter import Interpreter, interpreter
@@ -20,7 +21,7 @@ from spanledger.dialects.lexicon import lexicon
 from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, tables
 from spanledger.dialects.usage import MAX_COUNT
 
-WRONG_ONCE = KINDS | SIBLINGS | {f"{name} (stranger)": example for name, example in STRANGERS.items()}
+WRONG_ONCE = KINDS | MAKERS | SIBLINGS | {f"{name} (stranger)": example for name, example in STRANGERS.items()}
 START = 1_795_000_000_000_000_000
 SECOND = 10**9
 

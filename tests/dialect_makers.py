@@ -19,6 +19,7 @@ def ai_sdk(provider: str, model: str, metadata: dict[str, Any], **usage: int) ->
     }
 
 
+_LANGSMITH_DETAILS = {"cache_read": 100, "ephemeral_5m_input_tokens": 100, "ephemeral_1hr_input_tokens": 500}
 CACHES: dict[str, Example] = {
     "AI SDK 4, Anthropic": (
         ai_sdk(
@@ -40,6 +41,35 @@ CACHES: dict[str, Example] = {
         ),
         {"input_tokens": 1000, "cache_read_input_tokens": 800},
     ),
+    **{
+        f"LangSmith's word for writes of an hour, {where}": (
+            attributes,
+            {"input_tokens": 1200, "cache_write_input_tokens": 600, "cache_write_1h_input_tokens": 500},
+        )
+        for where, attributes in (
+            (
+                "details apart",
+                OPENAI
+                | {"gen_ai.system": "anthropic", "gen_ai.usage.input_token_details": json.dumps(_LANGSMITH_DETAILS)}
+                | counts(1200, 57, total_tokens=1257),
+            ),
+            (
+                "details within the usage",
+                {
+                    "langfuse.observation.type": "generation",
+                    "langfuse.observation.model.name": "claude-sonnet-4-5",
+                    "langfuse.observation.usage_details": json.dumps(
+                        {
+                            "input_tokens": 1200,
+                            "output_tokens": 57,
+                            "total_tokens": 1257,
+                            "input_token_details": _LANGSMITH_DETAILS,
+                        }
+                    ),
+                },
+            ),
+        )
+    },
 }
 
 MAKERS = by_kind(cache=CACHES)

@@ -72,4 +72,29 @@ CACHES: dict[str, Example] = {
     },
 }
 
-MAKERS = by_kind(cache=CACHES)
+_DIFY = {"gen_ai.span.kind": "LLM", "gen_ai.framework": "dify", "gen_ai.request.model": "m"} | counts(1000, 100)
+NAMES: dict[str, Example] = {
+    **{
+        f"Dify's plugin {plugin}": (_DIFY | {"gen_ai.provider.name": plugin}, {"provider": provider})
+        for plugin, provider in (
+            ("langgenius/openai/openai", "openai"),
+            ("langgenius/anthropic/anthropic", "anthropic"),
+            ("langgenius/gemini/google", "gcp.gemini"),
+            ("langgenius/azure_openai/azure_openai", "azure.ai.openai"),
+            ("someone/their_models/deepseek", "deepseek"),
+            ("someone/their_models/their_models", "someone/their_models/their_models"),
+        )
+    },
+    "Dify's name of Gemini": (_DIFY | {"gen_ai.provider.name": "google_gemini"}, {"provider": "gcp.gemini"}),
+    **{
+        f"the host {host}": (OPENAI | {"server.address": host}, {"provider": provider})
+        for host, provider in (
+            ("eastus.api.cognitive.microsoft.com", "azure.ai.openai"),
+            ("api.individual.githubcopilot.com", "github_copilot"),
+            ("api.business.githubcopilot.com", "github_copilot"),
+            ("vpce-0a1b-2c3d.bedrock-runtime.us-east-1.vpce.amazonaws.com", "aws.bedrock"),
+        )
+    },
+}
+
+MAKERS = by_kind(cache=CACHES, name=NAMES)

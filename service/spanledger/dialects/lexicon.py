@@ -122,12 +122,17 @@ class Lexicon:
         """The canonical name of a provider: however its name is spelled, or a client's class is called after it."""
         if word in self.frameworks:
             return word
-        if known := self.spelled(word):
+        if known := self.spelled(word) or self._of_plugin(word):
             return known
         letters = squashed(word)
         client = _CLIENT.match(letters)
         found = self._by_letters.get(client[1]) if client else None
         return found or next((name for pattern, name in self._patterns if pattern.search(letters)), word)
+
+    def _of_plugin(self, word: str) -> str:
+        """The provider of a plugin that is named as Dify does, author/plugin/provider: '' for other names."""
+        names = word.split("/")
+        return self.spelled(names[1]) or self.spelled(names[2]) if len(names) == 3 else ""
 
     def spelled(self, word: str) -> str:
         """The canonical name of a provider that is listed, however its words are put together; '' for others."""

@@ -42,6 +42,34 @@ CACHES: dict[str, Example] = {
         {"input_tokens": 1000, "cache_read_input_tokens": 800},
     ),
     **{
+        f"AI SDK 5, Claude by {provider}": (
+            ai_sdk(
+                provider,
+                "claude-sonnet-4-5",
+                {"anthropic": {"usage": {"input_tokens": 5000, "cache_read_input_tokens": 3000}}},
+                inputTokens=5000,
+                outputTokens=100,
+                totalTokens=5100,
+                cachedInputTokens=3000,
+            ),
+            {"provider": cloud, "input_tokens": 8000, "cache_read_input_tokens": 3000},
+        )
+        for provider, cloud in (
+            ("vertex.anthropic.messages", "gcp.vertex_ai"),
+            ("googleVertex.anthropic.messages", "gcp.vertex_ai"),
+            ("azure.anthropic.messages", "azure.ai.inference"),
+        )
+    },
+    "AI SDK 6, Claude by Vertex": (
+        ai_sdk("googleVertex.anthropic.messages", "claude-sonnet-4-5", {}, inputTokens=8000, outputTokens=100)
+        | {"ai.usage.inputTokenDetails.cacheReadTokens": 3000, "ai.usage.inputTokenDetails.noCacheTokens": 5000},
+        {"input_tokens": 8000, "cache_read_input_tokens": 3000},
+    ),
+    "AI SDK 5, Gemini by Vertex": (
+        ai_sdk("google.vertex.chat", "gemini-2.5-flash", {}, inputTokens=5000, cachedInputTokens=3000, outputTokens=9),
+        {"provider": "gcp.vertex_ai", "input_tokens": 5000, "cache_read_input_tokens": 3000},
+    ),
+    **{
         f"LangSmith's word for writes of an hour, {where}": (
             attributes,
             {"input_tokens": 1200, "cache_write_input_tokens": 600, "cache_write_1h_input_tokens": 500},

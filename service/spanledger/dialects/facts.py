@@ -363,6 +363,7 @@ class Reading:
             and ("provider" not in case or provider in case["provider"])
             and ("scope" not in case or self.scope.startswith(tuple(case["scope"])))
             and ("exact_scope" not in case or self.scope in case["exact_scope"])
+            and ("word" not in case or any(word in self.own("provider").lower() for word in case["word"]))
             and ("with" not in case or self.own_or_nested(case["with"]) != "")
             and ("without" not in case or self.own_or_nested(case["without"]) == "")
         )

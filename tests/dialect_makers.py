@@ -1,9 +1,10 @@
 """What single makers and clouds say in words of their own: caches, names, bills."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
-from dialect_shared import LLM, OPENAI, Example, by_kind, counts
+from dialect_shared import LLM, OPENAI, Example, by_kind, counts, langfuse
 
 
 def ai_sdk(provider: str, model: str, metadata: dict[str, Any], **usage: int) -> dict[str, Any]:
@@ -125,4 +126,54 @@ NAMES: dict[str, Example] = {
     },
 }
 
-MAKERS = by_kind(cache=CACHES, name=NAMES)
+
+def answer(provider: str, model: str, **usage: Any) -> dict[str, Any]:
+    """A call with the usage of its answer."""
+    body = {"id": "gen-1", "object": "chat.completion", "model": model}
+    body["usage"] = {"prompt_tokens": 100, "completion_tokens": 400, "total_tokens": 500} | usage
+    return LLM | {"llm.provider": provider, "llm.model_name": model, "output.value": json.dumps(body)}
+
+
+_PERPLEXITY_COST = {
+    "input_tokens_cost": 0.0003,
+    "output_tokens_cost": 0.006,
+    "request_cost": 0.006,
+    "total_cost": 0.0123,
+}
+BILLS: dict[str, Example] = {
+    "xAI's ticks": (
+        answer("xai", "grok-4", cost_in_usd_ticks=37756000),
+        {"cost_claim_usd": Decimal("0.0037756"), "cost_claim_source": "provider"},
+    ),
+    "xAI's ticks in the AI SDK": (
+        ai_sdk("xai.responses", "grok-4", {"xai": {"costInUsdTicks": 37756000}}, inputTokens=10, outputTokens=5),
+        {"cost_claim_usd": Decimal("0.0037756"), "cost_claim_source": "provider"},
+    ),
+    "ticks that are no number": (
+        answer("xai", "grok-4", cost_in_usd_ticks="many"),
+        {"cost_claim_usd": None, "anomalies": ["text:cost"]},
+    ),
+    "Perplexity's parts and their total": (
+        answer("perplexity", "sonar-pro", cost=_PERPLEXITY_COST),
+        {"cost_claim_usd": Decimal("0.0123"), "cost_claim_source": "provider"},
+    ),
+    "what a library worked out for Perplexity": (
+        langfuse("sonar-pro", input=100, output=400)
+        | {"gen_ai.system": "perplexity", "langfuse.observation.cost_details": {"total": 0.0063}},
+        {"cost_claim_usd": Decimal("0.0063"), "cost_claim_source": "local"},
+    ),
+    "OpenRouter with the customer's own key": (
+        answer(
+            "openrouter", "openai/gpt-4o", cost=0.000315, is_byok=True, cost_details={"upstream_inference_cost": 0.0063}
+        ),
+        {"cost_claim_usd": Decimal("0.006615"), "cost_claim_source": "provider"},
+    ),
+    "OpenRouter names what it paid itself": (
+        answer(
+            "openrouter", "openai/gpt-4o", cost=0.0063, is_byok=False, cost_details={"upstream_inference_cost": 0.0063}
+        ),
+        {"cost_claim_usd": Decimal("0.0063"), "cost_claim_source": "provider"},
+    ),
+}
+
+MAKERS = by_kind(bill=BILLS, cache=CACHES, name=NAMES)

@@ -13,7 +13,8 @@ from spanledger.dialects.tables import EVENT
 from spanledger.dialects.usage import MAX_COUNT
 from spanledger.dialects.values import number, scaled, since_ns
 
-BILLING = frozenset({"openrouter", "vercel_ai_gateway"})  # whose own words for a cost are what they charge
+BILLING = frozenset({"openrouter", "vercel_ai_gateway", "perplexity", "x_ai"})  # whose words for a cost are a bill
+_PRICED_BY_LIBRARIES = frozenset({"perplexity", "x_ai"})  # whose calls libraries work out a cost for, too
 _MARKED = re.compile(r"(?:\$\s?)?(\d+(?:\.\d+)?)(?:\s?([A-Za-z]{3}))?")  # $0.02, 0.02USD
 _SCALE = Decimal(1).scaleb(-15)
 
@@ -35,8 +36,15 @@ def claim(span: Reading, provider: str, anomalies: list[str]) -> tuple[Decimal |
     if not text:
         return None, ""
     currency, source = span.own("cost_currency"), span.own("cost_source")
-    is_billed = not span.own("cost") and provider in BILLING
+    is_billed = not span.own("cost") and is_bill(span, provider)
     return claimed(text, currency.lower(), source.lower(), is_billed, anomalies)
+
+
+def is_bill(span: Reading, provider: str) -> bool:
+    """Whether a cost within a value is what the provider charges."""
+    if provider not in BILLING:
+        return False
+    return provider not in _PRICED_BY_LIBRARIES or span.places().get("cost", ("",))[0] != "cost_object"
 
 
 def claimed(text: str, currency: str, source: str, is_billed: bool, anomalies: list[str]) -> tuple[Decimal | None, str]:

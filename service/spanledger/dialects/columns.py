@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from spanledger.dialects import plain
 from spanledger.dialects.alike import Bools, Ints, one_chunk
-from spanledger.dialects.amounts import BILLING, FIRST_CHUNK_FIELDS, FirstChunk, claimed, first_chunk_ns, saved
+from spanledger.dialects.amounts import BILLING, FIRST_CHUNK_FIELDS, FirstChunk, claimed, first_chunk_ns, is_bill, saved
 from spanledger.dialects.batch import Spans
 from spanledger.dialects.figures import Figures, Usage
 from spanledger.dialects.identity import genuine_id
@@ -235,7 +235,7 @@ class _Reading:
             group = self._groups[self._group[row]]
             notes: list[str] = []
             currency, source = group.read.own("cost_currency").lower(), group.read.own("cost_source").lower()
-            is_billed = not own[row] and group.kind.words["provider"] in BILLING
+            is_billed = not own[row] and is_bill(group.read, group.kind.words["provider"])
             amounts[row], sources[row] = claimed(texts[row], currency, source, is_billed, notes)
             self.odd[row] |= bool(notes)
         return pc.coalesce(found, pa.array(amounts, found.type)), sources

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from spanledger.dialects.tables import Tables
@@ -9,12 +10,14 @@ from spanledger.dialects.values import scalar
 
 Facts = dict[str, str]  # fact → its text, those that are there
 _Hit = tuple[int, str]  # rank (0 = best) and fact
+_Unit = Decimal | None  # of what stands at a path; None: that of the fact
 _FIRST = "[]"  # the step to the first element of a list
 _SPLIT = ("input_", "output_", "cached_modality_")  # of parts in Langfuse's words
 _WHOLES = ("input", "output", "total")
 _NAMED = re.compile(r"cache|audio|image|reasoning|ephemeral|_tokens?$|_details$|_count$")
 _MODALITIES = {"1": "text", "2": "image", "3": "video", "4": "audio", "5": "document"}  # of Google's enum
 _COUNTED = ("tokenCount", "token_count", "inputTokens", "input_tokens")
+_MOST_DIGITS = 15  # before or after the point of an amount that is worked with
 _EMBEDDED = 1_000  # ranks of one place where an object may stand within another
 
 
@@ -24,7 +27,7 @@ class _Node:
     __slots__ = ("hits", "members")
 
     def __init__(self) -> None:
-        self.hits: list[_Hit] = []
+        self.hits: list[tuple[int, str, _Unit]] = []
         self.members: dict[str, _Node] = {}
 
 
@@ -50,18 +53,19 @@ class ObjectFacts:
                         self._add(f"{root}.{path}", number * _EMBEDDED + rank, f"{inner}.{fact}")
 
     def _add(self, path: str, rank: int, fact: str) -> None:
+        path, _, unit = path.partition("*")
         members, node = self._members, _Node()
         for step in path.replace("[]", "." + _FIRST).split("."):
             node = members.setdefault(step, _Node())
             members = node.members
-        node.hits.append((rank, fact))
+        node.hits.append((rank, fact, Decimal(unit) if unit else None))
 
     def read(self, value: Mapping[str, Any]) -> Facts:
         """The best member for each fact, in which anything stands."""
         found: dict[str, _Hit] = {}
         _walk(self._members, _put_together(value), found)
         left_out = frozenset() if self._of_response.isdisjoint(found) or self._is_response(value) else self._of_response
-        return {fact: text for fact, (_, text) in found.items() if fact not in left_out}
+        return _with_upstream({fact: text for fact, (_, text) in found.items() if fact not in left_out})
 
     def _is_response(self, value: Mapping[str, Any]) -> bool:
         return any(isinstance(value.get(name), dict | list) for name in self._response_holds) or any(
@@ -82,8 +86,33 @@ def _walk(known: dict[str, _Node], value: Mapping[str, Any], found: dict[str, _H
         if isinstance(inner, dict):
             _walk(node.members, inner, found)
         elif node.hits and (text := scalar(inner)):
-            for rank, fact in node.hits:
-                _keep(found, fact, rank, text)
+            for rank, fact, unit in node.hits:
+                _keep(found, fact, rank, text if unit is None else _in_units(text, unit))
+
+
+def _in_units(text: str, unit: Decimal) -> str:
+    """An amount of units; one that cannot be worked with is written out, which makes it no number."""
+    amount = _amount(text)
+    return f"{text}*{unit}" if amount is None else f"{amount * unit:f}"
+
+
+def _amount(text: str) -> Decimal | None:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and abs(amount.adjusted()) <= _MOST_DIGITS else None
+
+
+def _with_upstream(facts: Facts) -> Facts:
+    """Where the customer's own key pays the maker of a model, a gateway's cost is its fee alone."""
+    for name in [name for name in facts if name.endswith("upstream_cost")]:
+        start = name.removesuffix("upstream_cost")
+        upstream, own_key = facts.pop(name), facts.pop(start + "own_key", "")
+        amounts = (_amount(upstream), _amount(facts.get(start + "cost", "")))
+        if own_key == "true" and amounts[0] is not None and amounts[1] is not None:
+            facts[start + "cost"] = f"{amounts[0] + amounts[1]:f}"
+    return facts
 
 
 def _by_kind(counts: list[Any]) -> Any:

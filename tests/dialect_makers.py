@@ -176,4 +176,46 @@ BILLS: dict[str, Example] = {
     ),
 }
 
-MAKERS = by_kind(bill=BILLS, cache=CACHES, name=NAMES)
+_COMPACTION = {"type": "compaction", "input_tokens": 180, "output_tokens": 35, "cache_read_input_tokens": 20}
+_MESSAGE = {"type": "message", "input_tokens": 23, "output_tokens": 10}
+_WITH_COMPACTION = {"input_tokens": 223, "output_tokens": 45, "cache_read_input_tokens": 20}
+
+
+def claude(**usage: Any) -> dict[str, Any]:
+    """Claude's answer alone."""
+    body = {"id": "msg_1", "type": "message", "model": "claude-opus-4-6", "stop_reason": "end_turn"}
+    body["usage"] = {"input_tokens": 23, "output_tokens": 10, "cache_read_input_tokens": 0} | usage
+    return LLM | {"llm.provider": "anthropic", "llm.model_name": "claude-opus-4-6", "output.value": json.dumps(body)}
+
+
+COMPACTIONS: dict[str, Example] = {
+    "beside the answer's own usage": (claude(iterations=[_COMPACTION, _MESSAGE]), _WITH_COMPACTION),
+    "beside the sender's counts": (
+        claude(iterations=[_COMPACTION, _MESSAGE]) | {"llm.token_count.prompt": 23, "llm.token_count.completion": 10},
+        _WITH_COMPACTION,
+    ),
+    "already in the sender's counts": (
+        claude(iterations=[_COMPACTION, _MESSAGE])
+        | {"llm.token_count.prompt": 223, "llm.token_count.completion": 45}
+        | {"llm.token_count.prompt_details.cache_read": 20},
+        _WITH_COMPACTION,
+    ),
+    "several": (
+        claude(iterations=[_COMPACTION, _COMPACTION, _MESSAGE]),
+        {"input_tokens": 423, "output_tokens": 80, "cache_read_input_tokens": 40},
+    ),
+    "without an answer": (
+        claude(iterations=[_COMPACTION], input_tokens=0, output_tokens=0),
+        {"input_tokens": 200, "output_tokens": 35, "cache_read_input_tokens": 20},
+    ),
+    "none, in several steps": (
+        claude(iterations=[_MESSAGE, _MESSAGE], input_tokens=46, output_tokens=20),
+        {"input_tokens": 46, "output_tokens": 20},
+    ),
+    "an adviser's tokens, which have a price of their own": (
+        claude(iterations=[_MESSAGE, {"type": "advisor_message", "input_tokens": 900, "output_tokens": 90}]),
+        {"input_tokens": 23, "output_tokens": 10},
+    ),
+}
+
+MAKERS = by_kind(bill=BILLS, cache=CACHES, compaction=COMPACTIONS, name=NAMES)

@@ -79,7 +79,7 @@ def _walk(known: dict[str, _Node], value: Mapping[str, Any], found: dict[str, _H
         if node is None:
             continue
         if isinstance(inner, list) and inner and isinstance(inner[0], dict):
-            inner = _by_kind(inner)
+            inner = _by_kind(inner) if _FIRST in node.members or "type" not in inner[0] else _by_type(inner)
         while isinstance(inner, list):
             node = node.members.get(_FIRST, _NOTHING)
             inner = inner[0] if inner and node is not _NOTHING else None
@@ -126,6 +126,18 @@ def _by_kind(counts: list[Any]) -> Any:
         for one in counts
         if isinstance(one, dict)
     }
+
+
+def _by_type(steps: list[Any]) -> dict[str, dict[str, int]]:
+    """The sums of counts in steps of one type: [{type: message, input_tokens: 23}] → {message: {input_tokens: 23}}."""
+    sums: dict[str, dict[str, int]] = {}
+    for step in steps:
+        if isinstance(step, dict):
+            counts = sums.setdefault(str(step.get("type")), {})
+            for name, count in step.items():
+                if isinstance(count, int) and not isinstance(count, bool):
+                    counts[name] = counts.get(name, 0) + count
+    return sums
 
 
 def _put_together(usage: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -98,11 +98,27 @@ def tokens(case: Case, counts: Mapping[str, Any], anomalies: list[str]) -> dict[
     if not counts:
         return {**_NONE, "usage_estimated": int(case.is_marked)}
     columns = _Usage(case, counts, anomalies.append).columns()
+    if counts.get("compaction_output_tokens"):
+        columns |= _with_compaction(columns, counts)
     output = columns["output_tokens"]
     if case.makes_images and output and columns["image_output_tokens"] is columns["audio_output_tokens"] is None:
         # The output of an image model is images, even if its usage does not name the kind.
         columns["image_output_tokens"] = output - (columns["reasoning_output_tokens"] or 0)
     return columns
+
+
+def _with_compaction(columns: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Input and output with what Anthropic's compactions took, unless the sender has added it."""
+    output, compaction = columns["output_tokens"], counts["compaction_output_tokens"]
+    if output is None or output >= compaction + counts.get("message_output_tokens", 0):
+        return {}
+    read, write = (counts.get(f"compaction_cache_{kind}_tokens") for kind in ("read", "write"))
+    added = counts.get("compaction_input_tokens", 0) + (read or 0) + (write or 0)
+    found = {"input_tokens": (columns["input_tokens"] or 0) + added, "output_tokens": output + compaction}
+    for name, part in (("cache_read_input_tokens", read), ("cache_write_input_tokens", write)):
+        if part:
+            found[name] = (columns[name] or 0) + part
+    return found
 
 
 def is_plain_count(text: str) -> bool:
@@ -154,6 +170,7 @@ class _Usage:
         self.note = note
         self.counts = counts
         is_blank = case.is_call and counts.get("input_tokens") == 0 and not counts.get("output_tokens")
+        is_blank = is_blank and not counts.get("compaction_output_tokens")
         if is_blank and not case.is_error:
             self.note("zero:usage")  # no call takes nothing: the sender did not know
         self.input = None if is_blank else counts.get("input_tokens")

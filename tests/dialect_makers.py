@@ -218,4 +218,23 @@ COMPACTIONS: dict[str, Example] = {
     ),
 }
 
-MAKERS = by_kind(bill=BILLS, cache=CACHES, compaction=COMPACTIONS, name=NAMES)
+SPEEDS: dict[str, Example] = {
+    "fast": (claude(service_tier="standard", speed="fast"), {"service_tier": "fast"}),
+    "ordinary": (claude(service_tier="priority", speed="standard"), {"service_tier": "priority"}),
+    "asked for": (claude() | {"llm.invocation_parameters": '{"speed": "fast"}'}, {"service_tier": "fast"}),
+    "asked for and not served": (
+        claude(speed="standard") | {"llm.invocation_parameters": '{"speed": "fast"}'},
+        {"service_tier": ""},
+    ),
+    "in the AI SDK": (
+        ai_sdk("anthropic.messages", "claude-opus-5", {"anthropic": {"usage": {"speed": "fast"}}}, inputTokens=9),
+        {"service_tier": "fast"},
+    ),
+    "of Claude Code": (
+        OPENAI | {"gen_ai.system": "anthropic", "@scope": "com.anthropic.claude_code.events", "speed": "fast"},
+        {"service_tier": "fast"},
+    ),
+    "of anything else": ({"speed": "fast"}, {"dialect": "", "role": ""}),
+}
+
+MAKERS = by_kind(bill=BILLS, cache=CACHES, compaction=COMPACTIONS, name=NAMES, speed=SPEEDS)

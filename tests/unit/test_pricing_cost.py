@@ -1,5 +1,6 @@
 """What a call costs, to the last digit, and how sure that is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanledger.pricing import Price, Usage, cost, femto, load_book, settle, usd
+from spanledger.pricing.parts import applied
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 PRICES = """
@@ -147,6 +149,12 @@ class TestServiceTier:
     def test_providers_spellings_of_a_tier(self, prices: dict[str, Price]) -> None:
         usage = Usage(input_tokens=100, output_tokens=10)
         assert cost(prices["full"], usage, "fast") == cost(prices["full"], usage, "priority")
+
+    def test_a_fast_mode_with_a_price_of_its_own_is_not_the_priority_tier(self, prices: dict[str, Price]) -> None:
+        fast = replace(prices["full"], tiers={**prices["full"].tiers, "fast": prices["full"].tiers["batch"]})
+        usage = Usage(input_tokens=100, output_tokens=10)
+        assert cost(fast, usage, "fast") == cost(fast, usage, "batch") != cost(fast, usage, "priority")
+        assert applied(fast, usage, "fast")[0] == "fast"
 
     def test_a_tier_without_price_costs_the_ordinary_price_and_says_so(self, prices: dict[str, Price]) -> None:
         found = cost(prices["plain"], Usage(input_tokens=100, output_tokens=10), "flex")

@@ -52,6 +52,19 @@ class TestImport:
         names = [(entry["provider"], entry["model"]) for entry in entries]
         assert names == [("azure.ai.openai", "us/m"), ("deepinfra", "openai/m"), ("gcp.gemini", "m")]
 
+    def test_a_fast_mode_multiplies_all_rates(self) -> None:
+        (entry,) = imported(
+            m={
+                "litellm_provider": "anthropic",
+                "input_cost_per_token": 5e-6,
+                "cache_read_input_token_cost": 5e-7,
+                "output_cost_per_token": 2.5e-5,
+                "provider_specific_entry": {"us": 1.1, "fast": 2.0},
+            }
+        )
+        rates = {"input": 10, "cache_read": 1, "output": 50}
+        assert entry["service_tiers"] == {"fast": {"usd_per_million_tokens": rates}}
+
     def test_long_requests_and_service_tiers(self) -> None:
         (entry,) = imported(
             m={

@@ -219,12 +219,18 @@ def _words(read: Reading, end: Ending) -> dict[str, Any]:
         "request_model": who.request_model,
         "response_model": who.response_model,
         "server_address": who.server,
-        "service_tier": read.own_or_nested("service_tier").lower(),
+        "service_tier": _service_tier(read),
         "stream": int(end.is_stream),
         "finish_reason": end.finish_reason,
         "tool": _tool_name(read, entity) if read.role == "tool" else "",
         "response_cache": _response_cache(read),
     }
+
+
+def _service_tier(read: Reading) -> str:
+    """Anthropic says apart from the tier how fast a call was served, which decides its price."""
+    is_fast = read.own_or_nested("speed").lower() == "fast"
+    return "fast" if is_fast else read.own_or_nested("service_tier").lower()
 
 
 def _figures(read: Reading, kind: Kind, case: Case, span: SpanFacts, anomalies: list[str]) -> dict[str, Any]:

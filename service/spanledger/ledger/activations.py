@@ -16,7 +16,7 @@ from spanledger.books.calls import Call
 from spanledger.books.costs import Cost, Sort, Tariff
 from spanledger.ledger.rollups import LATEST
 from spanledger.ledger.scope import EARLIEST
-from spanledger.pricing import Price, PriceBook, Usage, book_of_files, only_price, settle, tier_name
+from spanledger.pricing import Price, PriceBook, Usage, book_of_files, only_price, settle, tier_of
 from spanledger.store.client import Store
 
 _ZERO = Decimal(0)
@@ -84,7 +84,7 @@ class LedgerPrices:
                     return None
                 known = (held,)
             if known:
-                tier = tier_name(sort.service_tier)
+                tier = tier_of(known[0], sort.service_tier)
                 return Tariff(version, known[0].tiers[tier]) if tier in known[0].tiers else None
         return Tariff(version, None)
 

@@ -9,7 +9,7 @@ Nothing here touches the database.
 """
 
 from spanledger.pricing.book import PriceBook, book_of_files, load_book
-from spanledger.pricing.cost import Cost, CostState, Priced, Usage, cost, settle, tier_name
+from spanledger.pricing.cost import Cost, CostState, Priced, Usage, cost, settle, tier_of
 from spanledger.pricing.price import Price, Rates, Step, femto, only_price, usd
 from spanledger.pricing.providers import canonical
 
@@ -29,6 +29,6 @@ __all__ = [
     "load_book",
     "only_price",
     "settle",
-    "tier_name",
+    "tier_of",
     "usd",
 ]

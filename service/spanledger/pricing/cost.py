@@ -67,15 +67,16 @@ class Priced(NamedTuple):
     flags: tuple[str, ...] = ()
 
 
-def tier_name(service_tier: str) -> str:
-    """The price list's name of a provider's service tier; `""` is the ordinary one."""
+def tier_of(price: Price, service_tier: str) -> str:
+    """The price list's name of a provider's service tier; `""` is the ordinary one. A word that the price list has for
+    this model stands for itself."""
     name = service_tier.strip().lower()
-    return _TIERS.get(name, name)
+    return name if name in price.tiers else _TIERS.get(name, name)
 
 
 def cost(price: Price, usage: Usage, service_tier: str = "") -> Cost:
     """Exact cost of one call. Details that do not fit into their whole are cut, never subtracted below zero."""
-    tier = tier_name(service_tier) if service_tier else ""
+    tier = tier_of(price, service_tier) if service_tier else ""
     rates = price.rates(usage[0] or 0, tier)
     if min(filter(None, usage), default=0) < 0:
         return _odd(rates, usage, _tier_flags(price, tier))

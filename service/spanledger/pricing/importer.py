@@ -149,6 +149,11 @@ def _sheets(info: Mapping[str, Any], provider: str) -> dict[str, _Steps]:
         sheets.setdefault(tier, {}).setdefault(above, {}).setdefault(_RATES[found["rate"]], _per_million(rate))
     for length, rates in _ranges(info):
         sheets[""][length] = {**sheets[""].get(length, {}), **rates}
+    if factor := (info.get("provider_specific_entry") or {}).get("fast"):  # Anthropic's fast mode: of all rates
+        sheets["fast"] = {
+            length: {rate: (usd * Decimal(factor)).quantize(_FINEST) for rate, usd in rates.items()}
+            for length, rates in sheets[""].items()
+        }
     for tier in _DISCOUNT_TIERS & sheets.keys():
         _complete(sheets[tier], sheets[""])
     if provider in _HALF_FOR_CACHE_READS and "input" in (flat := sheets[""].get(0, {})):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from spanledger.pricing.cost import Usage, input_parts, output_parts, tier_name
+from spanledger.pricing.cost import Usage, input_parts, output_parts, tier_of
 from spanledger.pricing.price import Price, Step
 
 _INPUT = ("input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input")
@@ -22,7 +22,7 @@ class Part(NamedTuple):
 
 def applied(price: Price, usage: Usage, service_tier: str) -> tuple[str, Step]:
     """The tier and the step of the price list that hold for a call."""
-    tier = tier_name(service_tier) if service_tier else ""
+    tier = tier_of(price, service_tier) if service_tier else ""
     tier = tier if tier in price.tiers else ""
     return tier, price.step(usage.input_tokens or 0, tier)
 

@@ -237,4 +237,45 @@ SPEEDS: dict[str, Example] = {
     "of anything else": ({"speed": "fast"}, {"dialect": "", "role": ""}),
 }
 
-MAKERS = by_kind(bill=BILLS, cache=CACHES, compaction=COMPACTIONS, name=NAMES, speed=SPEEDS)
+_REALTIME = {
+    "input_tokens": 1000,
+    "output_tokens": 300,
+    "total_tokens": 1300,
+    "input_token_details": {
+        "audio_tokens": 800,
+        "text_tokens": 100,
+        "image_tokens": 100,
+        "cached_tokens": 600,
+        "cached_tokens_details": {"audio_tokens": 500, "text_tokens": 40, "image_tokens": 60},
+    },
+}
+_GEMINI_AUDIO = {
+    "promptTokenCount": 1000,
+    "candidatesTokenCount": 100,
+    "totalTokenCount": 1100,
+    "cachedContentTokenCount": 600,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 200}, {"modality": "AUDIO", "tokenCount": 800}],
+    "cacheTokensDetails": [{"modality": "TEXT", "tokenCount": 100}, {"modality": "AUDIO", "tokenCount": 500}],
+}
+_FRESH_AUDIO = {"input_tokens": 1000, "cache_read_input_tokens": 600, "audio_input_tokens": 300}
+CACHED_MEDIA: dict[str, Example] = {
+    "OpenAI's realtime": (OPENAI | {"lk.realtime_model_metrics": _REALTIME}, _FRESH_AUDIO | {"image_input_tokens": 40}),
+    "Gemini": (
+        LLM | {"llm.provider": "google", "output.value": {"candidates": [], "usageMetadata": _GEMINI_AUDIO}},
+        _FRESH_AUDIO,
+    ),
+    "by the semantic conventions": (
+        OPENAI
+        | counts(1000, 100, cache_read__input_tokens=600, audio__input_tokens=800)
+        | {"gen_ai.usage.audio.cache_read.input_tokens": 500},
+        _FRESH_AUDIO,
+    ),
+    "more cached audio than audio": (
+        OPENAI
+        | counts(1000, 100, cache_read__input_tokens=600, audio__input_tokens=300)
+        | {"gen_ai.usage.audio.cache_read.input_tokens": 500},
+        _FRESH_AUDIO,
+    ),
+}
+
+MAKERS = by_kind(bill=BILLS, cache=CACHES, cached=CACHED_MEDIA, compaction=COMPACTIONS, name=NAMES, speed=SPEEDS)

@@ -239,10 +239,19 @@ class _Usage:
             "cache_write_1h_input_tokens": long,
             "output_tokens": whole_output,
             "reasoning_output_tokens": reasoning,
-            **{name: self.counts.get(name) for name in COLUMNS[6:9]},
+            "audio_input_tokens": self._fresh("audio"),
+            "audio_output_tokens": self.counts.get("audio_output_tokens"),
+            "image_input_tokens": self._fresh("image"),
             "image_output_tokens": self._part(image_output, whole_output, "image_output>output"),
             "usage_estimated": int(is_guess or self.is_uncertain or self.case.is_marked),
         }
+
+    def _fresh(self, kind: str) -> Any:
+        """Audio or images of the input without what the cache served, which is billed as such."""
+        whole, cached = self.counts.get(f"{kind}_input_tokens"), self.counts.get(f"{kind}_cache_read_tokens")
+        if not whole or not cached or self.is_apart:
+            return whole
+        return whole - cached if cached <= whole and cached <= (self.read or 0) else whole
 
     def _beside(self) -> _Parts:
         """Which parts stand beside the wholes."""

@@ -278,4 +278,36 @@ CACHED_MEDIA: dict[str, Example] = {
     ),
 }
 
-MAKERS = by_kind(bill=BILLS, cache=CACHES, cached=CACHED_MEDIA, compaction=COMPACTIONS, name=NAMES, speed=SPEEDS)
+_AFTER = OPENAI | {"gen_ai.conversation.id": "resp_0123456789abcdef"}
+_ASKED = LLM | {"llm.provider": "openai"}
+WHO: dict[str, Example] = {
+    "an answer before, beside a session": (_AFTER | {"session.id": "s1"}, {"conversation_id": "s1"}),
+    "an answer before, beside a session of the resource": (
+        _AFTER | {"resource:session.id": "s1"},
+        {"conversation_id": "s1"},
+    ),
+    "an answer before, beside metadata": (_AFTER | {"metadata": {"session_id": "s1"}}, {"conversation_id": "s1"}),
+    "an answer before, beside a bare id": (_AFTER | {"sessionId": "s1"}, {"conversation_id": "s1"}),
+    "an answer before, in both": (_AFTER | {"session.id": "resp_1"}, {"conversation_id": ""}),
+    "a conversation beside a session": (
+        _AFTER | {"gen_ai.conversation.id": "conv_1", "session.id": "s1"},
+        {"conversation_id": "conv_1"},
+    ),
+    **{
+        f"parameters with {', '.join(parameters)}": (
+            _ASKED | {"llm.invocation_parameters": {"model": "gpt-4o-mini"} | parameters},
+            expected,
+        )
+        for parameters, expected in (
+            ({"metadata": {"user_id": "u1"}}, {"user_id": "u1"}),
+            ({"safety_identifier": "u1"}, {"user_id": "u1"}),
+            ({"user": "u1", "safety_identifier": "hash"}, {"user_id": "u1"}),
+            ({"conversation": "conv_1"}, {"conversation_id": "conv_1"}),
+            ({"conversation": {"id": "conv_1"}}, {"conversation_id": "conv_1"}),
+        )
+    },
+}
+
+MAKERS = by_kind(
+    bill=BILLS, cache=CACHES, cached=CACHED_MEDIA, compaction=COMPACTIONS, name=NAMES, speed=SPEEDS, who=WHO
+)

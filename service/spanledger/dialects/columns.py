@@ -29,6 +29,7 @@ from spanledger.dialects.interpreter import (
     interpreter,
     told_calls,
 )
+from spanledger.dialects.lexicon import ANSWER
 from spanledger.dialects.recent import Recent
 from spanledger.dialects.tables import EVENT
 from spanledger.dialects.usage import COLUMNS, Case, is_plain_count
@@ -157,6 +158,9 @@ class _Reading:
     def _ids(self) -> dict[str, Any]:
         is_genai = self._of_groups(lambda group: group.read.is_genai)
         conversation, user = self._text("conversation_id"), self._text("user_id")
+        self.odd |= self._has_other_conversations() & np.array(
+            [text.startswith(ANSWER) for text in conversation], np.bool_
+        )
         for texts, name in ((conversation, "bare_conversation_id"), (user, "bare_user_id")):
             bare = self._text(name)
             instead = is_genai & (texts == "")
@@ -169,6 +173,13 @@ class _Reading:
             ),
             "correlation_id": self._mapped(self._text("correlation_id"), correlation_id),
         }
+
+    def _has_other_conversations(self) -> Bools:
+        """Spans that may name their conversation in another place, too."""
+        spans = self._spans
+        others = [len(s.conversations) > 1 or bool(s.objects) for s in spans.shapes]
+        others = [other or "bare_conversation_id" in at for other, at in zip(others, spans.per_span, strict=True)]
+        return np.array(others, np.bool_)[spans.shape[self._rows]]
 
     def _calls(self) -> dict[str, Any]:
         """What only calls have."""

@@ -93,6 +93,8 @@ class Reading:
         self.raw = self._constants.copy()
         for field, position in shape.per_span_positions:
             self.raw[field] = values[position]
+        if len(shape.conversations) > 1:
+            self.raw["conversation_id"] = values[shape.conversation_at(values)]
         for field, position in shape.texts:
             self.raw[field] = values[position]
         for field in shape.quoted:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from spanledger.dialects.amounts import claim, first_chunk, first_chunk_ns, saved
 from spanledger.dialects.facts import Reading
 from spanledger.dialects.identity import Ending, ending, names, response_id
-from spanledger.dialects.lexicon import Lexicon, Shape, lexicon, squashed
+from spanledger.dialects.lexicon import ANSWER, Lexicon, Shape, lexicon, squashed
 from spanledger.dialects.recent import Recent
 from spanledger.dialects.usage import COLUMNS, Case, case_of, counts_of, tokens
 from spanledger.dialects.values import as_list
@@ -316,9 +316,11 @@ def _tool_name(read: Reading, entity: str) -> str:
 
 def _ids(read: Reading, anomalies: list[str]) -> dict[str, Any]:
     """The span's own conversation, message, user and correlation id."""
-    conversation = read.own_or_nested("conversation_id") or (
-        read.own_or_nested("bare_conversation_id") if read.is_genai else ""
-    )
+    conversation = read.own_or_nested("conversation_id")
+    if conversation.startswith(ANSWER) and read.present:
+        conversation = read.inside().get("conversation_id", "")
+    if not conversation or conversation.startswith(ANSWER):
+        conversation = read.own_or_nested("bare_conversation_id") if read.is_genai else ""
     user = read.own_or_nested("user_id") or (read.own_or_nested("bare_user_id") if read.is_genai else "")
     return {
         "conversation_id": conversation_id(conversation, anomalies),
@@ -330,7 +332,7 @@ def _ids(read: Reading, anomalies: list[str]) -> dict[str, Any]:
 
 def conversation_id(text: str, anomalies: list[str]) -> str:
     """Excludes OpenAI's previous response ids (`resp_…`), which differ in each turn."""
-    return bounded("conversation_id", "" if text.startswith("resp_") else text, anomalies)
+    return bounded("conversation_id", "" if text.startswith(ANSWER) else text, anomalies)
 
 
 def correlation_id(text: str, anomalies: list[str]) -> str:

@@ -3,6 +3,7 @@ because an instrumentation writes the same keys for every span of a kind.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -13,6 +14,7 @@ from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, Tables, 
 from spanledger.dialects.values import as_object, host, quoted_member
 
 _LAST = 1_000_000
+ANSWER = "resp_"  # how ids of OpenAI's answers begin; where one stands for a conversation, each turn has another
 _CLIENT = re.compile(  # classes of clients: ChatOpenAI, WatsonxLLM, BedrockConverse
     r"(?:chat)?(.+?)(?:chatmodel|chat|llm|converse|embeddings?|responses|completions?|runtime)?$"
 )
@@ -50,7 +52,13 @@ class Shape:
     positions: tuple[int, ...]  # of the values that spans of a kind share
     its_own: tuple[int, ...]  # of ids, figures and texts
     shaped: tuple[tuple[str, int], ...]  # values that no table names, kept for their shape
+    conversations: tuple[int, ...]  # of all values that may name the conversation, best first
     sort: int
+
+    def conversation_at(self, values: Sequence[str]) -> int:
+        """The position of the conversation's id: the best that is no answer's."""
+        ids = (position for position in self.conversations if not values[position].startswith(ANSWER))
+        return next(ids, self.conversations[0])
 
 
 class Lexicon:
@@ -179,6 +187,7 @@ class Lexicon:
         events: list[tuple[str, int]] = []
         tools: list[int] = []
         shaped: list[tuple[str, int]] = []
+        conversations: list[tuple[bool, int, int]] = []
         own: set[str] = set()
         for position, key in enumerate(keys):
             if key.startswith(SHAPE):
@@ -195,6 +204,8 @@ class Lexicon:
             found = shared if of_resource else best
             if rank < found.get(field, (_LAST, 0))[0]:
                 found[field] = (rank, position)
+            if field == "conversation_id":
+                conversations.append((of_resource, rank, position))
             if not of_resource:
                 own.add(key)
                 if field == "tool_requested":
@@ -231,6 +242,7 @@ class Lexicon:
             positions=(*(position for _, position in (*constants, *events)), *tools),
             its_own=tuple(position for _, position in (*per_span, *texts)),
             shaped=tuple(shaped),
+            conversations=tuple(position for _, _, position in sorted(conversations)),
             sort=self._sorts.setdefault(sort, len(self._sorts)),
         )
 

@@ -53,6 +53,8 @@ class _Noting(Reading):
         self.used: dict[str, tuple[str, str, str]] = {}
         self._keys: Sequence[str] = span.keys
         self._position = dict((*shape.constant_positions, *shape.per_span_positions, *shape.texts))
+        if len(shape.conversations) > 1:
+            self._position["conversation_id"] = shape.conversation_at(span.values)
         super().__init__(by, shape, span.scope, span.span_name, span.values)
         self.raw = _Used(self.raw, self._note_field)
         self.events = _Used(self.events, self._note_event)

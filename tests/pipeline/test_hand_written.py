@@ -253,6 +253,10 @@ OTHERS: dict[str, dict[str, Any]] = {
     "render_prompt": {"llm.model": MINI},
     "meter": {"usage.input": 30, "usage.output": 10},
     "list_tools": {"gen_ai.tool.name": "weather"},
+    "haystack.component.run": {
+        "haystack.component.type": "AnswerBuilder",
+        "haystack.component.output": f'{{"answers": [{{"data": "hi", "meta": {_ANSWER}}}]}}',
+    },
     "SET": {"db.system": "redis", "db.statement": f"SET answers:1 {_ANSWER}"},
     "INSERT": {"db.system.name": "postgresql", "db.query.text": f"INSERT INTO answers VALUES ('{_ANSWER}')"},
     "usage publish": {"messaging.system": "kafka", "messaging.message.body": _ANSWER},

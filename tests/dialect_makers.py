@@ -270,6 +270,13 @@ CACHED_MEDIA: dict[str, Example] = {
         | {"gen_ai.usage.audio.cache_read.input_tokens": 500},
         _FRESH_AUDIO,
     ),
+    "Pydantic AI": (
+        OPENAI
+        | {"@scope": "pydantic-ai"}
+        | counts(1000, 100, cache_read__input_tokens=600, details__input_audio_tokens=800)
+        | {"gen_ai.usage.details.cache_audio_read_tokens": 500},
+        _FRESH_AUDIO,
+    ),
     "more cached audio than audio": (
         OPENAI
         | counts(1000, 100, cache_read__input_tokens=600, audio__input_tokens=300)

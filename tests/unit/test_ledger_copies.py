@@ -9,9 +9,9 @@ import pytest
 
 from otlp_rows import COLUMNS
 from spanledger.ledger.batches import forget, new_run, take
-from spanledger.ledger.copy_lookup import WORK_COLUMNS
 from spanledger.ledger.ledger import Ledger
 from spanledger.ledger.settler import settle
+from spanledger.ledger.work import COLUMNS as WORK_COLUMNS
 from spanledger.settings import Settings
 from spanledger.store.client import Store
 

@@ -310,3 +310,51 @@ def twins(trace: Trace, parent: str, whose: Whose) -> list[Sum]:
         usage = Usage(input_tokens=tokens[0], output_tokens=tokens[1])
         trace.entries.append(Entry(served(model.answers, usage), whose, model.answers))
     return [tokens, tokens]
+
+
+def asked_in_tools(trace: Trace, parent: str, whose: Whose) -> list[Sum]:
+    """A call, or an agent whose calls nobody saw, above tools that make calls of their own."""
+    story = trace.story
+    trace.budget -= 2
+    start = story.now_ns
+    story.now_ns += (SLOT_MS + 2_000) * MS
+    model, is_agent = story.pick(*CHAT_MODELS), story.chance()
+    voice = story.pick(*(one for one in VOICES if one.dialect == "genai" or not is_agent))
+    tokens = (story.draw(st.integers(10_000_000, 20_000_000)), story.draw(st.integers(0, 500)))
+    attributes = voices.call(voice, _simple(model, tokens, answers=not is_agent))
+    if is_agent:
+        attributes |= voices.step(voice, "agent", "remote")
+    span = trace.span(parent, voice, "call", (start, start + SLOT_MS * MS), attributes)
+    amounts = served(model.answers, Usage(tokens[0], output_tokens=tokens[1]))
+    trace.entries.append(Entry(amounts, whose, model.asked if is_agent else model.answers))
+    used: list[Sum] = [tokens]
+    for number in range(story.pick(1, 2)):
+        used.append(_in_tool(trace, span, whose, start + (10 + 20 * number) * MS))
+    return used
+
+
+def _in_tool(trace: Trace, parent: str, whose: Whose, start_ns: int) -> Sum:
+    """A tool that makes one call."""
+    story = trace.story
+    teller, voice = story.pick(*VOICES), story.pick(*VOICES)
+    attributes = voices.step(teller, "tool", f"tool-{story.id()[:6]}")
+    tool = trace.span(parent, teller, "tool", (start_ns, start_ns + 18 * MS), attributes)
+    trace.entries.append(Entry(Amounts(tool_calls=1), whose, None))
+    model = story.pick(EMBEDDING, *CHAT_MODELS)
+    tokens = (story.draw(st.integers(1, 5_000)), 0 if model is EMBEDDING else story.draw(st.integers(0, 500)))
+    times = (start_ns + MS, start_ns + 16 * MS)
+    trace.span(tool, voice, "call", times, voices.call(voice, _simple(model, tokens)))
+    usage = Usage(tokens[0], output_tokens=None if model is EMBEDDING else tokens[1])
+    trace.entries.append(Entry(served(model.answers, usage), whose, model.answers))
+    return tokens
+
+
+def _simple(model: Model, tokens: tuple[int, int], answers: bool = True) -> Sighting:
+    return Sighting(
+        kind="embeddings" if model is EMBEDDING else "chat",
+        provider=model.provider,
+        request_model=model.asked,
+        response_model=model.answers if answers else "",
+        input_tokens=tokens[0],
+        output_tokens=None if model is EMBEDDING else tokens[1],
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from oracle import voices
-from oracle.calls import CHAT_MODELS, EMBEDDING, Call, Sum, Usage, served, twins
+from oracle.calls import CHAT_MODELS, EMBEDDING, Call, Sum, Usage, asked_in_tools, served, twins
 from oracle.spans import Span, hex_id
 from oracle.story import MS, Entry, Story, Trace, Whose
 from oracle.totals import Amounts, Totals
@@ -110,11 +110,13 @@ class _Steps(Trace):
         return used
 
     def _child(self, parent: str, whose: Whose, depth: int) -> list[Sum]:
-        match self.story.pick("call", "twins", "embedding", "step"):
+        match self.story.pick("call", "twins", "tools", "embedding", "step"):
             case "step" if depth < 3:
                 return self._step(parent, whose, depth + 1)
             case "twins":
                 return twins(self, parent, whose)
+            case "tools":
+                return asked_in_tools(self, parent, whose)
             case "embedding":
                 return Call(self, whose, EMBEDDING).tell(parent)
             case _:

@@ -5,7 +5,8 @@
    one; else to the only one named anywhere in its trace. A message nobody named is the trace.
 3. Calls are spans of models that were asked (chat, embeddings), and other spans that report usage with no call below
    them. Of spans above each other the innermost stand for calls; a span above a single served call is the same call
-   seen from further out; a span above several repeats their sum.
+   seen from further out; a span above several repeats their sum. But calls that tools made are other calls than that of
+   a span above the tools, unless that span repeats their sum.
 4. Spans of different instrumentations are one call if they have the same response id; or, where at most one has an id,
    if one service reports the same model and tokens and the one's time contains the other's.
 5. What a call's first span does not say, its other spans may. Of spans in different traces, the one that knows a
@@ -19,6 +20,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -182,9 +184,18 @@ def _calls_of_trace(world: _World, trace: list[Seen]) -> list[Call]:
     def nearest(span: Seen) -> Seen | None:
         return next((one for one in list(world.way_up(span))[1:] if one in candidates), None)
 
+    def asked(span: Seen, served: list[Call]) -> bool:
+        """Whether it has usage of its own, and the calls are those of tools below it."""
+        ways = [list(takewhile(lambda one: one is not span, world.way_up(call.spans[0]))) for call in served]
+        in_tools = all(any(one.kind == "tool" for one in way) for way in ways)
+        sums = {name: sum(call.count(name) or 0 for call in served) for name in ("input", "output")}
+        return in_tools and span.measured and any(total != (span.counts[name] or 0) for name, total in sums.items())
+
     def told_by(span: Seen) -> list[Call]:
         below = [call for child in candidates if nearest(child) is span for call in told_by(child)]
         served = [call for call in below if not call.failed]
+        if served and asked(span, served):
+            return [*below, Call([span])]
         if len(served) == 1:
             served[0].spans.append(span)
         elif not served and (not below or span.measured or not span.error):

@@ -13,6 +13,7 @@ from spanledger.dialects.lexicon import lexicon
 from spanledger.dialects.tables import OWN_SCOPE
 
 CALL_ROLES = frozenset({"inference", "embedding", "rerank"})
+WITHOUT_ID = frozenset({"embedding", "rerank"})  # roles of calls whose answers have no id
 FETCH = "fetch_response"  # operation that asks for the answer of an earlier call
 USAGE = (
     "input_tokens",
@@ -67,6 +68,7 @@ class Call:
     server: str = ""  # the host that was called
     level: int = 0  # of a telling: number of tellings of the call below it in its trace
     tellings: list["Call"] = field(default_factory=list)  # one per span, when there are several
+    in_tool: bool = False  # a tool made it: a span above the tool asked for the tool
     rested: bool = False  # its usage was derived: a total minus other calls
     copies: list["Call"] = field(default_factory=list)
 

@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.books.calls import CALL_ROLES, FETCH, USAGE
-from spanledger.books.copies import TOLERANCE_NS, WITHOUT_ID
+from spanledger.books.calls import CALL_ROLES, FETCH, USAGE, WITHOUT_ID
+from spanledger.books.copies import TOLERANCE_NS
 from spanledger.books.forest import Bools, Ints, Texts, codes, objects, one_chunk
 from spanledger.books.grouping import extremes, groups, numbers, running_maximum
 from spanledger.books.inheritance import Context, as_mask
 from spanledger.books.tellings import model_rank
+from spanledger.books.tools import behind_tools
 from spanledger.dialects.tables import OWN_SCOPE
 
 _NONE = np.iinfo(np.int64).min  # an unknown count
@@ -131,7 +132,10 @@ class Plain:
         rows = self.rows
         inner = np.bincount(above[rows][above[rows] >= 0], minlength=len(self.trace))
         leaf = rows[inner[rows] == 0]
+        self._leave(behind_tools(self.table, self.forest, candidate))
+        self._leave(rows[(self.is_one_of("role", "tool") & (inner > 0))[rows]])
         is_sum = self._sums(leaf, above)
+        self._leave_answers(rows, leaf, above)
         above = np.where((above >= 0) & is_sum[above], -1, above)
         nested = rows[above[rows] >= 0]
         self._leave(nested[above[above[nested]] >= 0])
@@ -144,6 +148,10 @@ class Plain:
 
     def _sums(self, leaf: Ints, above: Ints) -> Bools:
         """Per row whether it stands above several calls. Excludes traces in which calls are nested too deeply."""
+        return self._below(leaf, above) > 1
+
+    def _below(self, leaf: Ints, above: Ints) -> Ints:
+        """Per row how many of these leaves stand below it."""
         below = np.zeros(len(self.trace), np.int64)
         row = above[leaf]
         for _ in range(_MOST_NESTED):
@@ -151,7 +159,14 @@ class Plain:
             np.add.at(below, row, 1)
             row = above[row]
         self._leave(row[row >= 0])
-        return below > 1
+        return below
+
+    def _leave_answers(self, rows: Ints, leaf: Ints, above: Ints) -> None:
+        """Excludes traces with a span that reports an output above calls none of which has one, as embeddings."""
+        answers = leaf[~self.is_one_of("role", *WITHOUT_ID)[leaf] & ~self.is_one_of("status", "error")[leaf]]
+        has_output = self._ints("output_tokens") > 0
+        lone = rows[(has_output & (self._below(leaf, above) > 0) & (self._below(answers, above) == 0))[rows]]
+        self._leave(lone)
 
     def _leave_sums(self, chains: Chains, sums: Ints) -> None:
         """Excludes traces with a span above several calls, unless it adds nothing to them: it is no call of its own."""

@@ -25,7 +25,7 @@ from spanledger.books.inheritance import Context, as_mask
 from spanledger.books.messages import Message, Tool, message_rows, messages_in, messages_of
 from spanledger.books.nested import calls_in_traces
 from spanledger.books.tellings import name_by_price
-from spanledger.books.tools import executions
+from spanledger.books.tools import behind_tools, executions
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,8 @@ def span_by_span(table: pa.Table, prices: Prices) -> tuple[Books, list[Call]]:
     candidate = _candidates(table)
     spans = _spans(table, candidate, context)
     above = context.forest.nearest_above(candidate)
-    calls = join_copies(calls_in_traces(spans, {row: int(above[row]) for row in spans}))
+    in_tool = set(behind_tools(table, context.forest, candidate).tolist())
+    calls = join_copies(calls_in_traces(spans, {row: int(above[row]) for row in spans}, in_tool))
 
     for call in calls:
         name_by_price(call, lambda one: prices.cost(one).state != "unpriced")

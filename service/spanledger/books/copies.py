@@ -14,12 +14,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from spanledger.books.calls import Call, same_counts
+from spanledger.books.calls import WITHOUT_ID, Call, same_counts
 from spanledger.books.tellings import join
 
 TOLERANCE_NS = 10_000_000  # clocks of one machine, read at slightly different moments
 NEAR_NS = 600_000_000_000  # clocks of different machines
-WITHOUT_ID = frozenset({"embedding", "rerank"})  # roles of calls whose answers have no id
 _ENDS = {"stop", "length"}  # of an answer, which has one of them
 _GOOGLE = "gcp."  # the names of Google's endpoints begin so
 REUSED_ID = 50  # a response id in more traces than this is a constant of some emulator, not an identity

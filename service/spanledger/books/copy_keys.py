@@ -15,9 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.books.calls import CALL_ROLES
+from spanledger.books.calls import CALL_ROLES, WITHOUT_ID
 from spanledger.books.cityhash import Hashes, city_hash
-from spanledger.books.copies import WITHOUT_ID
 from spanledger.books.forest import Bools, Ints, codes, one_chunk
 
 LIKENESS_BITS = 36

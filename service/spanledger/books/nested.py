@@ -1,23 +1,26 @@
 """The provider calls that the spans of a trace report.
 
-Leaf spans count. An ancestor span that repeats their usage is another telling of the same call. Copies without a common
-parent are joined by copies.py.
+Leaf spans count. An ancestor span that repeats their usage is another telling of the same call. A tool between the two
+tells that it is none, unless their counts are equal: what a tool asks is not what asked for the tool. Copies without a
+common parent are joined by copies.py.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import replace
 from typing import Any
 
-from spanledger.books.calls import CALL_ROLES, USAGE, Call, Span, call_of, same_counts
-from spanledger.books.tellings import absorb, join
+from spanledger.books.calls import CALL_ROLES, USAGE, WITHOUT_ID, Call, Span, call_of, same_counts
+from spanledger.books.tellings import absorb, join, refines
 
 _BESIDE_NS = 1_000_000_000  # longest gap between internal steps of one library
 
 
-def calls_in_traces(spans: dict[int, Span], above: dict[int, int]) -> list[Call]:
+def calls_in_traces(spans: dict[int, Span], above: dict[int, int], in_tool: Container[int] = ()) -> list[Call]:
     """The calls that the candidate spans report; leaves are joined with ancestors that repeat them.
 
-    `spans`: candidates by row (a call role, or usage); `above`: row → row of the nearest candidate ancestor, or −1.
+    `spans`: candidates by row (a call role, or usage); `above`: row → row of the nearest candidate ancestor, or −1;
+    `in_tool`: rows with a tool between them and that ancestor.
     """
     children: dict[int, list[int]] = defaultdict(list)
     for row in spans:
@@ -32,6 +35,9 @@ def calls_in_traces(spans: dict[int, Span], above: dict[int, int]) -> list[Call]
             continue
         below = [call for child in children.get(row, ()) for call in result.pop(child)]
         result[row] = _with_outer(row, spans[row], below)
+        if row in in_tool or spans[row]["role"] == "tool":
+            for call in result[row]:
+                call.in_tool = True
     return _without_helpers([call for calls in result.values() for call in calls])
 
 
@@ -75,6 +81,9 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
     if not served:
         # Every attempt that was seen failed (or was of another kind), yet the outer span got an answer.
         return [*below, outer] if (is_call and not outer.error) or outer.measured else below
+    if _is_apart(outer, served):
+        return [*below, outer]
+    served = _without_tools(outer, served)
     if len(served) == 1:
         absorb(served[0], outer)
         return below
@@ -94,6 +103,56 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
             _give(unknown[-1], rest)
             unknown[-1].estimated |= outer.estimated or any(c.estimated for c in served)  # estimates add up to one
     return below
+
+
+def _is_apart(outer: Call, served: Sequence[Call]) -> bool:
+    """Whether `outer` tells of a call of its own, of which the spans below it are no tellings."""
+    if outer.count > 1 or any(_repeats(outer, one) for one in (_whole(served), *served)):
+        return False
+    in_tools = all(call.in_tool for call in served)
+    if outer.role in CALL_ROLES:
+        return _asks_in_tools(outer, served) if in_tools else len(served) == 1 and _is_other_answer(outer, served[0])
+    if not outer.measured or outer.estimated or not all(call.measured for call in served):
+        return False
+    return in_tools or (bool(outer.usage["output_tokens"]) and all(call.role in WITHOUT_ID for call in served))
+
+
+def _asks_in_tools(outer: Call, served: Sequence[Call]) -> bool:
+    """Whether a call above calls that its tools made shows an answer of its own."""
+    return outer.measured or outer.response_id not in ("", *(call.response_id for call in served))
+
+
+def _is_other_answer(outer: Call, inner: Call) -> bool:
+    """Whether ids and counts show two answers. Gateways give an answer an id of their own, so ids alone do not."""
+    is_known = outer.measured and inner.measured and not (outer.estimated or inner.estimated)
+    are_two = outer.response_id != inner.response_id and "" not in (outer.response_id, inner.response_id)
+    return is_known and are_two and not (outer.is_own or inner.is_own)
+
+
+def _repeats(outer: Call, whole: Call) -> bool:
+    """Whether `outer` has the counts of the calls below it, or these with more or less detail."""
+    names = ("input_tokens", "output_tokens")
+    is_common = any(outer.usage[n] is not None and whole.usage[n] is not None for n in names)
+    return (is_common and same_counts(outer, whole)) or refines(outer, whole) or refines(whole, outer)
+
+
+def _whole(calls: Sequence[Call]) -> Call:
+    """A call with the usage of all `calls`. Embeddings have no output; other unknown counts stay unknown."""
+
+    def added(name: str) -> int | None:
+        counts = [0 if call.usage[name] is None and call.role in WITHOUT_ID else call.usage[name] for call in calls]
+        known = [count for count in counts if count is not None]
+        is_part = name not in ("input_tokens", "output_tokens")
+        return sum(known) if known and (is_part or len(known) == len(counts)) else None
+
+    return replace(calls[0], usage={name: added(name) for name in USAGE})
+
+
+def _without_tools(outer: Call, served: list[Call]) -> list[Call]:
+    """The calls that a call's span may tell of: those of its tools are others, where it agrees with the rest."""
+    direct = [call for call in served if not call.in_tool]
+    is_told = len(direct) > 1 or (len(direct) == 1 and same_counts(direct[0], outer))
+    return direct if is_told and outer.role in CALL_ROLES else served
 
 
 def _take_names(call: Call, outer: Call) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanledger.books.forest import Forest, Ints, codes, one_chunk
+from spanledger.books.forest import Bools, Forest, Ints, codes, one_chunk
 from spanledger.dialects.lexicon import lexicon
 
 _BESIDE_NS = 1_000_000_000  # between the end of a tool and the log record that reports it
@@ -15,8 +15,7 @@ _BESIDE_NS = 1_000_000_000  # between the end of a tool and the log record that 
 def executions(table: pa.Table, forest: Forest) -> Ints:
     """The rows of tools. A tool below one of the same name repeats it. A coding agent's log record repeats the span of
     a tool of this name at its time, in the same trace, wherever the two stand there."""
-    roles, words = codes(table["role"])
-    mask = np.array([word == "tool" for word in words] or [False])[roles]
+    mask = _are_tools(table)
     if not mask.any():
         return np.zeros(0, np.int64)
     names = codes(table["tool"])[0]
@@ -28,6 +27,21 @@ def executions(table: pa.Table, forest: Forest) -> Ints:
         return rows
     repeated = _repeated(records, np.setdiff1d(rows, records), np.stack([forest.trace, names]), *_times(table))
     return np.setdiff1d(rows, np.array(repeated, np.int64))
+
+
+def behind_tools(table: pa.Table, forest: Forest, candidate: Bools) -> Ints:
+    """The candidates with a tool between them and the nearest candidate above them."""
+    tools = _are_tools(table) & ~candidate
+    if not tools.any():
+        return np.zeros(0, np.int64)
+    above, nearest = forest.nearest_above(candidate), forest.nearest_above(candidate | tools)
+    return np.flatnonzero(candidate & (above >= 0) & (above != nearest))
+
+
+def _are_tools(table: pa.Table) -> Bools:
+    roles, words = codes(table["role"])
+    mask: Bools = np.array([word == "tool" for word in words] or [False])[roles]
+    return mask
 
 
 def _times(table: pa.Table) -> tuple[Ints, Ints]:

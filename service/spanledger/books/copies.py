@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from spanledger.books.calls import WITHOUT_ID, Call, same_counts
+from spanledger.books.calls import WITHOUT_ID, Call, may_share_id, same_counts
 from spanledger.books.tellings import join
 
 TOLERANCE_NS = 10_000_000  # clocks of one machine, read at slightly different moments
@@ -111,10 +111,12 @@ def _join_by_response_id(calls: list[Call]) -> list[Call]:
 def _is_same_answer(head: Call, call: Call) -> bool:
     """Whether two tellings with one response id, the later one second, are of one call.
 
-    Emulators answer every call with one id. Hence one instrumentation that reports an id twice saw two calls, unless
-    they took place at once and count the same; and a call is not reported long after its end. The runs of agents that
-    a provider keeps are reported whenever an application fetches them.
+    Emulators answer every call with one id, and some servers draw from few. Hence one instrumentation that reports an
+    id twice saw two calls, unless they took place at once and count the same; and a call is not reported long after its
+    end. The runs of agents that a provider keeps are reported whenever an application fetches them.
     """
+    if not may_share_id(head, call):
+        return False
     if head.is_kept or call.is_kept:
         return same_counts(head, call)
     if head.scopes.isdisjoint(call.scopes):

@@ -10,7 +10,7 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import Any
 
-from spanledger.books.calls import CALL_ROLES, USAGE, WITHOUT_ID, Call, Span, call_of, same_counts
+from spanledger.books.calls import CALL_ROLES, USAGE, WITHOUT_ID, Call, Span, call_of, may_share_id, same_counts
 from spanledger.books.tellings import absorb, join, refines
 
 _BESIDE_NS = 1_000_000_000  # longest gap between internal steps of one library
@@ -182,7 +182,7 @@ def _without_twins(below: list[Call], same: list[Call]) -> tuple[list[Call], lis
     for call in sorted(same, key=lambda one: (one.start_ns, -one.end_ns, one.span_id)):
         known = first.setdefault(call.response_id, call) if call.response_id and not call.cached else call
         is_again = call.is_kept and same_counts(known, call)
-        if known is not call and (known.scopes.isdisjoint(call.scopes) or is_again):
+        if known is not call and may_share_id(known, call) and (known.scopes.isdisjoint(call.scopes) or is_again):
             join(known, call)
             gone.add(id(call))
     if not gone:

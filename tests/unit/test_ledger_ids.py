@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from test_ledger_books import books, llm, prices, span, sums
+import pytest
+from test_ledger_books import books, lines, llm, prices, span, sums
 
 from spanledger.ledger.activations import LedgerPrices
 
@@ -35,3 +36,43 @@ def test_ids_that_a_server_draws_from_few_beside_each_other(prices: LedgerPrices
     outer = span("o", role="agent", ms=9000, input_tokens=433, output_tokens=54)
     said = {"trace_id": "t1", "parent": "o"}
     assert calls(prices, outer, ollama("a", **said), ollama("b", at=900, tokens=(333, 44), **said)) == (2, 433)
+
+
+ANSWER = "resp_" + "0123456789abcdef" * 3
+
+
+def fetched(name: str, at: int, **values: Any) -> Told:
+    said = {"request_model": "gpt-5", "response_id": ANSWER, "scope": "openinference.instrumentation.openai", "ms": 80}
+    return llm(name, **{"at": at, **said, **values})
+
+
+@pytest.mark.parametrize("trace", ["t1", "t2"])
+@pytest.mark.parametrize("model", ["gpt-5", ""])
+def test_an_answer_that_is_retrieved_is_one_call(prices: LedgerPrices, trace: str, model: str) -> None:
+    told = [fetched("a", 0, ms=3000), fetched("b", 50_000, request_model=model, trace_id=trace)]
+    assert calls(prices, *told) == (1, 100)
+    (line,) = lines(books(prices, *told))
+    assert (line["span_id"], line["duration_ns"]) == ("a", 3_000_000_000)
+
+
+def test_an_answer_in_the_background_that_is_polled_is_one_call(prices: LedgerPrices) -> None:
+    polls = [fetched(name, 2_000 * n, tokens=None) for n, name in enumerate("abcd")]
+    assert calls(prices, *polls, fetched("e", 8_000), fetched("f", 3_600_000, trace_id="t2")) == (1, 100)
+    assert calls(prices, *polls) == (1, 0)
+
+
+def test_an_answer_that_is_polled_below_a_sum_is_one_call(prices: LedgerPrices) -> None:
+    outer = span("o", role="agent", ms=9000, input_tokens=100, output_tokens=10)
+    told = [fetched("a", 10, tokens=None, parent="o"), fetched("b", 2_000, parent="o"), fetched("c", 4_000, parent="o")]
+    assert calls(prices, outer, *told) == (1, 100)
+
+
+def test_two_counts_under_the_id_of_an_answer(prices: LedgerPrices) -> None:
+    """Of one instrumentation two calls; of two at one time one call, of which each counts something else."""
+    assert calls(prices, fetched("a", 0), fetched("b", 5_000, tokens=(7, 7)))[0] == 2
+    other = fetched("b", 5, tokens=(100, 90), reasoning_output_tokens=80, scope="sdk", ms=60)
+    assert calls(prices, fetched("a", 0), other)[0] == 1
+
+
+def test_short_ids_of_answers_are_those_of_emulators(prices: LedgerPrices) -> None:
+    assert calls(prices, *(fetched(f"a{n}", n * 1_000, response_id="resp_123") for n in range(3))) == (3, 300)

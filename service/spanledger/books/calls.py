@@ -86,7 +86,7 @@ class Call:
     @property
     def is_kept(self) -> bool:
         """Whether the provider keeps the answer, so that an application may ask for it again and again."""
-        return self.operation == FETCH or self.response_id.startswith(lexicon().kept_ids)
+        return self.operation == FETCH or lexicon().kept_ids.match(self.response_id) is not None
 
     @property
     def is_fetched_only(self) -> bool:

@@ -101,7 +101,8 @@ def _join_by_response_id(calls: list[Call]) -> list[Call]:
             else:
                 gone.add(id(call))
                 times = head.start_ns, head.end_ns
-                is_later = head.is_kept or call.is_kept  # fetched afterwards, which is no part of its time
+                # Fetched afterwards, which is no part of its time.
+                is_later = (head.is_kept or call.is_kept) and call.start_ns > head.end_ns
                 _join(head, call)
                 if is_later:
                     head.start_ns, head.end_ns = times
@@ -113,12 +114,12 @@ def _is_same_answer(head: Call, call: Call) -> bool:
 
     Emulators answer every call with one id, and some servers draw from few. Hence one instrumentation that reports an
     id twice saw two calls, unless they took place at once and count the same; and a call is not reported long after its
-    end. The runs of agents that a provider keeps are reported whenever an application fetches them.
+    end. The runs and answers that a provider keeps are reported whenever an application fetches them.
     """
     if not may_share_id(head, call):
         return False
-    if head.is_kept or call.is_kept:
-        return same_counts(head, call)
+    if (head.is_kept or call.is_kept) and same_counts(head, call):
+        return True
     if head.scopes.isdisjoint(call.scopes):
         return call.start_ns <= head.end_ns + NEAR_NS
     return call.start_ns <= head.end_ns + TOLERANCE_NS and same_counts(head, call)

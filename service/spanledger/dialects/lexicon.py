@@ -85,7 +85,7 @@ class Lexicon:
             (f"kind_{n}", {str(w): tuple(m) for w, m in kind.get("words", {}).items()}, tuple(kind.get("any", ())))
             for n, kind in enumerate(known.kinds)
         ]
-        self.kept_ids = tuple(dialects["kept_ids"])
+        self.kept_ids = re.compile("|".join(dialects["kept_ids"]))
         self.objects = {name: str(spec["text"]) for name, spec in known.objects.items()}
         self.texts = frozenset({*self.objects.values(), "output_messages", "tool_calls"})
         self.inside = {n: ObjectFacts(known, n) for n, spec in known.objects.items() if not spec.get("python")}

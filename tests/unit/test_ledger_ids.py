@@ -76,3 +76,16 @@ def test_two_counts_under_the_id_of_an_answer(prices: LedgerPrices) -> None:
 
 def test_short_ids_of_answers_are_those_of_emulators(prices: LedgerPrices) -> None:
     assert calls(prices, *(fetched(f"a{n}", n * 1_000, response_id="resp_123") for n in range(3))) == (3, 300)
+
+
+def test_a_span_without_a_model_and_a_log_record_are_one_call(prices: LedgerPrices) -> None:
+    """Codex: the record has no span context, its span no model; both stand in one conversation."""
+    said = {"provider": "openai", "conversation_id": "c1", "service": "codex"}
+    told = llm("a", at=10, ms=1100, scope="codex_core", request_model="", **said)
+    record = llm("b", trace_id="t2", at=1100, ms=0, scope="codex.events", **said)
+    assert calls(prices, told, record) == (1, 100)
+    (line,) = lines(books(prices, told, record))
+    assert (line["model"], line["cost_state"]) == ("gpt-4o-mini", "computed")
+    for other in ({"conversation_id": "c2"}, {"input_tokens": 99}, {"service": "x"}, {"started_at_ns": 0}):
+        assert calls(prices, told, record | other)[0] == 2, other
+    assert calls(prices, told, record | {"request_model": ""})[0] == 2

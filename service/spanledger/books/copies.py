@@ -2,10 +2,10 @@
 
 1. The same provider response id at about the same time is the same call.
 2. A span without usage and the span of no length in which the same instrumentation reports the result are one call.
-3. Without two ids, two spans of *different* instrumentations are one call when they are of one service, name one model,
-   have equal token counts (or stand in one trace or conversation where a copy has none), the one's time contains the
-   other's, and nothing contradicts (conversation, user, provider, host, served model, end). Each copy joins at most
-   one call per instrumentation.
+3. Without two ids, two spans of *different* instrumentations are one call when they are of one service, name one model
+   (or one of them none, in one trace or conversation), have equal token counts (or stand in one trace or conversation
+   where a copy has none), the one's time contains the other's, and nothing contradicts (conversation, user, provider,
+   host, served model, end). Each copy joins at most one call per instrumentation.
 4. Embeddings have no response id: reported by our own service and by another one, or by a client of a gateway and by
    the gateway, they are one call by rule 3, too.
 """
@@ -172,12 +172,20 @@ def _alike(outer: Call, inner: Call) -> bool:
         and outer.role == inner.role
         and outer.scopes.isdisjoint(inner.scopes)
         and not (outer.response_id and inner.response_id)
-        and not outer.models.isdisjoint(inner.models)
+        and _models_agree(outer, inner, close)
         and (inner.end_ns <= outer.end_ns + TOLERANCE_NS or inner.start_ns <= outer.start_ns + TOLERANCE_NS)
         and _owners_agree(outer, inner)
         and (outer.service != inner.service or _one_provider(outer, inner))
         and _answers_agree(outer, inner)
     )
+
+
+def _models_agree(a: Call, b: Call, close: bool) -> bool:
+    """Whether both name a common model; one that names none may be a part of the same trace or conversation that counts
+    the same (Codex's span beside its log record)."""
+    if bool(a.models) == bool(b.models):
+        return not a.models.isdisjoint(b.models)
+    return close and a.measured and b.measured
 
 
 def _owners_agree(a: Call, b: Call) -> bool:

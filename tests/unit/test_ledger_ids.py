@@ -80,7 +80,7 @@ def test_short_ids_of_answers_are_those_of_emulators(prices: LedgerPrices) -> No
 
 def test_a_span_without_a_model_and_a_log_record_are_one_call(prices: LedgerPrices) -> None:
     """Codex: the record has no span context, its span no model; both stand in one conversation."""
-    said = {"provider": "openai", "conversation_id": "c1", "service": "codex"}
+    said: Told = {"provider": "openai", "conversation_id": "c1", "service": "codex"}
     told = llm("a", at=10, ms=1100, scope="codex_core", request_model="", **said)
     record = llm("b", trace_id="t2", at=1100, ms=0, scope="codex.events", **said)
     assert calls(prices, told, record) == (1, 100)

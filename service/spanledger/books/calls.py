@@ -4,7 +4,6 @@
 provider call: it belongs to its message and is not billed.
 """
 
-import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
@@ -15,7 +14,6 @@ from spanledger.dialects.tables import OWN_SCOPE
 
 CALL_ROLES = frozenset({"inference", "embedding", "rerank"})
 WITHOUT_ID = frozenset({"embedding", "rerank"})  # roles of calls whose answers have no id
-_DRAWN_ID = re.compile(r"chatcmpl-\d{1,3}")  # of Ollama, which draws one of 999
 FETCH = "fetch_response"  # operation that asks for the answer of an earlier call
 USAGE = (
     "input_tokens",
@@ -161,13 +159,3 @@ def same_counts(a: Call, b: Call) -> bool:
     return all(
         a.usage[n] is None or b.usage[n] is None or a.usage[n] == b.usage[n] for n in ("input_tokens", "output_tokens")
     )
-
-
-def may_share_id(a: Call, b: Call) -> bool:
-    """Whether two tellings with the same response id may be of one answer. Where a server draws its ids from few, they
-    must have equal counts, too; or, where one has none, a common model at one time."""
-    if not _DRAWN_ID.fullmatch(a.response_id):
-        return True
-    if a.measured and b.measured:
-        return same_counts(a, b)
-    return not a.models.isdisjoint(b.models) and a.start_ns <= b.end_ns and b.start_ns <= a.end_ns

@@ -14,8 +14,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from spanledger.books.calls import WITHOUT_ID, Call, may_share_id, same_counts
-from spanledger.books.tellings import join
+from spanledger.books.calls import WITHOUT_ID, Call, same_counts
+from spanledger.books.tellings import join, may_share_id
 
 TOLERANCE_NS = 10_000_000  # clocks of one machine, read at slightly different moments
 NEAR_NS = 600_000_000_000  # clocks of different machines

@@ -10,8 +10,8 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import Any
 
-from spanledger.books.calls import CALL_ROLES, USAGE, WITHOUT_ID, Call, Span, call_of, may_share_id, same_counts
-from spanledger.books.tellings import absorb, join, refines
+from spanledger.books.calls import CALL_ROLES, USAGE, WITHOUT_ID, Call, Span, call_of, same_counts
+from spanledger.books.tellings import absorb, join, may_share_id, refines
 
 _BESIDE_NS = 1_000_000_000  # longest gap between internal steps of one library
 

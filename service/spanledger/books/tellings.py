@@ -7,6 +7,7 @@ Any sender can report any call. Therefore tellings of our own service take prece
 their usage, names, owner or bill, and only fill in fields that they leave empty.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
@@ -15,6 +16,7 @@ from typing import Any
 from spanledger.books.calls import CALL_ROLES, FETCH, Call, same_counts
 
 IsPriced = Callable[[Call], bool]
+_DRAWN_ID = re.compile(r"chatcmpl-\d{1,3}")  # of Ollama, which draws one of 999
 _ORDINARY_TIERS = ("", "auto", "default", "standard")
 
 
@@ -182,6 +184,16 @@ def refines(richer: Call, plain: Call) -> bool:
     is_input = more_input == 0 or (more_input == cache and not _has_cache(b))
     is_output = more_output == 0 or (more_output == a["reasoning_output_tokens"] and not b["reasoning_output_tokens"])
     return is_input and is_output and (more_input > 0 or more_output > 0)
+
+
+def may_share_id(a: Call, b: Call) -> bool:
+    """Whether two tellings with the same response id may be of one answer. Where a server draws its ids from few, they
+    must have equal counts, too; or, where one was not told any, a common model at one time."""
+    if not _DRAWN_ID.fullmatch(a.response_id):
+        return True
+    if all(one.measured and not one.estimated for one in (a, b)):
+        return same_counts(a, b) or refines(a, b) or refines(b, a)
+    return not a.models.isdisjoint(b.models) and a.start_ns <= b.end_ns and b.start_ns <= a.end_ns
 
 
 def _has_cache(usage: dict[str, int | None]) -> bool:

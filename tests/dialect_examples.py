@@ -103,7 +103,7 @@ DIALECTS = {
             "provider": "anthropic",
             "request_model": CLAUDE,
             "response_model": "",
-            "response_id": "",
+            "response_id": "chatcmpl-614b344d-3927-44d0-b925-81780edf4920",
             "cost_claim_usd": Decimal("0.0017382"),
             "cost_claim_source": "local",
             "stream": 1,

@@ -89,3 +89,45 @@ def test_a_span_without_a_model_and_a_log_record_are_one_call(prices: LedgerPric
     for other in ({"conversation_id": "c2"}, {"input_tokens": 99}, {"service": "x"}, {"started_at_ns": 0}):
         assert calls(prices, told, record | other)[0] == 2, other
     assert calls(prices, told, record | {"request_model": ""})[0] == 2
+
+
+RELAYED = "chatcmpl-614b344d-3927-44d0-b925-81780edf4920"  # as LiteLLM's proxy gives to whatever asks it
+
+
+def through_proxy(name: str, at: int = 0, **values: Any) -> Told:
+    said: Told = {
+        "provider": "anthropic",
+        "request_model": "claude-sonnet-4-5",
+        "response_id": RELAYED,
+        "scope": "litellm",
+    }
+    return llm(name, **{"trace_id": name, "service": "proxy", "at": at, "ms": 100, **said, **values})
+
+
+def asking(name: str, **values: Any) -> Told:
+    said: Told = {
+        "provider": "litellm.internal",
+        "request_model": "my-alias",
+        "scope": "sdk",
+        "service": "shop",
+        "ms": 200,
+    }
+    return through_proxy(name, **{**said, **values})
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "aws.bedrock", "gcp.vertex_ai", "openai"])
+def test_a_client_and_a_proxy_with_one_id_in_two_traces_are_one_call(prices: LedgerPrices, provider: str) -> None:
+    assert calls(prices, asking("a"), through_proxy("b", at=15, provider=provider)) == (1, 100)
+
+
+@pytest.mark.parametrize("trace", ["b", "c"])
+@pytest.mark.parametrize("client", [False, True])
+def test_a_proxy_id_and_the_providers_own_are_one_call(prices: LedgerPrices, trace: str, client: bool) -> None:
+    inner = through_proxy("c", at=20, ms=80, response_id="msg_01", scope="anthropic.sdk", trace_id=trace)
+    told = [through_proxy("b", at=15), inner] + ([asking("a")] if client else [])
+    assert calls(prices, *told) == (1, 100)
+
+
+def test_two_ids_of_a_provider_are_two_calls(prices: LedgerPrices) -> None:
+    one = through_proxy("b", response_id="msg_01")
+    assert calls(prices, one, through_proxy("c", at=5, ms=80, response_id="msg_02", scope="sdk")) == (2, 200)

@@ -87,6 +87,11 @@ class Call:
         return self.operation == FETCH or lexicon().kept_ids.match(self.response_id) is not None
 
     @property
+    def is_relayed(self) -> bool:
+        """Whether the response id is a gateway's: the provider gave the answer another one."""
+        return self.response_id.startswith("chatcmpl-") and self.provider in lexicon().sets["no_chatcmpl_ids"]
+
+    @property
     def is_fetched_only(self) -> bool:
         """Whether all spans of a call report only that its answer was fetched: no call of its own."""
         operations = {one.operation for one in self.tellings or [self] if one.role in CALL_ROLES}

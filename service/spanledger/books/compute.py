@@ -137,8 +137,9 @@ def _may_join(calls: list[Call], chains: Chains, plain: Plain) -> bool:
     return any(
         start <= call.end_ns + TOLERANCE_NS and call.start_ns <= end + TOLERANCE_NS
         for call in checked
+        for service in {one.service for one in call.tellings or (call,)}
         for start, end in known.get(
-            (call.tenant, call.service, call.usage["input_tokens"] or 0, call.usage["output_tokens"] or 0), ()
+            (call.tenant, service, call.usage["input_tokens"] or 0, call.usage["output_tokens"] or 0), ()
         )
     )
 

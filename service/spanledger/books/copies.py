@@ -128,7 +128,8 @@ def _is_same_answer(head: Call, call: Call) -> bool:
 def _join_by_likeness(calls: list[Call]) -> list[Call]:
     services: dict[tuple[str, str], list[Call]] = defaultdict(list)
     for call in calls:
-        services[call.tenant, call.service].append(call)
+        for service in sorted({one.service for one in call.tellings or (call,)}):
+            services[call.tenant, service].append(call)
     gone: set[int] = set()
     for group in services.values():
         tellers = {call.scopes for call in group}
@@ -136,9 +137,11 @@ def _join_by_likeness(calls: list[Call]) -> list[Call]:
             continue
         earlier: dict[Any, list[Call]] = defaultdict(list)
         for call in group:
+            if id(call) in gone:
+                continue
             found: Call | None = None
             for key in _likeness_keys(call):
-                live = [c for c in earlier[key] if c.end_ns + TOLERANCE_NS >= call.start_ns]
+                live = [c for c in earlier[key] if c.end_ns + TOLERANCE_NS >= call.start_ns and id(c) not in gone]
                 earlier[key] = live
                 found = found or next((c for c in reversed(live) if _alike(c, call)), None)
             if found is not None:
@@ -171,13 +174,18 @@ def _alike(outer: Call, inner: Call) -> bool:
         outer.failed == inner.failed
         and outer.role == inner.role
         and outer.scopes.isdisjoint(inner.scopes)
-        and not (outer.response_id and inner.response_id)
+        and not (_own_id(outer) and _own_id(inner))
         and _models_agree(outer, inner, close)
         and (inner.end_ns <= outer.end_ns + TOLERANCE_NS or inner.start_ns <= outer.start_ns + TOLERANCE_NS)
         and _owners_agree(outer, inner)
         and (outer.service != inner.service or _one_provider(outer, inner))
         and _answers_agree(outer, inner)
     )
+
+
+def _own_id(call: Call) -> str:
+    """The provider's id. A gateway's says nothing about one that another instrumentation saw."""
+    return "" if call.is_relayed else call.response_id
 
 
 def _models_agree(a: Call, b: Call, close: bool) -> bool:

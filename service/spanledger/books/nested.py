@@ -126,7 +126,7 @@ def _is_other_answer(outer: Call, inner: Call) -> bool:
     """Whether ids and counts show two answers. Gateways give an answer an id of their own, so ids alone do not."""
     is_known = outer.measured and inner.measured and not (outer.estimated or inner.estimated)
     are_two = outer.response_id != inner.response_id and "" not in (outer.response_id, inner.response_id)
-    return is_known and are_two and not (outer.is_own or inner.is_own)
+    return is_known and are_two and not any(one.is_own or one.is_relayed for one in (outer, inner))
 
 
 def _repeats(outer: Call, whole: Call) -> bool:

@@ -60,7 +60,8 @@ def resolve(call: Call) -> None:
     call.cached = any(one.cached for one in own or tellings)
     call.shows_answer = any(one.shows_answer for one in tellings)
     call.finish_reason = _first(tellings, "finish_reason")
-    call.response_id = _first(tellings, "response_id")
+    call.response_id = _first((one for one in tellings if not one.is_relayed), "response_id")
+    call.response_id = call.response_id or _first(tellings, "response_id")
     call.service_tier = max(
         (one.service_tier for one in tellings),
         key=lambda tier: (_is_own_value(tellings, "service_tier", tier), tier not in _ORDINARY_TIERS, tier),

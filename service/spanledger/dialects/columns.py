@@ -194,11 +194,9 @@ class _Reading:
             self.odd[row] |= bool(notes)
         has_texts = np.zeros(size, np.bool_)
         has_texts[list(self._within.responses)] = True
-        made_up = self._spans.by.sets["no_chatcmpl_ids"]
         for row in np.flatnonzero((ids != "") & ~has_texts).tolist():
-            no_chatcmpl = self._groups[self._group[row]].kind.words["provider"] in made_up
             notes = []
-            ids[row] = bounded("response_id", genuine_id(ids[row], own[row], no_chatcmpl), notes)
+            ids[row] = bounded("response_id", genuine_id(ids[row], own[row]), notes)
             self.odd[row] |= bool(notes)
         for row in np.flatnonzero(is_call & (saving != "")).tolist():
             amounts[row] = saved(saving[row])

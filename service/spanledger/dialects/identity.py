@@ -184,8 +184,8 @@ def _bare(span: Reading, model: str, provider: str) -> str:
     return rest[0] if rest and rest[0] and span.by.is_prefix(prefix, provider) else model
 
 
-def response_id(span: Reading, provider: str) -> str:
-    """The provider's own id of a call; those that libraries make up are none."""
+def response_id(span: Reading) -> str:
+    """The id of a call's answer, by the provider or a gateway; those that libraries make up for themselves are none."""
     response_id = span.own_or_nested("response_id")
     if not response_id and "output" in span.present:
         identity = span.fact("output", "id")
@@ -193,20 +193,12 @@ def response_id(span: Reading, provider: str) -> str:
         is_response = span.fact("output", "object") in _RESPONSE_OBJECTS
         is_genuine = is_response or is_message or _PROVIDER_ID.match(identity)
         response_id = identity if is_genuine else span.fact("output", "langchain_id")
-    return (
-        genuine_id(response_id, span.own_or_nested("own_call_id"), provider in span.by.sets["no_chatcmpl_ids"])
-        if response_id
-        else ""
-    )
+    return genuine_id(response_id, span.own_or_nested("own_call_id")) if response_id else ""
 
 
-def genuine_id(response_id: str, own_call_id: str, no_chatcmpl: bool) -> str:
-    """The provider's id of those words; '' where a library made it up."""
-    if (
-        response_id == own_call_id
-        or _MADE_UP_ID.match(response_id)
-        or (no_chatcmpl and response_id.startswith("chatcmpl-"))
-    ):
+def genuine_id(response_id: str, own_call_id: str) -> str:
+    """The id with which the application got its answer; '' where a library made it up for itself."""
+    if response_id == own_call_id or _MADE_UP_ID.match(response_id):
         return ""
     if response_id.startswith("resp_") and len(response_id) > _WRAPPED:
         return unwrapped_id(response_id[5:]) or response_id

@@ -241,7 +241,7 @@ def _figures(read: Reading, kind: Kind, case: Case, span: SpanFacts, anomalies: 
     columns["cost_claim_usd"], columns["cost_claim_source"] = amount, source
     columns["response_id"], columns["saved_usd"], columns["time_to_first_chunk_ns"] = "", None, None
     if read.is_call:
-        columns["response_id"] = bounded("response_id", response_id(read, provider), anomalies)
+        columns["response_id"] = bounded("response_id", response_id(read), anomalies)
         columns["saved_usd"] = saved(read.own("saved"))
         columns["time_to_first_chunk_ns"] = first_chunk_ns(
             *(first_chunk(read), kind.end.is_stream, read.case("first_token_in_ms")),

@@ -96,7 +96,7 @@ class Within:
             rows.append(row)
             texts.append(read.fact(name, fact))
         if known.is_answer:
-            self.responses[row] = response_id(read, self.groups[known.group].kind.words["provider"])
+            self.responses[row] = response_id(read)
 
     def _new(self, read: Reading, status: str) -> _SameTexts:
         kind = self._by.kind_of(read, status)

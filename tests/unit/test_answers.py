@@ -69,6 +69,7 @@ def test_a_usage_object_that_an_answer_quotes_is_no_usage(place: str, answer: st
         {"id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-5-2025-08-07", "choices": []},
         {"id": "resp_1", "model": "gpt-5-2025-08-07", "output": [], "usage": {"input_tokens": 3, "output_tokens": 4}},
         {"id": "msg_01", "type": "message", "model": "gpt-5-2025-08-07", "content": [], "stop_reason": "end_turn"},
+        {"id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-5-2025-08-07"},
         {"model": "gpt-5-2025-08-07", "text": "Paris", "usage": {"prompt_tokens": 3, "completion_tokens": 4}},
     ],
     ids=str,

@@ -43,6 +43,7 @@ class ObjectFacts:
         self._of_response = frozenset(spec.get("of_response", ()))
         self._response_holds = tuple(spec.get("response_holds", ()))
         self._response_says = tuple(spec.get("response_says", ()))
+        self._response_is = {name: frozenset(words) for name, words in spec.get("response_is", {}).items()}
         for fact, paths in spec["facts"].items():
             for rank, path in enumerate(paths):
                 self._add(path, rank, fact)
@@ -68,8 +69,10 @@ class ObjectFacts:
         return _with_upstream({fact: text for fact, (_, text) in found.items() if fact not in left_out})
 
     def _is_response(self, value: Mapping[str, Any]) -> bool:
-        return any(isinstance(value.get(name), dict | list) for name in self._response_holds) or any(
-            isinstance(value.get(name), str) for name in self._response_says
+        return (
+            any(isinstance(value.get(name), dict | list) for name in self._response_holds)
+            or any(isinstance(value.get(name), str) for name in self._response_says)
+            or any(scalar(value.get(name)) in words for name, words in self._response_is.items())
         )
 
 

@@ -272,6 +272,19 @@ def test_tools_and_messages(prices: LedgerPrices) -> None:
     assert sums(result)["messages"] == 2
 
 
+def test_a_trace_of_several_conversations_is_a_message_in_each(prices: LedgerPrices) -> None:
+    found = books(
+        prices,
+        span("root", ms=5000),
+        llm("a", "root", (10, 1), conversation_id="c1", user_id="u1", at=100),
+        llm("b", "root", (20, 2), conversation_id="c2", user_id="u2", at=200),
+        span("t", "b", role="tool", tool="search", at=201, ms=1),
+    )
+    said = {key[1]: (message.user_id, message.tools, message.counted) for key, message in found.messages.items()}
+    assert said == {"c1": ("u1", (), 2), "c2": ("u2", ("search",), 2)}
+    assert {line["conversation_id"] for line in lines(found, "message")} == {"c1", "c2"}
+
+
 def test_applications_may_count_their_messages_anew_in_each_conversation(prices: LedgerPrices) -> None:
     result = books(
         prices,

@@ -95,11 +95,21 @@ def messages_of(
 
 def _keys(tenants: Texts, context: Context, calls: list[Call]) -> list[_Key]:
     """Per row its tenant, message and, where spans name the message, conversation: applications count their messages
-    1, 2, 3 in each. A row without a conversation belongs to the only one in which its message stands."""
+    1, 2, 3 in each. A row without a conversation belongs to the only one in which its message stands. A trace whose
+    spans name no message is one message, or one in each of the conversations of its calls."""
     messages, conversations = context.values["message_id"], context.values["conversation_id"].copy()
     for call in calls:
         conversations[call.row] = conversations[call.row] or call.conversation
-    conversations[~context.explicit_message] = ""
+    of_traces: dict[tuple[str, str], set[str]] = {}
+    for call in calls:
+        if not context.explicit_message[call.row] and conversations[call.row]:
+            of_traces.setdefault((tenants[call.row], messages[call.row]), set()).add(conversations[call.row])
+    several = {key for key, names in of_traces.items() if len(names) > 1}
+    if several:
+        keys = zip(tenants.tolist(), messages.tolist(), strict=True)
+        conversations[~context.explicit_message & np.array([key not in several for key in keys])] = ""
+    else:
+        conversations[~context.explicit_message] = ""
     found: dict[tuple[str, str], set[str]] = {}
     for row in np.flatnonzero(conversations != "").tolist():
         found.setdefault((tenants[row], messages[row]), set()).add(conversations[row])

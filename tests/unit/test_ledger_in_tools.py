@@ -129,3 +129,11 @@ def test_an_agent_that_adds_up_the_calls_of_its_tools_is_none(prices: LedgerPric
 def test_an_agent_that_adds_up_a_call_and_an_embedding_is_none(prices: LedgerPrices) -> None:
     told = [agent("a", (112, 20)), tool("b", "a"), embedding("c", "b"), llm("d", "a", (100, 20), at=200)]
     assert figures(prices, *told) == (2, 112, 20)
+
+
+def test_an_agent_that_adds_up_calls_which_two_instrumentations_tell_side_by_side_is_none(prices: LedgerPrices) -> None:
+    told = [agent("a", (320, 25)), tool("b", "a")]
+    told += [llm("c", "b", (300, 20), at=100, ms=90, scope="outer", response_id="r1")]
+    told += [llm("d", "b", (300, 20), at=105, ms=80, scope="inner")]
+    told += [llm("e", "b", (20, 5), at=300, ms=90, scope="outer"), llm("f", "b", (20, 5), at=305, ms=80, scope="inner")]
+    assert figures(prices, *told) == (2, 320, 25)

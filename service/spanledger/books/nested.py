@@ -107,7 +107,7 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
 
 def _is_apart(outer: Call, served: Sequence[Call]) -> bool:
     """Whether `outer` tells of a call of its own, of which the spans below it are no tellings."""
-    if outer.count > 1 or any(_repeats(outer, one) for one in (_whole(served), *served)):
+    if outer.count > 1 or any(_repeats(outer, one) for one in (_whole(served), _whole(_distinct(served)), *served)):
         return False
     in_tools = all(call.in_tool for call in served)
     if outer.role in CALL_ROLES:
@@ -134,6 +134,23 @@ def _repeats(outer: Call, whole: Call) -> bool:
     names = ("input_tokens", "output_tokens")
     is_common = any(outer.usage[n] is not None and whole.usage[n] is not None for n in names)
     return (is_common and same_counts(outer, whole)) or refines(outer, whole) or refines(whole, outer)
+
+
+def _distinct(calls: Sequence[Call]) -> list[Call]:
+    """Without those that repeat what another instrumentation counts at the same time, which copies.py joins later."""
+    found: list[Call] = []
+    for call in calls:
+        if not any(_is_twin(one, call) for one in found):
+            found.append(call)
+    return found
+
+
+def _is_twin(one: Call, two: Call) -> bool:
+    return (
+        one.scopes.isdisjoint(two.scopes)
+        and max(one.start_ns, two.start_ns) <= min(one.end_ns, two.end_ns)
+        and (same_counts(one, two) or refines(one, two) or refines(two, one))
+    )
 
 
 def _whole(calls: Sequence[Call]) -> Call:

@@ -23,11 +23,6 @@ SELECT
     0 AS left_out
 FROM otel_traces
 WHERE
-    Tenant = {tenant:String}
-    AND ServiceName IN {services:Array(String)}
-    AND SpanName IN {span_names:Array(String)}
-    AND Timestamp >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
-    AND Timestamp <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
-    AND TraceId IN {trace_ids:Array(String)}
+    -- include parts/raw_of_spans
 ORDER BY toUnixTimestamp64Nano(Timestamp) + Duration DESC
 LIMIT 1 BY TraceId, SpanId

@@ -1,4 +1,5 @@
 -- usage_only: conditions on the dimensions that are filtered; of the usage_from_* queries
+--             and, by explained_entries, of explanations
         AND provider IN {only_provider:Array(String)} -- only provider
         AND model IN {only_model:Array(String)} -- only model
         AND user_id IN {only_user:Array(String)} -- only user

@@ -68,7 +68,7 @@ class Call:
     server: str = ""  # the host that was called
     level: int = 0  # of a telling: number of tellings of the call below it in its trace
     tellings: list["Call"] = field(default_factory=list)  # one per span, when there are several
-    in_tool: bool = False  # a tool made it: a span above the tool asked for the tool
+    in_tool: bool = False  # a tool span stands between the call and the nearest call or agent above it
     rested: bool = False  # its usage was derived: a total minus other calls
     copies: list["Call"] = field(default_factory=list)
 
@@ -88,7 +88,7 @@ class Call:
 
     @property
     def is_relayed(self) -> bool:
-        """Whether the response id is a gateway's: the provider gave the answer another one."""
+        """Whether a gateway (LiteLLM) made the response id; the provider's response has another one."""
         return self.response_id.startswith("chatcmpl-") and self.provider in lexicon().sets["no_chatcmpl_ids"]
 
     @property

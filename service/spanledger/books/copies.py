@@ -101,7 +101,7 @@ def _join_by_response_id(calls: list[Call]) -> list[Call]:
             else:
                 gone.add(id(call))
                 times = head.start_ns, head.end_ns
-                # Fetched afterwards, which is no part of its time.
+                # A retrieval after the end of the call does not extend the time of the call.
                 is_later = (head.is_kept or call.is_kept) and call.start_ns > head.end_ns
                 _join(head, call)
                 if is_later:
@@ -184,13 +184,13 @@ def _alike(outer: Call, inner: Call) -> bool:
 
 
 def _own_id(call: Call) -> str:
-    """The provider's id. A gateway's says nothing about one that another instrumentation saw."""
+    """The response id that the provider made; '' where a gateway made it, which may differ from the provider's."""
     return "" if call.is_relayed else call.response_id
 
 
 def _models_agree(a: Call, b: Call, close: bool) -> bool:
-    """Whether both name a common model; one that names none may be a part of the same trace or conversation that counts
-    the same (Codex's span beside its log record)."""
+    """Whether both spans name a common model. A span without a model agrees with one of the same trace or conversation
+    if both have token counts (Codex's span and its log record)."""
     if bool(a.models) == bool(b.models):
         return not a.models.isdisjoint(b.models)
     return close and a.measured and b.measured

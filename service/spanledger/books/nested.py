@@ -106,7 +106,7 @@ def _with_outer(row: int, span: Span, below: list[Call]) -> list[Call]:
 
 
 def _is_apart(outer: Call, served: Sequence[Call]) -> bool:
-    """Whether `outer` tells of a call of its own, of which the spans below it are no tellings."""
+    """Whether the span of `outer` reports another call, or other usage, than the calls below it (`served`)."""
     if outer.count > 1 or any(_repeats(outer, one) for one in (_whole(served), _whole(_distinct(served)), *served)):
         return False
     in_tools = all(call.in_tool for call in served)
@@ -118,26 +118,26 @@ def _is_apart(outer: Call, served: Sequence[Call]) -> bool:
 
 
 def _asks_in_tools(outer: Call, served: Sequence[Call]) -> bool:
-    """Whether a call above calls that its tools made shows an answer of its own."""
+    """Whether `outer` has token counts or another response id than the calls `served`, which its tools made."""
     return outer.measured or outer.response_id not in ("", *(call.response_id for call in served))
 
 
 def _is_other_answer(outer: Call, inner: Call) -> bool:
-    """Whether ids and counts show two answers. Gateways give an answer an id of their own, so ids alone do not."""
+    """Whether response ids and token counts both differ. Different ids alone may be a gateway's and the provider's."""
     is_known = outer.measured and inner.measured and not (outer.estimated or inner.estimated)
     are_two = outer.response_id != inner.response_id and "" not in (outer.response_id, inner.response_id)
     return is_known and are_two and not any(one.is_own or one.is_relayed for one in (outer, inner))
 
 
 def _repeats(outer: Call, whole: Call) -> bool:
-    """Whether `outer` has the counts of the calls below it, or these with more or less detail."""
+    """Whether `outer` has the token counts of `whole`, with more, less or the same detail (cache, reasoning)."""
     names = ("input_tokens", "output_tokens")
     is_common = any(outer.usage[n] is not None and whole.usage[n] is not None for n in names)
     return (is_common and same_counts(outer, whole)) or refines(outer, whole) or refines(whole, outer)
 
 
 def _distinct(calls: Sequence[Call]) -> list[Call]:
-    """Without those that repeat what another instrumentation counts at the same time, which copies.py joins later."""
+    """One call for each that several instrumentations report side by side; copies.py joins those later."""
     found: list[Call] = []
     for call in calls:
         if not any(_is_twin(one, call) for one in found):
@@ -166,7 +166,7 @@ def _whole(calls: Sequence[Call]) -> Call:
 
 
 def _without_tools(outer: Call, served: list[Call]) -> list[Call]:
-    """The calls that a call's span may tell of: those of its tools are others, where it agrees with the rest."""
+    """The calls that `outer` may report: without those of its tools, if its counts are those of the others."""
     direct = [call for call in served if not call.in_tool]
     is_told = len(direct) > 1 or (len(direct) == 1 and same_counts(direct[0], outer))
     return direct if is_told and outer.role in CALL_ROLES else served

@@ -16,7 +16,7 @@ from typing import Any
 from spanledger.books.calls import CALL_ROLES, FETCH, Call, same_counts
 
 IsPriced = Callable[[Call], bool]
-_DRAWN_ID = re.compile(r"chatcmpl-\d{1,3}")  # of Ollama, which draws one of 999
+_DRAWN_ID = re.compile(r"chatcmpl-\d{1,3}")  # Ollama's response ids: a random number below 999
 _ORDINARY_TIERS = ("", "auto", "default", "standard")
 
 
@@ -188,8 +188,8 @@ def refines(richer: Call, plain: Call) -> bool:
 
 
 def may_share_id(a: Call, b: Call) -> bool:
-    """Whether two tellings with the same response id may be of one answer. Where a server draws its ids from few, they
-    must have equal counts, too; or, where one was not told any, a common model at one time."""
+    """Whether two spans with the same response id may report one call. Ollama repeats its random ids: there the token
+    counts must be equal too or, where a span has none, the models must agree and the times overlap."""
     if not _DRAWN_ID.fullmatch(a.response_id):
         return True
     if all(one.measured and not one.estimated for one in (a, b)):

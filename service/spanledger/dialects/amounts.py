@@ -13,8 +13,10 @@ from spanledger.dialects.tables import EVENT
 from spanledger.dialects.usage import MAX_COUNT
 from spanledger.dialects.values import number, scaled, since_ns
 
-BILLING = frozenset({"openrouter", "vercel_ai_gateway", "perplexity", "x_ai"})  # whose words for a cost are a bill
-_PRICED_BY_LIBRARIES = frozenset({"perplexity", "x_ai"})  # whose calls libraries work out a cost for, too
+BILLING = frozenset(
+    {"openrouter", "vercel_ai_gateway", "perplexity", "x_ai"}
+)  # providers whose usage states what they charge
+_PRICED_BY_LIBRARIES = frozenset({"perplexity", "x_ai"})  # for these some libraries compute a cost too
 _MARKED = re.compile(r"(?:\$\s?)?(\d+(?:\.\d+)?)(?:\s?([A-Za-z]{3}))?")  # $0.02, 0.02USD
 _SCALE = Decimal(1).scaleb(-15)
 

@@ -14,7 +14,7 @@ from spanledger.dialects.tables import EVENT, RESOURCE, STATUS_MESSAGE, Tables, 
 from spanledger.dialects.values import as_object, host, quoted_member
 
 _LAST = 1_000_000
-ANSWER = "resp_"  # how ids of OpenAI's answers begin; where one stands for a conversation, each turn has another
+ANSWER = "resp_"  # the beginning of OpenAI's response ids; as a conversation id such an id changes with each turn
 _CLIENT = re.compile(  # classes of clients: ChatOpenAI, WatsonxLLM, BedrockConverse
     r"(?:chat)?(.+?)(?:chatmodel|chat|llm|converse|embeddings?|responses|completions?|runtime)?$"
 )
@@ -56,7 +56,7 @@ class Shape:
     sort: int
 
     def conversation_at(self, values: Sequence[str]) -> int:
-        """The position of the conversation's id: the best that is no answer's."""
+        """The position of the conversation id: the first that is not a response id."""
         ids = (position for position in self.conversations if not values[position].startswith(ANSWER))
         return next(ids, self.conversations[0])
 

@@ -10,14 +10,14 @@ from spanledger.dialects.values import scalar
 
 Facts = dict[str, str]  # fact → its text, those that are there
 _Hit = tuple[int, str]  # rank (0 = best) and fact
-_Unit = Decimal | None  # of what stands at a path; None: that of the fact
+_Unit = Decimal | None  # a factor to the unit of the fact; None: 1
 _FIRST = "[]"  # the step to the first element of a list
 _SPLIT = ("input_", "output_", "cached_modality_")  # of parts in Langfuse's words
 _WHOLES = ("input", "output", "total")
 _NAMED = re.compile(r"cache|audio|image|reasoning|ephemeral|_tokens?$|_details$|_count$")
 _MODALITIES = {"1": "text", "2": "image", "3": "video", "4": "audio", "5": "document"}  # of Google's enum
 _COUNTED = ("tokenCount", "token_count", "inputTokens", "input_tokens")
-_MOST_DIGITS = 15  # before or after the point of an amount that is worked with
+_MOST_DIGITS = 15  # before or after the decimal point; longer amounts are not converted
 _EMBEDDED = 1_000  # ranks of one place where an object may stand within another
 
 
@@ -94,7 +94,7 @@ def _walk(known: dict[str, _Node], value: Mapping[str, Any], found: dict[str, _H
 
 
 def _in_units(text: str, unit: Decimal) -> str:
-    """An amount of units; one that cannot be worked with is written out, which makes it no number."""
+    """An amount times its unit. An amount that cannot be converted stays a text that is no number."""
     amount = _amount(text)
     return f"{text}*{unit}" if amount is None else f"{amount * unit:f}"
 
@@ -108,7 +108,7 @@ def _amount(text: str) -> Decimal | None:
 
 
 def _with_upstream(facts: Facts) -> Facts:
-    """Where the customer's own key pays the maker of a model, a gateway's cost is its fee alone."""
+    """Adds OpenRouter's upstream cost to its fee (`cost`) where the customer's own key paid for the call."""
     for name in [name for name in facts if name.endswith("upstream_cost")]:
         start = name.removesuffix("upstream_cost")
         upstream, own_key = facts.pop(name), facts.pop(start + "own_key", "")
@@ -132,7 +132,8 @@ def _by_kind(counts: list[Any]) -> Any:
 
 
 def _by_type(steps: list[Any]) -> dict[str, dict[str, int]]:
-    """The sums of counts in steps of one type: [{type: message, input_tokens: 23}] → {message: {input_tokens: 23}}."""
+    """Adds up the counts of Anthropic's `iterations` by type: [{type: message, input_tokens: 23}] →
+    {message: {input_tokens: 23}}."""
     sums: dict[str, dict[str, int]] = {}
     for step in steps:
         if isinstance(step, dict):

@@ -26,8 +26,8 @@ from spanledger.dialects.words import (
 )
 
 SHAPE = "shape:"  # facts that the view keeps because of their shape, by their attribute key
-# Parts of keys under which stands a request, or what a database or queue was given: the usage within it belongs to
-# other calls.
+# Attributes whose keys contain one of these hold a request, a database statement or a queue's message. The view over
+# otel_traces does not keep them for the search: usage within them belongs to other calls.
 REQUEST_WORDS = (
     *("db.statement", "db.query", "messaging."),
     *("input.value", "inputs", "request", "prompt", "messages", "component.input", "history", "context"),
@@ -46,9 +46,11 @@ _MAX_PLACES = 64  # of a text that are looked at one by one
 # Counts in what other languages print: Java and Ruby `a=1`, Ruby also `"a"=>1`, PHP `[a] => 1`, Go and Rust `a: 1`.
 _PAIR = re.compile(r"""\b([A-Za-z]\w*)["'\]]?\s*(?:=>|[=:])\s*(\d{1,15})(?![\w.]*\w)""")
 _BARE = re.compile(r"\s*[A-Za-z][\w.]*\s*[=:]")  # how fields without a name around them begin: YAML, Pydantic's str()
-# How that begins which a language prints of an object: with a bracket, or at most two words before it, unlike prose.
+# Matches the start of an object as a programming language prints it: a bracket after at most two words.
 _PRINTED = re.compile(r"\W{0,8}(?:[\w.:$<>\\@]{1,60}\s{1,8})?[\w.:$<>\\@]{0,60}\s{0,8}[({\[]")
-_MESSAGE_TEXT = frozenset({"content", "text", "refusal"})  # members that hold what was said
+_MESSAGE_TEXT = frozenset(
+    {"content", "text", "refusal"}
+)  # members of a message with its text; the search for usage skips them
 _BRACKETED = re.compile(r"[({\[][^(){}\[\]]*[)}\]]")
 _BILLED = re.compile(r"""billed_?units["']?\s*[=:]\s*\w*$""", re.IGNORECASE)
 _ENUM = re.compile(r"<[\w.]+: ([^<>]{1,80})>")

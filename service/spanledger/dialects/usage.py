@@ -108,7 +108,7 @@ def tokens(case: Case, counts: Mapping[str, Any], anomalies: list[str]) -> dict[
 
 
 def _with_compaction(columns: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Any]:
-    """Input and output with what Anthropic's compactions took, unless the sender has added it."""
+    """Input and output with the tokens of Anthropic's compactions, unless the sender's output includes them."""
     output, compaction = columns["output_tokens"], counts["compaction_output_tokens"]
     if output is None or output >= compaction + counts.get("message_output_tokens", 0):
         return {}
@@ -247,7 +247,7 @@ class _Usage:
         }
 
     def _fresh(self, kind: str) -> Any:
-        """Audio or images of the input without what the cache served, which is billed as such."""
+        """Audio or image tokens of the input without those read from the cache, which have the price of cache reads."""
         whole, cached = self.counts.get(f"{kind}_input_tokens"), self.counts.get(f"{kind}_cache_read_tokens")
         if not whole or not cached or self.is_apart:
             return whole

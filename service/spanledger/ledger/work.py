@@ -5,7 +5,7 @@ OF_RUN = "settle_work WHERE run_id = {run:String}"
 
 
 def rows_of(work: str, key: str = "trace_id") -> str:
-    """The clauses that keep the rows whose (tenant, `key`) is in `work`, a query or its name.
+    """PREWHERE and WHERE for the rows whose (tenant, `key`) is in `work`, a query or its name.
 
     Sets of one column choose the granules. A set of pairs takes three to five times as long for it, so the pairs are
     compared afterwards, with expressions that the primary key does not know. GLOBAL, because a cluster's setting that

@@ -68,8 +68,8 @@ class Priced(NamedTuple):
 
 
 def tier_of(price: Price, service_tier: str) -> str:
-    """The price list's name of a provider's service tier; `""` is the ordinary one. A word that the price list has for
-    this model stands for itself."""
+    """The price list's name of a provider's service tier; `""` is the ordinary one. A tier that the price list
+    names for this model keeps its name."""
     name = service_tier.strip().lower()
     return name if name in price.tiers else _TIERS.get(name, name)
 

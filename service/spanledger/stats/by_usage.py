@@ -1,4 +1,4 @@
-"""Messages in the order of what they used: of a long window from all messages until enough are in it, or among few."""
+"""Messages in the order of cost or tokens, from message_usage: those of a tenant, or some by their keys."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ def first(store: Store, tenant: str, criteria: Filter, columns: str, order: Orde
 
 
 def among(store: Store, tenant: str, criteria: Filter, columns: str, order: Order, keys: Sequence[Key]) -> Rows:
-    """The same of all messages that fit the filter. `keys`: all that may, also of messages that have moved."""
+    """`columns` of the first messages that fit the filter, from those with `keys`, which may include moved messages."""
     if not keys:
         return []
     within = replace(order, bound={**order.bound, **of_keys(keys)})
@@ -51,8 +51,8 @@ def among(store: Store, tenant: str, criteria: Filter, columns: str, order: Orde
 def _until_enough(
     store: Store, tenant: str, criteria: Filter, columns: str, order: Order, which: str, most: int
 ) -> Rows | None:
-    """From the first `size` messages, in growing numbers until `limit` of them fit; None where `most` are too few."""
-    where, fit = conditions(criteria, all_live=True)  # `messages` has no rows of what has moved
+    """Reads the first messages in order, more each time, until `limit` fit; None where `most` do not suffice."""
+    where, fit = conditions(criteria, all_live=True)  # `messages` has one row a message, so moved ones need no check
     size = _FEW * order.limit
     while size <= max(most, _FEW * order.limit):
         keys = _used(store, order, which, {**order.bound, "tenant": tenant, "size": size})

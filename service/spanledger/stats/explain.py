@@ -214,7 +214,7 @@ def _filters(store: Store, tenant: str, subject: Subject) -> dict[str, Any]:
         **({"trace_ids": traces} if subject.trace or subject.message else {}),
         **({"message_id": subject.message} if subject.message else {}),
         **({"span_id": as_stored(subject.span)} if subject.span else {}),
-        **{f"only_{name}": values for name, values in only.items() if values},
+        **{f"only_{name}": values for name, values in only.items() if values and name != "tenant"},
         **subject.window.bounds(),
     }
 
@@ -224,7 +224,8 @@ def entries_behind(name: str, filters: Mapping[str, Any]) -> str:
     (all traces that can have entries), `message_id`, `span_id`, `places`, `only_<dimension>`; always `first_ns` and
     `last_ns`."""
     named = {"trace_ids": "trace", "message_id": "message", "span_id": "span", "places": "place"}
-    only = {named.get(key, key.removeprefix("only_")) for key in filters}
+    only = {mark for key, mark in named.items() if key in filters}
+    only |= {key.removeprefix("only_") for key in filters if key.startswith("only_")}
     if (filters["first_ns"], filters["last_ns"]) != (ALL_TIME.first_ns, ALL_TIME.last_ns):
         only.add("window")
     return queries.narrowed(name, queries.marks(only=only))

@@ -337,7 +337,7 @@ def _page(
 
 
 def _by_usage(store: Store, tenant: str, criteria: Filter, order: by_usage.Order) -> list[dict[str, Any]] | None:
-    """From sums of the messages that may fit, or of all of a long window; None where another way is shorter."""
+    """Messages in the order of cost or tokens from message_usage alone; None where reading the window is cheaper."""
     where, fit = conditions(criteria, all_live=True)
     edges = {"tenant": tenant, "first_ns": criteria.window.first_ns, "last_ns": criteria.window.last_ns}
     keys = few(store, criteria, where, fit | edges)

@@ -116,9 +116,10 @@ def _way(request: pytest.FixtureRequest) -> Iterator[None]:
     """As if ninety spans were much: looks end early, and what fits is found in several rounds."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "many":
-            patch.setattr(canonical_spans, "_LOOKS", 1)
-            patch.setattr(canonical_spans, "_FEW", 1)
+            patch.setattr(canonical_spans, "_RECEIVED_FOR_EACH", 1)
+            patch.setattr(canonical_spans, "_MAY_NOT_FIT", 0)
             patch.setattr(canonical_spans, "_MORE", 2)
+            patch.setattr(canonical_spans, "_LONGEST_NS", 20 * HOUR)
             patch.setattr(received_spans, "_FIRST_LOOK_NS", 2 * HOUR)
         yield
 

@@ -12,7 +12,9 @@ Rows = list[dict[str, Any]]
 
 _LONG = 100_000  # messages of a window; of fewer the calls are added up sooner
 _PART = 20  # the window must have at least one of so many messages
-_FEW, _MORE, _MOST = 4, 4, 4_000  # messages looked at: at first for each that is wanted, times as many later, at most
+_FEW = 4  # messages of the tenant looked at, at first, for each that is wanted
+_MOVED = 10  # messages looked at, at first, beside those that are wanted, where all fitted a moment ago
+_MORE, _MOST = 4, 4_000  # times as many later, and at most
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def first(store: Store, tenant: str, criteria: Filter, columns: str, order: Orde
     everything = store.query("SELECT count() FROM message_usage WHERE tenant = {tenant:String}", {"tenant": tenant})
     if there * _PART < everything[0][0]:
         return None
-    return _until_enough(store, tenant, criteria, columns, order, _OF_TENANT, _MOST)
+    return _until_enough(store, tenant, criteria, columns, order, _OF_TENANT, _FEW * order.limit, _MOST)
 
 
 def among(store: Store, tenant: str, criteria: Filter, columns: str, order: Order, keys: Sequence[Key]) -> Rows:
@@ -45,16 +47,18 @@ def among(store: Store, tenant: str, criteria: Filter, columns: str, order: Orde
     if not keys:
         return []
     within = replace(order, bound={**order.bound, **of_keys(keys)})
-    return _until_enough(store, tenant, criteria, columns, within, OF_KEYS, _MORE * len(keys)) or []
+    size = order.limit + _MOVED
+    return _until_enough(store, tenant, criteria, columns, within, OF_KEYS, size, _MORE * len(keys)) or []
 
 
 def _until_enough(
-    store: Store, tenant: str, criteria: Filter, columns: str, order: Order, which: str, most: int
+    store: Store, tenant: str, criteria: Filter, columns: str, order: Order, which: str, size: int, most: int
 ) -> Rows | None:
-    """Reads the first messages in order, more each time, until `limit` fit; None where `most` do not suffice."""
+    """Reads the first `size` messages in order, more each time, until `order.limit` fit; None where `most` do not
+    suffice."""
     where, fit = conditions(criteria, all_live=True)  # `messages` has one row a message, so moved ones need no check
-    size = _FEW * order.limit
-    while size <= max(most, _FEW * order.limit):
+    most = max(size, most)
+    while size <= most:
         keys = _used(store, order, which, {**order.bound, "tenant": tenant, "size": size})
         rows = _rows(store, columns, where, {**fit, **_edges(tenant, criteria)}, list(keys))
         found = [{**rows[key], "position": position} for key, position in keys.items() if key in rows]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ledger_rows import NOON, SECOND, ledger_row, write_rows
@@ -237,6 +237,7 @@ def summed(messages: list[Message]) -> tuple[int, int, Decimal]:
 
 @settings(max_examples=40)
 @given(asked=filters(), sort=st.sampled_from(SORTS), limit=st.integers(1, 40))
+@example(asked=Filter(equal={"cost_state": ["computed"]}), sort="-cost", limit=2)
 def test_filters_find_what_a_plain_filter_finds(store: Store, data: Data, asked: Filter, sort: Any, limit: int) -> None:
     at = starts(store)
     wanted = [m for m in data.all if fits(asked, m, data.said[m.message_id], at[m.message_id])]

@@ -172,10 +172,11 @@ _TEXT = f"""trace_id IN (
 
 
 def usage_conditions(criteria: Filter, bound: dict[str, Any]) -> list[str]:
-    """Conditions on what a message used (`usage` columns of the joined sums)."""
+    """Conditions on what a message used (`usage` columns of the joined sums); their parameters go to `bound`."""
     found = _range("cost_usd", criteria.cost_usd, Decimal(1), bound, "Decimal(38, 15)")
     found += _range("input_tokens + output_tokens", criteria.tokens, Decimal(1), bound)
     if "cost_state" in criteria.equal:
+        bound["cost_state"] = list(criteria.equal["cost_state"])
         found.append(f"{_COST_STATE} IN {{cost_state:Array(String)}}")
     return found
 

@@ -58,6 +58,12 @@ class EngineError(StoreError):
     public_text = "the store could not do it; the log says why"
 
 
+class TookTooLong(StoreError):
+    """A statement reached the time that its store allows."""
+
+    title = "Took too long"
+
+
 class StoreBusy(StoreError):
     title = "Data folder in use"
 

@@ -65,6 +65,7 @@ class Settings:
     retain_metrics_days: float = 0.0  # days until metrics are deleted; 0: never
     otlp_cors_origin: str = ""  # origins of web pages that may send OTLP/HTTP, by commas, or *; empty: none
     price_book: str = ""  # YAML file of prices that take precedence over the bundled list
+    read_seconds: float = 60.0  # longest time of one statement of a question to the API; 0: no limit
     tenant_objects: int = 10_000  # prompts, agents, documents … of a tenant, of each kind; 0: no limit; see security.md
     object_versions: int = 1_000  # versions of one prompt or experiment; of other kinds so many are kept; 0: no limit
     canary_interval_s: float = 900.0  # seconds between canaries, see /readyz; 0: none

@@ -198,3 +198,15 @@ def test_a_query_does_not_outlive_the_end_of_the_process(keys: dict[str, str], t
         assert until(lambda: ticks(worker) > before + 20)
         assert system.stop() == 0
     assert ticks(worker) < 0
+
+
+def test_a_question_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    system = System(tmp_path / "data", roles=WITHOUT_CHAT).start(SPANLEDGER_READ_SECONDS="0.000001")
+    anybody = Caller(system, "")
+    for path in ("/v1/usage?from=-24h", "/v1/messages", "/v1/spans?model=gpt-4o", "/v1/find?id=x"):
+        status, problem = anybody.call("GET", path)
+        assert (status, problem["title"]) == (503, "Took too long"), path
+        assert "ask for a shorter window" in problem["detail"]
+    assert anybody.call("GET", "/readyz")[0] == 200
+    assert system.stop() == 0
+    assert "Traceback" not in system.stderr()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from spanledger.errors import StoreError
+from spanledger.errors import StoreError, TookTooLong
 from spanledger.store.client import Store
 
 FAILS_AFTER_ROWS = "SELECT throwIf(number = 500, 'boom') FROM numbers(1000) SETTINGS max_block_size = 10"
@@ -49,3 +49,11 @@ def test_a_question_beside_others_never_waits_for_theirs(store: Store) -> None:
         may_end.set()
     assert [one.result() for one in long_ones] == [True] * 4
     assert store.soon(lambda: threading.current_thread().name).result().startswith("store-beside")
+
+
+def test_a_statement_ends_when_its_store_allows_no_more_time(store: Store) -> None:
+    limited = store.limited({"max_execution_time": 0.5})
+    with pytest.raises(TookTooLong, match="longer than 0.5 s; ask for a shorter window"):
+        limited.query("SELECT max(sipHash64(number)) FROM numbers(1000000000000)")
+    assert limited.query("SELECT 7") == [(7,)]
+    limited.close()

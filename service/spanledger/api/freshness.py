@@ -103,7 +103,7 @@ def _fresh(
         Query(description="`settled`: waits, at most 10 s, until what was written before is in the books."),
     ] = None,
 ) -> FreshReader:
-    reader = FreshReader(services.store, principal.tenant, services)
+    reader = FreshReader(services.reading, principal.tenant, services)
     if wait is not None:
         reader.settle(WAIT_S)
     response.headers[LAG_HEADER] = str(reader.lag_ms)

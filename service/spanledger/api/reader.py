@@ -19,7 +19,7 @@ class Reader:
 
 
 def _reader(services: Annotated[Services, Depends(services_of)], principal: Caller) -> Reader:
-    return Reader(services.store, principal.tenant)
+    return Reader(services.reading, principal.tenant)
 
 
 AppServices = Annotated[Services, Depends(services_of)]

@@ -19,6 +19,7 @@ from spanledger.runtime.services import Books, Services
 from spanledger.runtime.watch import Watch
 from spanledger.settings import Settings
 from spanledger.stats.sandbox.pool import Sandboxes
+from spanledger.store.client import Store
 from spanledger.telemetry import GenAI, Telemetry
 from spanledger.workflows import Runner
 from spanledger.workflows.embedding import Embedder
@@ -33,6 +34,7 @@ class Runtime:
     """Made by `build`. Belongs to the event loop on which `start` is called."""
 
     node: Node
+    reading: Store
     telemetry: Telemetry
     platform: Platform
     runner: Runner
@@ -44,9 +46,10 @@ class Runtime:
     @property
     def services(self) -> Services:
         """What the API gets."""
-        node = self.node
+        node, canaries = self.node, self.watch.canaries
         books = Books(
-            node.store, node.ledger, node.ingest, self.platform, self.watch.canaries, self.sandboxes, self.erasures
+            *(node.store, self.reading, node.ledger, node.ingest),
+            *(self.platform, canaries, self.sandboxes, self.erasures),
         )
         return Services(node.settings, self.telemetry, self.runner, books, self.watch.live, self.watch.stalls)
 
@@ -73,6 +76,7 @@ class Runtime:
         await self.platform.stop()
         await self.runner.close()
         self.sandboxes.close()
+        self.reading.close()
         self.platform.close()
         await asyncio.to_thread(self.telemetry.shutdown)
 
@@ -105,7 +109,8 @@ def build(node: Node, say: Say) -> Runtime:
         settings, node.store, node.ledger, node.ingest, on_top.registry, on_top.jobs.records, emission.flush
     )
     retention = Retention(settings, node.store, node.ledger, on_top.registry)
-    return Runtime(node, emission, on_top, runner, watch, Sandboxes(node.store), erasures, retention)
+    reading = node.store.limited({"max_execution_time": settings.read_seconds})
+    return Runtime(node, reading, emission, on_top, runner, watch, Sandboxes(node.store), erasures, retention)
 
 
 def give_memory_back_soon() -> None:

@@ -24,9 +24,11 @@ from spanledger.workflows import Runner
 
 @dataclass(frozen=True)
 class Books:
-    """The parts that need a data folder or a ClickHouse server."""
+    """The parts that need a data folder or a ClickHouse server. `reading`: the store for questions of callers, with
+    limits."""
 
     store: Store
+    reading: Store
     ledger: Ledger
     ingest: Ingest
     platform: Platform
@@ -52,6 +54,10 @@ class Services:
     @property
     def store(self) -> Store:
         return self._books.store
+
+    @property
+    def reading(self) -> Store:
+        return self._books.reading
 
     @property
     def ledger(self) -> Ledger:

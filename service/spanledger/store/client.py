@@ -16,7 +16,7 @@ import pyarrow as pa
 from clickhouse_connect.driver import options
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from spanledger.errors import EngineError, StoreError
+from spanledger.errors import EngineError, StoreError, TookTooLong
 from spanledger.store import arrow_text
 from spanledger.store.beside import Answer, Beside
 from spanledger.store.refusals import with_fix
@@ -76,7 +76,13 @@ class Store:
             yield client
         except (ClickHouseError, OSError) as exc:
             self._replace(client)
-            raise EngineError(_first_line(exc)) from exc
+            raise self._error_of(exc) from exc
+
+    def _error_of(self, exc: Exception) -> StoreError:
+        if "TIMEOUT_EXCEEDED" not in str(exc):
+            return EngineError(_first_line(exc))
+        seconds = float(self._connect["settings"].get("max_execution_time", 0))
+        return TookTooLong(f"this takes longer than {seconds:g} s; ask for a shorter window or a narrower filter")
 
     def _replace(self, client: Any) -> None:
         """Throws the handle of a failed query away: chdb would put what that query had already written

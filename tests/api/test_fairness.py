@@ -1,6 +1,7 @@
 """One tenant's heavy requests hold up neither another tenant's nor the end of the process."""
 
 import json
+import os
 import select
 import socket
 import threading
@@ -198,6 +199,16 @@ def test_a_query_does_not_outlive_the_end_of_the_process(keys: dict[str, str], t
         assert until(lambda: ticks(worker) > before + 20)
         assert system.stop() == 0
     assert ticks(worker) < 0
+
+
+def test_merges_yield_to_whoever_waits_for_an_answer(fair: System) -> None:
+    assert fair.process is not None
+    threads = list(Path(f"/proc/{fair.process.pid}/task").glob("*"))
+    priorities = {thread.name: os.getpriority(os.PRIO_PROCESS, int(thread.name)) for thread in threads}
+    merging = {thread.name for thread in threads if (thread / "comm").read_text().strip() == "MergeMutate"}
+    assert merging
+    assert {priorities[name] for name in merging} == {10}
+    assert max(priorities[thread.name] for thread in threads if thread.name not in merging) == 0
 
 
 def test_a_question_that_takes_too_long_is_given_up(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import spanledger
 from spanledger import open_files
 from spanledger.errors import SettingsError
 from spanledger.private import make_private
-from spanledger.runtime import memory, stopping
+from spanledger.runtime import memory, priorities, stopping
 from spanledger.runtime.age import process_age_s
 from spanledger.runtime.checks import check_roles, refuse_open_host
 from spanledger.runtime.http_server import Server
@@ -94,6 +94,7 @@ async def _serve(
     stopping.on_signal(asyncio.get_running_loop(), stop, END_S)
     runtime = build(node, say)
     memory.collect_less()
+    priorities.lower_merges()
     try:
         await runtime.start()
         if listener is None or app is None:

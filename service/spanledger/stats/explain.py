@@ -139,7 +139,7 @@ def explain(
         raise BadRequest(f"say what to explain: one of {', '.join((*SUBJECTS, *DIMENSIONS))}")
     filters = _filters(store, tenant, subject)
     of_page = _of_page(store, filters, limit, cursor)
-    known = of_page.get("trace_ids", [])
+    known = of_page.get("trace_ids") or _traces_of_messages(store, filters)
     is_a_page = 0 < len(known) <= max(FEW_TRACES, limit + 1)
     spans = store.soon(lambda: with_copies(store, tenant, known)) if is_a_page else None
     is_part = bool(cursor) or len(of_page.get("places", [])) > limit
@@ -154,7 +154,8 @@ def explain(
     of_traces = {"tenant": tenant, "trace_ids": sorted({row["trace_id"] for row in rows} | set(known))}
     waiting = store.soon(lambda: store.query(queries.sql("pending_spans"), of_traces, settings=ALONE))
     of_calls = [row for row in rows if row["kind"] == "call"]
-    calls, balanced = explained(store, tenant, prices, of_calls, spans.result() if spans else None)
+    are_known = {row["trace_id"] for row in of_calls}.issubset(known)
+    calls, balanced = explained(store, tenant, prices, of_calls, spans.result() if spans and are_known else None)
     since_ms = waiting.result()[0][0]
     now = datetime.now(UTC)
     return Explanation(
@@ -172,6 +173,16 @@ def explain(
         rest=_rest(whole, rows) if more or cursor else None,
         next_cursor=write_place([rows[-1][name] for name in _PLACE]) if more else None,
     )
+
+
+def _traces_of_messages(store: Store, filters: Mapping[str, Any]) -> list[str]:
+    """Of a conversation: nearly always all that have entries, so that their spans can be read beside the entries."""
+    conversations = filters.get("only_conversation", [])
+    if len(conversations) != 1:
+        return []
+    wanted = {"tenant": filters["tenant"], "conversation_ids": conversations, "limit": FEW_TRACES}
+    rows = store.query(queries.sql("traces_of_conversations"), wanted, settings=ALONE)
+    return [trace for _, trace in rows]
 
 
 def _total(store: Store, filters: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ How to add a route
    stands in `openapi.py`.
 2. Every parameter is declared. Shared ones stand in `parameters.py` (`Window`, `Cursor`, `Filters`, `MessageId` …);
    others are `Annotated[…, Query(description=…, examples=[…])]` with bounds. An undeclared parameter is refused
-   by `refuse_unknown` for all routes, so no handler looks at `request.query_params`.
+   by `refuse_unclear` for all routes, so no handler looks at `request.query_params`.
 3. The answer is a named type: a dataclass of `stats/`, or a model of `schemas/` (`Items[X]` and `Page[X]` for lists).
    Times, money and texts that may be unknown have the types of `stats/fields.py`: RFC 3339, a decimal text, and
    null. A route that returns a `Response` of its own still names the model (`response_model=`, `responses=`).

@@ -14,7 +14,7 @@ from spanledger.api.auth import Authentication
 from spanledger.api.correlation import Correlation, decode_path_ids
 from spanledger.api.fairness import Turns
 from spanledger.api.guard import Guard
-from spanledger.api.parameters import refuse_unknown
+from spanledger.api.parameters import refuse_unclear
 from spanledger.runtime.operations import Operations
 from spanledger.runtime.services import Services
 from spanledger.settings import Settings
@@ -66,7 +66,7 @@ def app_with_routes(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Spanledger",
         version=spanledger.__version__,
-        dependencies=[Depends(decode_path_ids), Depends(refuse_unknown)],
+        dependencies=[Depends(decode_path_ids), Depends(refuse_unclear)],
         middleware=[
             Middleware(Correlation),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5, exclude_content_types=_NOT_COMPRESSED),

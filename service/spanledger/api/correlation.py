@@ -65,7 +65,7 @@ class Correlation:
             try:
                 path = _routable(scope)
                 if path is None:
-                    response = problems.problem(400, "Bad path", "the path is not percent-encoded UTF-8")
+                    response = problems.problem(400, "Bad address", "path and query must be percent-encoded UTF-8")
                     await response(scope, receive, send_named)
                     return
                 scope["path"] = path
@@ -91,10 +91,11 @@ async def decode_path_ids(request: Request) -> None:
 
 
 def _routable(scope: Scope) -> str | None:
-    """The path with only the `/` that separate: an id may hold `%2F`. None if it is not UTF-8."""
+    """The path with only the `/` that separate: an id may hold `%2F`. None if it or the query is not UTF-8."""
     raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
     try:
         segments = [unquote_to_bytes(segment).decode() for segment in raw.split(b"?", 1)[0].split(b"/")]
+        unquote_to_bytes(scope["query_string"]).decode()
     except UnicodeDecodeError:
         return None
     return "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments)

@@ -31,6 +31,14 @@ class Attributed(Windowed):
             raise ValueError(f"{keys[MOST_ATTRIBUTES]!r}: at most {MOST_ATTRIBUTES} different attr.<key> can be given")
         return self
 
+    @model_validator(mode="after")
+    def _has_ranges(self) -> "Attributed":
+        for name in type(self).model_fields:
+            least, most = getattr(self, name), getattr(self, name.replace("min_", "max_", 1), None)
+            if name.startswith("min_") and None not in (least, most) and least > most:
+                raise ValueError(f"{name}={least} is more than {name.replace('min_', 'max_', 1)}={most}")
+        return self
+
 
 def attributes_of(request: Request) -> Mapping[str, list[str]]:
     """Key → values of the `attr.` parameters."""

@@ -22,7 +22,7 @@ from spanledger.principal import Principal, Role
 _METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _RESPONSES = {  # by status, as components of the document
-    "400": ("BadRequest", "The path is not UTF-8, or the body is not JSON"),
+    "400": ("BadRequest", "Path or query are not UTF-8, or the body is not JSON"),
     "401": ("KeyNeeded", "No key, or one that is not good"),
     "402": ("BudgetUsedUp", "A budget is used up"),
     "403": ("Forbidden", "The key's role may not do this"),

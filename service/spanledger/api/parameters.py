@@ -1,12 +1,11 @@
 """Parameters that several routes have, declared once: name, type, bounds, meaning and an example of each."""
 
 import inspect
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import ParamTypes
-from pydantic import BaseModel
 
 from spanledger.api.inputs import MAX_ID_CHARS
 from spanledger.errors import BadRequest
@@ -104,25 +103,35 @@ def _window(
 Window = Annotated[times.Window, Depends(_window)]
 
 
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def _takes_several(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(map(_takes_several, get_args(annotation)))
 
 
-async def refuse_unknown(request: Request) -> None:
-    """Dependency of every route. A misspelt filter must not look like a total. Raises BadRequest.
+def _declared(request: Request) -> tuple[dict[str, bool], bool]:
+    """The route's parameters in the query and whether each may be repeated; and whether a model of parameters has
+    them, which says itself what else it takes."""
+    fields = [(one.alias, one.field_info) for one in get_flat_params(request.scope["route"].dependant)]
+    places = {name: getattr(info, "in_", None) for name, info in fields}  # a model's parameters have none
+    of_query = (None, ParamTypes.query)
+    known = {name: _takes_several(info.annotation) for name, info in fields if places[name] in of_query}
+    return known, None in places.values()
 
-    Pages of the console keep their own state in the address; what they pass on is checked by the route that gets it.
+
+async def refuse_unclear(request: Request) -> None:
+    """Dependency of every route: a filter that is misspelt or given again must not look like a total.
+
+    Raises BadRequest. Pages of the console keep their own state in the address; what they pass on is checked by the
+    route that gets it.
     """
     if not request.query_params or getattr(request.state, "page", False):
         return
-    dependant = request.scope["route"].dependant
-    if any(_is_model(field.field_info.annotation) for field in dependant.query_params):
-        return  # a model of parameters says itself what it takes
-    declared = get_flat_params(dependant)
-    known = [field.alias for field in declared if getattr(field.field_info, "in_", None) is ParamTypes.query]
+    known, is_model = _declared(request)
     for name in request.query_params:
-        if name not in known:
+        if not is_model and name not in known:
             raise BadRequest(f"parameter {name!r} is unknown here; these are: {', '.join(known) or 'none'}")
+        times_given = len(request.query_params.getlist(name))
+        if times_given > 1 and not known.get(name, True):
+            raise BadRequest(f"parameter {name!r} can be given once here, not {times_given} times")
 
 
 def _filters(**given: list[str]) -> dict[str, list[str]]:

@@ -259,7 +259,7 @@ def _source(window: Window, dimensions: set[str], bucket: int, of_one: bool) -> 
 def _check(group_by: Sequence[str], only: Mapping[str, Sequence[str]]) -> None:
     for name in (*group_by, *only):
         if name not in DIMENSIONS:
-            raise BadRequest(f"{name!r} is not a dimension; these are: {', '.join(DIMENSIONS)}")
+            raise BadRequest(f"group_by: {name!r} is not a dimension; these are: {', '.join(DIMENSIONS)}")
 
 
 def _group(row: Mapping[str, Any], group_by: Sequence[str]) -> UsageGroup:

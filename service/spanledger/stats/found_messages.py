@@ -200,7 +200,7 @@ def facets(store: Store, tenant: str, criteria: Filter, fields: tuple[str, ...],
     """Per field the most frequent values among the messages that fit, and how many messages have them."""
     for name in fields:
         if name not in FACETS:
-            raise BadRequest(f"{name!r} has no facets; these have: {', '.join(FACETS)}")
+            raise BadRequest(f"field: {name!r} has no facets; these have: {', '.join(FACETS)}")
     criteria = bounded(criteria)
     where, bound = fitting(store, tenant, criteria)
     source = f"SELECT {_COLUMNS} FROM message_list FINAL WHERE {IN_WINDOW} AND {' AND '.join(where)}"

@@ -10,9 +10,14 @@ from spanledger.errors import BadRequest
 Length = Literal["minute", "hour", "day", "week", "month"]
 
 
+_NO_PLACES = frozenset({"localtime", "posixrules", "Factory"})  # files beside the zones: this machine's own, or none
+
+
 def zone(name: str) -> ZoneInfo:
     """By its name in the IANA database. Raises BadRequest."""
     try:
+        if name in _NO_PLACES or name.startswith(("posix/", "right/")):
+            raise ValueError(name)
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
         raise BadRequest(f"tz={name!r} is not a time zone; write it like Europe/Berlin or UTC") from exc

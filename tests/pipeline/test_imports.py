@@ -285,7 +285,7 @@ def test_with_the_switch_on_texts_come_too_and_can_be_analysed(up: System, tmp_p
     ("name", "content", "code", "says"),
     [
         ("empty.json", b"", 1, "does not begin with ["),
-        ("object.json", b'{"a": 1}', 1, "does not begin with ["),
+        ("object.json", b'{"a": 1}', 1, "has no mapping"),
         ("cut.json", b'[{"id": "x", "mapping": {', 1, "the file is not complete"),
         ("numbers.json", b"[1, 2]", 1, "conversation 1: has no mapping"),
         ("broken.zip", b"PK\x03\x04 and then nothing", 2, "broken zip"),

@@ -65,7 +65,7 @@ _INTERNAL = frozenset({"provider_specific_fields", "citations"})  # LiteLLM's ow
 router = APIRouter(tags=["openai"])
 
 
-class CompletionRequest(BaseModel):
+class CompletionRequest(openai_shapes.Asked, BaseModel):
     """A chat completion. Parameters that neither are named here nor concern OpenAI's own storage are refused."""
 
     model_config = ConfigDict(extra="allow")

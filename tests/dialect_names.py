@@ -5,6 +5,18 @@ from decimal import Decimal
 from dialect_shared import OPENAI, Example
 
 NAMES: dict[str, Example] = {
+    "a provider with its company's ending": (
+        {"gen_ai.operation.name": "chat", "gen_ai.system": "perplexity-ai", "gen_ai.request.model": "sonar"},
+        {"provider": "perplexity"},
+    ),
+    "a provider by the name of its product": (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.system": "workers-ai.chat",
+            "gen_ai.request.model": "@cf/meta/llama-2-7b-chat-int8",
+        },
+        {"provider": "cloudflare", "request_model": "@cf/meta/llama-2-7b-chat-int8"},
+    ),
     "an instrumentation that never names the provider": (
         {
             "@scope": "openinference.instrumentation.openai_agents",

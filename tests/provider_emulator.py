@@ -29,8 +29,14 @@ DETAILS = {
     "prompt_tokens": 2048,
     "completion_tokens": 300,
     "total_tokens": 2348,
-    "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 16},
-    "completion_tokens_details": {"reasoning_tokens": 128, "audio_tokens": 8},
+    "prompt_tokens_details": {
+        "cached_tokens": 1024,
+        "audio_tokens": 16,
+        "image_tokens": 32,
+        "cache_write_tokens": 512,
+        "cache_creation_token_details": {"ephemeral_5m_input_tokens": 212, "ephemeral_1h_input_tokens": 300},
+    },
+    "completion_tokens_details": {"reasoning_tokens": 128, "audio_tokens": 8, "image_tokens": 4},
 }
 COST = 0.0123
 BEHAVIOURS = frozenset(

@@ -95,6 +95,22 @@ def test_details_arrive_whole(service: ChatService, client: httpx.Client, stream
     assert call.attributes["gen_ai.usage.reasoning.output_tokens"] == 128
     assert call.attributes["gen_ai.usage.audio.input_tokens"] == 16
     assert call.attributes["gen_ai.usage.audio.output_tokens"] == 8
+    assert call.attributes["gen_ai.usage.cache_write.input_tokens"] == 512
+    assert call.attributes["gen_ai.usage.cache_write_1h.input_tokens"] == 300
+    assert call.attributes["gen_ai.usage.image.input_tokens"] == 32
+    assert call.attributes["gen_ai.usage.image.output_tokens"] == 4
+
+
+def test_openais_clients_see_the_details_too(client: httpx.Client) -> None:
+    body = {"model": "openai/details", "messages": [{"role": "user", "content": "count to five"}]}
+    usage = client.post("/v1/chat/completions", json=body).json()["usage"]
+    assert usage["prompt_tokens_details"] == {
+        "cached_tokens": 1024,
+        "cache_write_tokens": 512,
+        "audio_tokens": 16,
+        "image_tokens": 32,
+    }
+    assert usage["completion_tokens_details"] == {"reasoning_tokens": 128, "audio_tokens": 8, "image_tokens": 4}
 
 
 @pytest.mark.parametrize("stream", [False, True])

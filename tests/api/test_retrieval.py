@@ -326,6 +326,14 @@ def test_embeddings_speak_openais_language(system: System) -> None:
     assert ok(system, "GET", "/v1/usage?operation=embeddings&user=embedder")["usage"] == usage
 
 
+def test_embeddings_belong_to_the_conversation_of_their_request(system: System) -> None:
+    conversation = {"X_Conversation_ID": "of-vectors"}
+    ok(system, "POST", "/v1/embeddings", {"input": "hello", "user": "ada", "dimensions": None}, **conversation)
+    system.flush()
+    usage = ok(system, "GET", "/v1/usage?conversation=of-vectors&user=ada")["usage"]
+    assert usage["llm_calls"] == 1
+
+
 def test_embeddings_in_many_forms(system: System) -> None:
     def embed(**body: Any) -> Any:
         return ok(system, "POST", "/v1/embeddings", body)
@@ -342,19 +350,19 @@ def test_embeddings_in_many_forms(system: System) -> None:
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({}, 422),
-        ({"input": ""}, 422),
-        ({"input": []}, 422),
-        ({"input": ["x", ""]}, 422),
-        ({"input": "  "}, 422),
-        ({"input": [[]]}, 422),
-        ({"input": [-1]}, 422),
-        ({"input": ["x"] * 2049}, 422),
-        ({"input": "x", "encoding_format": "hex"}, 422),
+        ({}, 400),
+        ({"input": ""}, 400),
+        ({"input": []}, 400),
+        ({"input": ["x", ""]}, 400),
+        ({"input": "  "}, 400),
+        ({"input": [[]]}, 400),
+        ({"input": [-1]}, 400),
+        ({"input": ["x"] * 2049}, 400),
+        ({"input": "x", "encoding_format": "hex"}, 400),
         ({"input": "x", "model": "offline/none"}, 404),
         ({"input": "x", "model": "no-such-provider-at-all"}, 404),
-        ({"input": "x", "api_base": "http://127.0.0.1:9"}, 422),
-        ({"input": "\ud800"}, 422),
+        ({"input": "x", "api_base": "http://127.0.0.1:9"}, 400),
+        ({"input": "\ud800"}, 400),
     ],
 )
 def test_embeddings_that_cannot_be(system: System, body: dict[str, Any], status: int) -> None:

@@ -11,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -139,6 +140,34 @@ def test_jsonl_keeps_ids_times_users_and_what_is_not_known(up: System, tmp_path:
     assert "hello" not in json.dumps(trace)  # content only with the switch
     listed = {one["conversation_id"] for one in up.get("conversations", from_="2024-05-01", to="2024-05-03")["items"]}
     assert {"j-1", "j-2", "j-3"} <= listed
+
+
+def test_usage_in_a_providers_own_words_costs_what_it_cost(up: System, tmp_path: Path) -> None:
+    """OpenAI's details are within the input, Anthropic's cache beside it, Gemini's thoughts beside the output."""
+    used = {
+        "gpt-4o-mini": {"prompt_tokens": 1000, "completion_tokens": 100,
+                        "prompt_tokens_details": {"cached_tokens": 400}},
+        "o3": {"input_tokens": 10, "output_tokens": 20, "reasoning_output_tokens": 15},
+        "claude-sonnet-4-5": {"input_tokens": 500, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 10,
+                              "output_tokens": 7},
+        "gemini-2.5-flash": {"promptTokenCount": 26, "candidatesTokenCount": 63, "thoughtsTokenCount": 40,
+                             "totalTokenCount": 129},
+    }  # fmt: skip
+    answers = [
+        {"conversation_id": "j-used", "role": role, "content": "x", "created_at": BEGAN + number} | more
+        for number, (model, usage) in enumerate(used.items())
+        for role, more in (("user", {}), ("assistant", {"model": model, "usage": usage}))
+    ]
+    bring(up.data_dir, "jsonl", lines(tmp_path / "used.jsonl", *answers))
+    told = [one["usage"] for one in up.get("conversations", "j-used", "messages")["items"]]
+    assert [(one["input_tokens"], one["output_tokens"]) for one in told] == [(1000, 100), (10, 20), (610, 7), (26, 103)]
+    assert [one["reasoning_output_tokens"] for one in told] == [0, 15, 0, 40]
+    assert [Decimal(one["cost_usd"]) for one in told] == [
+        Decimal("0.00018"),  # 600 × 0.15 + 400 × 0.075 + 100 × 0.60 a million
+        Decimal("0.00018"),  # 10 × 2 + 20 × 8
+        Decimal("0.0016725"),  # 500 × 3 + 100 × 0.30 + 10 × 3.75 + 7 × 15
+        Decimal("0.0002653"),  # 26 × 0.30 + 103 × 2.50
+    ]
 
 
 def test_a_second_import_changes_nothing_and_a_grown_file_adds(up: System, tmp_path: Path) -> None:
@@ -285,7 +314,7 @@ def test_with_the_switch_on_texts_come_too_and_can_be_analysed(up: System, tmp_p
     ("name", "content", "code", "says"),
     [
         ("empty.json", b"", 1, "does not begin with ["),
-        ("object.json", b'{"a": 1}', 1, "does not begin with ["),
+        ("object.json", b'{"a": 1}', 1, "has no mapping"),
         ("cut.json", b'[{"id": "x", "mapping": {', 1, "the file is not complete"),
         ("numbers.json", b"[1, 2]", 1, "conversation 1: has no mapping"),
         ("broken.zip", b"PK\x03\x04 and then nothing", 2, "broken zip"),

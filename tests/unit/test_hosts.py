@@ -89,5 +89,12 @@ def test_the_origins_of_the_setting_are_told_to_browsers_and_no_other(setting: s
 
 
 def test_every_origin_is_allowed_by_a_star() -> None:
-    assert Origins("*").headers("https://app.example") == {"Access-Control-Allow-Origin": "*"}
-    assert Origins("*").headers("null") == {"Access-Control-Allow-Origin": "*"}
+    for origin in ("https://app.example", "null"):
+        assert Origins("*").headers(origin)["Access-Control-Allow-Origin"] == origin
+    assert Origins("*").headers("") == {"Vary": "Origin"}
+
+
+def test_a_beacon_which_is_sent_as_with_credentials_may_come_from_allowed_origins_alone() -> None:
+    for setting in ("https://app.example", "*"):
+        assert Origins(setting).headers("https://app.example")["Access-Control-Allow-Credentials"] == "true"
+    assert "Access-Control-Allow-Credentials" not in Origins("https://app.example").headers("https://evil.example")

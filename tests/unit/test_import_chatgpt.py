@@ -53,6 +53,8 @@ def texts(exchanges: list[Exchange]) -> tuple[list[str], list[str]]:
         {"parent": "nowhere", "children": ["nowhere", None, 5, ["q"]]},
         node("bad", "system", "a"),
         node("bad", "user", "a", metadata={"is_visually_hidden_from_conversation": True}),
+        node("bad", "user", "a", metadata={"is_user_system_message": True}),
+        node("bad", "user", "a", content={"content_type": "user_editable_context", "user_profile": "x"}),
     ],
 )
 @pytest.mark.parametrize("place", ["first", "last"])
@@ -162,3 +164,37 @@ def test_a_user_file_that_says_nothing_costs_nothing(tmp_path: Path, user: str) 
     (one,) = chatgpt.read(tmp_path / "export.zip")
     assert isinstance(one, Exchange)
     assert one.user_id == ""
+
+
+@pytest.mark.parametrize("folder", ["", "chatgpt-export/"])
+def test_the_user_is_that_of_the_file_beside_the_conversations(tmp_path: Path, folder: str) -> None:
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr(f"{folder}user.json", '{"id": "user-9"}')
+        archive.writestr(f"{folder}conversations.json", f"[{element('only')}]")
+    (one,) = chatgpt.read(tmp_path / "export.zip")
+    assert isinstance(one, Exchange)
+    assert one.user_id == "user-9"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{element('a')}\n{element('b')}\n",
+        f'{{"conversations": [{element("a")}, {element("b")}]}}',
+        f' {{"items": [{element("a")}, {element("b")}], "total": 2}}',
+    ],
+)
+def test_conversations_without_a_list_around_them(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "conversations.json"
+    file.write_text(text)
+    assert [one.conversation_id for one in chatgpt.read(file) if isinstance(one, Exchange)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", [element("a"), f"{element('a')}\n{element('b')[:-5]}", f"{element('a')} x"])
+def test_one_conversation_and_what_stands_behind_it(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "conversation.json"
+    file.write_text(text)
+    first, *rest = chatgpt.read(file)
+    assert isinstance(first, Exchange)
+    assert all(isinstance(one, Problem) for one in rest)
+    assert len(rest) == (text != element("a"))

@@ -48,7 +48,7 @@ COUNT = {"usage": {"input_tokens": 3, "output_tokens": 5}}
         (line("odd", usage={"input_tokens": 7}).replace(": 7}", f": {'9' * 5000}}}"), [None]),
         (line("odd", x=7).replace(": 7}", f": {'[' * 5000}{']' * 5000}}}"), [None]),
         (line("odd", duration_ms=7).replace(": 7}", ": NaN}"), [None]),
-        (line("odd", usage={"input_tokens": True, "output_tokens": 1.5}), [None]),
+        (line("odd", usage={"input_tokens": True, "output_tokens": 1.5}), [True]),
         (line("odd").replace('"x"', '"a\tb"'), [None]),
         (line("odd").encode().replace(b'"x"', b'"caf\xe9"'), [None]),
     ],
@@ -57,11 +57,9 @@ COUNT = {"usage": {"input_tokens": 3, "output_tokens": 5}}
 def test_an_odd_value_costs_neither_its_line_nor_others(tmp_path: Path, odd: Any, known: list[Any]) -> None:
     exchanges, problems = read(tmp_path, line("first", **COUNT), odd, line("last", **COUNT))
     assert problems == []
-    assert [(one.conversation_id, [a.input_tokens for a in one.answers]) for one in exchanges] == [
-        ("first", [3]),
-        ("odd", known),
-        ("last", [3]),
-    ]
+    counts = [[json.loads(answer.usage or "{}").get("input_tokens") for answer in one.answers] for one in exchanges]
+    assert [one.conversation_id for one in exchanges] == ["first", "odd", "last"]
+    assert counts == [[3], known, [3]]
 
 
 @pytest.mark.parametrize(
@@ -72,3 +70,24 @@ def test_a_line_that_cannot_be_read_costs_itself(tmp_path: Path, odd: str) -> No
     assert [one.conversation_id for one in exchanges] == ["first", "last"]
     assert [one.where for one in problems] == ["line 2"]
     assert len(problems[0].why) < 200
+
+
+def test_texts_beside_counts_are_left_out(tmp_path: Path) -> None:
+    usage = {"input_tokens": 3, "note": "what somebody wrote", "by": [{"modality": "TEXT", "tokenCount": 3}], "x": None}
+    (one,), _ = read(tmp_path, line("c", usage=usage), line("c", prompt_tokens=4, tokenizer="o200k base"))
+    assert [json.loads(answer.usage) for answer in one.answers] == [
+        {"input_tokens": 3, "by": [{"modality": "TEXT", "tokenCount": 3}]},
+        {"prompt_tokens": 4},
+    ]
+
+
+@pytest.mark.parametrize("when", [AT, str(AT), f"{AT}000", AT * 1000, f"{AT}.0", "2024-05-01T10:00:00Z"])
+def test_a_time_may_be_a_number_in_quotes(tmp_path: Path, when: Any) -> None:
+    (one,), problems = read(tmp_path, line("c", created_at=when))
+    assert (one.at_ns, problems) == (AT * 10**9, [])
+
+
+@pytest.mark.parametrize("names", [("conversationId", "createdAt"), ("sessionId", "created"), ("threadId", "date")])
+def test_names_as_other_languages_write_them(tmp_path: Path, names: tuple[str, str]) -> None:
+    (one,), problems = read(tmp_path, json.dumps({names[0]: "c", names[1]: AT, "role": "user", "content": "x"}))
+    assert (one.conversation_id, problems) == ("c", [])

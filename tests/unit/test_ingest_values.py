@@ -292,6 +292,64 @@ def test_json_takes_numbers_and_strings_and_ignores_what_it_does_not_know() -> N
     assert math.isnan(span.attributes[1].value.double_value)
 
 
+TRACE_ID, SPAN_ID = bytes(range(200, 216)), bytes(range(248, 256))
+START = 1_697_742_807_123_456_789
+
+
+def packed(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def halves(number: int) -> dict[str, Any]:
+    """As Long.js has them: signed."""
+    high, low = divmod(number, 2**32)
+    return {"low": low - 2**32 if low >= 2**31 else low, "high": high}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"traceId": TRACE_ID.hex().upper(), "spanId": SPAN_ID.hex(), "startTimeUnixNano": START},
+        {"traceId": packed(TRACE_ID), "spanId": packed(SPAN_ID), "startTimeUnixNano": str(START)},
+        {
+            "traceId": packed(TRACE_ID.hex().encode()),
+            "spanId": packed(SPAN_ID.hex().encode()),
+            "startTimeUnixNano": halves(START),
+        },
+        {
+            "traceId": packed(TRACE_ID).replace("+", "-").replace("/", "_"),
+            "spanId": SPAN_ID.hex(),
+            "startTimeUnixNano": halves(START) | {"unsigned": True},
+        },
+    ],
+)
+def test_ids_in_base64_and_times_in_halves_as_some_exporters_write_them(members: dict[str, Any]) -> None:
+    attributes = [{"key": "n", "value": {"intValue": halves(-5)}}]
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [members | {"name": "x", "attributes": attributes}]}]}]}
+    read = ExportTraceServiceRequest.FromString(otlp_json.to_protobuf(TRACES, json.dumps(body).encode()))
+    (span,) = read.resource_spans[0].scope_spans[0].spans
+    assert (span.trace_id, span.span_id, span.start_time_unix_nano) == (TRACE_ID, SPAN_ID, START)
+    assert span.attributes[0].value.int_value == -5
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("traceId", packed(SPAN_ID)),
+        ("spanId", packed(TRACE_ID)),
+        ("spanId", packed(b"no hex, but long")),
+        ("spanId", "====" * 3),
+        ("startTimeUnixNano", {"low": 1}),
+        ("startTimeUnixNano", {"low": 1, "high": 2**40}),
+        ("startTimeUnixNano", {"low": {"low": 1, "high": 1}, "high": 1}),
+    ],
+)
+def test_ids_and_times_that_are_no_such_are_refused(member: str, value: Any) -> None:
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [{member: value}]}]}]}
+    with pytest.raises(otlp_json.BadJson, match=member):
+        otlp_json.to_protobuf(TRACES, json.dumps(body).encode())
+
+
 def test_json_nested_without_end_is_refused() -> None:
     value = '{"arrayValue":{"values":[' * 300 + "]}}" * 300
     text = '{"resourceSpans":[{"resource":{"attributes":[{"key":"k","value":' + value + "}]}}]}"

@@ -35,6 +35,14 @@ PATHS = [
     ("aws.bedrock", "us-gov.anthropic.claude-3-haiku-20240307-v1:0", "0.25"),
     ("aws.bedrock", "anthropic.claude-3-haiku-20240307-v1:0:48k", "0.25"),
     ("aws.bedrock", "claude-sonnet-4-5", "3"),
+    ("aws.bedrock", "converse/us.anthropic.claude-sonnet-4-5-20250929-v1:0", "3.3"),
+    ("aws.bedrock", "invoke/anthropic.claude-3-haiku-20240307-v1:0", "0.25"),
+    ("aws.bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0[1m]", "3.3"),
+    ("anthropic", "claude-sonnet-4-5-20250929[1m]", "3"),
+    ("anthropic", "claude-opus-4-6[1m]", "5"),
+    ("gcp.vertex_ai", "claude-opus-4-6@default[1m]", "5"),
+    ("gcp.vertex_ai", "anthropic/claude-sonnet-4-5@20250929", "3"),
+    ("gcp.vertex_ai", "google/gemini-2.5-flash", "0.30"),
 ]
 
 

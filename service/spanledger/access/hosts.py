@@ -28,12 +28,12 @@ class Origins:
         return bool(origin) and not self._named.isdisjoint({"*", origin.lower()})
 
     def headers(self, origin: str) -> dict[str, str]:
-        """What tells the browser so."""
+        """What tells the browser so. `navigator.sendBeacon`, by which exporters in a page send unless they have headers
+        of their own, sends as with credentials and so needs the origin by name, also where all may send."""
         if not self._named:
             return {}
-        if "*" in self._named:
-            return {"Access-Control-Allow-Origin": "*"}
-        return {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin} if self.allow(origin) else {})
+        allowed = {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}
+        return {"Vary": "Origin"} | (allowed if self.allow(origin) else {})
 
 
 class Hosts:

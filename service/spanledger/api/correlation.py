@@ -14,6 +14,7 @@ from spanledger.api import problems
 from spanledger.telemetry import errors, ids
 
 HEADER = "X-Correlation-ID"
+_REQUEST_ID = "X-Request-ID"  # what OpenAI's clients show of an answer or error
 MAX_LENGTH = 256
 MAX_BODY_BYTES = 8 * 1024 * 1024  # of any request: room for a prompt of a million tokens
 _log = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ class Correlation:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers[HEADER] = correlation_id
+                if problems.is_openais(scope["path"]):
+                    headers[_REQUEST_ID] = correlation_id
                 if traceresponse:
                     headers["traceresponse"] = traceresponse
             await send(message)

@@ -4,13 +4,14 @@ import base64
 from array import array
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from spanledger.api import rates
+from spanledger.api import openai_shapes, rates
 from spanledger.api.inputs import Id, Model, Text
 from spanledger.api.names import Parts
+from spanledger.api.openai_compat import order_of
 from spanledger.api.reader import AppServices
 from spanledger.api.repeats import Once
 from spanledger.api.schemas.common import Problem
@@ -28,7 +29,7 @@ _Tokens = Annotated[list[_Token], Field(min_length=1, fail_fast=True)]
 _Said = Annotated[Text, Field(min_length=1)]
 
 
-class EmbeddingsRequest(BaseModel):
+class EmbeddingsRequest(openai_shapes.Asked):
     """Texts, or texts as the model's own tokens."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +52,7 @@ class EmbeddingsRequest(BaseModel):
 
 @router.post("/v1/embeddings", response_model=Embeddings, responses={402: {"model": Problem}, 404: {"model": Problem}})
 async def create_embeddings(
-    payload: EmbeddingsRequest, services: AppServices, parts: Parts, principal: Caller, repeats: Once
+    request: Request, payload: EmbeddingsRequest, services: AppServices, parts: Parts, principal: Caller, repeats: Once
 ) -> Response:
     """A vector per text."""
     texts = payload.texts()
@@ -59,7 +60,10 @@ async def create_embeddings(
         raise BadRequest("input: an empty text has no meaning to embed")
     model = payload.model or services.settings.embedding_model
     parameters = {"dimensions": payload.dimensions} if payload.dimensions else {}
-    order = Order(principal=principal, user_id=payload.user or "", model=model)
+    named = order_of(request.headers, None, payload.user, None, principal)
+    order = Order(
+        principal=principal, conversation_id=named.conversation_id, user_id=named.user_id, model=model
+    )  # no agent embeds
 
     async def answer() -> tuple[Any, dict[str, str]]:
         async with services.runner.admitted(order) as run:

@@ -65,7 +65,7 @@ _INTERNAL = frozenset({"provider_specific_fields", "citations"})  # LiteLLM's ow
 router = APIRouter(tags=["openai"])
 
 
-class CompletionRequest(BaseModel):
+class CompletionRequest(openai_shapes.Asked, BaseModel):
     """A chat completion. Parameters that neither are named here nor concern OpenAI's own storage are refused."""
 
     model_config = ConfigDict(extra="allow")
@@ -241,9 +241,18 @@ def usage_body(outcome: Outcome) -> dict[str, Any]:
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
-    details = {"cached_tokens": used.cache_read_input_tokens, "audio_tokens": used.audio_input_tokens}
+    details = {
+        "cached_tokens": used.cache_read_input_tokens,
+        "cache_write_tokens": used.cache_write_input_tokens,
+        "audio_tokens": used.audio_input_tokens,
+        "image_tokens": used.image_input_tokens,
+    }
     usage["prompt_tokens_details"] = {name: count for name, count in details.items() if count is not None}
-    details = {"reasoning_tokens": used.reasoning_output_tokens, "audio_tokens": used.audio_output_tokens}
+    details = {
+        "reasoning_tokens": used.reasoning_output_tokens,
+        "audio_tokens": used.audio_output_tokens,
+        "image_tokens": used.image_output_tokens,
+    }
     usage["completion_tokens_details"] = {name: count for name, count in details.items() if count is not None}
     return usage
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from spanledger.api import openai_shapes, problems, rates
 from spanledger.api.inputs import Model, Text
@@ -37,7 +37,7 @@ ModelName = Annotated[
 ]
 
 
-class ResponsesRequest(BaseModel):
+class ResponsesRequest(openai_shapes.Asked):
     """A request of the Responses API. Fields that are not named here are refused."""
 
     model_config = ConfigDict(extra="allow")
@@ -75,7 +75,7 @@ class ResponsesRequest(BaseModel):
         return self
 
 
-class TextRequest(BaseModel):
+class TextRequest(openai_shapes.Asked):
     """A legacy completion. Each prompt becomes a chat of one message."""
 
     model_config = ConfigDict(extra="forbid")

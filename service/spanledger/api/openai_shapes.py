@@ -19,6 +19,15 @@ Bias = dict[str, Annotated[float, Field(ge=-100, le=100)]]
 _Name = Annotated[Text, Field(min_length=1)]
 
 
+class Asked(BaseModel):
+    """A request. A parameter that is null is one that is not given, whatever its name: clients send all of theirs."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
 class Shape(BaseModel):
     model_config = ConfigDict(extra="allow")
 

@@ -61,7 +61,7 @@ def of_error(error: Exception, *, openai: bool = False) -> Response:
     if not openai:
         return problem(status, title, detail, headers=headers, **more)
     member = openai_error(error)
-    status = 404 if member["code"] == _NOT_FOUND else status  # as OpenAI answers
+    status = 404 if member["code"] == _NOT_FOUND else _as_openai(status)
     return problem(status, title, detail, headers=headers, **more, error=member)
 
 
@@ -97,6 +97,11 @@ _OPENAI_KINDS = {
 }
 
 
+def _as_openai(status: int) -> int:
+    """The status by which OpenAI's clients know an error: theirs for what cannot be used is 400."""
+    return 400 if status == 422 else status
+
+
 def _openai_error(status: int, detail: str, code: str, param: str | None = None) -> dict[str, Any]:
     kind = _OPENAI_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
     return {"message": detail, "type": kind, "param": param, "code": code}
@@ -124,7 +129,11 @@ def _framework(
 
 def for_openai(request: Request) -> bool:
     """Whether the request came to a path of OpenAI's API."""
-    return request.url.path.startswith(_OPENAI_PATHS)
+    return is_openais(request.url.path)
+
+
+def is_openais(path: str) -> bool:
+    return path.startswith(_OPENAI_PATHS)
 
 
 async def _expected(request: Request, error: Exception) -> Response:
@@ -135,7 +144,7 @@ async def _expected(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """Broken JSON is 400; JSON that does not say what it must, 422."""
+    """Broken JSON is 400; JSON that does not say what it must, 422, and to OpenAI's clients 400."""
     assert isinstance(error, RequestValidationError)
     request.state.problem = "invalid_request"
     found = error.errors()
@@ -153,7 +162,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
     detail = "; ".join([*messages][:_MAX_ERRORS])
     if any(e["type"] == "json_invalid" for e in found):
         return _framework(request, 400, "Malformed JSON", f"the body is not JSON: {detail}", "invalid_json")
-    return _framework(request, 422, "Unusable request", detail, "invalid_request", param=_param(detail, error.body))
+    status = _as_openai(422) if for_openai(request) else 422
+    return _framework(request, status, "Unusable request", detail, "invalid_request", param=_param(detail, error.body))
 
 
 async def _http(request: Request, error: Exception) -> Response:

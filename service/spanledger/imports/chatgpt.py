@@ -31,6 +31,8 @@ MAX_NODES = 1_000_000
 MAX_UNPACKED = 8 << 30
 MAX_RATIO = 100  # of unpacked to packed bytes, beyond
 FREE_BYTES = 64 << 20  # where small files are packed well
+# What nobody wrote and no model answered; older exports have the second flag alone.
+_HIDDEN = ("is_visually_hidden_from_conversation", "is_user_system_message")
 Node = Mapping[str, Any]
 
 
@@ -50,7 +52,8 @@ def read(path: Path, user_id: str = "", on_read: OnRead = ignore) -> Items:
     for name, file, user in _files(path):
         try:
             for number, conversation in enumerate(elements(Counted(file, on_read)), 1):
-                yield from _conversation(f"{name}, conversation {number}", conversation, user_id or user)
+                for where, one in _unwrapped(f"{name}, conversation {number}", conversation):
+                    yield from _conversation(where, one, user_id or user)
         except NotAnArray as exc:
             yield Problem(name, f"is not a list of conversations: {exc}")
         except (OSError, zipfile.BadZipFile, EOFError) as exc:
@@ -74,8 +77,8 @@ def _files(path: Path) -> Iterator[tuple[str, BinaryIO, str]]:
                 if not names:
                     raise BadRequest(f"{path} has no conversations.json; is it ChatGPT's data export?")
                 _refuse_bomb(path, archive, names)
-                user = _user(archive)
                 for name in names:
+                    user = _user(archive, name)
                     with _member(archive, name) as member:
                         yield name, member, user
     except OSError as exc:
@@ -105,14 +108,24 @@ def _member(archive: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
         raise BadRequest(f"{name} in the zip cannot be read: {exc}") from exc
 
 
-def _user(archive: zipfile.ZipFile) -> str:
-    """Who made the export, as its user.json says."""
+def _user(archive: zipfile.ZipFile, beside: str) -> str:
+    """Who made the export, as its user.json says, which stands beside the conversations."""
+    folder = beside[: beside.rfind("/") + 1]
     try:
-        with archive.open("user.json") as file:
+        with archive.open(f"{folder}user.json") as file:
             known = json_text.loads(file.read(MAX_USER_FILE).decode("utf-8-sig", "replace"))
         return str(known.get("id") or "")
     except (KeyError, ValueError, AttributeError, OSError, zipfile.BadZipFile):
         return ""
+
+
+def _unwrapped(where: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The conversations of an object around their list, as the web's own API answers; else the value itself."""
+    inner = value.get("conversations", value.get("items")) if isinstance(value, dict) else None
+    if isinstance(inner, list):
+        yield from ((f"{where}.{number}", one) for number, one in enumerate(inner, 1))
+    else:
+        yield where, value
 
 
 def _conversation(where: str, value: Any, user_id: str) -> Items:
@@ -264,7 +277,9 @@ class _Tree:
     @staticmethod
     def _is_hidden(message: Node) -> bool:
         metadata = message.get("metadata")
-        hidden = isinstance(metadata, dict) and metadata.get("is_visually_hidden_from_conversation")
+        hidden = isinstance(metadata, dict) and any(metadata.get(flag) for flag in _HIDDEN)
+        content = message.get("content")
+        hidden = hidden or (isinstance(content, dict) and content.get("content_type") == "user_editable_context")
         return bool(hidden) or _role(message) not in {"user", "assistant", "tool"}
 
 

@@ -1,5 +1,6 @@
 """What an import comes down to, whatever it came from: exchanges, each a trace whose ids follow from its source."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 MAX_TEXT = 65_536  # characters of a text that are imported
 MAX_PARTS = 2_000  # answers and uses of tools of one message
 EARLIEST_NS = 0
+_NUMBER = re.compile(r"\d{9,19}(?:\.\d{1,9})?")  # of eight digits it may be a day
 LATEST_NS = 2**63 - 1
 
 
@@ -20,10 +22,7 @@ class Answer:
     provider: str = ""
     model: str = ""
     text: str = ""
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    reasoning_output_tokens: int | None = None
+    usage: str = ""  # JSON: token counts in the words of whoever wrote them, which the dialects know
     cost_usd: str | None = None
     finish_reason: str = ""
 
@@ -97,7 +96,9 @@ def moment_ns(value: Any) -> int:
 
     if isinstance(value, bool) or value is None or value == "":
         raise Unusable("has no time")
-    if isinstance(value, str) and len(value) <= 100:
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value) if "." in value else int(value)
+    elif isinstance(value, str) and len(value) <= 100:
         try:
             return parse_time(value, "the time")
         except BadRequest as exc:

@@ -28,8 +28,14 @@ class Broken:
 
 
 def elements(file: Readable) -> Iterator[Any]:
-    """Each element as soon as it is there. Raises NotAnArray where the text is none, or ends too early."""
+    """Each element as soon as it is there; objects without an array around them, one after the other, are such, too.
+
+    Raises NotAnArray where the text is neither, or ends too early.
+    """
     text = _Text(file)
+    if text.next_character() == "{":
+        yield from _objects(text)
+        return
     if text.next_character() != "[":
         raise NotAnArray("it does not begin with [")
     text.skip(1)
@@ -43,6 +49,15 @@ def elements(file: Readable) -> Iterator[Any]:
             text.skip(1)
         number += 1
         yield text.element(number)
+
+
+def _objects(text: "_Text") -> Iterator[Any]:
+    number = 0
+    while (mark := text.next_character()) == "{":
+        number += 1
+        yield text.element(number)
+    if mark:
+        raise NotAnArray(f"after object {number} there is {mark!r}")
 
 
 def _cut(number: int) -> str:

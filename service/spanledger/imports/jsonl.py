@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,8 +28,8 @@ SOURCE = "jsonl"
 MAX_LINE = 16 * 1024 * 1024
 OPEN_CONVERSATIONS = 50_000  # whose last question may still be answered further down
 
-_CONVERSATION = ("conversation_id", "session_id", "thread_id", "chat_id")
-_TIME = ("created_at", "at", "timestamp", "ts", "time", "date", "create_time")
+_CONVERSATION = ("conversation_id", "session_id", "thread_id", "chat_id", "conversationId", "sessionId", "threadId")
+_TIME = ("created_at", "at", "timestamp", "ts", "time", "date", "create_time", "created", "createdAt")
 _TEXT = ("content", "text", "message")
 _ID = ("id", "message_id", "uuid")
 _USER = ("user_id", "user", "sender")
@@ -36,7 +37,8 @@ _ASKS = frozenset({"user", "human"})
 _ANSWERS = frozenset({"assistant", "ai", "model", "bot"})
 _TOOLS = frozenset({"tool", "function"})
 _ASIDE = frozenset({"system", "developer"})
-_INPUT, _OUTPUT = ("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")
+_MAX_USAGE, _USAGE_DEPTH = 4096, 6
+_WORD = re.compile(r"[\w.:-]{1,32}")  # a count, or what is counted (`TEXT`); no text that anyone wrote
 
 
 def read(path: Path, on_read: OnRead = ignore) -> Items:
@@ -151,6 +153,7 @@ def _take(message: Mapping[str, Any], open_ones: "OrderedDict[str, Exchange]") -
 def _answer(message: Mapping[str, Any], answer_id: str, at_ns: int, text: str) -> Answer:
     usage = message.get("usage")
     fields: Mapping[str, Any] = {**message, **usage} if isinstance(usage, dict) else message
+    counted = usage if isinstance(usage, dict) else {name: message[name] for name in message if "token" in name.lower()}
     took = fields.get("duration_ms")
     took_ns = round(took * 1e6) if isinstance(took, int | float) and 0 <= took < 1e9 else 0
     return Answer(
@@ -160,10 +163,7 @@ def _answer(message: Mapping[str, Any], answer_id: str, at_ns: int, text: str) -
         provider=_text(message.get("provider")),
         model=_text(message.get("model")),
         text=text,
-        input_tokens=_count(fields, _INPUT),
-        output_tokens=_count(fields, _OUTPUT),
-        cache_read_input_tokens=_count(fields, ("cache_read_input_tokens", "cached_tokens")),
-        reasoning_output_tokens=_count(fields, ("reasoning_output_tokens", "reasoning_tokens")),
+        usage=_usage(counted),
         cost_usd=_money(fields.get("cost_usd")),
         finish_reason=_text(message.get("finish_reason")),
     )
@@ -177,11 +177,25 @@ def _text(value: Any) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
-def _count(values: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    """A token count; what is none, or cannot be, is unknown."""
-    value = _first(values, names)
-    usable = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    return value if usable else None
+def _usage(counted: Mapping[str, Any]) -> str:
+    """The counts as JSON, empty where there are none."""
+    kept = _counts(counted, 1)
+    text = json.dumps(kept) if kept else ""
+    return text if len(text) <= _MAX_USAGE else ""
+
+
+def _counts(value: Any, depth: int) -> Any:
+    """Numbers and single words, and the objects and lists that hold them; None for all else."""
+    if isinstance(value, dict | list) and depth > _USAGE_DEPTH:
+        return None
+    if isinstance(value, dict):
+        found = {name: _counts(inner, depth + 1) for name, inner in value.items() if _WORD.fullmatch(name)}
+        return {name: inner for name, inner in found.items() if inner is not None}
+    if isinstance(value, list):
+        return [inner for one in value if (inner := _counts(one, depth + 1)) is not None]
+    if isinstance(value, str):
+        return value if _WORD.fullmatch(value) else None
+    return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
 def _money(value: Any) -> str | None:

@@ -13,6 +13,7 @@ from spanledger.imports.history import MAX_TEXT, Answer, Exchange, ToolUse
 from spanledger.telemetry import semconv
 
 _KIND_INTERNAL, _KIND_CLIENT = 1, 3
+_USAGE = "gen_ai.usage.raw"  # which the dialects read as a provider's usage object
 
 
 def request(exchanges: Iterable[Exchange], content: bool, at_ms: int) -> bytes:
@@ -79,10 +80,7 @@ def _answer(group: Any, exchange: Exchange, root: Span, answer: Answer, content:
         semconv.PROVIDER_NAME: answer.provider,
         semconv.REQUEST_MODEL: answer.model,
         semconv.RESPONSE_MODEL: answer.model,
-        semconv.INPUT_TOKENS: answer.input_tokens,
-        semconv.OUTPUT_TOKENS: answer.output_tokens,
-        semconv.CACHE_READ_INPUT_TOKENS: answer.cache_read_input_tokens,
-        semconv.REASONING_OUTPUT_TOKENS: answer.reasoning_output_tokens,
+        _USAGE: answer.usage,
         semconv.RESPONSE_FINISH_REASONS: [answer.finish_reason] if answer.finish_reason else None,
     }
     if answer.cost_usd is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -39,6 +40,15 @@ _CORS = {
     "Access-Control-Allow-Headers": "Authorization, Content-Encoding, Content-Type, X-Api-Key, traceparent, tracestate",
     "Access-Control-Max-Age": "7200",
 }
+
+
+_HEADER_NAMES = re.compile(r"[\w!#$%&'*+.^`|~-]+(?: *, *[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
+
+
+def _asked_headers(request: web.BaseRequest) -> dict[str, str]:
+    """Those that the page wants to send: exporters are given headers that mean nothing here."""
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    return {"Access-Control-Allow-Headers": asked} if len(asked) <= 4096 and _HEADER_NAMES.fullmatch(asked) else {}
 
 
 @dataclass(frozen=True)
@@ -143,7 +153,7 @@ class HttpDoor:
             paths = ", ".join(BY_PATH)
             return self._respond(Answer(404, f"no such path; OTLP is received at {paths}"), None, shown)
         if request.method == "OPTIONS" and self._origins:
-            return web.Response(status=204, headers=_CORS)
+            return web.Response(status=204, headers=_CORS | _asked_headers(request))
         if request.method != "POST":
             response = self._respond(Answer(405, "use POST"), signal, shown)
             response.headers["Allow"] = "POST"

@@ -19,6 +19,9 @@ _RESOURCE = re.compile(
 )
 _REGION = re.compile(r"^(?:us|us-gov|eu|apac|au|jp|ca|sa|global)\.(?=[a-z0-9-]+\.)")
 _CONTEXT = re.compile(r":\d+k$")  # provisioned with so long a context, at the same price a token
+_LONG = re.compile(r"\[\d+[km]\]$")  # so long a context, as Claude Code writes it: `claude-opus-4-6[1m]`
+_BEDROCK_API = re.compile(r"^(?:(?:converse|converse_like|invoke)/)+")  # LiteLLM's way to one of Bedrock's
+_VERTEX_MAKER = re.compile(r"^(?:anthropic|google)/")  # whose models stand in Vertex's list by their name alone
 _BEDROCK = "aws.bedrock"
 _VERTEX = "gcp.vertex_ai"
 # Makers of models on a cloud by how their names begin: some instrumentations strip the maker.
@@ -91,6 +94,8 @@ def spellings(provider: str, model: str) -> tuple[str, ...]:
     """Names to look up, best first: without provider, as reported, the fine-tuned base, without `-latest` or date."""
     reported, name = model.strip().lower(), bare(provider, model)
     found = [name, reported]
+    if (inner := _inner(canonical(provider), name)) != name:
+        return tuple(dict.fromkeys((*found, *spellings(provider, inner))))
     if name.startswith("ft:"):  # ft:<base>:<organisation>:<name>:<id> costs what ft:<base> costs
         found.append(":".join(name.split(":")[:2]))
     if canonical(provider) == "openrouter" and name.endswith(_ROUTES):
@@ -103,6 +108,15 @@ def spellings(provider: str, model: str) -> tuple[str, ...]:
     if name.startswith("gemini-"):
         found.append(_REVISION.sub("", name))
     return tuple(dict.fromkeys(entry for entry in found if entry))
+
+
+def _inner(provider: str, name: str) -> str:
+    """Without what says how it was called, which is no part of the model's name. Long requests have their price by
+    their length."""
+    name = _LONG.sub("", name)
+    if provider == _BEDROCK:
+        return _BEDROCK_API.sub("", name)
+    return _VERTEX_MAKER.sub("", name) if provider == _VERTEX else name
 
 
 def _on_bedrock(name: str) -> list[str]:

@@ -15,7 +15,7 @@ Formats, record apart by their content (checked November 2026):
   cost page (`usage_date_utc, model, …, token_type, cost_usd, …`; models by display name, amounts rounded to cents):
   https://support.claude.com/en/articles/9534590-cost-and-usage-reporting-in-the-claude-console.
 
-An API answer may be one page, a list of pages, or one page a line.
+An API answer may be one page, a list of pages, or one page after the other. Files may be packed (gzip, zip).
 """
 
 import csv
@@ -26,15 +26,18 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from spanledger.errors import BadRequest, TooLarge
+from spanledger.errors import BadRequest
 from spanledger.foreign import json_text, texts
+from spanledger.reconcile import files
 from spanledger.reconcile.usage_rows import (
     Export,
     OtherCost,
     Place,
     UsageRow,
+    is_nothing,
     read_count,
     read_moment,
     read_money,
@@ -43,14 +46,13 @@ from spanledger.reconcile.usage_rows import (
     total,
 )
 
-MAX_BYTES = 256 * 2**20
 _DAY_S = 86_400
 _HALF_A_CENT = Decimal("0.005")
 
 
 def read_export(path: Path) -> Export:
     """Reads a usage or cost export. BadRequest says what is wrong with the file and where."""
-    return parse_export(_text(path), path.name)
+    return parse_export(files.text_of(path), path.name)
 
 
 def parse_export(text: str, name: str) -> Export:
@@ -63,21 +65,6 @@ def parse_export(text: str, name: str) -> Export:
         raise BadRequest(f"{name}: {export.kind} without a single day")
     export.rows = summed(export.rows)
     return export
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise TooLarge(f"{path.name} is larger than {MAX_BYTES >> 20} MiB: export fewer days at a time")
-        raw = path.read_bytes()
-    except OSError as exc:
-        raise BadRequest(f"cannot read {path}: {exc.strerror}") from exc
-    try:
-        return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError as exc:
-        if b"\0" in raw:
-            raise BadRequest(f"{path.name} is not text: expected a CSV or JSON export") from exc
-        return raw.decode("utf-8-sig", "replace")
 
 
 # JSON
@@ -137,11 +124,33 @@ def _pages(text: str, name: str, wrong: list[BadRequest]) -> list[Any]:
     try:
         whole = json_text.loads(text, Decimal)
     except ValueError as exc:
-        pages = _lines(text, name, wrong)
+        pages = _documents(text) or _lines(text, name, wrong)
         if len(pages) < max(1, len(wrong)):
             raise BadRequest(f"{name} is not JSON: {exc}") from exc
         return pages
     return whole if isinstance(whole, list) else [whole]
+
+
+_SPACE = re.compile(r"\s*")
+
+
+def _documents(text: str) -> list[Any]:
+    """Documents one after the other, each over several lines, as `jq` leaves them; none where one is broken."""
+    found, decoder = list[Any](), json_text.decoder(Decimal)
+    at = _end_of_space(text, 0)
+    try:
+        while at < len(text):
+            document, at = decoder.raw_decode(text, at)
+            found.append(document)
+            at = _end_of_space(text, at)
+    except (ValueError, RecursionError):
+        return []
+    return found
+
+
+def _end_of_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
 
 
 def _lines(text: str, name: str, wrong: list[BadRequest]) -> list[Any]:
@@ -160,7 +169,7 @@ def _bucket(bucket: object, place: Place) -> tuple[date, list[Any]]:
         raise place.wrong(f"the provider refused the export: {failure.get('message') or failure.get('type')}")
     if isinstance(bucket, dict) and "aggregation_timestamp" in bucket:
         raise place.wrong("OpenAI's old /v1/usage, which is not by UTC day; export /v1/organization/usage/completions")
-    if not isinstance(bucket, dict) or not isinstance(bucket.get("results"), list):
+    if not isinstance(bucket, dict) or not isinstance(bucket.get("results", 0), (list, NoneType)):
         raise place.wrong("not a usage bucket: expected `results` beside `start_time` or `starting_at`")
     start, end = (
         read_moment(bucket.get(unix, bucket.get(text)), place)
@@ -168,7 +177,7 @@ def _bucket(bucket: object, place: Place) -> tuple[date, list[Any]]:
     )
     if (end - start).total_seconds() > _DAY_S:
         raise place.wrong("the bucket is longer than a day: export with bucket_width=1d or shorter")
-    return start.date(), bucket["results"]
+    return start.date(), bucket["results"] or []  # null: an empty list, by programs in Go
 
 
 def _json_export(bucket: Mapping[str, Any]) -> Export:
@@ -183,7 +192,7 @@ def _json_result(export: Export, day: date, result: Any, place: Place) -> None:
         if isinstance(result.get("amount"), dict) or result.get("object") == "organization.costs.result":
             amount = result.get("amount") or {}
             _openai_cost(export, day, result.get("line_item"), amount.get("value"), amount.get("currency"), place)
-        elif "num_model_requests" in result:
+        elif "num_model_requests" in result and not _is_of_a_tool(result):
             export.rows.append(_openai_usage(day, result, place))
         else:  # vector stores, code interpreter sessions: no calls of a model
             export.notes.append(f"not compared: {result.get('object', 'a result without num_model_requests')}")
@@ -196,6 +205,11 @@ def _json_result(export: Export, day: date, result: Any, place: Place) -> None:
 
 
 # OpenAI
+
+
+def _is_of_a_tool(result: Mapping[str, Any]) -> bool:
+    """Searches in the web: the requests that made them are counted among the completions, too."""
+    return "search" in str(result.get("object"))
 
 
 def _openai_usage(day: date, record: Mapping[str, Any], place: Place) -> UsageRow:
@@ -215,7 +229,7 @@ _LINE_ITEM = re.compile(r"^(?:\w+ \| )?(?P<model>[^,\s]+)(?: (?:text|audio|image
 
 
 def _openai_cost(export: Export, day: date, item: object, value: object, currency: object, place: Place) -> None:
-    if value in (None, ""):
+    if is_nothing(value):
         return
     cost = read_money(value, currency, place)
     if not item:
@@ -247,6 +261,8 @@ def _anthropic_usage(day: date, record: Mapping[str, Any], place: Place) -> Usag
 
 
 def _anthropic_cost(export: Export, day: date, record: Mapping[str, Any], place: Place) -> None:
+    if is_nothing(record["amount"]):
+        return
     cost = read_money(record["amount"], record.get("currency") or "USD", place).scaleb(-2)
     if record.get("cost_type") not in (None, "tokens"):
         export.other.append(OtherCost(day, texts.whole(str(record["cost_type"])), cost))
@@ -258,14 +274,16 @@ def _anthropic_cost(export: Export, day: date, record: Mapping[str, Any], place:
 
 
 def _read_csv(text: str, name: str) -> Export:
-    header = text.lstrip().split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=delimiter)
+    text = _DELIMITER_LINE.sub("", text.lstrip("\ufeff \t\r\n"))
+    delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
-        columns = [column.strip().lower().replace(" ", "_") for column in next(reader)]
+        columns = _columns(next(reader))
         kind, provider, read_line = _csv_kind(set(columns), name)
         export, wrong = Export(kind, provider), list[BadRequest]()
         for cells in _rows(reader, name, wrong):
+            if _columns(cells) == columns:
+                continue  # several exports one after the other
             record = dict.fromkeys(columns, "") | {c: cell.strip() for c, cell in zip(columns, cells, strict=False)}
             if any(record.values()):
                 place = Place(name, f"line {reader.line_num}")
@@ -277,6 +295,13 @@ def _read_csv(text: str, name: str) -> Export:
         raise BadRequest(f"{name}, line {reader.line_num}: not CSV: {exc}") from exc
     _with_wrong(export, wrong)
     return export
+
+
+_DELIMITER_LINE = re.compile(r'^"?sep=.?"?[ \t]*(?:\r\n?|\n)', re.IGNORECASE)  # a note from Excel to itself
+
+
+def _columns(header: list[str]) -> list[str]:
+    return [column.strip().lower().replace(" ", "_") for column in header]
 
 
 def _rows(reader: Any, name: str, wrong: list[BadRequest]) -> Iterator[list[str]]:
@@ -343,6 +368,8 @@ def _anthropic_usage_line(export: Export, day: date, record: Mapping[str, str], 
 
 
 def _anthropic_cost_line(export: Export, day: date, record: Mapping[str, str], place: Place) -> None:
+    if is_nothing(record["cost_usd"]):
+        return
     cost = read_money(record["cost_usd"], "USD", place)
     if record.get("cost_type") not in (None, "", "token", "tokens"):
         export.other.append(OtherCost(day, record["cost_type"], cost))

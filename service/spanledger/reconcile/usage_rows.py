@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from spanledger.errors import BadRequest
 from spanledger.foreign import texts
+from spanledger.reconcile import cells
 
 
 class UsageRow(NamedTuple):
@@ -94,38 +95,25 @@ def read_name(value: object) -> str:
 def read_count(record: Mapping[str, Any], name: str, place: Place) -> int | None:
     """A whole number, which dashboards write as `10.0`; None if it is not there."""
     value = record.get(name)
-    if value is None or value == "":
+    if is_nothing(value):
         return None
-    number = _number(value)
+    number = cells.count(value)
     if number is None or number < 0 or number != number.to_integral_value():
         raise place.wrong(f"{name} is {shown(value)}, not a count")
     return int(number)
 
 
+def is_nothing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() in cells.NOTHING)
+
+
 def read_money(value: object, currency: object, place: Place) -> Decimal:
-    if str(currency or "usd").lower() != "usd":
+    if str(currency or "usd").strip().lower() != "usd":
         raise place.wrong(f"amounts are in {str(currency)[:20]}, expected USD")
-    number = _number(value)
+    number = cells.amount(value)
     if number is None:
         raise place.wrong(f"{shown(value)} is not an amount")
     return number
-
-
-_DIGITS, _PLACES = 40, 40  # before and behind the point; `0E-6176` and `1E-50` are amounts of nothing
-
-
-def _number(value: object) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
-        return None
-    try:
-        number = Decimal(value.strip() if isinstance(value, str) else value)
-    except InvalidOperation:
-        return None
-    if number.is_zero():
-        return Decimal(0)  # with whatever exponent
-    if not number.is_finite() or number.adjusted() >= _DIGITS:
-        return None
-    return number if number.as_tuple().exponent >= -_PLACES else number.quantize(Decimal(1).scaleb(-_PLACES))  # type: ignore[operator]  # finite
 
 
 def total(counts: Iterable[int | None]) -> int | None:
@@ -134,12 +122,7 @@ def total(counts: Iterable[int | None]) -> int | None:
 
 
 def read_moment(value: object, place: Place) -> datetime:
-    try:
-        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
-            moment = datetime.fromisoformat(value)
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        if isinstance(value, (int, str, Decimal)) and not isinstance(value, bool):
-            return datetime.fromtimestamp(float(value), UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    raise place.wrong(f"{shown(value)} is not a time")
+    found = cells.moment(value)
+    if found is None:
+        raise place.wrong(f"{shown(value)} is not a time")
+    return found

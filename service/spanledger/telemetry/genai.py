@@ -32,10 +32,12 @@ _USAGE_ATTRIBUTES = (
     ("output_tokens", semconv.OUTPUT_TOKENS),
     ("cache_read_input_tokens", semconv.CACHE_READ_INPUT_TOKENS),
     ("cache_write_input_tokens", semconv.CACHE_WRITE_INPUT_TOKENS),
+    ("cache_write_1h_input_tokens", semconv.CACHE_WRITE_1H_INPUT_TOKENS),
     ("reasoning_output_tokens", semconv.REASONING_OUTPUT_TOKENS),
     ("audio_input_tokens", semconv.AUDIO_INPUT_TOKENS),
     ("audio_output_tokens", semconv.AUDIO_OUTPUT_TOKENS),
     ("image_input_tokens", semconv.IMAGE_INPUT_TOKENS),
+    ("image_output_tokens", semconv.IMAGE_OUTPUT_TOKENS),
 )
 _DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKEN_BUCKETS = tuple(float(4**i) for i in range(14))

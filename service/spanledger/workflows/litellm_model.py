@@ -224,15 +224,18 @@ def _usage(usage: Any) -> Usage | None:
     if usage is None:
         return None
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    written = getattr(prompt, "cache_creation_token_details", None)  # by how long a cache lasts
     return Usage(
         input_tokens=usage.prompt_tokens,
         output_tokens=usage.completion_tokens,
         cache_read_input_tokens=_detail(prompt, "cached_tokens"),
         cache_write_input_tokens=_detail(prompt, "cache_creation_tokens"),
+        cache_write_1h_input_tokens=_detail(written, "ephemeral_1h_input_tokens"),
         reasoning_output_tokens=_detail(completion, "reasoning_tokens"),
         audio_input_tokens=_detail(prompt, "audio_tokens"),
         audio_output_tokens=_detail(completion, "audio_tokens"),
         image_input_tokens=_detail(prompt, "image_tokens"),
+        image_output_tokens=_detail(completion, "image_tokens"),
     )
 
 

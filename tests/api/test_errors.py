@@ -189,7 +189,7 @@ def test_rejected_messages_call_no_model_and_later_ones_are_not_disturbed(
     ],
 )
 def test_a_completion_that_cannot_be_used_is_also_an_openai_error(client: httpx.Client, body: Any) -> None:
-    problem = check(client.post(COMPLETIONS, json=body), 400)
+    problem = check(client.post(COMPLETIONS, json=body), 422)
 
     assert problem["error"]["message"] == problem["detail"]
     assert problem["error"]["type"] == "invalid_request_error"
@@ -234,7 +234,7 @@ SHAPES: dict[str, Any] = {  # by where the error must be said to be
 
 @pytest.mark.parametrize("where", SHAPES)
 def test_a_completion_of_another_shape_is_refused_with_its_place(client: httpx.Client, where: str) -> None:
-    problem = check(client.post(COMPLETIONS, json={"model": "offline/small"} | SHAPES[where]), 400)
+    problem = check(client.post(COMPLETIONS, json={"model": "offline/small"} | SHAPES[where]), 422)
 
     assert {told.partition(": ")[0] for told in problem["detail"].split("; ")} == {where}
 
@@ -260,14 +260,14 @@ ITEMS: dict[str, Any] = {
 
 @pytest.mark.parametrize("where", ITEMS)
 def test_a_response_of_another_shape_is_refused_with_its_place(client: httpx.Client, where: str) -> None:
-    problem = check(client.post("/v1/responses", json={"model": "offline/small"} | ITEMS[where]), 400)
+    problem = check(client.post("/v1/responses", json={"model": "offline/small"} | ITEMS[where]), 422)
 
     assert {told.partition(": ")[0] for told in problem["detail"].split("; ")} == {where}
 
 
 @pytest.mark.parametrize("more", [{"conversation": {}}, {"previous_response_id": ""}, {"prompt": {"id": "x"}}])
 def test_what_needs_answers_that_are_kept_is_never_dropped(client: httpx.Client, more: dict[str, Any]) -> None:
-    check(client.post("/v1/responses", json={"input": "x", **more}), 400, "kept between requests")
+    check(client.post("/v1/responses", json={"input": "x", **more}), 422, "kept between requests")
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_what_needs_answers_that_are_kept_is_never_dropped(client: httpx.Client,
 def test_the_place_of_an_error_holds_no_names_of_validators(
     client: httpx.Client, path: str, body: dict[str, Any], detail: str
 ) -> None:
-    problem = check(client.post(path, json=body), 400, detail)
+    problem = check(client.post(path, json=body), 422, detail)
 
     assert "function" not in problem["detail"]
     assert "list[" not in problem["detail"]
@@ -309,7 +309,7 @@ def test_schemas_of_tools_that_models_take_are_taken(client: httpx.Client, schem
 def test_ids_from_openai_clients_are_checked_too(client: httpx.Client) -> None:
     asked: dict[str, Any] = {"messages": [{"role": "user", "content": "x"}]}
 
-    check(client.post(COMPLETIONS, json=asked, headers={"X-Conversation-ID": "x" * 257}), 400, "256")
+    check(client.post(COMPLETIONS, json=asked, headers={"X-Conversation-ID": "x" * 257}), 422, "256")
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_ids_from_openai_clients_are_checked_too(client: httpx.Client) -> None:
 def test_half_characters_are_refused_wherever_they_are(client: httpx.Client, more: dict[str, Any]) -> None:
     asked = json.dumps({"messages": [{"role": "user", "content": "x"}]} | more)
 
-    check(client.post(COMPLETIONS, content=asked, headers={"content-type": "application/json"}), 400, "Unicode")
+    check(client.post(COMPLETIONS, content=asked, headers={"content-type": "application/json"}), 422, "Unicode")
 
 
 def test_a_client_that_breaks_off_its_request_hurts_nobody(service: ChatService, client: httpx.Client) -> None:

@@ -172,7 +172,7 @@ def test_errors_are_what_the_client_expects(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as unknown:
         client.chat.completions.create(model="offline/imaginary", messages=question("hello"))
     assert unknown.value.code == "model_not_found"
-    with pytest.raises(openai.BadRequestError, match="messages"):
+    with pytest.raises(openai.UnprocessableEntityError, match="messages"):
         client.chat.completions.create(model="offline/small", messages=[])
     with pytest.raises(openai.BadRequestError, match="refused as requested"):
         client.chat.completions.create(model="offline/error-400", messages=question("hello"))
@@ -204,5 +204,5 @@ def test_a_callers_api_base_is_refused(service: ChatService) -> None:
     body = {"model": "offline/small", "messages": question("hello"), "api_base": "http://169.254.169.254/"}
     response = httpx.post(f"{service.url}/v1/chat/completions", json=body, timeout=30)
 
-    assert response.status_code == 400
+    assert response.status_code == 422
     assert "api_base" in response.json()["error"]["message"]

@@ -85,7 +85,7 @@ def test_a_key_belongs_to_its_tenant(system: System, tenant: Caller, name: str) 
 def test_a_key_with_a_stream_is_refused(tenant: Caller, name: str) -> None:
     body = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
     status, _, problem = post(tenant, "/v1/chat/completions", body, Idempotency_Key=name)
-    assert (status, "streamed" in problem["detail"]) == (400, True)
+    assert (status, "streamed" in problem["detail"]) == (422, True)
 
 
 OPENAI = {
@@ -103,7 +103,7 @@ def test_openais_paths_answer_the_same_key_once(tenant: Caller, name: str, path:
     assert status == 200
     _, headers, again = post(tenant, f"/v1/{path}", asked, Idempotency_Key=name)
     assert (headers["idempotency-replayed"], again) == ("true", first)
-    assert post(tenant, f"/v1/{path}", {**asked, "user": "other"}, Idempotency_Key=name)[0] == 400
+    assert post(tenant, f"/v1/{path}", {**asked, "user": "other"}, Idempotency_Key=name)[0] == 422
     tenant.flush()
     assert tenant.get("usage", user=name)["usage"]["llm_calls"] == 1
 

@@ -53,7 +53,7 @@ def test_a_question_beside_others_never_waits_for_theirs(store: Store) -> None:
 
 def test_a_statement_ends_when_its_store_allows_no_more_time(store: Store) -> None:
     limited = store.limited({"max_execution_time": 0.5})
-    with pytest.raises(TookTooLong, match="longer than 0.5 s; ask for a shorter window"):
+    with pytest.raises(TookTooLong, match=r"longer than 0\.5 s; ask for a shorter window"):
         limited.query("SELECT max(sipHash64(number)) FROM numbers(1000000000000)")
     assert limited.query("SELECT 7") == [(7,)]
     limited.close()

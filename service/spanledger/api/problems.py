@@ -61,7 +61,7 @@ def of_error(error: Exception, *, openai: bool = False) -> Response:
     if not openai:
         return problem(status, title, detail, headers=headers, **more)
     member = openai_error(error)
-    status = 404 if member["code"] == _NOT_FOUND else _as_openai(status)
+    status = 404 if member["code"] == _NOT_FOUND else status  # as OpenAI answers
     return problem(status, title, detail, headers=headers, **more, error=member)
 
 
@@ -95,11 +95,6 @@ _OPENAI_KINDS = {
     403: "permission_error",
     429: "rate_limit_error",
 }
-
-
-def _as_openai(status: int) -> int:
-    """The status by which OpenAI's clients know an error: theirs for what cannot be used is 400."""
-    return 400 if status == 422 else status
 
 
 def _openai_error(status: int, detail: str, code: str, param: str | None = None) -> dict[str, Any]:
@@ -144,7 +139,7 @@ async def _expected(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """Broken JSON is 400; JSON that does not say what it must, 422, and to OpenAI's clients 400."""
+    """Broken JSON is 400; JSON that does not say what it must, 422."""
     assert isinstance(error, RequestValidationError)
     request.state.problem = "invalid_request"
     found = error.errors()
@@ -162,8 +157,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     detail = "; ".join([*messages][:_MAX_ERRORS])
     if any(e["type"] == "json_invalid" for e in found):
         return _framework(request, 400, "Malformed JSON", f"the body is not JSON: {detail}", "invalid_json")
-    status = _as_openai(422) if for_openai(request) else 422
-    return _framework(request, status, "Unusable request", detail, "invalid_request", param=_param(detail, error.body))
+    return _framework(request, 422, "Unusable request", detail, "invalid_request", param=_param(detail, error.body))
 
 
 async def _http(request: Request, error: Exception) -> Response:

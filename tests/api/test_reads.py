@@ -304,6 +304,20 @@ def test_sql_refuses_with_a_reason(system: System, body: bytes, status: int, say
     assert (got, says in answer["detail"]) == (status, True)
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{}", "start and end: needed here"),
+        (b'{"start": "2026-11-21"}', "end: needed here"),
+        (b'{"start": "soon", "end": "now"}', "start='soon' is not a time"),
+        (b'{"start": "2026-11-21", "end": "2026-11-20"}', "start='2026-11-21' is later than end='2026-11-20'"),
+    ],
+)
+def test_a_repricing_that_cannot_be_done_says_why_in_its_own_words(system: System, body: bytes, says: str) -> None:
+    got, _, answer = system.request("POST", "/v1/reprice", body, Content_Type="application/json")
+    assert (got, says in answer["detail"]) == (422, True), answer
+
+
 def test_sql_reads_the_same_books(system: System, talk: Talk) -> None:
     query = f"SELECT sum(cost_usd), sum(llm_calls) FROM usage_1m WHERE service = '{talk.service}'"
     assert system.post("/v1/sql", {"query": query})["data"] == [["0.00042", 2]]

@@ -134,6 +134,25 @@ def _bucket(start: int, model: str, given: int, made: int) -> dict[str, Any]:
     return {"object": "bucket", "start_time": start, "end_time": start + 86_400, "results": [result]}
 
 
+def test_a_key_is_made_and_shown_once(shop: Caller, visit: Callable[..., Visitor]) -> None:
+    visitor = visit(shop)
+    page = visitor.see("/settings")
+    before = page.locator("#keys tbody tr").count()
+    name = f"once-{uuid.uuid4().hex[:8]}"
+    page.fill('#keys [name="name"]', name)
+    page.get_by_role("button", name="Make a key").click()
+    key = page.locator("#keys .notice code").inner_text()
+    assert key not in page.url
+    assert shop.system.request("GET", "/v1/usage", Authorization=f"Bearer {key}")[0] == 200
+    for _ in range(2):
+        page.reload()
+        assert key not in page.content()
+        assert page.locator("#keys tbody tr", has_text=name).count() == 1
+        assert page.locator("#keys tbody tr").count() == before + 1
+    assert all(key not in cookie["value"] for cookie in page.context.cookies())
+    assert "spanledger_made" not in {cookie["name"] for cookie in page.context.cookies()}
+
+
 def test_a_job_runs_again(shop: Caller, visit: Callable[..., Visitor]) -> None:
     status, job = shop.call("POST", "/v1/jobs", {"content": "hello", "schedule": "0 3 1 1 *"})
     assert status == 202, job

@@ -100,6 +100,26 @@ def test_links_of_a_page_keep_line_breaks_in_its_address(system: System, visit: 
         assert all(one.startswith(f"/users/{quote(user, safe='')}?") for one in ranges)
 
 
+def test_ids_of_dots_have_pages(system: System, visit: Callable[..., Visitor]) -> None:
+    """Browsers read `/users/..` as `/`, also when the dots are escaped."""
+    with own_tenant(system) as caller:
+        for name in (".", ".."):
+            ids = {"user.id": name, "gen_ai.conversation.id": name, "gen_ai.agent.name": name}
+            _send(caller, _call(**ids), trace_id=os.urandom(16))
+        visitor = visit(caller)
+        for name in (".", ".."):
+            page = visitor.see("/users?range=all")
+            page.locator("tbody a", has_text=re.compile(f"^{re.escape(name)}$")).first.click()
+            page.wait_for_selector(f"h1:has-text('User') + .id >> text='{name}'")
+            page.locator(".ranges a", has_text="all").click()
+            page.wait_for_selector(f"h1:has-text('User') + .id >> text='{name}'")
+            conversation = page.locator(f'tr[data-id="{name}"] a').first
+            visitor.see(conversation.get_attribute("href"))
+            assert page.locator("h1").inner_text() == "Conversation"
+            visitor.see(f"/catalogue/agents/x?id={name}")
+            assert page.title().startswith(f"Agent {name} ")
+
+
 def test_pages_show_spans_that_name_nothing(system: System, visit: Callable[..., Visitor]) -> None:
     """No service, model, provider, user or conversation."""
     with own_tenant(system) as caller:

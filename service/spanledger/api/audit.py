@@ -112,7 +112,7 @@ def list_audits(books: Books, principal: Caller) -> Items[AuditResult]:
 @router.post("/v1/audit", response_model=AuditReport, responses=GOES_ON)
 async def create_audit(wish: NewAudit, books: Books, operations: Running, principal: Caller) -> Response:
     """The same over all tenants, and with `repair` posts the differences."""
-    window = times.window(wish.start, wish.end)
+    window = times.window(wish.start, wish.end, times.BODY_NAMES)
 
     def work(say: Say) -> dict[str, Any]:
         return books.audit(times.moment(window.start), times.moment(window.end), wish.repair, say).as_dict()

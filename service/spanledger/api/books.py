@@ -98,7 +98,7 @@ def _unheard(progress: str) -> None:
 def _repriced(ledger: Ledger, wish: NewRepricing, say: Say) -> dict[str, Any]:
     if wish.undo:
         return ledger.undo_reprice(wish.undo, say).as_dict()
-    start, end = times.bounded(times.window(wish.start, wish.end))
+    start, end = times.bounded(times.window(wish.start, wish.end, times.BODY_NAMES), times.BODY_NAMES)
     with tempfile.TemporaryDirectory(prefix="spanledger-prices-") as folder:
         book = _kept(Path(folder) / "book", wish.price_book_name, wish.price_book) if wish.price_book else None
         return ledger.reprice(start, end, book, wish.dry_run, say).as_dict()

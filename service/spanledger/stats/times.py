@@ -128,20 +128,26 @@ class Window:
 ALL_TIME = Window()
 
 
-def window(start: str | None, end: str | None) -> Window:
-    """A window from the texts of `from` and `to`; empty or None is unbounded. Raises BadRequest."""
-    first = parse_time(start, "from") if start else None
-    last = parse_time(end, "to") if end else None
+NAMES = ("from", "to")
+BODY_NAMES = ("start", "end")  # in requests to audit and to re-price
+
+
+def window(start: str | None, end: str | None, names: tuple[str, str] = NAMES) -> Window:
+    """A window from the texts of two parameters, `names`; empty or None is unbounded. Raises BadRequest."""
+    since, until = names
+    first = parse_time(start, since) if start else None
+    last = parse_time(end, until) if end else None
     if first is not None and last is not None and first > last:
-        raise BadRequest(f"from={start!r} is later than to={end!r}; the window is [from, to)")
+        raise BadRequest(f"{since}={start!r} is later than {until}={end!r}; the window is [{since}, {until})")
     return Window(first, last)
 
 
-def bounded(window: Window) -> tuple[datetime, datetime]:
+def bounded(window: Window, names: tuple[str, str] = NAMES) -> tuple[datetime, datetime]:
     """Start and end of a window that has both. Raises BadRequest."""
     start, end = moment(window.start), moment(window.end)
     if start is None or end is None:
-        raise BadRequest("from and to are both needed here")
+        missing = [name for name, edge in zip(names, (start, end), strict=True) if edge is None]
+        raise BadRequest(f"{' and '.join(missing)}: needed here; {' and '.join(names)} bound the window")
     return start, end
 
 

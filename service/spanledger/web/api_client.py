@@ -14,7 +14,7 @@ import httpx
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from spanledger.errors import BadRequest, SpanledgerError
+from spanledger.errors import SpanledgerError
 from spanledger.principal import LOCAL
 from spanledger.telemetry import ids
 
@@ -58,9 +58,7 @@ class Api:
 
     async def call(self, method: str, *segments: str, params: Params | None = None, body: Any = None) -> Any:
         """Raises ApiRefusal."""
-        if not {".", ".."}.isdisjoint(segments):
-            raise BadRequest("names of dots alone cannot stand in an address")
-        path = "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+        path = "/v1/" + "/".join(_escaped(segment) for segment in segments)
         response = await self.raw(method, path, params, body)
         answer = json.loads(response.content, parse_float=Decimal) if _is_json(response) else response.text
         if response.status_code >= 400:
@@ -87,6 +85,11 @@ class Api:
     async def _as_caller(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = {"principal": self._principal}
         await self._app(scope, receive, send)
+
+
+def _escaped(segment: str) -> str:
+    """Dots alone would be taken out of the path."""
+    return segment.replace(".", "%2E") if segment in (".", "..") else quote(segment, safe="")
 
 
 def _is_json(response: httpx.Response) -> bool:

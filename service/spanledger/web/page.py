@@ -155,6 +155,8 @@ class Page:
         return explain(range_.window, **(only or {"tenant": self.principal.tenant}))
 
 
+ID = "id"
+_DOTS = (".", "..")
 EXPLAINED = frozenset({"user", "conversation", "message", "trace", "model", "provider", "workflow", "agent", "service"})
 PageOf = Annotated[Page, Depends(Page)]
 
@@ -166,6 +168,9 @@ class PageRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handled(request: Request) -> Response:
+            named = request.query_params.get(ID)
+            if named in _DOTS and len(request.path_params) == 1:
+                request.scope["path_params"] = dict.fromkeys(request.path_params, named)
             try:
                 return await handle(request)
             except SpanledgerError as exc:
@@ -188,7 +193,8 @@ def handed_on(answer: httpx.Response, name: str) -> Response:
 
 def link(path: str, params: Mapping[str, Any] | None = None, **more: Any) -> str:
     """An address of the console; empty parameters are left out."""
-    return path + _query(list(_pairs({**(params or {}), **more})))
+    query = _query(list(_pairs({**(params or {}), **more})))
+    return path + (query.replace("?", "&", 1) if "?" in path else query)
 
 
 def explain(params: Mapping[str, Any] | None = None, **more: Any) -> str:
@@ -200,7 +206,10 @@ def explain(params: Mapping[str, Any] | None = None, **more: Any) -> str:
 
 
 def path_of(kind: str, identity: str | None) -> str:
-    """`/traces/…` with the id escaped; empty where there is no id."""
+    """`/traces/…` with the id escaped; empty where there is no id. Browsers take dots alone out of a path, escaped or
+    not: such an id is a parameter, which `PageRoute` reads."""
+    if identity in _DOTS:
+        return f"/{kind}/-{_query([(ID, identity)])}"
     return f"/{kind}/{quote(identity, safe='')}" if identity else ""
 
 

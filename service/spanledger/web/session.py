@@ -6,6 +6,7 @@ API: forms are sent to the console, with a token that only its pages know.
 
 import hmac
 import secrets
+from typing import Any
 from urllib.parse import quote
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -19,7 +20,9 @@ from spanledger.principal import Principal
 
 COOKIE = "spanledger_session"
 CSRF_COOKIE = "spanledger_csrf"
+MADE_COOKIE = "spanledger_made"
 HOURS = 12
+_HAND_OVER_S = 60
 _API = ("/v1/", "/healthz", "/readyz", "/openapi.json")
 _OPEN = ("/login", "/static/")
 
@@ -76,8 +79,28 @@ def is_own_form(request: Request, token: str) -> bool:
     return bool(known) and hmac.compare_digest(known.encode(), token.encode())
 
 
-def _signer(access: Access) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(access.seal_secret, salt="spanledger.console")
+def hand_over(request: Request, principal: Principal, made: dict[str, Any]) -> str:
+    """A key that was made, for the next page of the same session. It goes through the browser that shows it anyway:
+    the next request may come to another process."""
+    return _signer(_access(request), "made").dumps({"by": principal.key_id, "made": made})
+
+
+def handed_over(request: Request, principal: Principal) -> dict[str, Any] | None:
+    """What was handed over to this session just now; None where nothing was."""
+    try:
+        given = _signer(_access(request), "made").loads(request.cookies.get(MADE_COOKIE, ""), max_age=_HAND_OVER_S)
+    except BadData:
+        return None
+    return given["made"] if given["by"] == principal.key_id else None
+
+
+def _access(request: Request) -> Access:
+    access: Access = request.app.state.services.platform.access
+    return access
+
+
+def _signer(access: Access, purpose: str = "console") -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(access.seal_secret, salt=f"spanledger.{purpose}")
 
 
 def _gives_key(request: Request) -> bool:

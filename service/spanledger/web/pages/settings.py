@@ -7,10 +7,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from spanledger.access.keys import ROLES
 from spanledger.settings import described
+from spanledger.web import session
 from spanledger.web.page import PageOf, page_router
 
 router = page_router()
 
+_MADE = "/settings/keys"
 _SECRET = frozenset({"clickhouse_url"})
 
 
@@ -20,9 +22,12 @@ async def settings(page: PageOf) -> Response:
 
 
 @router.get("/settings/keys")
-async def keys_again() -> Response:
-    """Where somebody opens the address at which a key was made."""
-    return RedirectResponse("/settings#keys", status_code=303)
+async def made(page: PageOf) -> Response:
+    """The key that was just made, once; loaded again, the page without it."""
+    key = session.handed_over(page.request, page.principal)
+    response = RedirectResponse("/settings#keys", status_code=303) if key is None else await _page(page, made=key)
+    response.delete_cookie(session.MADE_COOKIE, path=_MADE, httponly=True, samesite="strict")
+    return response
 
 
 @router.post("/settings/keys")
@@ -33,10 +38,20 @@ async def create(
     tenant: Annotated[str, Form()] = "",
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
-    """The answer shows the key, once: it is in no address and no history."""
+    """Leads to a page that shows the key, once: it is in no address, and loading that page makes no other key."""
     page.check_form(csrf)
     body = {"role": role, "name": name, **({"tenant": tenant} if tenant else {})}
-    return await _page(page, made=await page.api.call("POST", "keys", body=body))
+    key = await page.api.call("POST", "keys", body=body)
+    response = RedirectResponse(_MADE, status_code=303)
+    response.set_cookie(
+        session.MADE_COOKIE,
+        session.hand_over(page.request, page.principal, {name: key[name] for name in ("tenant", "role", "key")}),
+        path=_MADE,
+        httponly=True,
+        samesite="strict",
+        secure=page.request.url.scheme == "https",
+    )
+    return response
 
 
 @router.post("/settings/keys/revoke")

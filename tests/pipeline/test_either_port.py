@@ -32,10 +32,11 @@ def test_both_protocols_reach_the_books_on_both_ports(tmp_path: Path) -> None:
     for port in (system.otlp_port, grpc_port):
         send_three(GrpcExporter(endpoint=f"http://127.0.0.1:{port}", insecure=True))
         send_three(HttpExporter(endpoint=f"http://127.0.0.1:{port}/v1/traces"))
+        send_three(HttpExporter(endpoint=f"http://127.0.0.1:{port}//v1/traces"))  # an address that ended with a slash
         assert system.request("POST", "/v1/traces", b"", port, Content_Type="application/json")[0] == 200
         assert system.request("POST", "/v1/traces", b"", port, Host="evil.example")[0] == 421
     system.flush()
-    assert system.get("conversations", "g")["usage"]["total_tokens"] == 4 * 48
+    assert system.get("conversations", "g")["usage"]["total_tokens"] == 6 * 48
     assert system.stop() == 0
 
 

@@ -114,7 +114,7 @@ class HttpDoor:
             response = self._respond(Answer(503, "too many connections", retry_after=1), None, "json")
             response.force_close()
             return response
-        signal = BY_PATH.get(request.path.rstrip("/"))
+        signal = BY_PATH.get("/" + request.path.strip("/"))  # an address with a slash at its end makes `//v1/traces`
         encoding = encoding_of(request.headers.get("Content-Type", ""))
         refused = self._refusal(request, signal, encoding)
         if refused is not None:

@@ -22,7 +22,7 @@ COOKIE = "spanledger_session"
 CSRF_COOKIE = "spanledger_csrf"
 MADE_COOKIE = "spanledger_made"
 HOURS = 12
-_HAND_OVER_S = 60
+HAND_OVER_S = 60  # for which a key that was made waits for its page
 _API = ("/v1/", "/healthz", "/readyz", "/openapi.json")
 _OPEN = ("/login", "/static/")
 
@@ -88,7 +88,7 @@ def hand_over(request: Request, principal: Principal, made: dict[str, Any]) -> s
 def handed_over(request: Request, principal: Principal) -> dict[str, Any] | None:
     """What was handed over to this session just now; None where nothing was."""
     try:
-        given = _signer(_access(request), "made").loads(request.cookies.get(MADE_COOKIE, ""), max_age=_HAND_OVER_S)
+        given = _signer(_access(request), "made").loads(request.cookies.get(MADE_COOKIE, ""), max_age=HAND_OVER_S)
     except BadData:
         return None
     return given["made"] if given["by"] == principal.key_id else None

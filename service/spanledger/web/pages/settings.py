@@ -46,6 +46,7 @@ async def create(
     response.set_cookie(
         session.MADE_COOKIE,
         session.hand_over(page.request, page.principal, {name: key[name] for name in ("tenant", "role", "key")}),
+        max_age=session.HAND_OVER_S,
         path=_MADE,
         httponly=True,
         samesite="strict",

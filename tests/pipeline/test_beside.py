@@ -23,6 +23,7 @@ def ledger(store: Store, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Led
     """In pieces of a few traces."""
     monkeypatch.setattr(audit, "CHUNK_SPANS", 5)
     monkeypatch.setattr(reprice, "_TURN_S", 0.0)
+    monkeypatch.setattr(reprice, "_LONGEST_S", 0.0)
     return Ledger(store, Settings(data_dir=data_dir))
 
 

@@ -5,7 +5,6 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,12 +18,14 @@ from spanledger.books.entries import corrections
 from spanledger.errors import NotFound
 from spanledger.ledger import activations, anomalies, audit, batches, journal
 from spanledger.ledger.activations import LedgerPrices
+from spanledger.ledger.hold import Hold
 from spanledger.ledger.reprice_groups import Groups
 from spanledger.ledger.scope import Scope
 from spanledger.pricing import PriceBook
 from spanledger.store.client import Store
 
-_TURN_S = 1.0  # for which settlement stands still at a time, and a piece more
+_TURN_S = 1.0  # for which settlement stands still while it waits, and a piece more
+_LONGEST_S = 5.0  # for which it does where it does not wait; progress is told between turns
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Repricing:
 class Running:
     """What goes on beside a re-pricing: `still` holds settlement while it is held, `adopt` has it use other prices."""
 
-    still: AbstractContextManager[Any]
+    still: Hold
     adopt: Callable[[LedgerPrices], None]
 
 
@@ -114,28 +115,14 @@ def _post_window(
     say: Callable[[str], None],
     running: Running,
 ) -> None:
-    pieces = _Pieces(store, Scope(start, end))
     traces = audit.count_traces(store, Scope(start, end))
+    pieces = _Pieces(store, Scope(start, end))
+    work = _Work(store, by, result, reason)
     with ThreadPoolExecutor(1, thread_name_prefix="reprice-reads") as reader:
         while not pieces.are_over:
             with running.still:  # settlement goes on after each turn
-                _turn(store, by, pieces, result, reason, reader)
+                work.turn(pieces, reader, running.still)
             say(f"re-pricing: {result.traces} of {traces} traces")
-
-
-def _turn(
-    store: Store, by: Prices, pieces: "_Pieces", result: Repricing, reason: str, reader: ThreadPoolExecutor
-) -> None:
-    """Prices pieces for a while; the next one is read meanwhile."""
-    until = time.monotonic() + _TURN_S
-    piece = pieces.next()
-    while piece is not None:
-        following = reader.submit(pieces.next) if time.monotonic() < until else None
-        try:
-            _post_piece(store, by, piece, result, reason)
-        finally:
-            batches.forget(store, piece.run_id)
-            piece = following.result() if following is not None else None
 
 
 @dataclass(frozen=True)
@@ -166,13 +153,38 @@ class _Pieces:
             raise
 
 
-def _post_piece(store: Store, by: Prices, piece: _Piece, result: Repricing, reason: str) -> None:
-    books = compute(piece.spans, by)
-    changes = corrections(books.lines, journal.posted_lines(store, piece.run_id, store.all_shards))
-    if reason:
-        anomalies.upsert(store, piece.run_id, books.anomalies)
-        token = piece.run_id
-        journal.post(store, changes, reason=reason, run_id=result.reprice_id, token=token, shards=store.all_shards)
-    result.entries += len(changes)
-    result.groups.add(changes)
-    result.traces += pc.count_distinct(piece.spans["trace_id"]).as_py()
+@dataclass(frozen=True)
+class _Work:
+    store: Store
+    by: Prices
+    result: Repricing
+    reason: str  # '': nothing is posted
+
+    def turn(self, pieces: _Pieces, reader: ThreadPoolExecutor, still: Hold) -> None:
+        """Prices pieces for a while, longer where nobody waits for the books; the next one is read meanwhile."""
+        began = time.monotonic()
+        piece = pieces.next()
+        while piece is not None:
+            goes_on = time.monotonic() < began + (_TURN_S if still.waiting else _LONGEST_S)
+            following = reader.submit(pieces.next) if goes_on else None
+            try:
+                self._post(piece)
+            except BaseException:
+                if following is not None and (unposted := following.result()) is not None:
+                    batches.forget(self.store, unposted.run_id)
+                raise
+            finally:
+                batches.forget(self.store, piece.run_id)
+            piece = following.result() if following is not None else None
+
+    def _post(self, piece: _Piece) -> None:
+        books = compute(piece.spans, self.by)
+        shards = self.store.all_shards
+        changes = corrections(books.lines, journal.posted_lines(self.store, piece.run_id, shards))
+        if self.reason:
+            anomalies.upsert(self.store, piece.run_id, books.anomalies)
+            token, run_id = piece.run_id, self.result.reprice_id
+            journal.post(self.store, changes, reason=self.reason, run_id=run_id, token=token, shards=shards)
+        self.result.entries += len(changes)
+        self.result.groups.add(changes)
+        self.result.traces += pc.count_distinct(piece.spans["trace_id"]).as_py()

@@ -23,6 +23,7 @@ from spanledger.books.entries import corrections
 from spanledger.errors import SpanledgerError, public_message
 from spanledger.ledger import anomalies, journal, links
 from spanledger.ledger.batches import BATCH_TRACES, FIRST, Batch, dequeue, forget, in_hand, take
+from spanledger.ledger.hold import Hold
 from spanledger.ledger.suspects import BatchFailed, Suspects
 from spanledger.store.client import Store
 
@@ -132,7 +133,7 @@ class Settler:
     """
 
     def __init__(self, store: Store, prices: Callable[[], Prices], interval_ms: int = 100, idle_ms: int = 100) -> None:
-        self.busy = threading.RLock()
+        self.busy = Hold()
         self._store = store
         self._prices = prices
         self._interval_s = interval_ms / 1000

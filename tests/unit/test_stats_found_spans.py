@@ -80,6 +80,8 @@ class Data:
             }
             raw += [received] * rng.choice([1, 1, 2])
         write_rows(store, "genai_spans", canonical)
+        times = [row["started_at"] for row in canonical if row["role"] == "inference"]
+        write_rows(store, "calls_by_time", [{"tenant": TENANT, "started_at": at, "kind": "call"} for at in times])
         write_rows(store, "otel_traces", raw)
         write_rows(store, "genai_spans", [{**row, "tenant": "others"} for row in canonical[:9]])
         write_rows(store, "otel_traces", [{**row, "Tenant": "others"} for row in raw[:9]])
@@ -119,7 +121,7 @@ def _way(request: pytest.FixtureRequest) -> Iterator[None]:
             patch.setattr(canonical_spans, "_RECEIVED_FOR_EACH", 1)
             patch.setattr(canonical_spans, "_MAY_NOT_FIT", 0)
             patch.setattr(canonical_spans, "_MORE", 2)
-            patch.setattr(canonical_spans, "_LONGEST_NS", 20 * HOUR)
+            patch.setattr(canonical_spans, "_FEWEST_CALLS", 5)
             patch.setattr(received_spans, "_FIRST_LOOK_NS", 2 * HOUR)
         yield
 

@@ -1,23 +1,23 @@
 """The latest spans that match filters of canonical columns.
 
 Spans are ordered by trace, so there are two ways to the latest ones. Frequent matches: read what was received last.
-Rare matches: read the filtered columns of one stretch of time after the other, or the granules that an index selects.
+Rare matches: read the filtered columns of the latest spans, then of all, or the granules that an index selects.
 Raw spans are ordered by time, so a filter of attributes takes the first way as far as possible.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from spanledger.stats import received_spans, span_filters
 from spanledger.stats.span_filters import SpanFilter
-from spanledger.stats.times import SECOND
 from spanledger.store.client import Store
+from spanledger.store.threads import ALONE
 
 _RECEIVED_FOR_EACH = 4  # span that is wanted, in the first look at what was received last
 _MAY_NOT_FIT = 10  # of the tellings asked for: a later one says something else
 _MORE = 8  # times as many each further time
 _MOST = 5_000
-_LONGEST_NS = 2 * 24 * 3600 * SECOND  # of a stretch, but for the last one, which has all the rest
+_FEWEST_CALLS, _SPANS_FOR_EACH_CALL = 500, 30_000  # of all spans, in the first stretch
 
 _IN_STRETCH = """
     tenant = {tenant:String}
@@ -52,7 +52,7 @@ def found(
             if traces and not criteria.attributes:
                 break
     many = limit + _MAY_NOT_FIT
-    for begin, stop in _stretches(criteria, first_ns, end):
+    for begin, stop in _stretches(store, criteria, bound["tenant"], first_ns, end):
         end = stop
         while end >= begin:
             candidates = _any_telling(store, criteria, bound, begin, end, many)
@@ -65,13 +65,20 @@ def found(
     return rows
 
 
-def _stretches(criteria: SpanFilter, first_ns: int, last_ns: int) -> Iterator[tuple[int, int]]:
-    """The engine reads starts first, and the filtered columns only where a span of the stretch lies: a stretch of two
-    days costs a tenth of what all thirty do. An id is in few granules, whatever the time."""
-    if criteria.has_ids:
-        yield first_ns, last_ns
-    else:
-        yield from received_spans.stretches(first_ns, last_ns, _LONGEST_NS)
+def _stretches(store: Store, criteria: SpanFilter, tenant: str, first_ns: int, last_ns: int) -> list[tuple[int, int]]:
+    """The engine reads starts first, and the filtered columns of granules in which a span of the stretch lies. So the
+    first stretch has as many of the latest calls as lie in a tenth of all granules, the second one all the rest. An id
+    is in few granules, whatever the time."""
+    if criteria.has_ids or last_ns < first_ns:
+        return [(first_ns, last_ns)]
+    calls = f"""
+        SELECT toUnixTimestamp64Nano(started_at) FROM calls_by_time
+        WHERE {_IN_STRETCH}
+        ORDER BY tenant DESC, started_at DESC
+        LIMIT 1 OFFSET (SELECT greatest({_FEWEST_CALLS}, intDiv(count(), {_SPANS_FOR_EACH_CALL})) FROM genai_spans)
+    """
+    found = store.query(calls, {"tenant": tenant, "begin_ns": first_ns, "end_ns": last_ns}, settings=ALONE)
+    return [(found[0][0], last_ns), (first_ns, found[0][0] - 1)] if found else [(first_ns, last_ns)]
 
 
 def _any_telling(

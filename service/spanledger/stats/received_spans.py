@@ -49,7 +49,7 @@ def back(
         ORDER BY Timestamp DESC
         LIMIT {{size:UInt32}} WITH TIES
     """
-    for begin, stop in stretches(first_ns, last_ns):
+    for begin, stop in _stretches(first_ns, last_ns):
         end = stop
         while end >= begin:
             rows = store.query(sql, {**bound, "begin_ns": begin, "end_ns": end, "size": size})
@@ -60,13 +60,12 @@ def back(
             size = min(size * _MORE, _MOST) if spans else size
 
 
-def stretches(first_ns: int, last_ns: int, longest_ns: int | None = None) -> Iterator[tuple[int, int]]:
+def _stretches(first_ns: int, last_ns: int) -> Iterator[tuple[int, int]]:
     """Stretches of time from the last moment back, each longer than the one before; the first has all that is dated
-    later than now. The one that would be longer than `longest_ns` has all the rest."""
+    later than now."""
     now = time.time_ns()
     end, reach = last_ns, _FIRST_LOOK_NS
     while end >= first_ns:
-        rest = longest_ns is not None and reach > longest_ns
-        begin = first_ns if rest else max(first_ns, min(end, now) - reach + 1)
+        begin = max(first_ns, min(end, now) - reach + 1)
         yield begin, end
         end, reach = begin - 1, reach * _MORE

@@ -80,8 +80,10 @@ class Data:
             }
             raw += [received] * rng.choice([1, 1, 2])
         write_rows(store, "genai_spans", canonical)
-        times = [row["started_at"] for row in canonical if row["role"] == "inference"]
-        write_rows(store, "calls_by_time", [{"tenant": TENANT, "started_at": at, "kind": "call"} for at in times])
+        calls = [row for row in canonical if row["role"] == "inference"]
+        kept = [{"tenant": TENANT, "started_at": call["started_at"], "kind": "call"} for call in calls]
+        models = [call.get("request_model") or call.get("response_model", "") for call in calls]
+        write_rows(store, "calls_by_time", [row | {"model": model} for row, model in zip(kept, models, strict=True)])
         write_rows(store, "otel_traces", raw)
         write_rows(store, "genai_spans", [{**row, "tenant": "others"} for row in canonical[:9]])
         write_rows(store, "otel_traces", [{**row, "Tenant": "others"} for row in raw[:9]])

@@ -17,6 +17,7 @@ _RECEIVED_FOR_EACH = 4  # span that is wanted, in the first look at what was rec
 _MAY_NOT_FIT = 10  # of the tellings asked for: a later one says something else
 _MORE = 8  # times as many each further time
 _MOST = 5_000
+_OF_CALLS = ("model", "provider", "workflow", "agent", "tool", "operation")  # fields that calls have as well
 _FEWEST_CALLS, _SPANS_FOR_EACH_CALL = 500, 30_000  # of all spans, in the first stretch
 
 _IN_STRETCH = """
@@ -52,7 +53,7 @@ def found(
             if traces and not criteria.attributes:
                 break
     many = limit + _MAY_NOT_FIT
-    for begin, stop in _stretches(store, criteria, bound["tenant"], first_ns, end):
+    for begin, stop in _stretches(store, criteria, bound, first_ns, end, many):
         end = stop
         while end >= begin:
             candidates = _any_telling(store, criteria, bound, begin, end, many)
@@ -65,19 +66,24 @@ def found(
     return rows
 
 
-def _stretches(store: Store, criteria: SpanFilter, tenant: str, first_ns: int, last_ns: int) -> list[tuple[int, int]]:
+def _stretches(
+    store: Store, criteria: SpanFilter, bound: dict[str, Any], first_ns: int, last_ns: int, limit: int
+) -> list[tuple[int, int]]:
     """The engine reads starts first, and the filtered columns of granules in which a span of the stretch lies. So the
-    first stretch has as many of the latest calls as lie in a tenth of all granules, the second one all the rest. An id
-    is in few granules, whatever the time."""
+    first stretch is short: it has as many of the latest calls that fit as are wanted, or, where calls do not tell, as
+    many calls as lie in a tenth of all granules. The second one has all the rest. An id is in few granules, whatever
+    the time."""
     if criteria.has_ids or last_ns < first_ns:
         return [(first_ns, last_ns)]
+    of_calls = [f"{name} IN {{{name}:Array(String)}}" for name in _OF_CALLS if name in criteria.equal]
+    tenth = f"(SELECT greatest({_FEWEST_CALLS}, intDiv(count(), {_SPANS_FOR_EACH_CALL})) FROM genai_spans)"
     calls = f"""
         SELECT toUnixTimestamp64Nano(started_at) FROM calls_by_time
-        WHERE {_IN_STRETCH}
+        WHERE {" AND ".join([_IN_STRETCH, *of_calls])}
         ORDER BY tenant DESC, started_at DESC
-        LIMIT 1 OFFSET (SELECT greatest({_FEWEST_CALLS}, intDiv(count(), {_SPANS_FOR_EACH_CALL})) FROM genai_spans)
+        LIMIT 1 OFFSET {limit if of_calls else tenth}
     """
-    found = store.query(calls, {"tenant": tenant, "begin_ns": first_ns, "end_ns": last_ns}, settings=ALONE)
+    found = store.query(calls, {**bound, "begin_ns": first_ns, "end_ns": last_ns}, settings=ALONE)
     return [(found[0][0], last_ns), (first_ns, found[0][0] - 1)] if found else [(first_ns, last_ns)]
 
 

@@ -43,6 +43,19 @@ def test_a_scope_of_ours_is_marked_and_others_stay(signal: Signal, make: type) -
     assert claims.marked(signal, other) is other
 
 
+def test_our_word_elsewhere_is_no_claim_and_costs_no_second_reading() -> None:
+    request = trace_request({"name": "spanledger"}, {"attributes": {"spanledger.message.id": "m", "x": "spanledger"}})
+    request.resource_spans[0].resource.attributes.add(key="spanledger.tenant").value.string_value = "spanledger"
+    scope = request.resource_spans[0].scope_spans[0].scope
+    scope.name, scope.version = "my.spanledger", "spanledger"
+    scope.attributes.add(key="spanledger").value.string_value = "spanledger"
+    body = request.SerializeToString()
+    assert claims.marked(TRACES, body) is body
+    request.resource_spans.add().scope_spans.add().scope.name = "spanledger.genai"
+    marked = scopes(TRACES, claims.marked(TRACES, request.SerializeToString()))
+    assert marked == ["my.spanledger", "claimed:spanledger.genai"]
+
+
 def test_a_scope_that_is_told_twice_is_one_scope_afterwards() -> None:
     """Readers differ in which of several they take."""
 

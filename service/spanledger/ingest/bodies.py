@@ -69,7 +69,7 @@ class Bodies:
         if finding is None or not finding.plain or self._masking.could_match(plain):
             return None
         ready = Ready(plain, finding.items, 0, "", otlp_json.Faults(), len(plain))
-        return ready if is_ours or not claims.could_claim(plain) else None
+        return ready if is_ours or not claims.could_claim(signal, plain) else None
 
     def too_large(self) -> Answer:
         return Answer(413, f"the body is larger than {self._max_body_bytes} bytes; send smaller batches")

@@ -99,6 +99,26 @@ def _counting_pool() -> descriptor_pool.DescriptorPool:
     return pool
 
 
+def _scopes_pool() -> descriptor_pool.DescriptorPool:
+    """Only the way to the names of scopes, which are repeated bytes: everything else is skipped."""
+    pool = descriptor_pool.DescriptorPool()
+    for module in FILES:
+        file = descriptor_pb2.FileDescriptorProto()
+        module.DESCRIPTOR.CopyToProto(file)
+        for message in file.message_type:
+            _without_oneofs(message)
+            for field in [f for f in message.field if f.name not in _TO_SCOPES]:
+                message.field.remove(field)
+            for field in message.field:
+                if field.type == _FIELD.TYPE_MESSAGE:
+                    field.label = _FIELD.LABEL_OPTIONAL
+                else:
+                    field.type, field.label = _FIELD.TYPE_BYTES, _FIELD.LABEL_REPEATED
+        pool.AddSerializedFile(file.SerializeToString())
+    return pool
+
+
+_TO_SCOPES = {"resource_spans", "scope_spans", "resource_logs", "scope_logs", "scope", "name"}
 _OFF_THE_WAY = {"resource", "scope", "metadata", "attributes", "exemplars", "events", "links", "status"}
 
 
@@ -122,6 +142,7 @@ def _classes(pool: descriptor_pool.DescriptorPool) -> dict[str, type[Message]]:
 
 _MERGED = _classes(_merged_pool())
 _COUNTING = _classes(_counting_pool())
+_SCOPES = _classes(_scopes_pool())
 
 
 @dataclass(frozen=True)
@@ -155,6 +176,13 @@ def _unknown_bytes(merged: Message) -> int:
 def count_items(signal: str, body: bytes) -> int:
     """Spans, log records or data points in a body. Raises DecodeError."""
     return sum(_lengths(_COUNTING[signal].FromString(body)))
+
+
+def scope_names(signal: str, body: bytes) -> list[bytes]:
+    """The names of all scopes of a body of traces or logs, each as often as it is said. Raises DecodeError."""
+    merged: Any = _SCOPES[signal].FromString(body)
+    of_resource = merged.resource_spans if signal == "traces" else merged.resource_logs
+    return list((of_resource.scope_spans if signal == "traces" else of_resource.scope_logs).scope.name)
 
 
 def metric_kinds(body: bytes) -> set[str]:

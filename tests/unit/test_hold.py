@@ -1,4 +1,4 @@
-"""Who may write the books: in the order of arrival, and whoever has them knows how many wait."""
+"""The lock of the books is given in the order of arrival and counts the threads that wait for it."""
 
 import threading
 import time

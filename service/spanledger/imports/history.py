@@ -22,7 +22,7 @@ class Answer:
     provider: str = ""
     model: str = ""
     text: str = ""
-    usage: str = ""  # JSON: token counts in the words of whoever wrote them, which the dialects know
+    usage: str = ""  # the usage object of the source as JSON; interpretation reads its counts
     cost_usd: str | None = None
     finish_reason: str = ""
 

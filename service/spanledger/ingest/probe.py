@@ -7,7 +7,7 @@ in a full parse (0.4 µs instead of 1.2 µs a span), and later checks run once a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,25 +50,30 @@ _ODD_TEXT = re.compile("[\x00-\x1f\u2028\u2029]")  # ClickHouse and Go write the
 _COUNTED = {"spans", "log_records", "data_points"}  # what the spec counts when it rejects
 
 
-def _merged_pool() -> descriptor_pool.DescriptorPool:
-    """OTLP with every repeated message singular; the ids of a span are repeated, so that all of them can be seen."""
+def _pool(adapt: Callable[[Any, Any], None]) -> descriptor_pool.DescriptorPool:
+    """OTLP with each message changed by `adapt`, which gets its file and the message."""
     pool = descriptor_pool.DescriptorPool()
     for module in FILES:
         file = descriptor_pb2.FileDescriptorProto()
         module.DESCRIPTOR.CopyToProto(file)
         for message in list(file.message_type):
             _without_oneofs(message)
-            for field in message.field:
-                if field.type == _FIELD.TYPE_MESSAGE:
-                    field.label = _FIELD.LABEL_OPTIONAL
-                elif message.name == _SPAN and field.name in _IDS:
-                    field.label = _FIELD.LABEL_REPEATED
-            if message.name == "ArrayValue":
-                message.field[0].type_name = f".{_ANY_VALUE}{_ITEM}"
-            if message.name == "AnyValue":
-                _add_array_item(file, message)
+            adapt(file, message)
         pool.AddSerializedFile(file.SerializeToString())
     return pool
+
+
+def _merge(file: Any, message: Any) -> None:
+    """Every repeated message singular; the ids of a span are repeated, so that all of them can be seen."""
+    for field in message.field:
+        if field.type == _FIELD.TYPE_MESSAGE:
+            field.label = _FIELD.LABEL_OPTIONAL
+        elif message.name == _SPAN and field.name in _IDS:
+            field.label = _FIELD.LABEL_REPEATED
+    if message.name == "ArrayValue":
+        message.field[0].type_name = f".{_ANY_VALUE}{_ITEM}"
+    if message.name == "AnyValue":
+        _add_array_item(file, message)
 
 
 def _add_array_item(file: descriptor_pb2.FileDescriptorProto, any_value: descriptor_pb2.DescriptorProto) -> None:
@@ -79,43 +84,27 @@ def _add_array_item(file: descriptor_pb2.FileDescriptorProto, any_value: descrip
     next(field for field in item.field if field.name == "string_value").label = _FIELD.LABEL_REPEATED
 
 
-def _counting_pool() -> descriptor_pool.DescriptorPool:
+def _keep_items(_: Any, message: Any) -> None:
     """Only the way to the items: these are repeated bytes, so that a body's items are counted without being parsed."""
-    pool = descriptor_pool.DescriptorPool()
-    for module in FILES:
-        file = descriptor_pb2.FileDescriptorProto()
-        module.DESCRIPTOR.CopyToProto(file)
-        for message in file.message_type:
-            _without_oneofs(message)
-            for field in [f for f in message.field if f.type != _FIELD.TYPE_MESSAGE or f.name in _OFF_THE_WAY]:
-                message.field.remove(field)
-            for field in message.field:
-                if field.name in _COUNTED:
-                    field.type = _FIELD.TYPE_BYTES
-                    field.ClearField("type_name")
-                else:
-                    field.label = _FIELD.LABEL_OPTIONAL
-        pool.AddSerializedFile(file.SerializeToString())
-    return pool
+    for field in [f for f in message.field if f.type != _FIELD.TYPE_MESSAGE or f.name in _OFF_THE_WAY]:
+        message.field.remove(field)
+    for field in message.field:
+        if field.name in _COUNTED:
+            field.type = _FIELD.TYPE_BYTES
+            field.ClearField("type_name")
+        else:
+            field.label = _FIELD.LABEL_OPTIONAL
 
 
-def _scopes_pool() -> descriptor_pool.DescriptorPool:
+def _keep_scope_names(_: Any, message: Any) -> None:
     """Only the way to the names of scopes, which are repeated bytes: everything else is skipped."""
-    pool = descriptor_pool.DescriptorPool()
-    for module in FILES:
-        file = descriptor_pb2.FileDescriptorProto()
-        module.DESCRIPTOR.CopyToProto(file)
-        for message in file.message_type:
-            _without_oneofs(message)
-            for field in [f for f in message.field if f.name not in _TO_SCOPES]:
-                message.field.remove(field)
-            for field in message.field:
-                if field.type == _FIELD.TYPE_MESSAGE:
-                    field.label = _FIELD.LABEL_OPTIONAL
-                else:
-                    field.type, field.label = _FIELD.TYPE_BYTES, _FIELD.LABEL_REPEATED
-        pool.AddSerializedFile(file.SerializeToString())
-    return pool
+    for field in [f for f in message.field if f.name not in _TO_SCOPES]:
+        message.field.remove(field)
+    for field in message.field:
+        if field.type == _FIELD.TYPE_MESSAGE:
+            field.label = _FIELD.LABEL_OPTIONAL
+        else:
+            field.type, field.label = _FIELD.TYPE_BYTES, _FIELD.LABEL_REPEATED
 
 
 _TO_SCOPES = {"resource_spans", "scope_spans", "resource_logs", "scope_logs", "scope", "name"}
@@ -140,9 +129,9 @@ def _classes(pool: descriptor_pool.DescriptorPool) -> dict[str, type[Message]]:
     }
 
 
-_MERGED = _classes(_merged_pool())
-_COUNTING = _classes(_counting_pool())
-_SCOPES = _classes(_scopes_pool())
+_MERGED = _classes(_pool(_merge))
+_COUNTING = _classes(_pool(_keep_items))
+_SCOPES = _classes(_pool(_keep_scope_names))
 
 
 @dataclass(frozen=True)

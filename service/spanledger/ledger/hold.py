@@ -1,4 +1,4 @@
-"""Who may write the books: settlement, or an operation that holds it still."""
+"""The lock of the books: settlement, audits and re-pricings take it while they compare or write."""
 
 import threading
 from collections import deque

@@ -14,7 +14,7 @@ __all__ = ["providers"]
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory, providers: Providers) -> Iterator[ChatService]:
-    with ChatService(tmp_path_factory.mktemp("timeouts"), model_timeout_s=0.2) as running:
+    with ChatService(tmp_path_factory.mktemp("timeouts"), model_timeout_s=0.5) as running:
         yield running
 
 
@@ -30,7 +30,8 @@ def test_a_call_that_is_never_answered_times_out(
     sink = impatient.flush()
 
     assert response.status_code == 504
-    assert len(providers.of(name.partition("/")[2])) == 3
+    # A request whose time is over before the provider has read it is not in the provider's log.
+    assert 1 <= len(providers.of(name.partition("/")[2])) <= 3
     assert [outcome(call) for call in calls(sink)] == [(2, "timeout", None, None, False)] * 3
     the_run_failed(sink, "timeout")
     assert impatient.runner.in_flight == 0

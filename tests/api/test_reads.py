@@ -274,6 +274,10 @@ def test_another_tenants_spans_are_nowhere(system: System, name: str) -> None:
         ("/v1/spans?min_duration_ms=7&max_duration_ms=6", 422, "is more than max_duration_ms=6"),
         ("/v1/usage?bucket=week&from=-30d&tz=localtime", 422, "tz='localtime' is not a time zone"),
         ("/v1/usage?bucket=week&from=-30d&tz=Factory", 422, "tz='Factory' is not a time zone"),
+        ("/v1/messages?status=failed", 422, "query.status: Input should be 'ok', 'error' or 'abandoned'"),
+        ("/v1/messages?cost_state=free", 422, "'billed', 'computed', 'estimated', 'unpriced' or 'mixed'"),
+        ("/v1/spans?status=ok&status=failed", 422, "query.status: Input should be 'ok', 'error' or 'unset'"),
+        ("/v1/usage?status=unset", 422, "query.status: Input should be 'ok', 'error' or ''"),
         (f"/v1/conversations/{'x' * 257}", 422, "at most 256 characters"),
     ],
 )

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Literal
 
 from fastapi import Request
 from pydantic import ConfigDict, Field, model_validator
 
 from spanledger.api.windows import Windowed, many
 from spanledger.stats.filters import NAMES, Filter, Range
+from spanledger.stats.usage import CostState
 
 ATTRIBUTE = "attr."
 MOST_ATTRIBUTES = 20  # each one is looked for in the raw spans
@@ -65,9 +67,9 @@ class MessageFilter(Attributed):
     prompt: list[str] = many("prompt")
     prompt_version: list[str] = many("prompt version")
     variant: list[str] = many("experiment/variant")
-    status: list[str] = many("ok, error or abandoned")
+    status: list[Literal["ok", "error", "abandoned"]] = many("ok, error or abandoned")
     error_type: list[str] = many("error type")
-    cost_state: list[str] = many("billed, computed, estimated, unpriced or mixed")
+    cost_state: list[CostState] = many("billed, computed, estimated, unpriced or mixed")
     service: list[str] = many("service")
     operation: list[str] = many("an operation that one of its calls has")
     feedback: list[str] = many("label of the last feedback of a person")

@@ -1,7 +1,7 @@
 """Search and lists: `/v1/messages`, `/v1/spans`, `/v1/users`, `/v1/tenants`, `/v1/facets`, `/v1/find`."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field, RootModel
@@ -52,7 +52,7 @@ class SpansQuery(Attributed):
     operation: list[str] = many("operation")
     provider: list[str] = many("provider")
     model: list[str] = many("model")
-    status: list[str] = many("ok, error or unset")
+    status: list[Literal["ok", "error", "unset"]] = many("ok, error or unset")
     error_type: list[str] = many("error type")
     conversation: list[str] = many("conversation")
     message: list[str] = many("message")

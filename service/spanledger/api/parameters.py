@@ -8,6 +8,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import ParamTypes
 
 from spanledger.api.inputs import MAX_ID_CHARS
+from spanledger.api.windows import Outcome
 from spanledger.errors import BadRequest
 from spanledger.stats import times
 from spanledger.stats.breakdown import DIMENSIONS
@@ -145,7 +146,8 @@ def _filters(**given: list[str]) -> dict[str, list[str]]:
 
 def _filter(dimension: str) -> inspect.Parameter:
     meaning = f"Only calls of this {dimension}, repeated: of any of these; empty: calls without one."
-    annotation = Annotated[list[str], Query(max_length=1000, description=meaning)]
+    values: type = list[Outcome] if dimension == "status" else list[str]
+    annotation = Annotated[values, Query(max_length=1000, description=meaning)]  # type: ignore[valid-type]
     return inspect.Parameter(dimension, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=[])
 
 

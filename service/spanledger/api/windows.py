@@ -1,12 +1,14 @@
 """Parameters of time windows, shared by routes."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from spanledger.stats import times
 
 MAX_TEXT = 1024
+
+Outcome = Literal["ok", "error", ""]  # of a call or a tool; empty: not known
 
 
 def many(meaning: str) -> Any:
@@ -42,7 +44,7 @@ class Dimensions(Windowed):
     variant: list[str] = many("experiment/variant")
     operation: list[str] = many("chat, embeddings, execute_tool …")
     service: list[str] = many("service")
-    status: list[str] = many("ok or error")
+    status: list[Outcome] = many("ok or error")
 
     def only(self) -> dict[str, list[str]]:
         """Dimension → allowed values, those that were given."""

@@ -72,5 +72,5 @@ class Caller:
         return self.system.request("POST", f"/v1/{signal}", body, self.system.otlp_port, **given)[0]
 
     def flush(self) -> None:
-        status, answer = self.call("POST", "/v1/flush?metrics=false", {})
+        status, answer = self.call("POST", "/v1/flush?only=books", {})
         assert status == 200, answer

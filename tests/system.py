@@ -136,7 +136,7 @@ class System:
 
     def flush(self) -> None:
         """Everything that was sent or emitted is in the books."""
-        self.post("/v1/flush?metrics=false", {})
+        self.post("/v1/flush?only=books", {})
 
 
 def _read(process: "subprocess.Popen[str] | preloaded.Process", lines: list[str], told: threading.Event) -> None:

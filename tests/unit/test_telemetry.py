@@ -286,11 +286,28 @@ def test_a_request_under_which_nothing_happens_waits_for_other_spans(
 def test_a_flush_may_leave_the_metrics_to_their_minute(sink: Sink, emission: Telemetry) -> None:
     with GenAI(emission).inference(InferenceRequest(provider="openai", model="gpt-4o")):
         pass
-    assert emission.flush(metrics=False)
+    assert emission.flush(only="spans")
     assert [span.name for span in sink.spans] == ["chat gpt-4o"]
     assert sink.metrics == {}
     assert emission.flush()
     assert "gen_ai.client.operation.duration" in sink.metrics
+
+
+def test_a_flush_of_what_the_books_need_leaves_reads_waiting(sink: Sink, emission: Telemetry) -> None:
+    with emission.tracer("test").start_as_current_span("GET /v1/usage", kind=SpanKind.SERVER):
+        pass
+    emission.event("spanledger.audit", "data.read: allowed", {}, can_wait=True)
+    assert emission.flush(only="books")
+    assert sink.spans == []
+    assert sink.logs == []
+
+    with GenAI(emission).inference(InferenceRequest(provider="openai", model="gpt-4o")):
+        pass
+    emission.event("spanledger.audit", "config.change: allowed", {})
+    assert emission.flush(only="books")
+    assert [span.name for span in sink.spans] == ["GET /v1/usage", "chat gpt-4o"]
+    assert [record.body for record in sink.logs] == ["data.read: allowed", "config.change: allowed"]
+    assert sink.metrics == {}
 
 
 def test_the_record_of_a_read_waits_for_other_records(

@@ -59,7 +59,7 @@ async def seal_conversation(
 
 def _everything_is_in(services: Services) -> None:
     """What was emitted or acknowledged until now is in the books. Raises StoreError."""
-    services.telemetry.flush(metrics=False)
+    services.telemetry.flush(only="books")
     if not services.ingest.flush(_FLUSH_S):
         raise StoreError(f"what was received could not be loaded within {_FLUSH_S:.0f} s; try again")
     services.ledger.settler.settle_now()

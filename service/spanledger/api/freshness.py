@@ -76,7 +76,7 @@ class FreshReader(Reader):
         services = self.services
         deadline = time.monotonic() + within_s
         try:
-            services.telemetry.flush(metrics=False)
+            services.telemetry.flush(only="books")
             if not services.ingest.flush(within_s):
                 return False
             if services.settings.plays("settle"):

@@ -14,15 +14,17 @@ from spanledger.api.schemas.operations import Alive, Canary, Flushed, Readiness
 from spanledger.errors import StoreError, public_message
 from spanledger.ledger import audit_record
 from spanledger.runtime.services import Services
+from spanledger.telemetry import Part
 
 router = APIRouter(tags=["operations"])
 
 _FLUSH_TIMEOUT_S = 600.0
 
-Metrics = Annotated[
-    bool,
+Only = Annotated[
+    Part | None,
     Query(
-        description="`false`: without a measurement of our own metrics, which no figure of the books needs; quicker."
+        description="`books`: what figures need; spans and audit entries of requests that only read may wait. `spans`: "
+        "without a measurement of our own metrics. Both are quicker."
     ),
 ]
 
@@ -66,12 +68,13 @@ def get_readiness(services: AppServices) -> Any:
 
 
 @router.post("/v1/flush")
-def flush(services: AppServices, metrics: Metrics = True) -> Flushed:
+def flush(services: AppServices, only: Only = None) -> Flushed:
     """Returns when everything that has been emitted here or acknowledged is loaded and settled."""
     started = time.monotonic()
-    _load(services)
-    services.platform.access.reports.finish()  # the OTLP endpoint's processes have reported their senders by now
-    services.telemetry.flush(metrics=metrics)
+    if only != "books":
+        _load(services)
+        services.platform.access.reports.finish()  # the OTLP endpoint's processes have reported their senders by now
+    services.telemetry.flush(only=only)
     _load(services)
     services.ledger.settler.settle_now()
     return Flushed(flushed=True, took_ms=round((time.monotonic() - started) * 1000))

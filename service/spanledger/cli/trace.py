@@ -66,7 +66,7 @@ def _ask(api: Api, name: str) -> dict[str, Any]:
         answer: dict[str, Any] = api.get("/v1/traces", name, any=1)
     except NotFound:
         with suppress(SpanledgerError):
-            api.post("/v1/flush?metrics=false", {})
+            api.post("/v1/flush?only=spans", {})
         answer = api.get("/v1/traces", name, any=1)
     return answer
 

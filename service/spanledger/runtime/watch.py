@@ -81,7 +81,7 @@ class Watch:
 
     def _catch_up(self) -> None:
         """What was emitted here or acknowledged can be read, and what was posted too. Raises StoreError."""
-        self._telemetry.flush(metrics=False)
+        self._telemetry.flush(only="spans")
         if not self._ingest.flush(_CATCH_UP_S):
             raise StoreError("what happened last cannot be read yet; try again")
         if self._settings.plays("settle"):

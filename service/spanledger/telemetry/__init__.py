@@ -11,7 +11,7 @@ telemetry.shutdown()
 from spanledger.telemetry.genai import CacheSavings, GenAI, Inference, InferenceRequest, InferenceResult
 from spanledger.telemetry.ids import Ids
 from spanledger.telemetry.outbox import Outbox
-from spanledger.telemetry.setup import Telemetry, off, start
+from spanledger.telemetry.setup import Part, Telemetry, off, start
 
 __all__ = [
     "CacheSavings",
@@ -21,6 +21,7 @@ __all__ = [
     "InferenceRequest",
     "InferenceResult",
     "Outbox",
+    "Part",
     "Telemetry",
     "off",
     "start",

@@ -44,11 +44,12 @@ class Batches(Generic[T]):
                 self._due = due
                 self._changed.notify()
 
-    def flush(self) -> bool:
-        """Returns when everything that was added before is exported. False after `close`."""
+    def flush(self, due_within_s: float = math.inf) -> bool:
+        """Returns when everything that was added before is exported; where nothing of it is due within this time, it
+        waits on. False after `close`."""
         if self._closed:
             return False
-        self._export_all()
+        self._export_all(due_within_s)
         return True
 
     def close(self) -> None:
@@ -71,9 +72,9 @@ class Batches(Generic[T]):
                 self._changed.wait(None if left == math.inf else left)
             return not self._closed
 
-    def _export_all(self) -> None:
+    def _export_all(self, due_within_s: float = math.inf) -> None:
         with self._one:
-            while batch := self._take():
+            while self._due - time.monotonic() <= due_within_s and (batch := self._take()):
                 try:
                     with suppress_instrumentation():
                         self._export(batch)

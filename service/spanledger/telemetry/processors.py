@@ -22,6 +22,7 @@ BATCH_SIZE = 512
 SPAN_DELAY_S = 0.1  # a reply's spans leave at most this much after it
 ALONE_DELAY_S = 5.0
 LOG_DELAY_S = 0.5  # log records are less urgent than figures, and every export request costs
+URGENT_S = max(SPAN_DELAY_S, LOG_DELAY_S)  # what waits longer says nothing of the books
 CAN_WAIT = "spanledger-can-wait"  # in the context of a log record: it waits for others, as the span of a read does
 
 
@@ -134,6 +135,10 @@ class SpanQueue(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._batches.flush()
 
+    def flush_urgent(self) -> bool:
+        """Exports what waits, unless all of it says nothing of the books."""
+        return self._batches.flush(URGENT_S)
+
 
 class LogQueue(LogRecordProcessor):
     """The same for log records."""
@@ -163,6 +168,10 @@ class LogQueue(LogRecordProcessor):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._batches.flush()
+
+    def flush_urgent(self) -> bool:
+        """Exports what waits, unless all of it says nothing of the books."""
+        return self._batches.flush(URGENT_S)
 
 
 class _CountedSpans(SpanExporter):

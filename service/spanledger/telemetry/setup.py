@@ -7,7 +7,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI
 from opentelemetry import context as otel
@@ -49,6 +49,8 @@ METRIC_INTERVAL_MS = 60_000
 MAX_SERIES = 300
 GRAPH_SCOPE = "openinference.instrumentation.langchain"
 MAX_ATTRIBUTE_CHARS = 65_536  # longer attribute values are cut
+
+Part = Literal["spans", "books"]  # of what waits to be sent
 
 _log = logging.getLogger(__name__)
 
@@ -155,13 +157,14 @@ class Telemetry:
         """The span of the LangGraph node in which we are; it is not the current one, for callbacks cannot attach it."""
         return self._graph_span() if self._graph_span else None
 
-    def flush(self, timeout_s: float = EXPORT_TIMEOUT_S, *, metrics: bool = True) -> bool:
-        """Sends what waits; False if it did not all go out in time. `metrics`: measures them now, too, which otherwise
-        happens once a minute. Blocks."""
+    def flush(self, timeout_s: float = EXPORT_TIMEOUT_S, *, only: Part | None = None) -> bool:
+        """Sends what waits, and metrics, which otherwise are measured once a minute; False if it did not all go out in
+        time. `only`: `spans` and log records; what the `books` need, of which requests that only read are no part.
+        Blocks."""
         if self._providers is None:
             return True
         providers, before = self._providers, sum(self.dropped().values())
-        return _within(timeout_s, lambda: providers.flush(metrics)) and sum(self.dropped().values()) == before
+        return _within(timeout_s, lambda: providers.flush(only)) and sum(self.dropped().values()) == before
 
     def shutdown(self, timeout_s: float = EXPORT_TIMEOUT_S) -> None:
         """Sends what waits, for at most `timeout_s`; the rest counts as dropped. Blocks. A second call does nothing."""
@@ -239,7 +242,8 @@ class _Providers:
 
         self.logs = LoggerProvider(resource=resource, shutdown_on_exit=False)
         self.logs.add_log_record_processor(IdsOnLogs())
-        self.logs.add_log_record_processor(LogQueue(TenantLogs(OtlpLogs(door())), self.tallies["logs"]))
+        self._records = LogQueue(TenantLogs(OtlpLogs(door())), self.tallies["logs"])
+        self.logs.add_log_record_processor(self._records)
         self.handler = OtlpHandler(self.logs, capture_content)
         logging.getLogger().addHandler(self.handler)
         if logging.getLogger("spanledger").level == logging.NOTSET:
@@ -271,10 +275,14 @@ class _Providers:
         """The endpoint refused for good what had waited on disk."""
         self.tallies["spans" if signal == "traces" else signal].lose(items)
 
-    def flush(self, metrics: bool) -> None:
+    def flush(self, only: Part | None) -> None:
+        if only == "books":
+            self._spans.flush_urgent()
+            self._records.flush_urgent()
+            return
         self.traces.force_flush()
         self.logs.force_flush()
-        if metrics:
+        if only is None:
             self.metrics.force_flush()
 
     def shutdown(self) -> None:
@@ -303,4 +311,4 @@ def _within(timeout_s: float, work: Callable[[], Any]) -> bool:
     return not thread.is_alive()
 
 
-__all__ = ["Telemetry", "off", "start"]
+__all__ = ["Part", "Telemetry", "off", "start"]

@@ -5,8 +5,9 @@ clickhouse/views), and `interpret` turns them into canonical columns.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
+from string import Template
 from typing import Any
 
 import yaml
@@ -117,112 +118,95 @@ def view_sql() -> str:
 
 def facts_sql(source: str) -> str:
     """The SELECT from raw spans (`source`: a table, or a sub-query in brackets) to rows of genai_spans with facts."""
-    known = tables()
-    exact = ", ".join(_quote(key) for key in known.keys if "*" not in key and not key.startswith((EVENT, NAME)))
-    names = "".join(
+    looks = _looks()
+    values = {
+        **_lists(tables()),
+        "plain": ", ".join(_PLAIN),
+        "beginnings": _any_of(f"startsWith(k, {_quote(begin)})" for begin in _beginnings(tables())),
+        "patterns": _quote("|".join(tables().key_patterns)),
+        "is_worth_keeping": _worth_keeping(tables()),
+        "names": _of_names(tables()),
+        "looks": looks,
+        "of_event": "(" + re.sub(r"\bv\b", "e.2", re.sub(r"\bk\b", "e.1", looks)) + ")",
+        "no_values": NO_VALUES,
+        "max_model": MAX_MODEL,
+        "own_scope": OWN_SCOPE,
+        "ours": _OURS,
+        "import_scope": IMPORT_SCOPE,
+        "import_ms_key": IMPORT_MS,
+        "latest_ms": _LATEST_MS,
+        "resource": RESOURCE,
+        "shape": SHAPE,
+        "event": EVENT,
+        "first_token": FIRST_TOKEN,
+        "status_message": STATUS_MESSAGE,
+        "source": source,
+    }
+    return Template(_template()).substitute(values)
+
+
+def _lists(known: Tables) -> dict[str, str]:
+    """Lists of keys, as literals."""
+    exact = {key: field for key, (field, _) in known.keys.items() if "*" not in key}
+    return {
+        "exact": _literals(key for key in exact if not key.startswith((EVENT, NAME))),
+        "usage": _literals(key for key, field in exact.items() if field in USAGE_FIELDS),
+        "idle": _literals(key for key, field in exact.items() if field in known.idle),
+        "of_resource": _literals(key for key, (field, _) in known.keys.items() if field in known.resource_fields),
+        "in_events": _literals(key[len(EVENT) :] for key in known.keys if key.startswith(EVENT)),
+    }
+
+
+def _looks() -> str:
+    """Whether attribute `k` with value `v` may be a count by its key's ending, or a text in which usage stands. Only
+    spans without a known count are searched, and of those only what holds a part that each word for tokens has: most
+    values cost one comparison."""
+    text = (
+        f"(length(v) BETWEEN 20 AND {MAX_TEXT} AND NOT startsWith(k, 'input')"
+        f" AND NOT multiSearchAny(k, [{_literals(REQUEST_WORDS)}])"
+        f" AND multiSearchAnyCaseInsensitive(v, [{_literals((*INPUT_WORDS, *OUTPUT_WORDS))}]))"
+    )
+    endings = (f"endsWith(k, {_quote(ending)})" for ending in _COUNT_ENDINGS)
+    return _any_of((*endings, f"match(k, {_quote('|'.join(FLAT_COUNTS))})", text))
+
+
+def _worth_keeping(known: Tables) -> str:
+    """Whether value `v` of an attribute that may be long holds a word without which nothing is read from it."""
+    return " AND ".join(
+        f"(k NOT IN [{_literals(field['keys'])}] OR (length(v) <= {MAX_TEXT} AND multiSearchAny(v, "
+        f"[{_literals(field['holding'])}])))"
+        for field in known.fields.values()
+        if "holding" in field
+    )
+
+
+def _of_names(known: Tables) -> str:
+    """What the name of a span says, each as an array of a key and a value, or of nothing."""
+    return "".join(
         f"if(startsWith(SpanName, {_quote(begin)}) AND startsWith(ScopeName, {_quote(scope)}), "
         f"[({_quote(key)}, substring(SpanName, {len(begin) + 1}))], []),"
         for key, scope, begin in known.by_name
     )
-    in_events = ", ".join(_quote(key[len(EVENT) :]) for key in known.keys if key.startswith(EVENT))
-    usage = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in USAGE_FIELDS and "*" not in key)
-    words = ", ".join(map(_quote, (*INPUT_WORDS, *OUTPUT_WORDS)))
-    # A count by its key's ending, or a text in which usage may stand. Only spans without a known count are searched,
-    # and of those only what holds a part that each word for tokens has: most values cost one comparison.
-    looks = " OR ".join(f"endsWith(k, {_quote(ending)})" for ending in _COUNT_ENDINGS)
-    looks += f" OR match(k, {_quote('|'.join(FLAT_COUNTS))})"
-    request_words = ", ".join(map(_quote, REQUEST_WORDS))
-    looks += (
-        f" OR (length(v) BETWEEN 20 AND {MAX_TEXT} AND NOT startsWith(k, 'input')"
-        f" AND NOT multiSearchAny(k, [{request_words}]) AND multiSearchAnyCaseInsensitive(v, [{words}]))"
-    )
-    patterns = _quote("|".join(known.key_patterns))
-    is_worth_keeping = " AND ".join(
-        f"(k NOT IN [{', '.join(map(_quote, field['keys']))}] OR (length(v) <= {MAX_TEXT} AND multiSearchAny(v, "
-        f"[{', '.join(map(_quote, field['holding']))}])))"
-        for field in known.fields.values()
-        if "holding" in field
-    )
-    # Few keys begin like a pattern, and comparing beginnings is cheap.
-    beginnings = " OR ".join(f"startsWith(k, {_quote(b)})" for b in sorted(set(map(_beginning, known.key_patterns))))
-    idle = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in known.idle and "*" not in key)
-    of_resource = ", ".join(_quote(key) for key, (field, _) in known.keys.items() if field in known.resource_fields)
-    plain = ", ".join(_PLAIN)
-    of_event = "(" + re.sub(r"\bv\b", "e.2", re.sub(r"\bk\b", "e.1", looks)) + ")"
-    # In steps, each a sub-query: a name that stands for an expression would be analysed anew wherever it is used.
-    return f"""\
-SELECT
-    Tenant AS tenant, TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id,
-    bitOr(bitShiftLeft(if(import_ms > 0, import_ms, toUInt64(intDiv(duration_ns, 1000000))), 16),
-        bitAnd(cityHash64(ParentSpanId, Timestamp, Duration, ServiceName, ScopeName, SpanName, status, facts),
-            65534)) + if(startsWith(ScopeName, '{OWN_SCOPE}'), {_OURS}, 0) AS version,
-    Timestamp AS started_at, duration_ns,
-    ServiceName AS service, ScopeName AS scope, SpanName AS span_name, status,
-    facts, 1 AS arrived, empty(facts) AS normalised,
-    arrayFilter(a -> a != '', [
-        multiIf(Timestamp > ReceivedAt + INTERVAL 1 DAY, 'clock:future',
-            Timestamp < ReceivedAt - INTERVAL 1 YEAR AND ScopeName != '{IMPORT_SCOPE}', 'clock:past', ''),
-        if(is_endless, 'huge:duration', ''),
-        if(TraceId = '', 'empty:trace_id', ''),
-        if(SpanId = '', 'empty:span_id', '')]) AS anomalies,
-    Batch AS batch, ReceivedAt AS received_at
-FROM
-(
-    SELECT {plain}, import_ms, status, is_endless, if(is_endless, 0, toInt64(Duration)) AS duration_ns,
-        if(status != 'error' AND NOT startsWith(ScopeName, 'openlit')
-            AND arrayAll(k -> k IN [{idle}], mapKeys(kept)),
-            CAST(map(), 'Map(LowCardinality(String), String)'), kept) AS facts
-    FROM
-    (
-        SELECT {plain}, import_ms, status, Duration > 31622400000000000 AS is_endless,
-            CAST(arrayConcat(
-                arrayZip(mapKeys(of_span)::Array(String), mapValues(of_span)),
-                arrayMap((k, v) -> (concat('{RESOURCE}', k), v),
-                    mapKeys(of_resource)::Array(String), mapValues(of_resource)),
-                arrayMap((k, v) -> (concat('{SHAPE}', k), v), mapKeys(of_shape)::Array(String), mapValues(of_shape)),
-                arrayMap((k, v) -> (concat('{SHAPE}', k), v), mapKeys(of_model)::Array(String), mapValues(of_model)),
-                of_events,
-                {names}
-                if(empty(event_names), [], arrayFilter(e -> e.2 != '', [
-                    ('{EVENT}exception.type',
-                        Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type']),
-                    ('{EVENT}finish_reason',
-                        Events.Attributes[indexOf(Events.Name, 'gen_ai.choice')]['finish_reason']),
-                    ('{EVENT}first_token_ns', if(has(event_names, '{FIRST_TOKEN}'), toString(
-                        toUnixTimestamp64Nano(Events.Timestamp[indexOf(Events.Name, '{FIRST_TOKEN}')])
-                            - toUnixTimestamp64Nano(Timestamp)), ''))
-                ])),
-                if(status = 'error' AND StatusMessage != '',
-                    [('{STATUS_MESSAGE}', substringUTF8(toValidUTF8(substring(StatusMessage, 1, 1200)), 1, 300))], [])),
-                'Map(LowCardinality(String), String)') AS kept
-        FROM
-        (
-            SELECT {plain}, if(ScopeName = '{IMPORT_SCOPE}',
-                    least(toUInt64OrZero(SpanAttributes['{IMPORT_MS}']), {_LATEST_MS}), 0) AS import_ms,
-                StatusMessage, Events.Name, Events.Timestamp, Events.Attributes,
-                mapFilter((k, v) -> v NOT IN ({NO_VALUES}) AND (k IN [{exact}]
-                    OR (({beginnings}) AND match(k, {patterns}))) AND {is_worth_keeping}, SpanAttributes) AS of_span,
-                mapFilter((k, v) -> v != '' AND k IN [{of_resource}], ResourceAttributes) AS of_resource,
-                NOT arrayExists(k -> k IN [{usage}], mapKeys(of_span)) AS is_silent,
-                mapFilter((k, v) -> is_silent AND (position(k, 'oken') > 0 OR position(v, 'oken') > 0
-                    OR position(v, 'eval_count') > 0 OR endsWith(k, 'eval_count')
-                    OR position(k, 'sage.') > 0), SpanAttributes) AS of_tokens,
-                mapFilter((k, v) -> k NOT IN [{exact}] AND ({looks}), of_tokens) AS of_shape,
-                mapFilter((k, v) -> notEmpty(of_shape) AND position(k, 'odel') > 0 AND v != ''
-                    AND length(v) <= {MAX_MODEL} AND k NOT IN [{exact}], SpanAttributes) AS of_model,
-                if(is_silent AND notEmpty(Events.Name), arrayMap(
-                    e -> (concat(if(e.1 IN [{in_events}], '{EVENT}', '{SHAPE}'), e.1), e.2),
-                    arrayFilter(e -> e.2 NOT IN ({NO_VALUES}) AND (e.1 IN [{in_events}] OR {of_event}),
-                        arrayFlatten(arrayMap(
-                            m -> arrayZip(mapKeys(m)::Array(String), mapValues(m)), Events.Attributes)))),
-                    CAST([], 'Array(Tuple(String, String))')) AS of_events,
-                arrayFilter(n -> n IN ('exception', 'gen_ai.choice', '{FIRST_TOKEN}'), Events.Name) AS event_names,
-                transform(lower(replaceOne(StatusCode, 'STATUS_CODE_', '')), ['ok', '1', 'error', '2'],
-                    ['ok', 'ok', 'error', 'error'], 'unset') AS status
-            FROM {source}
-        )
-    )
-)"""
+
+
+def _beginnings(known: Tables) -> list[str]:
+    """How keys begin that a pattern may match: few do, and comparing beginnings is cheap."""
+    return sorted(set(map(_beginning, known.key_patterns)))
+
+
+def _any_of(conditions: Iterable[str]) -> str:
+    return " OR ".join(conditions)
+
+
+def _literals(texts: Iterable[str]) -> str:
+    return ", ".join(map(_quote, texts))
+
+
+@cache
+def _template() -> str:
+    """The SELECT with names in the place of values, without the comments above it."""
+    text = (resources.folder("clickhouse") / "dialects" / "facts.sql").read_text()
+    return text[text.index("\nSELECT") + 1 :].rstrip()
 
 
 def _beginning(pattern: str) -> str:

@@ -46,6 +46,11 @@ CHATGPT = {
         },
     },
 }
+CLAUDE = {
+    "uuid": "claude-1",
+    "created_at": "2026-09-21T12:00:00Z",
+    "chat_messages": [{"uuid": "b", "sender": "human", "text": "hello", "created_at": "2026-09-21T12:00:00Z"}],
+}
 APP = """
 import os
 from pathlib import Path
@@ -109,6 +114,8 @@ def page_run(running: System, tmp_path: Path) -> DocRun:
     (tmp_path / "history.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in JSONL))
     with zipfile.ZipFile(tmp_path / "export.zip", "w") as export:
         export.writestr("conversations.json", json.dumps([CHATGPT]))
+    with zipfile.ZipFile(tmp_path / "claude.zip", "w") as export:
+        export.writestr("conversations.json", json.dumps([CLAUDE]))
     (tmp_path / "app.py").write_text(APP)
     (tmp_path / "spans.binpb").write_bytes(call("app-1"))
     message = running.get("conversations", "demo-trip", "messages")["items"][0]

@@ -263,6 +263,85 @@ def test_with_the_switch_on_texts_come_too_and_can_be_analysed(up: System, tmp_p
     assert up.get("conversations", "gpt-3", "analysis")["analysis"]["content_source"] == "spans"
 
 
+def claude_export(path: Path, conversation_id: str) -> Path:
+    """A question with an answer that used a tool, asked again in other words and answered; and what is no talk."""
+
+    def said(uuid: str, sender: str, at: str, parent: str = "", **more: Any) -> Json:
+        return {"uuid": uuid, "sender": sender, "created_at": f"{at}Z", "parent_message_uuid": parent, **more}
+
+    first = [
+        {"type": "thinking", "thinking": "hm", "start_timestamp": "2026-05-01T10:00:02Z"},
+        {"type": "tool_use", "id": "u1", "name": "web_search", "input": {}, "start_timestamp": "2026-05-01T10:00:03Z"},
+        {"type": "tool_result", "tool_use_id": "u1", "content": [{"type": "text", "text": "found secret"}]},
+        {"type": "text", "text": "secret answer", "stop_timestamp": "2026-05-01T10:00:06.5Z"},
+    ]
+    talk = {
+        "uuid": conversation_id,
+        "name": "Secrets",
+        "created_at": "2026-05-01T10:00:00Z",
+        "account": {"uuid": "account-me"},
+        "chat_messages": [
+            said("q1", "human", "2026-05-01T10:00:00", text="secret question"),
+            said("a1", "assistant", "2026-05-01T10:00:07", "q1", text="(tool) secret answer", content=first),
+            said("q1b", "human", "2026-05-01T10:05:00", content=[{"type": "text", "text": "in other words"}]),
+            said("a1b", "assistant", "2026-05-01T10:05:04", "q1b", text="fine", model="claude-sonnet-4-5-20250929"),
+            said("a2", "assistant", "2026-05-01T10:09:00", "q1", text="tried again"),
+            said("s", "system", "2026-05-01T10:10:00", text="no message"),
+        ],
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data/conversations.json", json.dumps([talk, {"uuid": "lost", "chat_messages": None}]))
+    return path
+
+
+def test_claudes_export_keeps_users_branches_and_tools(up: System, tmp_path: Path) -> None:
+    export = claude_export(tmp_path / "export.zip", "claude-1")
+    done = bring(up.data_dir, "claude", export, code=1)
+    assert "data/conversations.json, conversation 2: has no chat_messages" in done.stderr
+    assert "1 conversations: 2 messages and exchanges, 3 answers of models" in done.stdout
+    talk = up.get("conversations", "claude-1")
+    assert (talk["message_count"], talk["user_id"], talk["models"]) == (4, "account-me", ["claude-sonnet-4-5-20250929"])
+    assert talk["usage"]["llm_calls"] == 3
+    assert (talk["usage"]["priced_share"], talk["usage"]["cost_state"]) == (0.0, "unpriced")
+    assert up.get("usage", conversation="claude-1", group_by="provider")["groups"][0]["provider"] == "anthropic"
+    first, second = up.get("conversations", "claude-1", "messages")["items"]
+    assert (first["message_id"], first["started_at"], first["tools"], first["service"]) == (
+        "q1",
+        "2026-05-01T10:00:00.000000Z",
+        ["web_search"],
+        "claude",
+    )
+    assert (second["message_id"], second["usage"]["llm_calls"]) == ("q1b", 1)
+    spans = up.get("traces", first["trace_id"])
+    answers = [span for span in spans["spans"] if span["name"].startswith("chat")]
+    assert [answer["duration_ms"] for answer in answers] == [4500.0, 0.0]
+    assert "secret" not in json.dumps(spans)
+    again = bring(up.data_dir, "claude", export, code=1)
+    assert again.stdout == done.stdout
+    assert figures(up.get("conversations", "claude-1")) == figures(talk)
+
+
+def test_claudes_texts_come_with_the_switch_on(up: System, tmp_path: Path) -> None:
+    export = claude_export(tmp_path / "export.zip", "claude-2")
+    bring(up.data_dir, "claude", export, "--content", "--user", "ann", code=1)
+    first = up.get("conversations", "claude-2", "messages")["items"][0]
+    told = json.dumps(up.get("traces", first["trace_id"]))
+    assert first["user_id"] == "ann"
+    assert all(text in told for text in ("secret question", "secret answer", "found secret", "Secrets"))
+    assert "hm" not in told.split('"')
+    assert "(tool)" not in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "key"), [("claude", "chatgpt", "mapping"), ("chatgpt", "claude", "chat_messages")]
+)
+def test_the_export_of_the_other_says_how_to_import_it(tmp_path: Path, kind: str, other: str, key: str) -> None:
+    file = tmp_path / "conversations.json"
+    file.write_text(json.dumps([{"uuid": "x", "id": "x", key: {} if key == "mapping" else []}]))
+    done = bring(tmp_path / "data", kind, file, code=1)
+    assert f"`spanledger import {other}`" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "content", "code", "says"),
     [

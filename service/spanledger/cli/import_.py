@@ -30,6 +30,7 @@ Records that cannot be used are listed and counted, and the others are imported.
 EXAMPLES = """\
   spanledger import jsonl history.jsonl
   spanledger import chatgpt export.zip --content
+  spanledger import claude export.zip --user ann
   spanledger import imessage ~/Library/Messages/chat.db --gap 90m
   spanledger import imessage ~/Library/Messages/chat.db --follow
 
@@ -83,6 +84,21 @@ def import_chatgpt(
     return _import_file(place, "chatgpt", file, content, as_json, user)
 
 
+@app.command("claude", epilog=examples(EXAMPLES))
+@with_place
+def import_claude(
+    place: Place,
+    file: File,
+    content: Content = False,
+    user: Annotated[
+        str, typer.Option("--user", metavar="ID", help="Whose it is (default: the export's account).")
+    ] = "",
+    as_json: Json = False,
+) -> int:
+    """Claude's data export: the zip, or its conversations.json."""
+    return _import_file(place, "claude", file, content, as_json, user)
+
+
 @app.command("imessage", epilog=examples(EXAMPLES))
 @with_place
 def import_imessage(
@@ -133,7 +149,7 @@ def _finished(file: Path, tally: Tally, as_json: bool) -> int:
 
 
 def submit(kind: str, file: Path, api: Api, content: bool = False) -> Tally:
-    """Imports a file of `jsonl` or `chatgpt` into the running system behind `api`."""
+    """Imports a file of `jsonl`, `chatgpt` or `claude` into the running system behind `api`."""
     tally = Tally()
     with door_of(api) as door:
         _load(_items(kind, file), door, content, tally)
@@ -143,15 +159,18 @@ def submit(kind: str, file: Path, api: Api, content: bool = False) -> Tally:
 def _items(
     kind: str, file: Path, user_id: str = "", progress: Callable[[int], None] = lambda _: None
 ) -> Iterator[Item]:
-    from spanledger.imports import chatgpt, jsonl
+    from spanledger.imports import chatgpt, claude, jsonl
 
-    return jsonl.read(file, progress) if kind == "jsonl" else chatgpt.read(file, user_id, progress)
+    if kind == "jsonl":
+        return jsonl.read(file, progress)
+    read = chatgpt.read if kind == "chatgpt" else claude.read
+    return read(file, user_id, progress)
 
 
 def _size(kind: str, file: Path) -> int:
-    from spanledger.imports import chatgpt
+    from spanledger.imports import archive
 
-    return file.stat().st_size if kind == "jsonl" else chatgpt.size(file)
+    return file.stat().st_size if kind == "jsonl" else archive.size(file)
 
 
 def _messages(file: Path, gap_s: float, me: str, follow: bool, chosen: Settings, tally: Tally) -> None:

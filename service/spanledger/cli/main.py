@@ -36,7 +36,7 @@ COMMANDS = {
     "prices": ("prices", "show and check the price book"),
     "keys": ("keys", "create, list and revoke keys"),
     "ingest": ("ingest", "load OTLP files as if they came over the network"),
-    "import": ("import_", "import history: JSON lines, ChatGPT's export, Messages' chat.db"),
+    "import": ("import_", "import history: JSON lines, ChatGPT's and Claude's exports, Messages' chat.db"),
     "replay": ("replay", "list dead letters and send them again"),
     "doctor": ("doctor", "check that writing and reading work end to end"),
     "tour": ("tour", "a tour of everything the platform does"),

@@ -1,16 +1,13 @@
 """ChatGPT's data export: the zip, or its conversations.json. All branches count: each answer was generated."""
 
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
-from spanledger.errors import BadRequest
-from spanledger.foreign import json_text
-from spanledger.imports.counted import Counted, OnRead, ignore
+from spanledger.imports import archive
+from spanledger.imports.counted import OnRead, ignore
 from spanledger.imports.history import (
     MAX_PARTS,
     Answer,
@@ -22,110 +19,29 @@ from spanledger.imports.history import (
     moment_ns,
     text_of,
 )
-from spanledger.imports.json_array import Broken, NotAnArray, elements
+from spanledger.imports.json_array import Broken
 
 SOURCE = "chatgpt"
 PROVIDER = "openai"
-MAX_USER_FILE = 1 << 20
 MAX_NODES = 1_000_000
-MAX_UNPACKED = 8 << 30
-MAX_RATIO = 100  # of unpacked to packed bytes, beyond
-FREE_BYTES = 64 << 20  # where small files are packed well
 # What nobody wrote and no model answered; older exports have the second flag alone.
 _HIDDEN = ("is_visually_hidden_from_conversation", "is_user_system_message")
 Node = Mapping[str, Any]
 
 
-def size(path: Path) -> int:
-    """Bytes that `read` goes through; of a zip, unpacked."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                return sum(one.file_size for one in archive.infolist() if _holds_conversations(one.filename))
-        return path.stat().st_size
-    except (OSError, zipfile.BadZipFile):
-        return 0  # `read` says what is wrong
-
-
 def read(path: Path, user_id: str = "", on_read: OnRead = ignore) -> Items:
     """Raises BadRequest for a file that is no export."""
-    for name, file, user in _files(path):
-        try:
-            for number, conversation in enumerate(elements(Counted(file, on_read)), 1):
-                for where, one in _unwrapped(f"{name}, conversation {number}", conversation):
-                    yield from _conversation(where, one, user_id or user)
-        except NotAnArray as exc:
-            yield Problem(name, f"is not a list of conversations: {exc}")
-        except (OSError, zipfile.BadZipFile, EOFError) as exc:
-            yield Problem(name, f"cannot be read to its end: {exc}")
+    for found in archive.conversations(path, "ChatGPT's", "user.json", on_read):
+        if isinstance(found, Problem):
+            yield found
+            continue
+        where, conversation, user = found
+        yield from _conversation(where, conversation, user_id or _user(user))
 
 
-def _files(path: Path) -> Iterator[tuple[str, BinaryIO, str]]:
-    """Name and content of each file with conversations, and the user they belong to."""
-    try:
-        with path.open("rb") as file:
-            if not zipfile.is_zipfile(file):
-                file.seek(0)
-                if file.read(2) == b"PK":
-                    raise BadRequest(f"{path} is a broken zip; download the export again")
-                file.seek(0)
-                yield path.name, file, ""
-                return
-            file.seek(0)
-            with zipfile.ZipFile(file) as archive:
-                names = sorted(n for n in archive.namelist() if _holds_conversations(n))
-                if not names:
-                    raise BadRequest(f"{path} has no conversations.json; is it ChatGPT's data export?")
-                _refuse_bomb(path, archive, names)
-                for name in names:
-                    user = _user(archive, name)
-                    with _member(archive, name) as member:
-                        yield name, member, user
-    except OSError as exc:
-        raise BadRequest(f"{path} cannot be read: {exc.strerror}") from exc
-    except zipfile.BadZipFile as exc:
-        raise BadRequest(f"{path} is a broken zip: {exc}") from exc
-
-
-def _refuse_bomb(path: Path, archive: zipfile.ZipFile, names: list[str]) -> None:
-    unpacked = sum(archive.getinfo(name).file_size for name in names)
-    packed = path.stat().st_size  # members may share their bytes, so theirs say too much
-    if unpacked > MAX_UNPACKED or unpacked > max(FREE_BYTES, MAX_RATIO * packed):
-        raise BadRequest(f"{path} would unpack to {unpacked:,} bytes, from {packed:,}; no export is like that")
-
-
-def _holds_conversations(name: str) -> bool:
-    last = name.rsplit("/", 1)[-1]
-    return last.startswith("conversations") and last.endswith(".json")
-
-
-@contextmanager
-def _member(archive: zipfile.ZipFile, name: str) -> Iterator[BinaryIO]:
-    try:
-        with archive.open(name) as member:
-            yield cast(BinaryIO, member)
-    except (RuntimeError, NotImplementedError) as exc:  # encrypted, or packed in a way that Python does not know
-        raise BadRequest(f"{name} in the zip cannot be read: {exc}") from exc
-
-
-def _user(archive: zipfile.ZipFile, beside: str) -> str:
-    """Who made the export, as its user.json says, which stands beside the conversations."""
-    folder = beside[: beside.rfind("/") + 1]
-    try:
-        with archive.open(f"{folder}user.json") as file:
-            known = json_text.loads(file.read(MAX_USER_FILE).decode("utf-8-sig", "replace"))
-        return str(known.get("id") or "")
-    except (KeyError, ValueError, AttributeError, OSError, zipfile.BadZipFile):
-        return ""
-
-
-def _unwrapped(where: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """The conversations of an object around their list, as the web's own API answers; else the value itself."""
-    inner = value.get("conversations", value.get("items")) if isinstance(value, dict) else None
-    if isinstance(inner, list):
-        yield from ((f"{where}.{number}", one) for number, one in enumerate(inner, 1))
-    else:
-        yield where, value
+def _user(known: Any) -> str:
+    """Who made the export, as its user.json says."""
+    return str(known.get("id") or "") if isinstance(known, dict) else ""
 
 
 def _conversation(where: str, value: Any, user_id: str) -> Items:
@@ -133,7 +49,9 @@ def _conversation(where: str, value: Any, user_id: str) -> Items:
         yield Problem(where, f"is not JSON: {value.why}")
         return
     if not isinstance(value, dict) or not isinstance(value.get("mapping"), dict):
-        yield Problem(where, "has no mapping of messages")
+        is_claudes = isinstance(value, dict) and "chat_messages" in value
+        why = "is one of Claude's: `spanledger import claude`" if is_claudes else "has no mapping of messages"
+        yield Problem(where, why)
         return
     conversation_id = str(value.get("conversation_id") or value.get("id") or "")
     if not conversation_id:

@@ -39,7 +39,7 @@ class ToolUse:
 class Exchange:
     """A message and the answers to it. Without answers, or without a question, it counts as one message."""
 
-    source: str  # jsonl | chatgpt | imessage
+    source: str  # jsonl | chatgpt | claude | imessage
     conversation_id: str
     message_id: str
     at_ns: int

@@ -103,6 +103,7 @@ NAMES: dict[str, Example] = {
         OPENAI | {"thread.id": "12", "user": "Tell me more"},
         {"conversation_id": "", "user_id": ""},
     ),
+    "the name of a user beside an id": (OPENAI | {"user.name": "octocat", "user.id": "u1"}, {"user_id": "u1"}),
     "bare ids of a web page": ({"sessionId": "c1", "userId": "u1"}, {"conversation_id": "", "user_id": ""}),
     "Langfuse's keys in LangChain's metadata": (
         OPENAI | {"metadata": {"langfuse_session_id": "c1", "langfuse_user_id": "u1"}},
@@ -204,6 +205,7 @@ MORE_NAMES: dict[str, Example] = {
             ("llm.invocation_parameters", {"user": "u1"}),
             ("openai.request.user", "u1"),
             ("user.email", "u1"),
+            ("user.name", "u1"),
         )
     },
 }

@@ -71,6 +71,7 @@ class Caller:
         given = {"Content-Type": content_type, **self.headers}
         return self.system.request("POST", f"/v1/{signal}", body, self.system.otlp_port, **given)[0]
 
-    def flush(self) -> None:
-        status, answer = self.call("POST", "/v1/flush?only=books", {})
+    def flush(self, only: str = "books") -> None:
+        """What was sent or emitted is in the books; with `spans`, what is told of requests that only read, too."""
+        status, answer = self.call("POST", f"/v1/flush?only={only}", {})
         assert status == 200, answer

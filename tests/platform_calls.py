@@ -48,7 +48,7 @@ def key(system: System, tenant: str, role: str) -> dict[str, str]:
 
 def events(system: System, name: str, tenant: str = "default", **headers: str) -> list[dict[str, str]]:
     """The attributes of the log records with an event name, in their order."""
-    system.flush()
+    system.flush("spans")
     query = f"SELECT LogAttributes FROM otel_logs WHERE EventName = '{name}' AND Tenant = '{tenant}' ORDER BY Timestamp"
     return [row["LogAttributes"] for row in rows(system, query, **headers)]
 

@@ -134,9 +134,9 @@ class System:
         assert status == 200, answer
         self.flush()
 
-    def flush(self) -> None:
-        """Everything that was sent or emitted is in the books."""
-        self.post("/v1/flush?only=books", {})
+    def flush(self, only: str = "books") -> None:
+        """What was sent or emitted is in the books; with `spans`, what is told of requests that only read, too."""
+        self.post(f"/v1/flush?only={only}", {})
 
 
 def _read(process: "subprocess.Popen[str] | preloaded.Process", lines: list[str], told: threading.Event) -> None:

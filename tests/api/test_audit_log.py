@@ -32,7 +32,7 @@ def tenant(audited: System) -> Caller:
 
 def trail(caller: Caller, **filters: Any) -> list[dict[str, Any]]:
     """The entries, oldest first, when all that waits is told."""
-    caller.flush()
+    caller.flush("spans")
     items: list[dict[str, Any]] = caller.get("audit-log", limit=1000, **filters)["items"]
     return items[::-1]
 
@@ -43,7 +43,7 @@ def told(entries: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
 
 def test_who_did_what_to_which_data_is_told(tenant: Caller) -> None:
     assert tenant.say("talk", "hello", user_id="ann")[0] == 200
-    tenant.flush()
+    tenant.flush("spans")
     tenant.get("conversations", "talk")
     tenant.call("GET", "/v1/conversations/of%2Fsomebody")
     tenant.sql("SELECT count() FROM messages")
@@ -155,7 +155,7 @@ def test_the_trail_has_pages_and_filters(tenant: Caller) -> None:
 def test_the_report_says_who_did_what_and_how_often(tenant: Caller) -> None:
     for _ in range(3):
         tenant.call("GET", "/v1/conversations/report")
-    tenant.flush()
+    tenant.flush("spans")
     report = tenant.get("compliance", from_="2020-01-01", to="2100-01-01")
     (row,) = [row for row in report["rows"] if row["target"] == "/v1/conversations/report"]
     assert (row["actor"], row["action"], row["outcome"], row["count"]) == (tenant.key_id, "data.read", "failed", 3)
@@ -181,7 +181,7 @@ def test_no_text_in_the_report_becomes_a_formula(tenant: Caller) -> None:
             | {"spanledger.key.id": wicked},
         )
         tenant.send(forged.SerializeToString(), "logs", PROTOBUF)
-    tenant.flush()
+    tenant.flush("spans")
     status, headers, raw = tenant.system.request("GET", "/v1/compliance?format=csv", **tenant.headers)
     assert (status, headers["content-type"]) == (200, "text/csv; charset=utf-8")
     rows = list(csv.reader(io.StringIO(raw.decode(), newline="")))

@@ -356,7 +356,7 @@ def test_a_tenants_running_message_concerns_nobody_else(red: Caller, blue: Calle
 def test_no_key_is_ever_written_down(guarded: System, keys: dict[str, str], red: Caller) -> None:
     red.say("written-down", "hello")
     red.call("GET", "/v1/usage", Authorization="Bearer " + keys["admin"][:-1])
-    red.flush()
+    red.flush("spans")
     secret = keys["admin"].split("_", 2)[2][:-1]
     texts = spanledger(
         "sql",

@@ -103,7 +103,10 @@ NAMES: dict[str, Example] = {
         OPENAI | {"thread.id": "12", "user": "Tell me more"},
         {"conversation_id": "", "user_id": ""},
     ),
-    "the name of a user beside an id": (OPENAI | {"user.name": "octocat", "user.id": "u1"}, {"user_id": "u1"}),
+    "the name of a user beside an id": (
+        OPENAI | {"user.name": "octocat", "ai.telemetry.metadata.userId": "u1"},
+        {"user_id": "u1"},
+    ),
     "bare ids of a web page": ({"sessionId": "c1", "userId": "u1"}, {"conversation_id": "", "user_id": ""}),
     "Langfuse's keys in LangChain's metadata": (
         OPENAI | {"metadata": {"langfuse_session_id": "c1", "langfuse_user_id": "u1"}},
@@ -196,6 +199,9 @@ MORE_NAMES: dict[str, Example] = {
             ("metadata.session.id", "c1"),
             ("gen_ai.conversation_id", "c1"),
             ("chatId", "c1"),
+            ("wandb.thread_id", "c1"),
+            ("mastra.metadata.threadId", "c1"),
+            ("mastra.metadata.sessionId", "c1"),
         )
     },
     **{
@@ -206,6 +212,10 @@ MORE_NAMES: dict[str, Example] = {
             ("openai.request.user", "u1"),
             ("user.email", "u1"),
             ("user.name", "u1"),
+            ("gen_ai.caller.id", "u1"),
+            ("gen_ai.caller.upn", "u1"),
+            ("mastra.metadata.userId", "u1"),
+            ("mastra.metadata.resourceId", "u1"),
         )
     },
 }

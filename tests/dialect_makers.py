@@ -204,6 +204,13 @@ COMPACTIONS: dict[str, Example] = {
         claude(iterations=[_COMPACTION, _COMPACTION, _MESSAGE]),
         {"input_tokens": 423, "output_tokens": 80, "cache_read_input_tokens": 40},
     ),
+    "told by Anthropic's client, beside a longer answer": (
+        OPENAI
+        | {"gen_ai.provider.name": "anthropic", "@scope": "com.anthropic.sdk.python"}
+        | {"gen_ai.usage.input_tokens": 23, "gen_ai.usage.output_tokens": 400}
+        | {"anthropic.usage.compaction.input_tokens": 200, "anthropic.usage.compaction.output_tokens": 35},
+        {"input_tokens": 223, "output_tokens": 435},
+    ),
     "without an answer": (
         claude(iterations=[_COMPACTION], input_tokens=0, output_tokens=0),
         {"input_tokens": 200, "output_tokens": 35, "cache_read_input_tokens": 20},

@@ -183,7 +183,7 @@ def test_a_refusal_is_an_event_and_a_failed_span_and_no_call(tenant: Caller) -> 
     put(tenant, "none", scope="tenant", tokens_per_day=0)
     status, problem = tenant.say("c", "hi", user_id="ann")
     assert status == 402
-    tenant.flush()
+    tenant.flush("spans")
     (entry,) = tenant.get("audit-log", action="limit.tokens_per_day")["items"]
     assert (entry["event"], entry["action"], entry["outcome"], entry["actor"]) == (
         "spanledger.limit_exceeded",

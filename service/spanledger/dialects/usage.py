@@ -100,6 +100,9 @@ def tokens(case: Case, counts: Mapping[str, Any], anomalies: list[str]) -> dict[
     columns = _Usage(case, counts, anomalies.append).columns()
     if counts.get("compaction_output_tokens"):
         columns |= _with_compaction(columns, counts)
+    for side in ("input", "output"):
+        if apart := counts.get(f"apart_{side}_tokens"):
+            columns[f"{side}_tokens"] = (columns[f"{side}_tokens"] or 0) + apart
     output = columns["output_tokens"]
     if case.makes_images and output and columns["image_output_tokens"] is columns["audio_output_tokens"] is None:
         # The output of an image model is images, even if its usage does not name the kind.
@@ -170,7 +173,7 @@ class _Usage:
         self.note = note
         self.counts = counts
         is_blank = case.is_call and counts.get("input_tokens") == 0 and not counts.get("output_tokens")
-        is_blank = is_blank and not counts.get("compaction_output_tokens")
+        is_blank = is_blank and not (counts.get("compaction_output_tokens") or counts.get("apart_output_tokens"))
         if is_blank and not case.is_error:
             self.note("zero:usage")  # no call takes nothing: the sender did not know
         self.input = None if is_blank else counts.get("input_tokens")

@@ -140,10 +140,35 @@ _PERPLEXITY_COST = {
     "request_cost": 0.006,
     "total_cost": 0.0123,
 }
+_XAI_SDK = OPENAI | {
+    "gen_ai.provider.name": "xai",
+    "gen_ai.request.model": "grok-4",
+    "gen_ai.response.model": "grok-4-0709",
+    "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 50,
+    "gen_ai.usage.total_tokens": 1250,
+    "gen_ai.usage.reasoning_tokens": 200,
+    "gen_ai.usage.cached_prompt_text_tokens": 400,
+    "gen_ai.usage.prompt_text_tokens": 700,
+    "gen_ai.usage.prompt_image_tokens": 300,
+}
 BILLS: dict[str, Example] = {
     "xAI's ticks": (
         answer("xai", "grok-4", cost_in_usd_ticks=37756000),
         {"cost_claim_usd": Decimal("0.0037756"), "cost_claim_source": "provider"},
+    ),
+    "xAI's ticks, told by its own client": (
+        _XAI_SDK | {"gen_ai.usage.cost_in_usd_ticks": 37756000},
+        {"cost_claim_usd": Decimal("0.0037756"), "cost_claim_source": "provider"},
+    ),
+    "ticks of xAI's client that are no number": (
+        _XAI_SDK | {"gen_ai.usage.cost_in_usd_ticks": "many"},
+        {"cost_claim_usd": None, "anomalies": ["inferred:output_excludes_reasoning", "text:cost"]},
+    ),
+    "the tokens of xAI's client": (
+        _XAI_SDK,
+        {"input_tokens": 1000, "cache_read_input_tokens": 400, "image_input_tokens": 300, "output_tokens": 250}
+        | {"reasoning_output_tokens": 200, "anomalies": ["inferred:output_excludes_reasoning"]},
     ),
     "xAI's ticks in the AI SDK": (
         ai_sdk("xai.responses", "grok-4", {"xai": {"costInUsdTicks": 37756000}}, inputTokens=10, outputTokens=5),

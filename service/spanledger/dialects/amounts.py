@@ -34,12 +34,17 @@ def saved(text: str) -> Decimal | None:
 
 def claim(span: Reading, provider: str, anomalies: list[str]) -> tuple[Decimal | None, str]:
     """The cost according to the sender, in USD, and whether the provider or the sender computed it."""
-    text = span.own_or_nested("cost")
+    text = span.own_or_nested("cost") or of_ticks(span.own("cost_ticks"))
     if not text:
         return None, ""
     currency, source = span.own("cost_currency"), span.own("cost_source")
     is_billed = not span.own("cost") and is_bill(span, provider)
     return claimed(text, currency.lower(), source.lower(), is_billed, anomalies)
+
+
+def of_ticks(text: str) -> str:
+    """Ticks of xAI as an amount in USD; '' for none."""
+    return text and f"{text}e-10"
 
 
 def is_bill(span: Reading, provider: str) -> bool:

@@ -16,7 +16,16 @@ import pyarrow.compute as pc
 
 from spanledger.dialects import plain
 from spanledger.dialects.alike import Bools, Ints, one_chunk
-from spanledger.dialects.amounts import BILLING, FIRST_CHUNK_FIELDS, FirstChunk, claimed, first_chunk_ns, is_bill, saved
+from spanledger.dialects.amounts import (
+    BILLING,
+    FIRST_CHUNK_FIELDS,
+    FirstChunk,
+    claimed,
+    first_chunk_ns,
+    is_bill,
+    of_ticks,
+    saved,
+)
 from spanledger.dialects.batch import Spans
 from spanledger.dialects.figures import Figures, Usage
 from spanledger.dialects.identity import genuine_id
@@ -232,7 +241,9 @@ class _Reading:
         return result
 
     def _claims(self) -> tuple[pa.Array, Texts]:
-        texts, own = self._text("cost"), self._own_text("cost")
+        texts, own, ticks = self._text("cost"), self._own_text("cost"), self._own_text("cost_ticks")
+        for row in np.flatnonzero((texts == "") & (ticks != "")).tolist():
+            texts[row] = of_ticks(ticks[row])
         has_figures = self._of_groups(lambda group: group.kind.case is not None)
         plainly = np.array([_plain_source(group) for group in self._groups], dtype=object)[self._group]
         plainly[~has_figures] = ""

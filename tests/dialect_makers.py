@@ -213,6 +213,7 @@ def claude(**usage: Any) -> dict[str, Any]:
     return LLM | {"llm.provider": "anthropic", "llm.model_name": "claude-opus-4-6", "output.value": json.dumps(body)}
 
 
+_COUNTED = OPENAI | {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 50}
 COMPACTIONS: dict[str, Example] = {
     "beside the answer's own usage": (claude(iterations=[_COMPACTION, _MESSAGE]), _WITH_COMPACTION),
     "beside the sender's counts": (
@@ -248,6 +249,48 @@ COMPACTIONS: dict[str, Example] = {
         claude(iterations=[_MESSAGE, {"type": "advisor_message", "input_tokens": 900, "output_tokens": 90}]),
         {"input_tokens": 23, "output_tokens": 10},
     ),
+}
+
+CLIENTS: dict[str, Example] = {
+    "NeMo's own cache": (OPENAI | {"llm.cache.hit": True}, {"response_cache": "hit"}),
+    "a call that NeMo's cache did not know": (OPENAI | {"llm.cache.hit": False}, {"response_cache": "miss"}),
+    "AgentScope's input leaves out Anthropic's cache": (
+        _COUNTED
+        | {"gen_ai.provider.name": "anthropic", "@scope": "agentscope"}
+        | {"agentscope.usage.cache_input_tokens": 400, "agentscope.usage.cache_creation_input_tokens": 100},
+        {"input_tokens": 1500, "cache_read_input_tokens": 400, "cache_write_input_tokens": 100},
+    ),
+    "Mirascope's usage": (
+        _COUNTED
+        | {"mirascope.response.usage": json.dumps({"input_tokens": 1000, "cache_read_tokens": 400})}
+        | {"mirascope.ops.session.id": "c1"},
+        {"input_tokens": 1000, "cache_read_input_tokens": 400, "conversation_id": "c1"},
+    ),
+    "traceAI's parts": (
+        _COUNTED | {"gen_ai.usage.input_tokens.cache_read": 400, "gen_ai.usage.input_tokens.audio": 300},
+        {"input_tokens": 1000, "cache_read_input_tokens": 400, "audio_input_tokens": 300},
+    ),
+    "TraceRoot's names": (
+        _COUNTED | {"traceroot.trace.session_id": "c1", "traceroot.trace.user_id": "u1"},
+        {"conversation_id": "c1", "user_id": "u1"},
+    ),
+    "Netra's names": (
+        _COUNTED | {"netra.session_id": "c1", "netra.user_id": "u1"},
+        {"conversation_id": "c1", "user_id": "u1"},
+    ),
+    "Monocle": (
+        {
+            "span.type": "inference",
+            "entity.1.type": "inference.openai",
+            "entity.1.provider_name": "api.openai.com",
+            "entity.2.name": "gpt-4o-mini",
+            "entity.2.type": "model.llm.gpt-4o-mini",
+            "scope.agentic.session": "c1",
+        },
+        {"role": "inference", "provider": "openai", "request_model": "gpt-4o-mini", "conversation_id": "c1"},
+    ),
+    "AG2's record of a call": (_COUNTED | {"ag2.usage.kind": "model_call"}, {"told_calls": 0}),
+    "AG2's record of what has no other span": (_COUNTED | {"ag2.usage.kind": "compaction"}, {"told_calls": None}),
 }
 
 SPEEDS: dict[str, Example] = {
@@ -348,5 +391,12 @@ WHO: dict[str, Example] = {
 }
 
 MAKERS = by_kind(
-    bill=BILLS, cache=CACHES, cached=CACHED_MEDIA, compaction=COMPACTIONS, name=NAMES, speed=SPEEDS, who=WHO
+    bill=BILLS,
+    cache=CACHES,
+    cached=CACHED_MEDIA,
+    client=CLIENTS,
+    compaction=COMPACTIONS,
+    name=NAMES,
+    speed=SPEEDS,
+    who=WHO,
 )

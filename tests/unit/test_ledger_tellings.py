@@ -240,6 +240,20 @@ def test_a_helper_beside_the_real_call_is_none_and_alone_counts(prices: LedgerPr
     assert line["cost_state"] == "unpriced"
 
 
+def test_a_record_of_what_a_call_has_used_counts_where_the_call_is_not_there(prices: LedgerPrices) -> None:
+    """AG2 records each use in a span beside the call; what a live session has used has no other span."""
+    parent = span("a", role="agent", ms=5_000)
+
+    def record(span_id: str, at: int, tokens: tuple[int, int] = USED) -> dict[str, Any]:
+        return llm(span_id, "a", at=at, ms=0, tokens=tokens, told_calls=0)
+
+    both = [llm("b", "a", at=5, ms=40, tokens=USED), llm("d", "a", at=60, ms=40, tokens=USED)]
+    assert len(calls(prices, parent, *both, record("c", 45), record("e", 101))) == 2
+    assert len(calls(prices, parent, both[0], record("c", 45), record("e", 60, (7, 7)))) == 2
+    (line,) = calls(prices, parent, record("c", 45))
+    assert (line["input_tokens"], line["output_tokens"]) == USED
+
+
 def test_a_call_without_an_answer_is_no_helper_of_a_later_call(prices: LedgerPrices) -> None:
     silent = llm("b", "a", tokens=None, ms=400, told_calls=0)
     found = calls(prices, span("a", role="chain"), silent, llm("c", "a", at=2_400, ms=400))

@@ -64,6 +64,7 @@ class Call:
     cached: bool = False
     count: int = 1  # number of calls: above 1 for a step that reports several
     shows_answer: bool = True  # False: marked as a call, but the span shows no answer
+    is_record: bool = False  # of what a call has used: not the call itself, unless that is not there
     parent: str = ""
     server: str = ""  # the host that was called
     level: int = 0  # of a telling: number of tellings of the call below it in its trace
@@ -155,6 +156,7 @@ def call_of(row: int, span: Span) -> Call:
         cached=span["response_cache"] == "hit",
         count=span["told_calls"] or 1,
         shows_answer=span["told_calls"] != 0,
+        is_record=span["told_calls"] == 0 and span["output_tokens"] is not None,
         parent=span["parent_span_id"],
         server=span["server_address"],
     )

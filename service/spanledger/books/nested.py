@@ -42,7 +42,8 @@ def calls_in_traces(spans: dict[int, Span], above: dict[int, int], in_tool: Cont
 
 
 def _without_helpers(calls: list[Call]) -> list[Call]:
-    """Removes internal steps of a library: marked as calls, without an answer, at the time of the real call."""
+    """Removes internal steps of a library: marked as calls, without an answer, at the time of the real call. A record
+    of what a call has used is one, too, where that call is there with the same counts."""
     if all(call.shows_answer for call in calls):
         return calls
     real: dict[Any, list[Call]] = defaultdict(list)
@@ -53,12 +54,15 @@ def _without_helpers(calls: list[Call]) -> list[Call]:
     def is_helper(call: Call) -> bool:
         return any(
             _may_be_model(call, one)
+            and (not call.is_record or same_counts(call, one))
             and call.start_ns <= one.end_ns + _BESIDE_NS
             and one.start_ns <= call.end_ns + _BESIDE_NS
             for one in real.get(_place(call), ())
         )
 
-    return [call for call in calls if call.shows_answer or call.measured or not is_helper(call)]
+    return [
+        call for call in calls if call.shows_answer or (call.measured and not call.is_record) or not is_helper(call)
+    ]
 
 
 def _place(call: Call) -> tuple[str, str, str, frozenset[str]]:

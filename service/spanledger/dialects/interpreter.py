@@ -272,7 +272,10 @@ def told_calls(text: str) -> int | None:
 
 
 def _shows(read: Reading, kind: Kind, columns: Mapping[str, Any]) -> bool:
-    """Whether a call span has an answer, usage or an id. Without any of them it does not prove a call."""
+    """Whether a call span has an answer, usage or an id. Without any of them it does not prove a call; neither does a
+    record of what a call has used."""
+    if read.own("usage_record") == "model_call":
+        return False
     return bool(
         columns["input_tokens"] is not None
         or columns["output_tokens"] is not None
